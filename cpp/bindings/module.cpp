@@ -1,0 +1,46 @@
+// nncore._core: the compiled core for Python. One file per subject registers itself here.
+#include <pybind11/pybind11.h>
+
+#include "../kernels/dispatch.h"
+#include "../runtime/parallel.h"
+
+namespace py = pybind11;
+
+namespace nncore::bindings {
+
+void register_kernels(py::module_& module);
+void register_network(py::module_& module);
+
+namespace {
+
+py::dict info() {
+    py::dict result;
+    result["version"] = NNCORE_VERSION;
+    result["isa"] = kernels::active().isa;
+    py::list isas;
+    for (const auto& name : kernels::available_isas()) isas.append(name);
+    result["isas"] = isas;
+    result["threads"] = runtime::thread_limit();
+    const std::string openmp = runtime::openmp_version();
+    result["openmp"] = openmp.empty() ? py::object(py::none()) : py::object(py::str(openmp));
+    result["compiler"] = NNCORE_COMPILER;
+    return result;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "Compiled kernels and network engine of nncore; use the nncore package instead.";
+    // A wrong NNCORE_ISA or NNCORE_NUM_THREADS stops the import, with a message that says so.
+    kernels::active();
+    runtime::thread_limit();
+    module.attr("__version__") = NNCORE_VERSION;
+    module.def("info", &info);
+    module.def("get_num_threads", &runtime::thread_limit);
+    module.def("set_num_threads", &runtime::set_thread_limit, py::arg("threads"));
+    module.def("select_isa", &kernels::select_isa, py::arg("name"));
+    register_kernels(module);
+    register_network(module);
+}
+
+}  // namespace nncore::bindings

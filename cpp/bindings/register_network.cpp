@@ -1,0 +1,290 @@
+// The network engine over NumPy arrays. Every compute call releases the GIL: it runs for
+// milliseconds and touches no Python object.
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "../network/network.h"
+#include "../runtime/philox.h"
+#include "arrays.h"
+
+namespace nncore::bindings {
+namespace {
+
+using network::Images;
+using network::Loss;
+using network::Network;
+using network::Optimizer;
+using network::Shape;
+using network::Targets;
+
+void require_built(const Network& network) {
+    if (!network.is_built()) throw py::value_error("the network is not built yet: call build(seed)");
+}
+
+Images images_of(const Network& network, const py::array& x) {
+    Images images;
+    Shape expected = network.input_shape();
+    Shape given = shape_vector(x);
+    const bool matches = given.size() == expected.size() + 1 &&
+                         std::equal(expected.begin(), expected.end(), given.begin() + 1);
+    if (!matches)
+        throw py::value_error("images must have shape (N, *" + network::to_string(expected) +
+                              "), got " + shape_of(x));
+    if (py::isinstance<py::array_t<std::uint8_t>>(x)) {
+        images.bytes = input<std::uint8_t>(x, "images");
+    } else if (py::isinstance<py::array_t<float>>(x)) {
+        images.floats = input<float>(x, "images");
+    } else {
+        throw py::type_error("images must have dtype uint8 or float32, got " +
+                             std::string(py::str(x.dtype())));
+    }
+    images.count = x.shape(0);
+    return images;
+}
+
+Targets targets_of(const Network& network, const py::array& y, std::ptrdiff_t count) {
+    Targets targets;
+    if (y.ndim() < 1 || y.shape(0) != count)
+        throw py::value_error("targets must have one entry per image (" + std::to_string(count) +
+                              "), got shape " + shape_of(y));
+    const std::ptrdiff_t classes = network.output_size();
+    if (py::isinstance<py::array_t<std::int32_t>>(y)) {
+        require_dimensions(y, "targets", 1);
+        targets.labels = input<std::int32_t>(y, "targets");
+        for (std::ptrdiff_t i = 0; i < count; ++i)
+            if (targets.labels[i] < 0 || targets.labels[i] >= classes)
+                throw py::value_error("targets[" + std::to_string(i) + "] is " +
+                                      std::to_string(targets.labels[i]) + ", outside 0.." +
+                                      std::to_string(classes - 1));
+    } else if (py::isinstance<py::array_t<float>>(y)) {
+        require_dimensions(y, "targets", 2);
+        targets.rows = input<float>(y, "targets");
+        if (y.shape(1) != classes)
+            throw py::value_error("targets must have " + std::to_string(classes) +
+                                  " columns, got shape " + shape_of(y));
+    } else {
+        throw py::type_error("targets must be int32 labels or float32 rows, got " +
+                             std::string(py::str(y.dtype())));
+    }
+    return targets;
+}
+
+py::array_t<float> parameter_array(const Shape& shape) { return new_floats(shape); }
+
+const float* parameter_values(const network::Parameter& parameter, const py::array& value) {
+    const float* values = input<float>(value, parameter.name.c_str());
+    if (shape_vector(value) != parameter.shape)
+        throw py::value_error(parameter.name + " has shape " +
+                              network::to_string(parameter.shape) + ", got " + shape_of(value));
+    return values;
+}
+
+const Network::Layer& layer_of(const Network& network, const std::string& name) {
+    std::string known;
+    for (const auto& layer : network.layers()) {
+        if (layer.name == name) return layer;
+        known += (known.empty() ? "" : ", ") + layer.name;
+    }
+    throw py::key_error("no layer \"" + name + "\"; known: " + known);
+}
+
+py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
+
+// The order of an epoch: a Fisher-Yates shuffle whose draws are keyed on (seed, epoch, position).
+py::array_t<std::int32_t> shuffled_indices(std::uint64_t seed, std::uint32_t epoch,
+                                           std::int32_t count) {
+    if (count < 0) throw py::value_error("count must not be negative, got " + std::to_string(count));
+    py::array_t<std::int32_t> result(count);
+    std::int32_t* order = result.mutable_data();
+    std::iota(order, order + count, 0);
+    for (std::int32_t i = count - 1; i > 0; --i) {
+        const auto block = runtime::random_block(seed, runtime::Purpose::shuffle, epoch,
+                                                 static_cast<std::uint64_t>(i));
+        // 64 random bits times the range: the bias is below 2^-32.
+        const std::uint64_t bits = (std::uint64_t{block[0]} << 32) | block[1];
+        const auto j = static_cast<std::int32_t>(
+            (static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(i + 1)) >> 64);
+        std::swap(order[i], order[j]);
+    }
+    return result;
+}
+
+Optimizer sgd(float learning_rate) {
+    if (!std::isfinite(learning_rate) || learning_rate <= 0.0f)
+        throw py::value_error("learning_rate must be finite and positive, got " +
+                              std::to_string(learning_rate));
+    return Optimizer{learning_rate};
+}
+
+double compute_gradients(Network& network, const py::array& x, const py::array& y,
+                         const std::string& loss_name) {
+    require_built(network);
+    const Loss loss = network::loss_from_name(loss_name);
+    const Images images = images_of(network, x);
+    const Targets targets = targets_of(network, y, images.count);
+    const py::gil_scoped_release unlocked;
+    return network.compute_gradients(images, targets, loss);
+}
+
+py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
+                      const py::array& order, std::ptrdiff_t batch_size,
+                      const std::string& loss_name, const Optimizer& optimizer) {
+    require_built(network);
+    const Loss loss = network::loss_from_name(loss_name);
+    const Images images = images_of(network, x);
+    const Targets targets = targets_of(network, y, images.count);
+    require_dimensions(order, "indices", 1);
+    const std::int32_t* indices = input<std::int32_t>(order, "indices");
+    const std::ptrdiff_t count = order.shape(0);
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        if (indices[i] < 0 || indices[i] >= images.count)
+            throw py::value_error("indices[" + std::to_string(i) + "] is " +
+                                  std::to_string(indices[i]) + ", outside 0.." +
+                                  std::to_string(images.count - 1));
+    if (batch_size < 1)
+        throw py::value_error("batch_size must be at least 1, got " + std::to_string(batch_size));
+    network::StepResults results;
+    {
+        const py::gil_scoped_release unlocked;
+        results = network.train_steps(images, targets, indices, count, batch_size, loss, optimizer);
+    }
+    return py::make_tuple(
+        py::array_t<double>(static_cast<py::ssize_t>(results.losses.size()), results.losses.data()),
+        py::array_t<std::int64_t>(static_cast<py::ssize_t>(results.correct.size()),
+                                  results.correct.data()));
+}
+
+py::array_t<float> forward(const Network& network, const py::array& x) {
+    require_built(network);
+    const Images images = images_of(network, x);
+    py::array_t<float> outputs = new_floats({images.count, network.output_size()});
+    float* data = outputs.mutable_data();
+    const py::gil_scoped_release unlocked;
+    network.forward(images, data);
+    return outputs;
+}
+
+py::tuple evaluate(const Network& network, const py::array& x, const py::array& y,
+                   const std::string& loss_name) {
+    require_built(network);
+    const Loss loss = network::loss_from_name(loss_name);
+    const Images images = images_of(network, x);
+    const Targets targets = targets_of(network, y, images.count);
+    py::array_t<float> outputs = new_floats({images.count, network.output_size()});
+    std::vector<float> losses(static_cast<std::size_t>(images.count));
+    float* data = outputs.mutable_data();
+    {
+        const py::gil_scoped_release unlocked;
+        network.evaluate(images, targets, loss, data, losses.data());
+    }
+    py::array_t<double> result(images.count);
+    std::copy(losses.begin(), losses.end(), result.mutable_data());
+    return py::make_tuple(outputs, result);
+}
+
+py::array_t<float> layer_output(const Network& network, const std::string& name) {
+    const auto& layer = layer_of(network, name);
+    if (network.last_rows() == 0)
+        throw py::value_error("layer_output needs a call of compute_gradients just before");
+    Shape shape = layer.output_shape;
+    shape.insert(shape.begin(), network.last_rows());
+    py::array_t<float> result = new_floats(shape);
+    network.read_layer_output(layer, result.mutable_data());
+    return result;
+}
+
+}  // namespace
+
+void register_network(py::module_& m) {
+    using py::arg;
+    m.def("shuffled_indices", &shuffled_indices, arg("seed"), arg("epoch"), arg("count"));
+
+    py::class_<Optimizer>(m, "SGD")
+        .def(py::init(&sgd), arg("learning_rate"))
+        .def_readonly("learning_rate", &Optimizer::learning_rate);
+
+    py::class_<Network>(m, "Network")
+        .def(py::init<Shape>(), arg("input_shape"))
+        .def("add_dense", &Network::add_dense, arg("name"), arg("units"),
+             arg("activation") = "linear", arg("use_bias") = true)
+        .def("add_flatten", &Network::add_flatten, arg("name"))
+        .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
+        .def("build", &Network::build, arg("seed"))
+        .def("set_input_normalization",
+             [](Network& network, const std::vector<float>& mean, const std::vector<float>& std) {
+                 network.set_input_normalization(mean, std);
+             },
+             arg("mean"), arg("std"))
+        .def_property_readonly(
+            "input_shape", [](const Network& network) { return shape_tuple(network.input_shape()); })
+        .def_property_readonly("output_size", &Network::output_size)
+        .def_property_readonly("is_built", &Network::is_built)
+        .def_property_readonly("parameter_count", &Network::parameter_count)
+        .def("layer_names",
+             [](const Network& network) {
+                 std::vector<std::string> names;
+                 for (const auto& layer : network.layers()) names.push_back(layer.name);
+                 return names;
+             })
+        .def("layer_output_shape",
+             [](const Network& network, const std::string& layer) {
+                 return shape_tuple(layer_of(network, layer).output_shape);
+             },
+             arg("layer"))
+        .def("stages", &Network::describe_stages)
+        .def("parameter_names",
+             [](const Network& network) {
+                 std::vector<std::string> names;
+                 for (const auto& parameter : network.parameters()) names.push_back(parameter.name);
+                 return names;
+             })
+        .def("get_parameter",
+             [](const Network& network, const std::string& name) {
+                 require_built(network);
+                 const auto& parameter = network.parameter(name);
+                 auto result = parameter_array(parameter.shape);
+                 network.read_parameter(parameter, result.mutable_data());
+                 return result;
+             },
+             arg("name"))
+        .def("set_parameter",
+             [](Network& network, const std::string& name, const py::array& value) {
+                 require_built(network);
+                 const auto& parameter = network.parameter(name);
+                 network.write_parameter(parameter, parameter_values(parameter, value));
+             },
+             arg("name"), arg("value"))
+        .def("get_gradient",
+             [](const Network& network, const std::string& name) {
+                 require_built(network);
+                 const auto& parameter = network.parameter(name);
+                 auto result = parameter_array(parameter.shape);
+                 network.read_gradient(parameter, result.mutable_data());
+                 return result;
+             },
+             arg("name"))
+        .def("set_gradient",
+             [](Network& network, const std::string& name, const py::array& value) {
+                 require_built(network);
+                 const auto& parameter = network.parameter(name);
+                 network.write_gradient(parameter, parameter_values(parameter, value));
+             },
+             arg("name"), arg("value"))
+        .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"))
+        .def("apply_gradients",
+             [](Network& network, const Optimizer& optimizer) {
+                 require_built(network);
+                 const py::gil_scoped_release unlocked;
+                 network.apply_gradients(optimizer);
+             },
+             arg("optimizer"))
+        .def("layer_output", &layer_output, arg("layer"))
+        .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
+             arg("batch_size"), arg("loss"), arg("optimizer"))
+        .def("forward", &forward, arg("images"))
+        .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));
+}
+
+}  // namespace nncore::bindings

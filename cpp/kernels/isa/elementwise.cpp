@@ -1,0 +1,113 @@
+// Elementwise kernels: bias, activations, the weight update, bytes to floats.
+#include "elementwise.h"
+
+#include "activation.h"
+
+namespace nncore::kernels::NNCORE_TARGET {
+namespace {
+
+// Calls body(offset, count) for vectors of kLanes and once for the rest.
+template <class Body>
+NNCORE_INLINE void for_vectors(ptrdiff_t count, Body body) {
+    ptrdiff_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) body(i, kLanes);
+    if (i < count) body(i, static_cast<int>(count - i));
+}
+
+NNCORE_INLINE vec load_some(const float* p, int count) {
+    return count == kLanes ? load(p) : load_partial(p, count);
+}
+NNCORE_INLINE void store_some(float* p, vec v, int count) {
+    if (count == kLanes) {
+        store(p, v);
+    } else {
+        store_partial(p, v, count);
+    }
+}
+
+// Bytes as floats; exact.
+NNCORE_INLINE vec load_bytes(const uint8_t* p, int count) {
+#if defined(__AVX512F__)
+    if (count == kLanes)
+        return (vec)_mm512_cvtepi32_ps(
+            _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__AVX2__)
+    if (count == kLanes)
+        return (vec)_mm256_cvtepi32_ps(
+            _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+#endif
+    vec v{};
+    for (int i = 0; i < count; ++i) v[i] = static_cast<float>(p[i]);
+    return v;
+}
+
+// u / 255 correctly rounded: the quotient by the rounded reciprocal, then one Newton step on the
+// exact remainder. Equal to float32 division for all 256 bytes (tested), at a sixth of its cost.
+NNCORE_INLINE vec divide_by_255(vec u) {
+    const vec reciprocal = broadcast(1.0f / 255.0f);
+    const vec quotient = u * reciprocal;
+    const vec remainder = fma(quotient, broadcast(-255.0f), u);
+    return fma(remainder, reciprocal, quotient);
+}
+
+}  // namespace
+
+void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, const float* bias,
+              float* y, ptrdiff_t y_row) {
+    for (ptrdiff_t r = 0; r < rows; ++r, x += x_row, y += y_row)
+        for_vectors(columns, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(y + i, load_some(x + i, n) + load_some(bias + i, n), n);
+        });
+}
+
+void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
+                   float* gradient) {
+    for_vectors(columns, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        vec sum = zero();
+        for (ptrdiff_t r = 0; r < rows; ++r) sum += load_some(dy + r * dy_row + i, n);
+        store_some(gradient + i, sum, n);
+    });
+}
+
+void activation(Activation kind, ptrdiff_t count, const float* x, float* y) {
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(y + i, activate(kind, load_some(x + i, n)), n);
+    });
+}
+
+void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const float* dy,
+                         float* dx) {
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(dx + i, times_derivative(kind, load_some(y + i, n), load_some(dy + i, n)), n);
+    });
+}
+
+void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, float* weights) {
+    const vec step = broadcast(-learning_rate);
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(weights + i, fma(step, load_some(gradient + i, n), load_some(weights + i, n)), n);
+    });
+}
+
+void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, const float* scale,
+                     const float* offset, float* y) {
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(y + i, divide_by_255(load_bytes(x + i, n)), n);
+    });
+    if (scale == nullptr) return;
+    if (channels == 1) {
+        const vec s = broadcast(scale[0]), o = broadcast(offset[0]);
+        for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(y + i, fma(load_some(y + i, n), s, o), n);
+        });
+        return;
+    }
+    // 16 * channels floats hold whole pixels and whole vectors: walk them channel by lane.
+    ptrdiff_t channel = 0;
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        y[i] = __builtin_fmaf(y[i], scale[channel], offset[channel]);
+        channel = channel + 1 == channels ? 0 : channel + 1;
+    }
+}
+
+}  // namespace nncore::kernels::NNCORE_TARGET

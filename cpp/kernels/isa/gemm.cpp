@@ -1,0 +1,288 @@
+// Packed, register-tiled GEMM after Goto and van de Geijn, "Anatomy of high-performance matrix
+// multiplication", ACM TOMS 34(3), 2008, with packing left out where an operand is read too
+// seldom to pay for it.
+#include "gemm.h"
+
+#include "tile.h"
+#include "transpose.h"
+
+namespace nncore::kernels::NNCORE_TARGET {
+namespace {
+
+// The register tile: kRows x (kVectors * kLanes). AVX-512 has 32 registers: 28 accumulators,
+// 2 vectors of B and one broadcast. AVX2 has 16, NEON 32 (of 4 lanes).
+#if defined(__AVX512F__)
+constexpr int kRows = 14, kVectors = 2;
+#elif defined(__AVX2__)
+constexpr int kRows = 6, kVectors = 2;
+#elif defined(__ARM_NEON)
+constexpr int kRows = 6, kVectors = 4;
+#else
+constexpr int kRows = 2, kVectors = 4;
+#endif
+constexpr int kWidth = kVectors * kLanes;
+#if !defined(__AVX512F__)
+static_assert(kRows <= 8, "transpose_to_panel turns 8 rows at a time");
+#endif
+
+// Cache blocks, the same on every machine: a sliver of B (kDepth x kWidth) and a panel of A
+// (kRows x kDepth) share L1, the packed block of B (kDepth x kColumns) stays in L2.
+constexpr ptrdiff_t kDepth = 256;
+constexpr ptrdiff_t kColumns = 512;
+constexpr ptrdiff_t kPanelFloats = (kRows * kDepth + 16 + 15) / 16 * 16;
+
+enum class Source { rows, columns };  // how a tile reads A: see tile.h
+
+struct TileArgs {
+    ptrdiff_t K;
+    const float* a;
+    ptrdiff_t a_stride;
+    const float* b;
+    ptrdiff_t b_row;
+    bool accumulate;
+    float* c;
+    ptrdiff_t c_row, c_column;
+    int width;  // columns of C that are written
+};
+
+// A column-strided C (the transposed problem): through a buffer and a register transposition.
+template <int H, int V>
+__attribute__((noinline)) void store_transposed(const TileArgs& t, const vec (&acc)[H][V]) {
+    alignas(64) float buffer[16 * V * kLanes];
+    alignas(64) float turned[16 * 16];
+    for (int i = 0; i < H; ++i)
+        for (int j = 0; j < V; ++j) store(buffer + i * V * kLanes + j * kLanes, acc[i][j]);
+    for (int j0 = 0; j0 < t.width; j0 += 16) {
+        const int count = min_int(16, t.width - j0);
+        if constexpr (V * kLanes >= 16) {
+            transpose_16(buffer + j0, V * kLanes, H, turned, 16);
+        } else {
+            transpose_tail(buffer + j0, V * kLanes, H, count, turned, 16);
+        }
+        for (int j = 0; j < count; ++j)
+            for (int i = 0; i < H; i += kLanes)
+                store_partial(t.c + (j0 + j) * t.c_column + i, load(turned + j * 16 + i),
+                              min_int(kLanes, H - i));
+    }
+}
+
+template <int H, int V, Source S>
+void tile(const TileArgs& t) {
+    vec acc[H][V];
+    const bool whole = t.width == V * kLanes;
+    if (!t.accumulate) {
+        clear_tile(acc);
+    } else if (t.c_column != 1) {
+        for (int i = 0; i < H; ++i)
+            for (int j = 0; j < V; ++j)
+                for (int l = 0; l < kLanes; ++l) {
+                    const int column = j * kLanes + l;
+                    acc[i][j][l] =
+                        column < t.width ? t.c[i * t.c_row + column * t.c_column] : 0.0f;
+                }
+    } else if (whole) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j) acc[i][j] = load(t.c + i * t.c_row + j * kLanes);
+        }
+    } else {
+        for (int i = 0; i < H; ++i)
+            for (int j = 0; j < V; ++j) {
+                const int count = min_int(kLanes, t.width - j * kLanes);
+                acc[i][j] = count > 0 ? load_partial(t.c + i * t.c_row + j * kLanes, count) : zero();
+            }
+    }
+    const float* b[V];
+    NNCORE_UNROLL
+    for (int j = 0; j < V; ++j) b[j] = t.b + j * kLanes;
+    if constexpr (S == Source::rows) {
+        multiply_rows<H, V>(t.K, t.a, t.a_stride, b, t.b_row, acc);
+    } else {
+        multiply_columns<H, V>(t.K, t.a, t.a_stride, b, t.b_row, acc);
+    }
+    if (t.c_column != 1) {
+        store_transposed<H, V>(t, acc);
+    } else if (whole) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j) store(t.c + i * t.c_row + j * kLanes, acc[i][j]);
+        }
+    } else {
+        for (int i = 0; i < H; ++i)
+            for (int j = 0; j < V; ++j) {
+                const int count = min_int(kLanes, t.width - j * kLanes);
+                if (count > 0) store_partial(t.c + i * t.c_row + j * kLanes, acc[i][j], count);
+            }
+    }
+}
+
+// The tile for `height` rows: H counts down to it.
+template <int H, int V, Source S>
+void tile_of_height(int height, const TileArgs& t) {
+    if (height == H) {
+        tile<H, V, S>(t);
+    } else if constexpr (H > 1) {
+        tile_of_height<H - 1, V, S>(height, t);
+    }
+}
+
+template <int V>
+void run_tile(Source source, int height, const TileArgs& t) {
+    if (source == Source::rows) {
+        tile_of_height<kRows, V, Source::rows>(height, t);
+    } else {
+        tile_of_height<kRows, V, Source::columns>(height, t);
+    }
+}
+
+// One sliver of B, kWidth columns wide, zeros beyond `width`: target[k * kWidth + j].
+void pack_sliver(ptrdiff_t depth, int width, const float* b, ptrdiff_t b_row, ptrdiff_t b_column,
+                 float* target) {
+    if (b_column == 1) {
+        for (ptrdiff_t k = 0; k < depth; ++k) {
+            const float* source = b + k * b_row;
+            float* row = target + k * kWidth;
+            if (width == kWidth) {
+                NNCORE_UNROLL
+                for (int j = 0; j < kVectors; ++j) store(row + j * kLanes, load(source + j * kLanes));
+            } else {
+                for (int j = 0; j < width; ++j) row[j] = source[j];
+                for (int j = width; j < kWidth; ++j) row[j] = 0.0f;
+            }
+        }
+        return;
+    }
+    for (int j0 = 0; j0 < kWidth; j0 += 16) {
+        const int columns = width - j0 < 0 ? 0 : min_int(16, width - j0);
+        const float* source = b + j0 * b_column;
+        ptrdiff_t k = 0;
+        if (b_row == 1 && columns > 0) {
+            for (; k + 16 <= depth; k += 16)
+                transpose_16(source + k, b_column, columns, target + k * kWidth + j0, kWidth);
+        }
+        for (; k < depth; ++k) {
+            float* row = target + k * kWidth + j0;
+            for (int j = 0; j < columns; ++j) row[j] = source[k * b_row + j * b_column];
+            for (int j = columns; j < 16; ++j) row[j] = 0.0f;
+        }
+    }
+}
+
+// `height` rows of A, scaled: target[k * height + i].
+void pack_panel(ptrdiff_t depth, int height, float alpha, const float* a, ptrdiff_t a_row,
+                ptrdiff_t a_column, float* target) {
+    ptrdiff_t k = 0;
+    if (a_column == 1) {
+        alignas(64) float block[16 * 16];
+        for (; k + 16 <= depth; k += 16) {
+            if (alpha == 1.0f) {
+                transpose_to_panel(a + k, a_row, height, target + k * height);
+            } else {
+                transpose_16(a + k, a_row, height, block, 16);
+                for (int c = 0; c < 16; ++c)
+                    for (int i = 0; i < height; ++i)
+                        target[(k + c) * height + i] = alpha * block[c * 16 + i];
+            }
+        }
+    }
+    for (; k < depth; ++k)
+        for (int i = 0; i < height; ++i)
+            target[k * height + i] = alpha * a[i * a_row + k * a_column];
+}
+
+struct Problem : GemmArgs {
+    ptrdiff_t c_column;
+};
+
+void run(const Problem& p, float* scratch) {
+    const ptrdiff_t tiles = (p.M + kRows - 1) / kRows;
+    float* const panel = scratch;
+    float* const block = scratch + kPanelFloats;
+    // A row-major or transposed A is read in place while few slivers of B share a panel of it.
+    const bool a_in_place =
+        p.alpha == 1.0f && (p.a_column == 1 || p.a_row == 1) && p.N <= 2 * kWidth;
+    const Source direct = p.a_column == 1 ? Source::rows : Source::columns;
+    // A row-major B is read in place while few panels of A share a sliver of it; the last,
+    // narrow sliver is packed all the same, as a tile reads whole vectors.
+    const bool b_in_place = p.b_column == 1 && tiles <= 2;
+
+    for (ptrdiff_t k0 = 0; k0 < p.K; k0 += kDepth) {
+        const ptrdiff_t depth = min_size(kDepth, p.K - k0);
+        const bool accumulate = p.accumulate || k0 > 0;
+        for (ptrdiff_t j0 = 0; j0 < p.N; j0 += kColumns) {
+            const ptrdiff_t columns = min_size(kColumns, p.N - j0);
+            for (ptrdiff_t j = 0; j < columns; j += kWidth) {
+                const int width = static_cast<int>(min_size(kWidth, columns - j));
+                if (b_in_place && width == kWidth) continue;
+                pack_sliver(depth, width, p.b + k0 * p.b_row + (j0 + j) * p.b_column, p.b_row,
+                            p.b_column, block + j * depth);
+            }
+            for (ptrdiff_t index = 0; index < tiles; ++index) {
+                // Rows dealt evenly: 32 rows make 11 + 11 + 10, not 14 + 14 + 4.
+                const ptrdiff_t first = p.M * index / tiles;
+                const int height = static_cast<int>(p.M * (index + 1) / tiles - first);
+                TileArgs t;
+                t.K = depth;
+                t.accumulate = accumulate;
+                t.c_row = p.c_row;
+                t.c_column = p.c_column;
+                const float* a = p.a + first * p.a_row + k0 * p.a_column;
+                Source source = direct;
+                if (a_in_place) {
+                    t.a = a;
+                    t.a_stride = direct == Source::rows ? p.a_row : p.a_column;
+                } else {
+                    pack_panel(depth, height, p.alpha, a, p.a_row, p.a_column, panel);
+                    t.a = panel;
+                    t.a_stride = height;
+                    source = Source::columns;
+                }
+                for (ptrdiff_t j = 0; j < columns; j += kWidth) {
+                    t.width = static_cast<int>(min_size(kWidth, columns - j));
+                    if (b_in_place && t.width == kWidth) {
+                        t.b = p.b + k0 * p.b_row + j0 + j;
+                        t.b_row = p.b_row;
+                    } else {
+                        t.b = block + j * depth;
+                        t.b_row = kWidth;
+                    }
+                    t.c = p.c + first * p.c_row + (j0 + j) * p.c_column;
+                    if (kVectors > 1 && t.width <= kWidth / 2) {
+                        run_tile<kVectors / 2>(source, height, t);
+                    } else {
+                        run_tile<kVectors>(source, height, t);
+                    }
+                }
+            }
+        }
+    }
+}
+
+}  // namespace
+
+const ptrdiff_t gemm_scratch_floats = kPanelFloats + kDepth * (kColumns + kWidth);
+
+void gemm(const GemmArgs& args, float* scratch) {
+    if (args.K == 0 || args.alpha == 0.0f) {
+        if (!args.accumulate)
+            for (ptrdiff_t i = 0; i < args.M; ++i)
+                for (ptrdiff_t j = 0; j < args.N; ++j) args.c[i * args.c_row + j] = 0.0f;
+        return;
+    }
+    // With few columns and many rows most lanes would idle: solve C^T = B^T A^T instead. Each
+    // element's chain multiplies the same pairs in the same order, so the bits are the same
+    // (alpha scales the same operand only if it is 1).
+    const bool narrow = args.N <= 8 || (args.N < 16 && args.a_row == 1);
+    if (args.alpha == 1.0f && narrow && args.M > args.N) {
+        const Problem turned{{args.N, args.M, args.K, 1.0f, args.b, args.b_column, args.b_row,
+                              args.a, args.a_column, args.a_row, args.accumulate, args.c, 1},
+                             args.c_row};
+        run(turned, scratch);
+    } else {
+        run(Problem{args, 1}, scratch);
+    }
+}
+
+}  // namespace nncore::kernels::NNCORE_TARGET

@@ -1,0 +1,171 @@
+// Vector types and operations of the instruction set for which a file is being compiled.
+//
+// Every file of cpp/kernels/isa is compiled once per instruction set, into its own namespace
+// (NNCORE_TARGET, set by CMake). Those files must not include STL headers: the linker keeps one
+// copy of an inline function, and a copy compiled for AVX-512 would crash an older machine.
+//
+// The numerical contract: each operation below gives the same bits in every lane on every
+// instruction set, so a chain of them per output element does not depend on the vector width.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+// GCC 11 and 12 warn about their own _mm512_undefined_ps (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#define NNCORE_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define NNCORE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define NNCORE_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+namespace nncore::kernels::NNCORE_TARGET {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+// Weights and channels are stored in blocks of 16 floats on every machine, so that a parameter
+// buffer means the same everywhere; a narrower machine walks a block in several vectors.
+constexpr int kBlock = 16;
+constexpr int kVectorsPerBlock = kBlock / kLanes;
+
+typedef float vec __attribute__((vector_size(kLanes * 4)));
+typedef float vec_unaligned __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(kLanes * 4)));
+typedef int32_t ivec_unaligned __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+
+NNCORE_INLINE vec load(const float* p) { return *reinterpret_cast<const vec_unaligned*>(p); }
+NNCORE_INLINE void store(float* p, vec v) { *reinterpret_cast<vec_unaligned*>(p) = v; }
+NNCORE_INLINE vec zero() { return vec{}; }
+NNCORE_INLINE vec broadcast(float x) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_set1_ps(x);
+#elif defined(__AVX2__)
+    return (vec)_mm256_set1_ps(x);
+#else
+    // x - {0, ...} and not x + {0, ...}: adding +0 would turn -0 into +0.
+    return x - vec{};
+#endif
+}
+NNCORE_INLINE ivec broadcast_int(int32_t x) { return x + ivec{}; }
+
+#if !defined(__AVX512F__) && !defined(__AVX2__) && !defined(__ARM_NEON)
+typedef double dvec2 __attribute__((vector_size(16)));
+typedef int64_t lvec2 __attribute__((vector_size(16)));
+typedef float vec2 __attribute__((vector_size(8)));
+
+// One correctly rounded float a*b + c per lane without FMA hardware. The product of two floats is
+// exact in double; the sum is rounded to odd (Boldo and Melquiond, "Emulation of FMA and correctly
+// rounded sums", IEEE TC 57(4), 2008), so the second rounding, to float, is innocuous.
+NNCORE_INLINE vec2 fma_pair(vec2 a, vec2 b, vec2 c) {
+    const dvec2 product = __builtin_convertvector(a, dvec2) * __builtin_convertvector(b, dvec2);
+    const dvec2 addend = __builtin_convertvector(c, dvec2);
+    const dvec2 sum = product + addend;
+    const dvec2 virtual_addend = sum - product;
+    const dvec2 error = (product - (sum - virtual_addend)) + (addend - virtual_addend);
+    // For an even last bit and an inexact sum, move one unit towards the error: to the odd
+    // neighbour. Comparisons with NaN (an infinite operand) are false and leave the sum alone.
+    const lvec2 bits = (lvec2)sum;
+    const lvec2 is_even = (bits & 1) == 0;
+    const lvec2 up = (error > 0.0) & is_even;
+    const lvec2 down = (error < 0.0) & is_even;
+    const lvec2 negative = bits < 0;
+    // Adding 1 to the bits grows the magnitude; `step` is +1 away from zero, -1 towards it.
+    // The comparisons give -1 for true.
+    const lvec2 away = (up & ~negative) | (down & negative);
+    const lvec2 toward = (down & ~negative) | (up & negative);
+    return __builtin_convertvector((dvec2)(bits - away + toward), vec2);
+}
+#endif
+
+// a * b + c with one rounding.
+NNCORE_INLINE vec fma(vec a, vec b, vec c) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__ARM_NEON)
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    union Halves {
+        vec whole;
+        vec2 half[2];
+    };
+    const Halves x{a}, y{b}, z{c};
+    Halves result;
+    result.half[0] = fma_pair(x.half[0], y.half[0], z.half[0]);
+    result.half[1] = fma_pair(x.half[1], y.half[1], z.half[1]);
+    return result.whole;
+#endif
+}
+
+// a > b ? a : b; b where either is NaN, as x86's max does.
+NNCORE_INLINE vec max(vec a, vec b) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+// a < b ? a : b; b where either is NaN.
+NNCORE_INLINE vec min(vec a, vec b) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
+// 2^n for integral n (given as floats) in [-126, 127], exactly.
+NNCORE_INLINE vec exponent_to_power(vec n) {
+    const ivec exponent = __builtin_convertvector(n, ivec);
+    return (vec)((exponent + 127) << 23);
+}
+
+// The first `count` floats at p, 0 in the other lanes; reads nothing beyond them.
+NNCORE_INLINE vec load_partial(const float* p, int count) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), p);
+#else
+    vec v{};
+    for (int i = 0; i < count; ++i) v[i] = p[i];
+    return v;
+#endif
+}
+NNCORE_INLINE void store_partial(float* p, vec v, int count) {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1u), (__m512)v);
+#else
+    for (int i = 0; i < count; ++i) p[i] = v[i];
+#endif
+}
+
+NNCORE_INLINE int min_int(int a, int b) { return a < b ? a : b; }
+NNCORE_INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+}  // namespace nncore::kernels::NNCORE_TARGET

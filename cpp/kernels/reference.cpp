@@ -1,0 +1,274 @@
+// The reference kernels: plain loops with the same chains of operations as cpp/kernels/isa, one
+// element at a time. They are the oracle of the tests (results must be equal bit for bit) and the
+// last fallback. Read these first: each says in a few lines what its fast twin computes.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "kernels.h"
+#include "math_constants.h"
+
+namespace nncore::kernels::reference {
+namespace {
+
+constexpr ptrdiff_t kBlock = 16;
+
+float exponential(float x) {
+    using namespace constants;
+    if (std::isnan(x)) return x;
+    x = std::max(exp_low, std::min(exp_high, x));
+    const float shifted = std::fma(x, log2_e, round_magic);
+    const float n = shifted - round_magic;
+    float r = std::fma(n, -ln2_high, x);
+    r = std::fma(n, -ln2_low, r);
+    float p = exp_c0;
+    for (const float c : {exp_c1, exp_c2, exp_c3, exp_c4, exp_c5}) p = std::fma(p, r, c);
+    p = std::fma(p, r * r, r + 1.0f);
+    const int exponent = static_cast<int>(n);
+    const int half = exponent >> 1;
+    return p * std::ldexp(1.0f, half) * std::ldexp(1.0f, exponent - half);
+}
+
+float logarithm(float x) {
+    using namespace constants;
+    if (std::isnan(x) || x == std::numeric_limits<float>::infinity()) return x;
+    if (x == 0.0f) return -std::numeric_limits<float>::infinity();
+    if (x < 0.0f) return std::numeric_limits<float>::quiet_NaN();
+    int exponent;
+    float m = std::frexp(x, &exponent);
+    if (m < sqrt_half) {
+        --exponent;
+        m = m + m - 1.0f;
+    } else {
+        m = m - 1.0f;
+    }
+    const float e = static_cast<float>(exponent);
+    const float square = m * m;
+    float p = log_c0;
+    for (const float c : {log_c1, log_c2, log_c3, log_c4, log_c5, log_c6, log_c7, log_c8})
+        p = std::fma(p, m, c);
+    float y = p * m * square;
+    y = std::fma(e, ln2_low, y);
+    y = std::fma(square, -0.5f, y);
+    y = m + y;
+    return std::fma(e, ln2_high, y);
+}
+
+float hyperbolic_tangent(float x) {
+    using namespace constants;
+    if (std::fabs(x) >= tanh_threshold) {
+        const float e = exponential(std::fabs(x) + std::fabs(x));
+        return std::copysign(1.0f - 2.0f / (e + 1.0f), x);
+    }
+    const float square = x * x;
+    float p = tanh_c0;
+    for (const float c : {tanh_c1, tanh_c2, tanh_c3, tanh_c4}) p = std::fma(p, square, c);
+    return std::fma(p * square, x, x);
+}
+
+float activate(Activation kind, float x) {
+    switch (kind) {
+        case Activation::relu:
+            return 0.0f > x ? 0.0f : x;
+        case Activation::sigmoid:
+            return 1.0f / (1.0f + exponential(-x));
+        case Activation::tanh:
+            return hyperbolic_tangent(x);
+        case Activation::linear:
+            break;
+    }
+    return x;
+}
+
+float times_derivative(Activation kind, float y, float dy) {
+    switch (kind) {
+        case Activation::relu:
+            return y > 0.0f ? dy : 0.0f;
+        case Activation::sigmoid:
+            return dy * (y * (1.0f - y));
+        case Activation::tanh:
+            return dy * std::fma(-y, y, 1.0f);
+        case Activation::linear:
+            break;
+    }
+    return dy;
+}
+
+void gemm(const GemmArgs& g, float*) {
+    for (ptrdiff_t i = 0; i < g.M; ++i)
+        for (ptrdiff_t j = 0; j < g.N; ++j) {
+            float& c = g.c[i * g.c_row + j];
+            float acc = g.accumulate ? c : 0.0f;
+            if (g.alpha != 0.0f)
+                for (ptrdiff_t k = 0; k < g.K; ++k)
+                    acc = std::fma(g.alpha * g.a[i * g.a_row + k * g.a_column],
+                                   g.b[k * g.b_row + j * g.b_column], acc);
+            c = acc;
+        }
+}
+
+void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, const float* bias,
+              float* y, ptrdiff_t y_row) {
+    for (ptrdiff_t r = 0; r < rows; ++r)
+        for (ptrdiff_t c = 0; c < columns; ++c) y[r * y_row + c] = x[r * x_row + c] + bias[c];
+}
+
+void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
+                   float* gradient) {
+    for (ptrdiff_t c = 0; c < columns; ++c) {
+        float sum = 0.0f;
+        for (ptrdiff_t r = 0; r < rows; ++r) sum += dy[r * dy_row + c];
+        gradient[c] = sum;
+    }
+}
+
+void activation(Activation kind, ptrdiff_t count, const float* x, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = activate(kind, x[i]);
+}
+
+void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const float* dy,
+                         float* dx) {
+    for (ptrdiff_t i = 0; i < count; ++i) dx[i] = times_derivative(kind, y[i], dy[i]);
+}
+
+void softmax(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, float* y,
+             ptrdiff_t y_row, float*) {
+    for (ptrdiff_t r = 0; r < rows; ++r, x += x_row, y += y_row) {
+        float largest = x[0], sum = 0.0f;
+        for (ptrdiff_t c = 1; c < columns; ++c) largest = largest > x[c] ? largest : x[c];
+        for (ptrdiff_t c = 0; c < columns; ++c) sum += y[c] = exponential(x[c] - largest);
+        for (ptrdiff_t c = 0; c < columns; ++c) y[c] = y[c] / sum;
+    }
+}
+
+void softmax_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* y, ptrdiff_t y_row,
+                      const float* dy, ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float*) {
+    for (ptrdiff_t r = 0; r < rows; ++r, y += y_row, dy += dy_row, dx += dx_row) {
+        float dot = 0.0f;
+        for (ptrdiff_t c = 0; c < columns; ++c) dot = std::fma(y[c], dy[c], dot);
+        for (ptrdiff_t c = 0; c < columns; ++c) dx[c] = y[c] * (dy[c] - dot);
+    }
+}
+
+int32_t index_of_largest(ptrdiff_t columns, const float* x) {
+    int32_t index = 0;
+    for (ptrdiff_t c = 1; c < columns; ++c)
+        if (x[c] > x[index]) index = static_cast<int32_t>(c);
+    return index;
+}
+
+void squared_error(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* output,
+                   ptrdiff_t output_row, const float* target, ptrdiff_t target_row, float* losses,
+                   float* gradient, ptrdiff_t gradient_row, int32_t* predicted, float*) {
+    for (ptrdiff_t r = 0; r < rows; ++r, output += output_row, target += target_row) {
+        float sum = 0.0f;
+        for (ptrdiff_t c = 0; c < columns; ++c) {
+            const float difference = output[c] - target[c];
+            sum = std::fma(difference, difference, sum);
+            if (gradient != nullptr)
+                gradient[r * gradient_row + c] = 2.0f * scale * difference;
+        }
+        if (losses != nullptr) losses[r] = sum;
+        if (predicted != nullptr) predicted[r] = index_of_largest(columns, output);
+    }
+}
+
+void softmax_cross_entropy(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* logits,
+                           ptrdiff_t logits_row, const float* target, ptrdiff_t target_row,
+                           float* losses, float* gradient, ptrdiff_t gradient_row,
+                           int32_t* predicted, float*) {
+    for (ptrdiff_t r = 0; r < rows; ++r, logits += logits_row, target += target_row) {
+        float largest = logits[0], sum = 0.0f, loss = 0.0f, weight = 0.0f;
+        for (ptrdiff_t c = 1; c < columns; ++c) largest = largest > logits[c] ? largest : logits[c];
+        for (ptrdiff_t c = 0; c < columns; ++c) sum += exponential(logits[c] - largest);
+        const float log_sum = logarithm(sum);
+        for (ptrdiff_t c = 0; c < columns; ++c) {
+            if (target[c] != 0.0f)
+                loss = std::fma(target[c], log_sum - (logits[c] - largest), loss);
+            weight += target[c];
+        }
+        if (losses != nullptr) losses[r] = loss;
+        if (predicted != nullptr) predicted[r] = index_of_largest(columns, logits);
+        if (gradient == nullptr) continue;
+        const float normalizer = weight / sum;
+        for (ptrdiff_t c = 0; c < columns; ++c)
+            gradient[r * gradient_row + c] =
+                scale * std::fma(exponential(logits[c] - largest), normalizer, -target[c]);
+    }
+}
+
+void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, float* weights) {
+    for (ptrdiff_t i = 0; i < count; ++i)
+        weights[i] = std::fma(-learning_rate, gradient[i], weights[i]);
+}
+
+void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, const float* scale,
+                     const float* offset, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        y[i] = static_cast<float>(x[i]) / 255.0f;
+        if (scale != nullptr) y[i] = std::fma(y[i], scale[i % channels], offset[i % channels]);
+    }
+}
+
+// Where column c of row k stands in panels of 16 columns.
+ptrdiff_t panel_index(ptrdiff_t k, ptrdiff_t c, ptrdiff_t panel_stride) {
+    return c / kBlock * panel_stride + k * kBlock + c % kBlock;
+}
+
+void dense_product(const DenseProductArgs& p) {
+    for (ptrdiff_t r = 0; r < p.rows; ++r)
+        for (ptrdiff_t c = 0; c < p.blocks * kBlock; ++c) {
+            float acc = p.bias != nullptr ? p.bias[c] : 0.0f;
+            for (ptrdiff_t k = 0; k < p.K; ++k)
+                acc = std::fma(p.a[r * p.a_row + k], p.panels[panel_index(k, c, p.panel_stride)],
+                               acc);
+            p.y[r * p.y_row + c] =
+                p.input_activity != nullptr
+                    ? times_derivative(p.activation,
+                                       p.input_activity[r * p.input_activity_row + c], acc)
+                    : activate(p.activation, acc);
+        }
+}
+
+void dense_weight_gradient(const DenseWeightGradientArgs& p) {
+    for (ptrdiff_t i = p.input_begin; i < p.input_end; ++i)
+        for (ptrdiff_t o = 0; o < p.blocks * kBlock; ++o) {
+            float acc = 0.0f;
+            for (ptrdiff_t n = 0; n < p.rows; ++n)
+                acc = std::fma(p.x[n * p.x_row + i], p.d[n * p.d_row + o], acc);
+            const ptrdiff_t at = panel_index(i, o, p.panel_stride);
+            if (p.weights != nullptr) {
+                p.weights[at] = std::fma(-p.learning_rate, acc, p.weights[at]);
+            } else {
+                p.gradient[at] = acc;
+            }
+        }
+}
+
+void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* panels,
+                      ptrdiff_t panel_stride, ptrdiff_t input_block_begin,
+                      ptrdiff_t input_block_end, float* transposed, ptrdiff_t transposed_stride) {
+    for (ptrdiff_t i = input_block_begin * kBlock; i < input_block_end * kBlock; ++i)
+        for (ptrdiff_t o = 0; o < output_blocks * kBlock; ++o)
+            transposed[panel_index(o, i, transposed_stride)] =
+                i < inputs ? panels[panel_index(i, o, panel_stride)] : 0.0f;
+}
+
+}  // namespace
+
+const Kernels& table() {
+    static const Kernels kernels{
+        "reference",         0,
+        gemm,                add_bias,
+        bias_gradient,       activation,
+        activation_gradient, softmax,
+        softmax_gradient,    squared_error,
+        softmax_cross_entropy, sgd_update,
+        bytes_to_floats,     dense_product,
+        dense_weight_gradient, transpose_panels,
+    };
+    return kernels;
+}
+
+}  // namespace nncore::kernels::reference

@@ -1,0 +1,125 @@
+// A sequential network: layers are added, fused into stages and built; then it trains and infers.
+//
+// Parameters and gradients live in two flat float32 buffers; all workspace of a step is planned and
+// allocated once. Results are the same bits for any number of threads and any instruction set
+// (DESIGN.md, "Numerics").
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "../runtime/aligned_buffer.h"
+#include "stage.h"
+#include "types.h"
+
+namespace nncore::network {
+
+class Network {
+   public:
+    // input: (features) or (height, width, channels). Throws std::invalid_argument on bad shapes.
+    explicit Network(Shape input);
+
+    // --- building; each throws std::logic_error after build() -------------------------------
+    // activation: linear, relu, sigmoid, tanh, softmax. Names must be new and not empty.
+    void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
+                   bool use_bias);
+    void add_flatten(const std::string& name);
+    void add_activation(const std::string& name, const std::string& activation);
+    // Allocates and initialises the weights from the seed: uniform He (relu) or Glorot (others)
+    // limits, biases zero. Throws std::logic_error without layers.
+    void build(std::uint64_t seed);
+
+    // --- description ------------------------------------------------------------------------
+    struct Layer {
+        std::string name;
+        Shape output_shape;
+        std::size_t buffer;  // the activation buffer that holds its output
+    };
+    const Shape& input_shape() const { return input_shape_; }
+    bool is_built() const { return built_; }
+    std::ptrdiff_t output_size() const { return element_count(current_shape()); }
+    const std::vector<Layer>& layers() const { return layers_; }
+    std::vector<std::string> describe_stages() const;
+    std::vector<Parameter> parameters() const;
+    std::ptrdiff_t parameter_count() const;
+
+    // --- parameters, in natural shape and row-major order -----------------------------------
+    // Throw std::out_of_range for an unknown name.
+    const Parameter& parameter(const std::string& name) const;
+    void read_parameter(const Parameter& parameter, float* natural) const;
+    void write_parameter(const Parameter& parameter, const float* natural);
+    void read_gradient(const Parameter& parameter, float* natural) const;
+    void write_gradient(const Parameter& parameter, const float* natural);
+
+    // Bytes become (x / 255 - mean) / std per channel (the last axis). Empty vectors: only x / 255.
+    void set_input_normalization(const std::vector<float>& mean, const std::vector<float>& deviation);
+
+    // --- training ---------------------------------------------------------------------------
+    // One pass forward and backward over all images as one batch: gradients are stored, weights
+    // untouched. Returns the batch's loss.
+    double compute_gradients(const Images& images, const Targets& targets, Loss loss);
+    // The output of one layer during the last compute_gradients: rows x element_count floats.
+    std::ptrdiff_t last_rows() const { return last_rows_; }
+    void read_layer_output(const Layer& layer, float* rows) const;
+    void apply_gradients(const Optimizer& optimizer);
+
+    // Whole steps over indices[0..count) cut into batches (the last may be smaller). Stops early
+    // after a step whose loss is not finite; that step's update is left out.
+    StepResults train_steps(const Images& images, const Targets& targets,
+                            const std::int32_t* indices, std::ptrdiff_t count,
+                            std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer);
+
+    // --- inference; safe from several threads at once ---------------------------------------
+    // outputs: images.count x output_size.
+    void forward(const Images& images, float* outputs) const;
+    // Also the loss of each image. With cross_entropy, outputs are logits unless the last layer is
+    // a softmax.
+    void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
+                  float* losses) const;
+
+   private:
+    Shape current_shape() const;
+    void check_new_layer(const std::string& name) const;
+    void push_stage(std::unique_ptr<Stage> stage);
+    void add_activation_stage(const std::string& activation);
+    void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads) const;
+    Workspace& training_workspace(std::ptrdiff_t rows, int threads);
+    int threads_for(double multiply_adds) const;
+    double multiply_adds() const;
+    bool fuses_softmax(Loss loss) const;
+
+    // Steps of a pass; every thread of the team calls them with the same arguments.
+    void load_images(const Pass& pass, const Images& images, const std::int32_t* indices) const;
+    void load_targets(const Pass& pass, const Targets& targets, const std::int32_t* indices) const;
+    void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient) const;
+    double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
+                            const std::int32_t* indices, Loss loss, bool every_stage) const;
+    void backward(const Pass& pass, std::size_t stages) const;
+    void infer(const Images& images, const Targets* targets, Loss loss, float* outputs,
+               float* losses) const;
+
+    Shape input_shape_;
+    std::vector<Layer> layers_;
+    std::vector<std::unique_ptr<Stage>> stages_;
+    std::ptrdiff_t parameter_floats_ = 0;
+    bool built_ = false;
+    bool ends_with_softmax_ = false;
+    runtime::AlignedBuffer parameters_, gradients_;
+    std::vector<float> input_scale_, input_offset_;
+
+    // Readers (inference) share, writers (training, setting weights) exclude.
+    mutable std::shared_mutex mutex_;
+    Workspace training_workspace_;
+    int training_threads_ = 0;
+    std::ptrdiff_t last_rows_ = 0;
+
+    // Workspaces of inference that nobody uses just now.
+    mutable std::mutex idle_mutex_;
+    mutable std::vector<std::unique_ptr<Workspace>> idle_workspaces_;
+};
+
+}  // namespace nncore::network

@@ -1,0 +1,180 @@
+// One whole training step, and blocks of them: load, forward, loss, backward, update.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "../kernels/dispatch.h"
+#include "network.h"
+
+namespace nncore::network {
+
+using kernels::Activation;
+
+void Network::load_images(const Pass& pass, const Images& images,
+                          const std::int32_t* indices) const {
+    const Rows& x = pass.workspace.activations[0];
+    const std::ptrdiff_t count = element_count(input_shape_);
+    const bool normalized = !input_scale_.empty();
+    const auto share = pass.member.share(pass.rows);
+    for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
+        if (images.bytes != nullptr) {
+            pass.kernels.bytes_to_floats(count, images.bytes + image * count, input_shape_.back(),
+                                         normalized ? input_scale_.data() : nullptr,
+                                         normalized ? input_offset_.data() : nullptr, x.row(r));
+        } else {
+            std::copy_n(images.floats + image * count, count, x.row(r));
+        }
+    }
+}
+
+void Network::load_targets(const Pass& pass, const Targets& targets,
+                           const std::int32_t* indices) const {
+    Workspace& w = pass.workspace;
+    const std::ptrdiff_t classes = output_size();
+    const auto share = pass.member.share(pass.rows);
+    for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
+        float* const row = w.targets.row(r);
+        std::int32_t label;
+        if (targets.labels != nullptr) {
+            label = targets.labels[image];
+            std::fill_n(row, classes, 0.0f);
+            row[label] = 1.0f;
+        } else {
+            const float* const source = targets.rows + image * classes;
+            std::copy_n(source, classes, row);
+            label = static_cast<std::int32_t>(std::max_element(source, source + classes) - source);
+        }
+        w.labels[static_cast<std::size_t>(r)] = label;
+    }
+}
+
+// Per-row losses and predictions; with a gradient also the delta of buffer `output`.
+void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output,
+                           bool with_gradient) const {
+    Workspace& w = pass.workspace;
+    const Rows& y = w.activations[output];
+    const std::ptrdiff_t classes = output_size();
+    // Blocks of 16 rows, as the kernel works: a cut inside a block would waste lanes.
+    const auto blocks = pass.member.share(blocks_of(pass.rows));
+    const std::ptrdiff_t first = blocks.first * kBlock;
+    const std::ptrdiff_t last = std::min(blocks.last * kBlock, pass.rows);
+    if (first >= last) return;
+    const float scale = loss == Loss::sse ? 1.0f : 1.0f / static_cast<float>(pass.rows);
+    const auto kernel = loss == Loss::cross_entropy ? pass.kernels.softmax_cross_entropy
+                                                    : pass.kernels.squared_error;
+    const Rows delta = with_gradient ? w.deltas[output] : Rows{};
+    float* const gradient = with_gradient ? delta.row(first) : nullptr;
+    kernel(last - first, classes, scale, y.row(first), y.stride, w.targets.row(first),
+           w.targets.stride, w.losses + first, gradient, delta.stride, w.predicted.data() + first,
+           w.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)]);
+    const Activation activation =
+        output == 0 ? Activation::linear : stages_[output - 1]->output_activation;
+    if (with_gradient && activation != Activation::linear)
+        for (std::ptrdiff_t r = first; r < last; ++r)
+            pass.kernels.activation_gradient(activation, classes, y.row(r), delta.row(r),
+                                             delta.row(r));
+}
+
+// Everything up to the loss. Every thread returns the batch's loss: all sum the same numbers in
+// the same order, which is cheaper than one more barrier.
+double Network::forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
+                                 const std::int32_t* indices, Loss loss, bool every_stage) const {
+    const bool fused = fuses_softmax(loss);
+    const std::size_t used = stages_.size() - (fused ? 1 : 0);
+    load_images(pass, images, indices);
+    load_targets(pass, targets, indices);
+    pass.member.barrier.wait();
+    for (std::size_t i = 0; i < (every_stage ? stages_.size() : used); ++i) {
+        stages_[i]->forward(pass);
+        pass.member.barrier.wait();
+    }
+    compute_loss(pass, loss, used, true);
+    for (std::size_t i = 0; i < used; ++i) stages_[i]->prepare_backward(pass);
+    pass.member.barrier.wait();
+    double sum = 0;
+    for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
+        sum += static_cast<double>(pass.workspace.losses[r]);
+    return loss == Loss::sse ? sum : sum / static_cast<double>(pass.rows);
+}
+
+void Network::backward(const Pass& pass, std::size_t stages) const {
+    for (std::size_t i = stages; i-- > 0;) {
+        if (i > 0) {
+            stages_[i]->backward_input(pass);
+            pass.member.barrier.wait();
+        }
+        stages_[i]->backward_weights(pass);
+    }
+    pass.member.barrier.wait();
+}
+
+double Network::compute_gradients(const Images& images, const Targets& targets, Loss loss) {
+    const std::unique_lock lock(mutex_);
+    const int threads = threads_for(3 * multiply_adds() * static_cast<double>(images.count));
+    Workspace& workspace = training_workspace(images.count, threads);
+    last_rows_ = images.count;
+    double result = 0;
+    runtime::run_team(threads, [&](const runtime::Member& member) {
+        const Pass pass{kernels::active(),  member,           workspace, images.count,
+                        parameters_.data(), gradients_.data(), nullptr};
+        const double value = forward_and_loss(pass, images, targets, nullptr, loss, true);
+        backward(pass, stages_.size() - (fuses_softmax(loss) ? 1 : 0));
+        if (member.thread == 0) result = value;
+    });
+    return result;
+}
+
+void Network::apply_gradients(const Optimizer& optimizer) {
+    const std::unique_lock lock(mutex_);
+    kernels::active().sgd_update(parameter_floats_, optimizer.learning_rate, gradients_.data(),
+                                 parameters_.data());
+}
+
+StepResults Network::train_steps(const Images& images, const Targets& targets,
+                                 const std::int32_t* indices, std::ptrdiff_t count,
+                                 std::ptrdiff_t batch_size, Loss loss,
+                                 const Optimizer& optimizer) {
+    const std::unique_lock lock(mutex_);
+    const std::ptrdiff_t largest = std::min(batch_size, count);
+    const int threads = threads_for(3 * multiply_adds() * static_cast<double>(largest));
+    Workspace& workspace = training_workspace(largest, threads);
+    last_rows_ = 0;
+    const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
+    const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
+    StepResults results;
+    results.losses.assign(steps, 0.0);
+    results.correct.assign(steps, 0);
+    std::size_t done = 0;
+    runtime::run_team(threads, [&](const runtime::Member& member) {
+        for (std::size_t step = 0; step < steps; ++step) {
+            const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
+            const Pass pass{kernels::active(),
+                            member,
+                            workspace,
+                            std::min(batch_size, count - first),
+                            parameters_.data(),
+                            gradients_.data(),
+                            &optimizer};
+            const double value =
+                forward_and_loss(pass, images, targets, indices + first, loss, false);
+            if (member.thread == 0) {
+                std::int64_t correct = 0;
+                for (std::size_t r = 0; r < static_cast<std::size_t>(pass.rows); ++r)
+                    correct += workspace.predicted[r] == workspace.labels[r];
+                results.losses[step] = value;
+                results.correct[step] = correct;
+                done = step + 1;
+            }
+            // Every thread has the same sum, so all leave together.
+            if (!std::isfinite(value)) break;
+            backward(pass, stages);
+        }
+    });
+    results.losses.resize(done);
+    results.correct.resize(done);
+    return results;
+}
+
+}  // namespace nncore::network

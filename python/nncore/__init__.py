@@ -1,0 +1,129 @@
+"""nncore: train and run small image classifiers on ordinary CPUs.
+
+>>> import nncore as nn
+>>> train, val, test = nn.ImageDataset.from_folder("photos/").split(val=0.15, test=0.15, seed=0)
+>>> model = nn.Sequential([nn.Flatten(), nn.Dense(128, activation="relu"), nn.Dense(3)])
+>>> history = model.fit(train, validation_data=val, epochs=30)
+>>> print(model.evaluate(test))
+
+Submodules are imported when a name of theirs is first used, so that ``import nncore`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nncore import _core
+
+if TYPE_CHECKING:
+    from nncore import kernels, plots
+    from nncore.data import (
+        ClassMap,
+        ImageDataset,
+        Preprocessing,
+        from_one_hot,
+        one_hot,
+    )
+    from nncore.errors import DataError, ModelFileError, NncoreError, TrainingError
+    from nncore.layers import Activation, Dense, Flatten
+    from nncore.optimizers import SGD
+    from nncore.training import Callback, History, Report, Sequential, load
+
+__version__: str = _core.__version__
+
+_HOMES = {
+    "ClassMap": "data",
+    "ImageDataset": "data",
+    "Preprocessing": "data",
+    "from_one_hot": "data",
+    "one_hot": "data",
+    "DataError": "errors",
+    "ModelFileError": "errors",
+    "NncoreError": "errors",
+    "TrainingError": "errors",
+    "Activation": "layers",
+    "Dense": "layers",
+    "Flatten": "layers",
+    "SGD": "optimizers",
+    "Callback": "training",
+    "History": "training",
+    "Report": "training",
+    "Sequential": "training",
+    "load": "training",
+}
+_SUBMODULES = ("kernels", "plots")
+
+__all__ = [
+    "SGD",
+    "Activation",
+    "Callback",
+    "ClassMap",
+    "DataError",
+    "Dense",
+    "Flatten",
+    "History",
+    "ImageDataset",
+    "ModelFileError",
+    "NncoreError",
+    "Preprocessing",
+    "Report",
+    "Sequential",
+    "TrainingError",
+    "__version__",
+    "from_one_hot",
+    "get_num_threads",
+    "info",
+    "kernels",
+    "load",
+    "one_hot",
+    "plots",
+    "set_num_threads",
+]
+
+
+def info() -> dict[str, Any]:
+    """Describe the installed core.
+
+    Returns
+    -------
+    dict
+        ``version``; ``isa`` (instruction set in use); ``isas`` (all that this machine can run, by
+        the names that the environment variable ``NNCORE_ISA`` takes, best first); ``threads``;
+        ``openmp`` (version, or None when built without); ``compiler``.
+    """
+    return _core.info()
+
+
+def get_num_threads() -> int:
+    """Return how many threads nncore may use."""
+    return _core.get_num_threads()
+
+
+def set_num_threads(threads: int) -> None:
+    """Set how many threads nncore may use; results do not depend on it, bit for bit.
+
+    The default is the number of CPUs that this process may use (affinity and cgroup quota), or the
+    environment variable ``NNCORE_NUM_THREADS``.
+
+    Raises
+    ------
+    ValueError
+        `threads` is not from 1 to 1024.
+    """
+    _core.set_num_threads(threads)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"nncore.{_HOMES[name]}"), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"nncore.{name}")
+    else:
+        raise AttributeError(f"module 'nncore' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,32 @@
+"""Checks of single numbers that people pass."""
+
+from __future__ import annotations
+
+import operator
+
+
+def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
+    """`value` as an int from `low` to `high`.
+
+    Raises
+    ------
+    TypeError
+        Not a whole number (booleans and floats are none).
+    ValueError
+        Out of range.
+    """
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, not {value}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+    if number < low or (high is not None and number > high):
+        limits = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be {limits}, not {number}")
+    return number
+
+
+def check_seed(seed: object) -> int:
+    """A seed, 0 to 2**63 - 1; errors as in `check_int`."""
+    return check_int("seed", seed, 0, 2**63 - 1)

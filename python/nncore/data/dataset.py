@@ -1,0 +1,429 @@
+"""A labelled set of images in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.data.arrays import image_array, label_array
+from nncore.data.class_map import ClassMap, list_names
+from nncore.data.encoding import check_labels, one_hot
+from nncore.data.folder import scan_folder
+from nncore.data.loading import Loaded, Progress, check_broken, check_color, check_size, load_files
+from nncore.data.preprocessing import Preprocessing
+from nncore.data.skipped import SkippedFile
+from nncore.data.split import TEST, TRAIN, VAL, split_sides
+from nncore.data.table import read_table
+from nncore.errors import DataError
+
+Classes = ClassMap | str | os.PathLike[str] | Sequence[str]
+
+
+@dataclass(eq=False, repr=False)
+class ImageDataset:
+    """Images, labels and where they came from. Make one with `from_folder`, `from_csv` or
+    `from_arrays`.
+
+    Attributes
+    ----------
+    images
+        uint8 (N, H, W, C), C-contiguous, C = 1 (gray) or 3 (RGB).
+    labels
+        int32 (N,), 0..K-1.
+    classes
+        The K class names.
+    preprocessing
+        How the files became these pixels; travels with the model.
+    paths
+        The N files; empty strings for images that came from arrays.
+    skipped
+        Every file that was found and not used, with the reason.
+    split_notes
+        On the parts that `split` returns: what could not be done as asked.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    classes: ClassMap
+    preprocessing: Preprocessing
+    paths: list[str]
+    skipped: list[SkippedFile] = field(default_factory=list)
+    split_notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.images = np.ascontiguousarray(self.images)
+        count = len(self.images)
+        if len(self.labels) != count or len(self.paths) != count:
+            raise ValueError(
+                f"images, labels and paths differ in length: {count}, {len(self.labels)} and "
+                f"{len(self.paths)}"
+            )
+        if self.images.dtype != np.uint8 or self.images.shape[1:] != self.preprocessing.input_shape:
+            raise ValueError(
+                f"images are {self.images.dtype} {self.images.shape}, but the preprocessing says "
+                f"uint8 (N, {', '.join(map(str, self.preprocessing.input_shape))})"
+            )
+        check_labels(self.labels, len(self.classes))
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: str | os.PathLike[str],
+        size: int | tuple[int, int] | None = None,
+        color: str | None = None,
+        classes: Classes | None = None,
+        max_broken: float = 0.01,
+        workers: int | None = None,
+        progress: Progress | None = None,
+        preprocessing: Preprocessing | None = None,
+        *,
+        allow_missing_classes: bool = False,
+    ) -> ImageDataset:
+        """Read a folder with one sub-folder of images per class.
+
+        Parameters
+        ----------
+        folder
+            Its sub-folders name the classes; folders nested in them are read too. Hidden files
+            are left out, files are recognised by content.
+        size
+            Side or (height, width) in pixels. None: the images' own size if all have the same and
+            it is at most 64 x 64, else (64, 64).
+        color
+            ``"rgb"``, ``"gray"`` or None: gray if every picture is stored as gray.
+        classes
+            Class map, its file, or a list of names; must agree with the sub-folders. None: the
+            folder's own ``classes.csv`` if it has one, else the sub-folders in sorted order.
+        max_broken
+            Largest fraction of broken image files that is put up with.
+        workers
+            Decoding threads; by default the CPUs this process may use, or one for tiny files.
+        progress
+            Called as ``progress(done, total)``, in files, from the calling thread.
+        preprocessing
+            A model's; takes the place of `size` and `color`.
+        allow_missing_classes
+            Accept that some classes have no images (to evaluate on part of the classes).
+
+        Raises
+        ------
+        DataError
+            Missing folder, fewer than two classes, an empty class, too many broken files, or a
+            class map that disagrees with the sub-folders (both sides are listed).
+        TypeError, ValueError
+            A wrong argument.
+        """
+        where = os.fspath(folder)
+        checked_size, checked_color = check_size(size), check_color(color)
+        scan = scan_folder(folder)
+        skipped = list(scan.skipped)
+        if classes is None and scan.class_map is not None:
+            classes = scan.class_map
+        elif scan.class_map is not None and not _same_file(classes, scan.class_map):
+            skipped.append(
+                SkippedFile(scan.class_map, "is not used: classes were given", "foreign")
+            )
+        if classes is None:
+            class_map = ClassMap.from_folder_names(scan.classes)
+        else:
+            class_map = _as_class_map(classes)
+            _check_agreement(where, "sub-folders", scan.classes, class_map, allow_missing_classes)
+        if len(class_map) < 2:
+            raise DataError(
+                f"{where}: has one class only ({class_map.name(0)!r}); "
+                "a classifier needs at least two sub-folders, one per class "
+                "(if they lie one level deeper, give that folder)"
+            )
+        loaded = load_files(
+            [path for path, _ in scan.files],
+            size=checked_size,
+            color=checked_color,
+            preprocessing=preprocessing,
+            workers=workers,
+            progress=progress,
+        )
+        labels = class_map.encode([name for _, name in scan.files])
+        return cls._loaded(
+            where,
+            [path for path, _ in scan.files],
+            labels,
+            class_map,
+            loaded,
+            skipped,
+            max_broken,
+            allow_missing_classes,
+        )
+
+    @classmethod
+    def from_csv(
+        cls,
+        csv_path: str | os.PathLike[str],
+        root: str | os.PathLike[str] | None = None,
+        size: int | tuple[int, int] | None = None,
+        color: str | None = None,
+        classes: Classes | None = None,
+        max_broken: float = 0.01,
+        workers: int | None = None,
+        progress: Progress | None = None,
+        preprocessing: Preprocessing | None = None,
+        *,
+        allow_missing_classes: bool = False,
+    ) -> ImageDataset:
+        """Read the images listed in a table with the columns ``path`` and ``label``.
+
+        ``.tsv`` and ``.tab`` files are tab-separated, others comma-separated. Paths are relative
+        to `root`, by default the folder of the table. Labels are class names; where `classes` is
+        given and no label is one of its names, they may be its integers. A file that is missing
+        counts as broken. The other arguments are those of `from_folder`.
+
+        Raises
+        ------
+        DataError
+            As `from_folder`; also a table without these columns, or with empty or contradictory
+            rows (file and line are named).
+        TypeError, ValueError
+            A wrong argument.
+        """
+        where = os.fspath(csv_path)
+        checked_size, checked_color = check_size(size), check_color(color)
+        rows = read_table(csv_path, root)
+        names = [row.label for row in rows]
+        if classes is None:
+            class_map = ClassMap.from_folder_names(set(names))
+        else:
+            class_map = _as_class_map(classes)
+            names = _integers_as_names(names, class_map)
+            _check_agreement(where, "labels", set(names), class_map, allow_missing_classes)
+        if len(class_map) < 2:
+            raise DataError(
+                f"{where}: has one class only ({class_map.name(0)!r}); "
+                "a classifier needs at least two"
+            )
+        paths = [row.path for row in rows]
+        loaded = load_files(
+            paths,
+            size=checked_size,
+            color=checked_color,
+            preprocessing=preprocessing,
+            workers=workers,
+            progress=progress,
+        )
+        return cls._loaded(
+            where,
+            paths,
+            class_map.encode(names),
+            class_map,
+            loaded,
+            [],
+            max_broken,
+            allow_missing_classes,
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: ArrayLike,
+        labels: Any,
+        classes: Classes | None = None,
+        names: Sequence[str] | None = None,
+    ) -> ImageDataset:
+        """Data set of images that are already in memory.
+
+        Parameters
+        ----------
+        images
+            uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); shared, not copied, when C-contiguous.
+        labels
+            N integers, one-hot rows (N, K) or N class names.
+        classes
+            Class map, its file or a list of the K class names; by default "0", "1", ... or the
+            sorted names among the labels.
+        names
+            A name per image, kept as `paths` (shown beside mistakes).
+
+        Raises
+        ------
+        DataError
+            No images, or fewer than two classes.
+        TypeError, ValueError
+            Wrong dtypes, shapes or labels, or lengths that differ.
+        """
+        pixels = image_array(images)
+        if len(pixels) == 0:
+            raise DataError("images is empty")
+        class_map = None if classes is None else _as_class_map(classes)
+        if np.shape(labels)[:1] != (len(pixels),):
+            raise ValueError(
+                f"images holds {len(pixels)} images, but labels has shape {np.shape(labels)}"
+            )
+        integers, class_map = label_array(labels, class_map)
+        if len(class_map) < 2:
+            raise DataError(
+                f"the labels have one class only ({class_map.name(0)!r}); "
+                "a classifier needs at least two"
+            )
+        if names is not None and len(names) != len(pixels):
+            raise ValueError(
+                f"names holds {len(names)} names for {len(pixels)} images (class names are given "
+                "with classes)"
+            )
+        return cls(
+            images=pixels,
+            labels=integers,
+            classes=class_map,
+            preprocessing=Preprocessing(
+                int(pixels.shape[1]),
+                int(pixels.shape[2]),
+                "gray" if pixels.shape[3] == 1 else "rgb",
+            ),
+            paths=[""] * len(pixels) if names is None else [str(name) for name in names],
+        )
+
+    @classmethod
+    def _loaded(
+        cls,
+        where: str,
+        paths: list[str],
+        labels: NDArray[np.int32],
+        classes: ClassMap,
+        loaded: Loaded,
+        skipped: list[SkippedFile],
+        max_broken: float,
+        allow_missing_classes: bool,
+    ) -> ImageDataset:
+        check_broken(where, len(loaded.kept), loaded.skipped, max_broken)
+        kept_labels = labels[loaded.kept]
+        used = np.bincount(kept_labels, minlength=len(classes))
+        listed = np.bincount(labels, minlength=len(classes))
+        empty = [label for label in range(len(classes)) if used[label] == 0]
+        if len(loaded.kept) == 0 or (empty and not allow_missing_classes):
+            details = ", ".join(
+                f"{classes.name(label)!r} ({listed[label]} files)" for label in empty[:20]
+            )
+            raise DataError(
+                f"{where}: no usable image in class {details}; add images or remove the class"
+            )
+        return cls(
+            images=loaded.images,
+            labels=kept_labels,
+            classes=classes,
+            preprocessing=loaded.preprocessing,
+            paths=[paths[position] for position in loaded.kept],
+            skipped=[*skipped, *loaded.skipped],
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        shown = list(self.counts.items())[:10]
+        counts = ", ".join(f"{name}: {count}" for name, count in shown)
+        rest = f", ... {len(self.classes)} classes" if len(self.classes) > len(shown) else ""
+        height, width, _ = self.preprocessing.input_shape
+        return (
+            f"ImageDataset({len(self)} images {height}x{width} {self.preprocessing.color}; "
+            f"{counts}{rest}; {len(self.skipped)} files skipped)"
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of images of each class, in the order of the class map."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes.names, counts.tolist(), strict=True))
+
+    def one_hot(self) -> NDArray[np.float32]:
+        """Labels as one-hot rows, float32 (N, K)."""
+        return one_hot(self.labels, len(self.classes))
+
+    def subset(self, indices: ArrayLike) -> ImageDataset:
+        """Data set of the images at these positions, in this order (copied).
+
+        `indices` are integers (M,), negative ones counting from the end, or booleans (N,). The
+        subset has the same classes and no `skipped` files: those belong to the whole.
+
+        Raises
+        ------
+        TypeError, IndexError
+            Not integers or booleans; a position that does not exist.
+        """
+        chosen = np.asarray(indices)
+        if chosen.size == 0 and chosen.dtype.kind != "b":
+            chosen = chosen.astype(np.intp)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iub":
+            raise TypeError(
+                f"indices must be integers (M,) or booleans (N,), not {chosen.dtype} {chosen.shape}"
+            )
+        positions = np.arange(len(self))[chosen]
+        return ImageDataset(
+            images=self.images[positions],
+            labels=self.labels[positions],
+            classes=self.classes,
+            preprocessing=self.preprocessing,
+            paths=[self.paths[position] for position in positions],
+        )
+
+    def split(
+        self, val: float = 0.15, test: float = 0.0, seed: int = 0
+    ) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
+        """Training, validation and test part; always three, a part of fraction 0 is empty.
+
+        Stratified: of the n images of each class round(test * n) and round(val * n) are set
+        aside, at least one stays for training. The same pixels are never on two sides. Whatever
+        the order of the files and the machine, the same seed gives the same parts, and images of
+        one class stay where they are when another class changes. See `split_notes` on each part.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Fractions outside 0 <= f < 1 or that sum to 1 or more; a seed that
+            is no integer of 0..2**63-1.
+        """
+        sides, notes = split_sides(self.images, self.labels, self.classes.names, val, test, seed)
+        parts = [self.subset(np.flatnonzero(sides == side)) for side in (TRAIN, VAL, TEST)]
+        for part in parts:
+            part.split_notes = list(notes)
+        return parts[0], parts[1], parts[2]
+
+
+def _same_file(classes: Classes | None, path: str) -> bool:
+    return isinstance(classes, (str, os.PathLike)) and os.path.realpath(
+        classes
+    ) == os.path.realpath(path)
+
+
+def _as_class_map(classes: Classes) -> ClassMap:
+    if isinstance(classes, ClassMap):
+        return classes
+    if isinstance(classes, (str, os.PathLike)):
+        return ClassMap.read(classes)
+    return ClassMap.from_names(classes)
+
+
+def _check_agreement(
+    where: str, what: str, found: Any, classes: ClassMap, allow_missing_classes: bool
+) -> None:
+    unknown = sorted(name for name in found if name not in classes)
+    missing = [] if allow_missing_classes else [n for n in classes if n not in set(found)]
+    if unknown or missing:
+        problems = []
+        if unknown:
+            problems.append(f"{what} that the class map lacks: {list_names(unknown)}")
+        if missing:
+            problems.append(f"classes without {what}: {list_names(missing)}")
+        raise DataError(
+            f"{where}: disagrees with the class map: {'; '.join(problems)} "
+            f"({what}: {list_names(sorted(found))}; class map: {list_names(classes)})"
+        )
+
+
+def _integers_as_names(labels: list[str], classes: ClassMap) -> list[str]:
+    """Names of labels that are written as integers; unchanged when any of them is a name."""
+    if any(label in classes for label in labels):
+        return labels
+    known = {str(label): name for label, name in enumerate(classes)}
+    return [known.get(label, label) for label in labels]

@@ -1,0 +1,182 @@
+"""Which files a folder of images holds: one sub-folder per class, or unlabelled pictures."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from nncore.data.class_map import canonical_name
+from nncore.data.skipped import SkippedFile
+from nncore.errors import DataError
+
+CLASS_MAP_FILE = "classes.csv"
+_SPLIT_NAMES = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
+
+
+@dataclass(frozen=True)
+class FolderScan:
+    """Files of a labelled folder, before any is opened.
+
+    `files` holds (path, class name), sorted by class folder and then by path within it; `classes`
+    the names of all class folders, empty ones included; `class_map` the folder's own
+    ``classes.csv``, if it has one.
+    """
+
+    classes: list[str]
+    files: list[tuple[str, str]]
+    skipped: list[SkippedFile]
+    class_map: str | None
+
+
+def scan_folder(folder: str | os.PathLike[str]) -> FolderScan:
+    """Find the files of every class folder, nested folders included.
+
+    Links to files and links that are class folders are followed; links to folders deeper down are
+    not, since they could lead round in a circle. Dot-files and ``__MACOSX`` are left out.
+
+    Raises
+    ------
+    DataError
+        The folder is missing or unreadable, has no sub-folder, or two of them have one name.
+    """
+    root = os.fspath(folder)
+    skipped: list[SkippedFile] = []
+    class_folders: list[os.DirEntry[str]] = []
+    loose: list[SkippedFile] = []
+    class_map: str | None = None
+    for entry in _entries(root):
+        if _is_hidden(entry.name):
+            skipped.extend(_hidden(entry))
+        elif _leads_to(entry, stat.S_ISDIR):
+            class_folders.append(entry)
+        elif entry.name == CLASS_MAP_FILE:
+            class_map = entry.path
+        else:
+            loose.append(SkippedFile(entry.path, "is not inside a class folder", "foreign"))
+    if not class_folders:
+        raise DataError(
+            f"{root}: has no sub-folders ({len(loose)} files lie directly in it); "
+            "put the images of each class into a sub-folder named after the class"
+        )
+    if all(entry.name.lower() in _SPLIT_NAMES for entry in class_folders):
+        names = ", ".join(sorted(entry.name for entry in class_folders))
+        raise DataError(
+            f"{root}: its sub-folders ({names}) are parts of a split, not classes; "
+            f"give one of them, for example {class_folders[0].path}"
+        )
+    files: list[tuple[str, str]] = []
+    seen: dict[str, str] = {}
+    for entry in class_folders:
+        try:
+            name = canonical_name(entry.name)
+        except ValueError as error:
+            raise DataError(f"{root}: sub-folder {entry.name!r}: {error}") from None
+        if name in seen:
+            raise DataError(
+                f"{root}: the sub-folders {seen[name]!r} and {entry.name!r} name the same class"
+            )
+        seen[name] = entry.name
+        files.extend((path, name) for path in _walk(entry.path, skipped))
+    return FolderScan(list(seen), files, [*loose, *skipped], class_map)
+
+
+def list_images(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> list[str]:
+    """Paths of the pictures to predict.
+
+    Parameters
+    ----------
+    source
+        A file, a folder (every file in it and its sub-folders, sorted; hidden ones left out), or
+        a list of files and folders, whose order is kept.
+
+    Returns
+    -------
+    Paths of files; whether each is an image is found when it is decoded (`load_images`).
+
+    Raises
+    ------
+    DataError
+        A path does not exist, a folder holds no file, or the list is empty.
+    """
+    return find_images(source)[0]
+
+
+def find_images(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> tuple[list[str], list[SkippedFile]]:
+    """`list_images`, and the files that it left out (hidden ones, links to folders, devices)."""
+    if isinstance(source, (list, tuple)):
+        parts = [find_images(item) for item in source]
+        if not parts:
+            raise DataError("no images: the list of paths is empty")
+        return [p for files, _ in parts for p in files], [s for _, left in parts for s in left]
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"a path must be a string or Path, not {type(source).__name__}")
+    path = os.fspath(source)
+    if not os.path.lexists(path):
+        raise DataError(f"{path}: no such file or folder")
+    if not os.path.isdir(path):
+        return [path], []
+    skipped: list[SkippedFile] = []
+    found = list(_walk(path, skipped))
+    if not found:
+        raise DataError(f"{path}: the folder holds no files")
+    return found, skipped
+
+
+def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
+    """Regular files below `folder`, sorted by path; everything else goes to `skipped`."""
+    for entry in _entries(folder):
+        if _is_hidden(entry.name):
+            skipped.extend(_hidden(entry))
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, skipped)
+        elif _leads_to(entry, stat.S_ISDIR):
+            skipped.append(
+                SkippedFile(entry.path, "is a link to a folder, which is not followed", "foreign")
+            )
+        elif entry.is_symlink() or _leads_to(entry, stat.S_ISREG):
+            # A link that leads nowhere is kept: decoding reports it as a missing image.
+            yield entry.path
+        else:
+            skipped.append(SkippedFile(entry.path, "is not a regular file", "foreign"))
+
+
+def _hidden(entry: os.DirEntry[str]) -> Iterator[SkippedFile]:
+    """Every file in a hidden place, so that the count is right."""
+    if not entry.is_dir(follow_symlinks=False):
+        yield SkippedFile(entry.path, "is hidden", "hidden")
+        return
+    for place, folders, names in os.walk(entry.path):
+        folders.sort()
+        for name in sorted(names):
+            yield SkippedFile(os.path.join(place, name), "is in a hidden folder", "hidden")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _leads_to(entry: os.DirEntry[str], kind: Callable[[int], bool]) -> bool:
+    """What is found when links are followed; False for links in a circle or to nowhere."""
+    try:
+        return kind(entry.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What a folder holds, sorted by name, so that no order depends on the file system."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        raise DataError(f"{folder}: no such folder") from None
+    except NotADirectoryError:
+        raise DataError(f"{folder}: is a file, not a folder") from None
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,37 @@
+"""The losses by name. The arithmetic is in the C++ core; here are the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from nncore._core import LossName
+
+LOSSES: Mapping[str, str] = {
+    "mse": "mean over the batch of each image's sum over the classes of (y - y')^2",
+    "sse": "sum over the batch of the same squares; its gradient grows with the batch",
+    "cross_entropy": "mean over the batch of -log softmax(y') at the true class",
+}
+"""Known losses and what they compute.
+
+`mse` does not divide by the number of classes, as some frameworks do. Reports and the history show
+`sse` per image, so that batches, training and validation compare.
+"""
+
+
+def check_loss(name: object) -> LossName:
+    """`name` itself when it is a known loss.
+
+    Raises
+    ------
+    ValueError
+        It is not; the message lists the known ones.
+    TypeError
+        It is not a text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"loss must be a name, not {name!r}; known: {', '.join(LOSSES)}")
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
+    return cast("LossName", name)

@@ -1,0 +1,22 @@
+"""Pictures of training and evaluation, drawn with matplotlib and without pyplot.
+
+Every function returns the `matplotlib.figure.Figure` (`gradient_descent` the weights too) and, if
+`path` is given, writes it as PNG, SVG or PDF by its extension. Equal input gives equal bytes.
+Matplotlib is imported when the first plot is drawn.
+"""
+
+from __future__ import annotations
+
+from nncore.plots._confusion import confusion_matrix
+from nncore.plots._descent import Descent, gradient_descent
+from nncore.plots._mistakes import mistakes
+from nncore.plots._training import curves, iteration_loss
+
+__all__ = [
+    "Descent",
+    "confusion_matrix",
+    "curves",
+    "gradient_descent",
+    "iteration_loss",
+    "mistakes",
+]

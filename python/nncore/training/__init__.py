@@ -1,0 +1,1 @@
+"""Models that train, evaluate and predict; their history, reports and files."""

@@ -1,0 +1,137 @@
+"""Friendly arguments into what the engine takes: checked, C-contiguous, of the right dtype.
+
+N images, K classes. The engine refuses whatever is not exactly right; here people are helped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.data.encoding import check_labels, from_one_hot, integer_labels
+from nncore.errors import DataError
+from nncore.layers import Shape
+
+if TYPE_CHECKING:
+    from nncore._core import Images, LossName, Targets
+
+
+def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -> Images:
+    """Images as uint8 or float32 (N, *input_shape).
+
+    Parameters
+    ----------
+    images
+        uint8 (scaled inside the network) or any float type (used as it is) of shape (N, H, W, C),
+        (N, H, W), which gets one channel, or (N, features).
+    input_shape
+        What the network takes; None before it is built: then any of these shapes.
+    name
+        The argument's name, for messages.
+
+    Raises
+    ------
+    TypeError
+        Another dtype.
+    ValueError
+        A wrong shape.
+    DataError
+        No image, or a NaN or infinite value; the message gives the first such image.
+    """
+    array = np.asarray(images)
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(
+            f"{name} must be uint8 (0 to 255, scaled by the network) or float32 (used as it is), "
+            f"not {array.dtype}; convert it with .astype"
+        )
+    array = _with_image_shape(array, input_shape, name)
+    if len(array) == 0:
+        raise DataError(f"{name} holds no image: its shape is {array.shape}")
+    if array.dtype != np.uint8:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32, copy=False)
+        _refuse_non_finite(array, name)
+    result: Images = np.ascontiguousarray(array)
+    return result
+
+
+def class_indices(labels: ArrayLike, count: int, num_classes: int) -> Targets:
+    """Labels y as int32 (N,), from integers (N,) or one-hot rows (N, K).
+
+    Raises
+    ------
+    TypeError
+        Labels that are not integers.
+    ValueError
+        A wrong shape, not one label per image (`count`), a label outside 0 to `num_classes` - 1, or
+        a row that is not one-hot; the message gives the first such label.
+    """
+    array = np.asarray(labels)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"y must be class numbers (N,) or one-hot rows (N, K), not of shape {array.shape}"
+        )
+    if len(array) != count:
+        raise ValueError(f"{count} images but {len(array)} labels in y: give one per image")
+    if array.ndim == 1:
+        indices = integer_labels(array, "y")
+        check_labels(indices, num_classes, "y")
+        return np.ascontiguousarray(indices, dtype=np.int32)
+    if array.shape[1] != num_classes:
+        raise ValueError(
+            f"y has rows of {array.shape[1]} numbers, but the network's last layer has "
+            f"{num_classes} outputs: a one-hot row has one number per class"
+        )
+    try:
+        return from_one_hot(array)
+    except ValueError as error:
+        raise ValueError(f"y must be one-hot: {error}") from None
+
+
+def step_targets(labels: ArrayLike, count: int, outputs: int, loss: LossName) -> Targets:
+    """Targets of a single training step: `class_indices`, or any real numbers (N, K) as float32.
+
+    Real targets suit mse and sse only. One-hot rows become class indices, so that both ways to
+    write them give the same bits.
+    """
+    array = np.asarray(labels)
+    if loss == "cross_entropy" or array.ndim != 2 or array.dtype.kind not in "fiu":
+        return class_indices(array, count, outputs)
+    if array.shape != (count, outputs):
+        raise ValueError(f"y must have the shape {(count, outputs)}, not {array.shape}")
+    try:
+        return from_one_hot(array)
+    except ValueError:
+        pass  # Real targets.
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    _refuse_non_finite(array, "y")
+    return np.ascontiguousarray(array)
+
+
+def _with_image_shape(array: NDArray, input_shape: Shape | None, name: str) -> NDArray:  # type: ignore[type-arg]
+    if input_shape is None:
+        if array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
+            raise ValueError(
+                f"{name} must have the shape (N, H, W, C), (N, H, W) or (N, features), "
+                f"not {array.shape}"
+            )
+        return array[..., np.newaxis] if array.ndim == 3 else array
+    if array.shape[1:] == input_shape:
+        return array
+    if (*array.shape[1:], 1) == input_shape:
+        return array[..., np.newaxis]
+    expected = ", ".join(map(str, ("N", *input_shape)))
+    raise ValueError(f"{name} must have the shape ({expected}) for this network, not {array.shape}")
+
+
+def _refuse_non_finite(array: NDArray[np.float32], name: str) -> None:
+    # In blocks: a mask of a whole data set would cost a quarter of its memory again.
+    block = max(1, 2**20 // max(1, array[0].size))
+    for start in range(0, len(array), block):
+        finite = np.isfinite(array[start : start + block])
+        if not finite.all():
+            first = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+            raise DataError(f"{name}[{first}] holds NaN or infinity (as float32)")

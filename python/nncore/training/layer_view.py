@@ -1,0 +1,116 @@
+"""What `model.layers` lists: one layer of a model, with its numbers to read and set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.layers import Layer, Shape
+
+if TYPE_CHECKING:
+    from nncore import _core
+    from nncore.training.model import Sequential
+
+F32 = NDArray[np.float32]
+
+
+class LayerView:
+    """A layer inside a model. Arrays are float32 copies in their natural shape.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the model.
+    description : Layer
+        The frozen description, such as `Dense(units=10, ...)`.
+
+    A Dense layer's `kernel` is (in, out) and its `bias` (out,). Assigning sets the weights of the
+    network: `model.layers[1].kernel = array`. Layers without the asked parameter raise
+    AttributeError; parameters of a model that is not built yet raise ValueError.
+    """
+
+    def __init__(self, model: Sequential, name: str, description: Layer) -> None:
+        self._model = model
+        self.name = name
+        self.description = description
+
+    def __repr__(self) -> str:
+        return f"<layer {self.name!r}: {self.description}>"
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of one image's output, without N."""
+        return self._model._built_network().layer_output_shape(self.name)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The parameters that this layer has, such as ("kernel", "bias")."""
+        names = (full.rpartition("/") for full in self._model._built_network().parameter_names())
+        return tuple(short for layer, _, short in names if layer == self.name)
+
+    @property
+    def kernel(self) -> F32:
+        """The weights; Dense: (in, out)."""
+        return self._model._built_network().get_parameter(self._full_name("kernel"))
+
+    @kernel.setter
+    def kernel(self, value: ArrayLike) -> None:
+        self._set("kernel", value)
+
+    @property
+    def bias(self) -> F32:
+        """One number per output, (out,)."""
+        return self._model._built_network().get_parameter(self._full_name("bias"))
+
+    @bias.setter
+    def bias(self, value: ArrayLike) -> None:
+        self._set("bias", value)
+
+    @property
+    def kernel_gradient(self) -> F32:
+        """Gradient of `kernel` from the last `compute_gradients`, in its shape."""
+        return self._model._built_network().get_gradient(self._full_name("kernel"))
+
+    @property
+    def bias_gradient(self) -> F32:
+        """Gradient of `bias` from the last `compute_gradients`, in its shape."""
+        return self._model._built_network().get_gradient(self._full_name("bias"))
+
+    def _full_name(self, short: str) -> str:
+        if short not in self.parameter_names:
+            has = ", ".join(self.parameter_names) or "no parameters"
+            raise AttributeError(f"layer {self.name!r} has no {short}; it has: {has}")
+        return f"{self.name}/{short}"
+
+    def _set(self, short: str, value: ArrayLike) -> None:
+        set_parameter(self._model._built_network(), self._full_name(short), value)
+
+
+def set_parameter(network: _core.Network, name: str, value: ArrayLike) -> None:
+    """Set one parameter of the engine from anything array-like, copied and cast to float32.
+
+    Raises
+    ------
+    TypeError
+        Not real numbers.
+    ValueError
+        The wrong shape, or NaN or an infinite value; nothing is changed.
+    """
+    array = as_parameter(value, network.get_parameter(name).shape, name)
+    network.set_parameter(name, array)
+
+
+def as_parameter(value: ArrayLike, shape: Shape, name: str) -> F32:
+    """`value` as a float32 array of just this shape, or an error that says what is wrong."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers, not {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} has the shape {shape}, not {array.shape}")
+    with np.errstate(over="ignore"):
+        result: F32 = np.array(array, dtype=np.float32, order="C")
+    if not np.isfinite(result).all():
+        raise ValueError(f"{name}: NaN and infinite values (as float32) are not allowed")
+    return result

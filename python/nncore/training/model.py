@@ -1,0 +1,698 @@
+"""`Sequential`: a stack of layers that trains, evaluates and predicts.
+
+This file turns friendly arguments into exact ones and remembers what belongs to a model: weights,
+classes, preprocessing. The numbers live in the C++ engine; the loop is in `fit.py`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.arguments import check_int, check_seed
+from nncore.data.class_map import ClassMap, list_names
+from nncore.data.dataset import ImageDataset
+from nncore.data.preprocessing import Preprocessing
+from nncore.errors import DataError, TrainingError
+from nncore.layers import Layer, Shape, unique_names
+from nncore.losses import check_loss
+from nncore.optimizers import SGD, Optimizer, default_optimizer
+from nncore.training.arrays import class_indices, image_array, step_targets
+from nncore.training.callbacks import Callback
+from nncore.training.explain import ExplainedStep, explain_step
+from nncore.training.fit import (
+    LabelledArrays,
+    Position,
+    TrainingFacts,
+    TrainingLoop,
+    TrainingPlan,
+    evaluate_arrays,
+)
+from nncore.training.history import History
+from nncore.training.layer_view import LayerView, as_parameter
+from nncore.training.probabilities import to_probabilities
+from nncore.training.progress import last_epoch, make_progress
+from nncore.training.report import Report
+
+if TYPE_CHECKING:
+    from nncore import _core
+    from nncore.training.predictions import Predictions
+
+F32 = NDArray[np.float32]
+
+
+class Sequential:
+    """A network of layers, each of which feeds the next.
+
+    Parameters
+    ----------
+    layers
+        Descriptions such as `Dense(10)`, in order. The last one has as many outputs as there are
+        classes.
+    name
+        Shown in the summary.
+
+    Attributes
+    ----------
+    classes : ClassMap or None
+        Class names in the order of the outputs; known after `fit` or `load`.
+    preprocessing : Preprocessing or None
+        How files become inputs; known after training on an `ImageDataset` or on uint8 images.
+    loss : str or None
+        Of the last `fit`; `evaluate` reports it and probabilities depend on it.
+    optimizer : Optimizer or None
+        Of the last `fit`.
+    history : History or None
+        Of the last `fit`, also while it runs and after it failed.
+    interrupted : bool
+        Whether the last `fit` was ended by Ctrl-C.
+    stop_training : bool
+        A callback sets it to end `fit` after the epoch.
+    facts : TrainingFacts or None
+        What the model file tells about the training.
+    """
+
+    def __init__(self, layers: Sequence[Layer], name: str | None = None) -> None:
+        descriptions = tuple(layers)
+        for layer in descriptions:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layers must be descriptions such as Dense(10), not {layer!r}")
+        if not descriptions:
+            raise ValueError("Sequential needs at least one layer")
+        self.name = "sequential" if name is None else name
+        self._descriptions = descriptions
+        self._names = unique_names(descriptions)
+        self._network: _core.Network | None = None
+        self._position = Position()
+        self.classes: ClassMap | None = None
+        self.preprocessing: Preprocessing | None = None
+        self.loss: _core.LossName | None = None
+        self.optimizer: Optimizer | None = None
+        self.history: History | None = None
+        self.facts: TrainingFacts | None = None
+        self.interrupted = False
+        self.stop_training = False
+
+    def __repr__(self) -> str:
+        state = f"input {self.input_shape}" if self.built else "not built"
+        return f"<Sequential {self.name!r}: {', '.join(self._names)}; {state}>"
+
+    # -- structure
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known and the weights exist."""
+        return self._network is not None
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Shape of one image, (H, W, C) or (features,); None before `build`."""
+        return None if self._network is None else tuple(self._network.input_shape)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained."""
+        return self._built_network().parameter_count
+
+    @property
+    def layers(self) -> list[LayerView]:
+        """The layers, with their weights and gradients to read and set; see `LayerView`."""
+        pairs = zip(self._names, self._descriptions, strict=True)
+        return [LayerView(self, name, layer) for name, layer in pairs]
+
+    def build(self, input_shape: int | Sequence[int], seed: int = 0) -> None:
+        """Create the weights for inputs of this shape, initialised from `seed`.
+
+        `fit` does it at its first call. A model that is built already starts afresh.
+
+        Parameters
+        ----------
+        input_shape
+            Shape of one image: (H, W, C), (H, W) for one channel, or (features,).
+        seed
+            The same seed gives the same weights, bit for bit.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The shape does not suit the layers (the message names the layer), or a bad seed.
+        """
+        from nncore import _core
+
+        shape = _checked_input_shape(input_shape)
+        seed = check_seed(seed)
+        self._shapes(shape)
+        network = _core.Network(shape)
+        for name, layer in zip(self._names, self._descriptions, strict=True):
+            layer.add_to(network, name)
+        network.build(seed)
+        self._network = network
+        self._position = Position()
+        self.classes = self.preprocessing = self.loss = self.optimizer = None
+        self.history = self.facts = None
+        self.interrupted = False
+
+    def summary(self, verbose: bool = False) -> None:
+        """Print a table of the layers: name, output shape, parameters.
+
+        `verbose` adds the stages that the engine runs, with the kernels that it chose.
+        """
+        network = self._built_network()
+        rows = [("layer", "output shape", "parameters")]
+        assert self.input_shape is not None
+        rows.append(("input", str(self.input_shape), ""))
+        shape = self.input_shape
+        for name, layer in zip(self._names, self._descriptions, strict=True):
+            count = sum(map(math.prod, layer.parameter_shapes(shape).values()))
+            shape = layer.output_shape(shape)
+            rows.append((f"{name} ({type(layer).__name__})", str(shape), f"{count:,}"))
+        rows.append(("total", "", f"{network.parameter_count:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for first, second, third in rows:
+            line = f"{first:{widths[0]}}  {second:{widths[1]}}  {third:>{widths[2]}}"
+            print(line.rstrip())
+        if verbose:
+            for stage in network.stages():
+                print(f"  {stage}")
+
+    def get_weights(self) -> list[F32]:
+        """Copies of all parameters: kernel and bias, layer by layer, as in Keras."""
+        network = self._built_network()
+        return [network.get_parameter(name) for name in network.parameter_names()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set all parameters from a list as `get_weights` gives it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Too many or too few arrays, or one of a wrong shape or dtype, or not finite; the message
+            names the parameter, and nothing is changed.
+        """
+        network = self._built_network()
+        names = network.parameter_names()
+        if len(weights) != len(names):
+            raise ValueError(
+                f"{len(weights)} arrays for the {len(names)} parameters {', '.join(names)}"
+            )
+        arrays = [
+            as_parameter(value, network.get_parameter(name).shape, name)
+            for name, value in zip(names, weights, strict=True)
+        ]
+        for name, array in zip(names, arrays, strict=True):
+            network.set_parameter(name, array)
+
+    # -- training
+
+    def fit(
+        self,
+        x: ImageDataset | ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        validation_data: ImageDataset | tuple[ArrayLike, ArrayLike] | None = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        loss: str = "cross_entropy",
+        optimizer: Optimizer | None = None,
+        seed: int = 0,
+        verbose: int | str = 1,
+        callbacks: Sequence[Callback] = (),
+        restore_best_weights: bool = False,
+        history: History | None = None,
+    ) -> History:
+        """Train from the current weights; the first call initialises them from `seed`.
+
+        The result depends on the data, the settings and the seed alone: not on threads, the
+        instruction set, or how training was cut into calls of `fit`. Each epoch has its own
+        shuffle, also across calls: continuing does not repeat.
+
+        Parameters
+        ----------
+        x, y
+            An `ImageDataset` alone, or images and labels: images uint8 or float32 (N, H, W, C),
+            (N, H, W) or (N, features); labels int (N,) or one-hot (N, K).
+        validation_data
+            An `ImageDataset` or a pair (x, y), evaluated after each epoch.
+        epochs
+            How often to go through all images in this call.
+        batch_size
+            Images per step, B; an epoch has ceil(N / B) iterations.
+        loss
+            "cross_entropy", "mse" or "sse".
+        optimizer
+            By default `SGD(0.1)` for cross_entropy and `SGD(0.01)` for squares (divided by B for
+            sse): see `nncore.optimizers.default_optimizer`.
+        seed
+            Of the first weights and of the shuffles.
+        verbose
+            0 silent; 1 a progress bar on a terminal, lines elsewhere; 2 lines. On standard error.
+        callbacks
+            `Callback` objects.
+        restore_best_weights
+            At the end, after the callbacks' `on_train_end`, return to the weights of the epoch that
+            `History.best_epoch` names, if it is one of this call.
+        history
+            Continue this record (in place) rather than begin a new one.
+
+        Returns
+        -------
+        History
+            One row per finished epoch. Losses are means per image (for sse as well), measured
+            during the epoch, while the weights change; validation is measured after it.
+
+        Raises
+        ------
+        NonFiniteLossError
+            The loss became NaN or infinite; the message says where and the likely cause.
+        DataError, ValueError, TypeError
+            Data or settings are wrong; nothing was trained.
+
+        Notes
+        -----
+        Ctrl-C ends training after the steps in progress: what was trained is kept, `interrupted` is
+        True and the finished epochs are returned. A further `fit` with the same data, batch size,
+        seed and loss takes up the unfinished epoch where it stopped and counts it as its first, so
+        that the weights become those of a run that was not interrupted. (A second Ctrl-C stops at
+        once, and gives that up.)
+        """
+        epochs = check_int("epochs", epochs, 1)
+        batch_size = check_int("batch_size", batch_size, 1)
+        loss_name = check_loss(loss)
+        seed = check_seed(seed)
+        optimizer = _checked_optimizer(optimizer, default_optimizer(loss_name, batch_size))
+        if any(not isinstance(callback, Callback) for callback in callbacks):
+            raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
+        if history is not None and history.loss_name != loss_name:
+            raise ValueError(
+                f"history is a record of {history.loss_name}, which {loss_name} cannot continue"
+            )
+
+        images = self._images(x, y, "x")
+        shape = images.shape[1:]
+        classes = self._classes_for(x, shape)
+        train = self._labelled(x, y, images, classes)
+        validation = self._validation(validation_data, classes, shape)
+        iterations = math.ceil(len(train) / batch_size)
+        progress = make_progress(verbose, epochs, iterations)
+
+        if self._network is None:
+            self.build(shape, seed)
+        self._remember(x, images, classes)
+        self.loss, self.optimizer = loss_name, optimizer
+        record = self.history = history or History(loss_name, iterations)
+        self.interrupted = self.stop_training = False
+        plan = TrainingPlan(
+            epochs, batch_size, loss_name, optimizer.for_core(), optimizer.learning_rate, seed
+        )
+        if self._position.key != (len(train), batch_size, seed, loss_name):
+            self._position.drop_epoch_in_progress()
+        self.facts = TrainingFacts(self._position.epoch, seed, len(train), batch_size, {})
+        best: list[F32] = []
+
+        def on_epoch_end() -> bool:
+            logs, epoch = last_epoch(record), record.epoch[-1]
+            self.facts = TrainingFacts(self._position.epoch, seed, len(train), batch_size, logs)
+            if restore_best_weights and record.best_epoch() == epoch:
+                best[:] = self.get_weights()
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, logs)
+            return not self.stop_training
+
+        loop = TrainingLoop(
+            self._built_network(),
+            plan,
+            train,
+            validation,
+            self._position,
+            record,
+            progress,
+            on_epoch_end,
+        )
+        for callback in callbacks:
+            callback.set_model(self)
+        try:
+            for callback in callbacks:
+                callback.on_train_begin()
+            loop.run()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except BaseException as error:
+            self._position.drop_epoch_in_progress()
+            self._restore(best)
+            for callback in callbacks:
+                callback.on_train_error(error)
+            raise
+        finally:
+            progress.close()
+        for callback in callbacks:
+            callback.on_train_end()
+        self._restore(best)
+        return record
+
+    def train_step(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        loss: str = "cross_entropy",
+        optimizer: Optimizer | None = None,
+    ) -> float:
+        """One step on the whole of a batch; returns its loss before the step.
+
+        Arguments as in `fit`; for mse and sse, y may also be real numbers (N, K).
+
+        Raises
+        ------
+        TrainingError
+            The loss is not finite; the weights are left as they were.
+        """
+        network, images, targets, loss_name = self._batch(x, y, loss)
+        optimizer = _checked_optimizer(optimizer, default_optimizer(loss_name, len(images)))
+        indices = np.arange(len(images), dtype=np.int32)
+        losses, _ = network.train_steps(
+            images, targets, indices, len(images), loss_name, optimizer.for_core()
+        )
+        if not math.isfinite(losses[0]):
+            raise TrainingError(
+                f"the loss of this batch is {losses[0]}, so no step was taken: inputs or weights "
+                "are too large"
+            )
+        return float(losses[0])
+
+    def compute_gradients(self, x: ArrayLike, y: ArrayLike, loss: str = "cross_entropy") -> float:
+        """Loss of a batch; its gradients are then in `layers[i].kernel_gradient` and so on.
+
+        Arguments as in `train_step`. The weights stay.
+        """
+        network, images, targets, loss_name = self._batch(x, y, loss)
+        return network.compute_gradients(images, targets, loss_name)
+
+    def apply_gradients(self, optimizer: Optimizer | None = None) -> None:
+        """Update the weights with the gradients of the last `compute_gradients`."""
+        self._built_network().apply_gradients(_checked_optimizer(optimizer, SGD()).for_core())
+
+    def explain_step(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        loss: str = "mse",
+        optimizer: Optimizer | None = None,
+        print: bool = True,
+    ) -> ExplainedStep:
+        """Take one training step and show every quantity of it, with its shape.
+
+        Parameters
+        ----------
+        x, y, loss
+            As in `train_step`; meant for a handful of images.
+        optimizer
+            By default `SGD(0.01)`.
+        print
+            Whether to print the explanation too; large arrays are abbreviated.
+
+        Returns
+        -------
+        ExplainedStep
+            Inputs, targets, each layer's output, loss of each image and of the batch, gradients,
+            weights before and after.
+        """
+        network, images, targets, loss_name = self._batch(x, y, loss)
+        step = explain_step(
+            network, images, targets, loss_name, _checked_optimizer(optimizer, SGD())
+        )
+        if print:
+            builtins.print(step)
+        return step
+
+    # -- use
+
+    def evaluate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Report:
+        """How well the model does on labelled images; arguments as in `fit`.
+
+        The classes of an `ImageDataset` are matched with the model's by name; it may lack some.
+
+        Raises
+        ------
+        DataError
+            Classes that the model does not know, or another preprocessing than in training.
+        ValueError, TypeError
+            Arrays of a wrong shape or dtype, or a model that is not built.
+        """
+        network, loss = self._built_network(), self.loss or "cross_entropy"
+        images = self._images(x, y, "x")
+        classes = self._classes()
+        data = self._labelled(x, y, images, classes)
+        outputs, losses = evaluate_arrays(network, data, loss)
+        return Report.from_predictions(
+            to_probabilities(outputs, last_activation=self._last_activation(), loss=loss),
+            data.targets,
+            classes.names,
+            math.fsum(losses) / len(losses),
+            loss,
+            paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
+        )
+
+    def predict(self, x: Any, top_k: int = 1) -> Predictions:
+        """The most probable classes of images.
+
+        Parameters
+        ----------
+        x
+            A file, a folder, a PIL image, a list of these, an array of one image or of several, or
+            an `ImageDataset` (its labels are not looked at).
+        top_k
+            How many classes to list in `Prediction.top`, 1 to K.
+
+        Returns
+        -------
+        Predictions
+            A list of `Prediction`, one per image; files found in a folder that give no image are in
+            its `skipped`.
+
+        Raises
+        ------
+        DataError
+            A named file is missing or no image, or there is no image at all.
+        ValueError, TypeError
+            A bad `top_k`, or an array of a wrong shape or dtype.
+        """
+        from nncore.training.predictions import predict
+
+        return predict(self, x, top_k)
+
+    def predict_proba(self, x: Any) -> F32:
+        """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
+
+        Softmax of the outputs after training with cross_entropy; after mse or sse, the nearest
+        distribution to the outputs. See `nncore.training.probabilities`.
+        """
+        from nncore.training.predictions import gather_images
+
+        return self._probabilities(gather_images(self, x).images)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, classes, preprocessing and training facts as one .safetensors file.
+
+        Raises
+        ------
+        ValueError
+            The model is not built, or a weight is not finite.
+        OSError
+            The file cannot be written; an older one at `path` is untouched.
+        """
+        from nncore.training.model_file import save
+
+        save(self, path)
+
+    # -- inside
+
+    def _built_network(self) -> _core.Network:
+        if self._network is None:
+            raise ValueError(
+                "this model is not built: call fit, or build(input_shape), for example "
+                "model.build((28, 28, 1))"
+            )
+        return self._network
+
+    def _shapes(self, input_shape: Shape) -> list[Shape]:
+        """Output shape of each layer; ValueError naming the layer where they do not fit."""
+        shapes, shape = [], input_shape
+        for name, layer in zip(self._names, self._descriptions, strict=True):
+            try:
+                shape = layer.output_shape(shape)
+            except ValueError as error:
+                raise ValueError(f"layer {name!r}: {error}") from None
+            shapes.append(shape)
+        if len(shape) != 1:
+            raise ValueError(
+                f"the last layer {self._names[-1]!r} gives {shape} per image; it must give one "
+                "number per class: end with Flatten() and Dense(number of classes)"
+            )
+        return shapes
+
+    def _restore(self, weights: list[F32]) -> None:
+        if weights:
+            self.set_weights(weights)
+            self._position.drop_epoch_in_progress()
+
+    def _last_activation(self) -> str:
+        for layer in reversed(self._descriptions):
+            activation = layer.output_activation()
+            if activation is not None:
+                return activation
+        return "linear"
+
+    def _classes(self) -> ClassMap:
+        """The class names, "0" to "K-1" where training gave none."""
+        if self.classes is not None:
+            return self.classes
+        return ClassMap(tuple(map(str, range(self._built_network().output_size))))
+
+    def _images(self, x: ImageDataset | ArrayLike, y: ArrayLike | None, name: str) -> _core.Images:
+        """The images of `x`, checked against the network as far as it exists."""
+        if isinstance(x, ImageDataset):
+            if y is not None:
+                raise TypeError("an ImageDataset holds its labels: leave y out")
+            self._check_preprocessing(x)
+            return image_array(x.images, self.input_shape, name)
+        if y is None:
+            raise TypeError("labels y are missing: give them, or an ImageDataset")
+        return image_array(x, self.input_shape, name)
+
+    def _check_preprocessing(self, data: ImageDataset) -> None:
+        if self.preprocessing is None:
+            return
+        mine, theirs = self.preprocessing.to_dict(), data.preprocessing.to_dict()
+        # Mean and deviation are applied by the network, and those of the training data hold.
+        differing = [k for k in mine if mine[k] != theirs[k] and k not in ("mean", "std")]
+        if differing:
+            said = ", ".join(f"{k} {theirs[k]!r} instead of {mine[k]!r}" for k in differing)
+            raise DataError(
+                f"this data set was prepared otherwise than the model's training data: {said}; "
+                "read it with the model's preprocessing"
+            )
+
+    def _classes_for(self, x: ImageDataset | ArrayLike, input_shape: Shape) -> ClassMap:
+        """The classes to train with: the model's own, or else the data's."""
+        (units,) = self._shapes(input_shape)[-1]
+        if self.classes is not None:
+            return self.classes
+        if not isinstance(x, ImageDataset):
+            return ClassMap(tuple(map(str, range(units))))
+        if len(x.classes) != units:
+            raise ValueError(
+                f"the data set has {len(x.classes)} classes, but the last layer "
+                f"{self._names[-1]!r} has {units} outputs: there must be one output per class"
+            )
+        return x.classes
+
+    def _labelled(
+        self,
+        x: ImageDataset | ArrayLike,
+        y: ArrayLike | None,
+        images: _core.Images,
+        classes: ClassMap,
+    ) -> LabelledArrays:
+        if isinstance(x, ImageDataset):
+            return LabelledArrays(images, _align(x, classes))
+        assert y is not None
+        return LabelledArrays(images, class_indices(y, len(images), len(classes)))
+
+    def _validation(
+        self,
+        data: ImageDataset | tuple[ArrayLike, ArrayLike] | None,
+        classes: ClassMap,
+        input_shape: Shape,
+    ) -> LabelledArrays | None:
+        if data is None:
+            return None
+        if isinstance(data, ImageDataset):
+            x: ImageDataset | ArrayLike = data
+            y = None
+            images = image_array(data.images, input_shape, "validation_data")
+        elif isinstance(data, (tuple, list)) and len(data) == 2:
+            x, y = data
+            images = image_array(x, input_shape, "validation_data")
+        else:
+            raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
+        try:
+            return self._labelled(x, y, images, classes)
+        except (DataError, ValueError, TypeError) as error:
+            raise type(error)(f"validation_data: {error}") from None
+
+    def _remember(
+        self, x: ImageDataset | ArrayLike, images: _core.Images, classes: ClassMap
+    ) -> None:
+        """Keep the classes and the preprocessing of the first training data."""
+        self.classes = classes
+        if self.preprocessing is None:
+            if isinstance(x, ImageDataset):
+                self._set_preprocessing(x.preprocessing)
+            elif images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in (1, 3):
+                # Such images are what decoding gives, so that files can be predicted as well.
+                color = "gray" if images.shape[3] == 1 else "rgb"
+                self._set_preprocessing(Preprocessing(images.shape[1], images.shape[2], color))
+
+    def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
+        self.preprocessing = preprocessing
+        if preprocessing is not None and preprocessing.mean is not None:
+            self._built_network().set_input_normalization(
+                np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
+            )
+
+    def _batch(
+        self, x: ArrayLike, y: ArrayLike, loss: str
+    ) -> tuple[_core.Network, _core.Images, _core.Targets, _core.LossName]:
+        """Checked arguments of a single step; builds the network (seed 0) if need be."""
+        loss_name = check_loss(loss)
+        images = image_array(x, self.input_shape)
+        (units,) = self._shapes(images.shape[1:])[-1]
+        targets = step_targets(y, len(images), units, loss_name)
+        if self._network is None:
+            self.build(images.shape[1:])
+        self.loss = self.loss or loss_name
+        return self._built_network(), images, targets, loss_name
+
+    def _probabilities(self, images: _core.Images) -> F32:
+        network = self._built_network()
+        blocks = [
+            network.forward(images[start : start + 4096]) for start in range(0, len(images), 4096)
+        ]
+        return to_probabilities(
+            np.concatenate(blocks),
+            last_activation=self._last_activation(),
+            loss=self.loss or "cross_entropy",
+        )
+
+
+def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:
+    values = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    shape = tuple(check_int("input_shape", value, 1) for value in values)
+    if len(shape) not in (1, 2, 3):
+        raise ValueError(f"input_shape must be (H, W, C), (H, W) or (features,), not {shape}")
+    return (*shape, 1) if len(shape) == 2 else shape
+
+
+def _checked_optimizer(optimizer: Optimizer | None, default: Optimizer) -> Optimizer:
+    if optimizer is None:
+        return default
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be one such as SGD(0.01), not {optimizer!r}")
+    return optimizer
+
+
+def _align(data: ImageDataset, classes: ClassMap) -> NDArray[np.int32]:
+    """Labels of `data` in the numbering of `classes`, matched by name."""
+    unknown = [name for name in data.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            f"classes that the model does not know: {list_names(unknown)}; the data set has "
+            f"{list_names(data.classes)}, the model {list_names(classes)}"
+        )
+    numbers = classes.encode(data.classes.names)
+    return np.ascontiguousarray(numbers[data.labels], dtype=np.int32)

@@ -1,0 +1,173 @@
+"""`predict`: from files, folders, pictures and arrays to labels and probabilities."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.arguments import check_int
+from nncore.data.dataset import ImageDataset
+from nncore.data.decode import decode_image
+from nncore.data.folder import find_images
+from nncore.data.loading import load_images
+from nncore.data.preprocessing import Preprocessing
+from nncore.data.skipped import SkippedFile
+from nncore.errors import DataError
+from nncore.training.arrays import image_array
+
+if TYPE_CHECKING:
+    from nncore import _core
+    from nncore.training.model import Sequential
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one image.
+
+    Attributes
+    ----------
+    path : str or None
+        The file, if the image came from one.
+    label : str
+        Name of the most probable class.
+    index : int
+        Its number, from 0.
+    probability : float
+        Its probability.
+    top : tuple of (str, float)
+        The `top_k` most probable classes with their probabilities, the best first; of equal ones
+        the first in the model's order.
+    """
+
+    path: str | None
+    label: str
+    index: int
+    probability: float
+    top: tuple[tuple[str, float], ...]
+
+
+class Predictions(list[Prediction]):
+    """Predictions in the order of the images.
+
+    `skipped` lists the files found in a folder that gave no image, with the reasons. A file that
+    was named itself is never skipped: it is an error if it gives no image.
+    """
+
+    def __init__(
+        self, predictions: Sequence[Prediction] = (), skipped: Sequence[SkippedFile] = ()
+    ) -> None:
+        super().__init__(predictions)
+        self.skipped = list(skipped)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Images for the network, with their files (None where they have none)."""
+
+    images: _core.Images
+    paths: list[str | None]
+    skipped: list[SkippedFile]
+
+
+def predict(model: Sequential, x: Any, top_k: int) -> Predictions:
+    """See `Sequential.predict`."""
+    classes = model._classes()
+    top_k = check_int("top_k", top_k, 1, len(classes))
+    gathered = gather_images(model, x)
+    probabilities = model._probabilities(gathered.images)
+    # A stable sort of the negated values: equal ones stay in the order of the classes.
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+    predictions = []
+    for path, row, best in zip(gathered.paths, probabilities, order.tolist(), strict=True):
+        top = tuple((classes.names[index], float(row[index])) for index in best)
+        label, probability = top[0]
+        predictions.append(Prediction(path, label, best[0], probability, top))
+    return Predictions(predictions, gathered.skipped)
+
+
+def gather_images(model: Sequential, x: Any) -> Gathered:
+    """Whatever `Sequential.predict` accepts, prepared as the training images were.
+
+    Raises
+    ------
+    DataError
+        A named file gives no image, or there is no image at all.
+    ValueError, TypeError
+        The model is not built or does not know how to read files, or an array does not suit it.
+    """
+    input_shape = tuple(model._built_network().input_shape)
+    if isinstance(x, ImageDataset):
+        model._check_preprocessing(x)
+        return Gathered(image_array(x.images, input_shape), [path or None for path in x.paths], [])
+    if _is_path(x) or _is_picture(x):
+        x = [x]
+    if isinstance(x, (list, tuple)) and not x:
+        raise DataError("there is nothing to predict: the list is empty")
+    if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
+        return _from_sources(x, _preprocessing(model))
+    array = np.asarray(x)
+    if array.shape == input_shape or (*array.shape, 1) == input_shape:
+        array = array[np.newaxis]
+    images = image_array(array, input_shape)
+    return Gathered(images, [None] * len(images), [])
+
+
+def _from_sources(sources: Sequence[Any], preprocessing: Preprocessing) -> Gathered:
+    """Images of files, folders and pictures, in the order given."""
+    images: list[NDArray[np.uint8]] = []
+    paths: list[str | None] = []
+    skipped: list[SkippedFile] = []
+    for kind, group in itertools.groupby(sources, _kind):
+        if kind == "picture":
+            images += [decode_image(picture, preprocessing)[np.newaxis] for picture in group]
+            paths += [None] * (len(images) - len(paths))
+            continue
+        files, left_out = find_images(list(group))
+        pixels, found, broken = load_images(files, preprocessing)
+        if broken and kind == "file":
+            raise DataError(_complaint(broken))
+        images.extend(np.split(pixels, len(pixels)) if len(pixels) else [])
+        paths += found
+        skipped += [*left_out, *broken]
+    if not images:
+        raise DataError(f"there is no image to predict: {_complaint(skipped)}")
+    return Gathered(np.concatenate(images), paths, skipped)
+
+
+def _complaint(skipped: Sequence[SkippedFile]) -> str:
+    shown = "; ".join(f"{file.path}: {file.reason}" for file in skipped[:5])
+    return shown + (f"; and {len(skipped) - 5} more" if len(skipped) > 5 else "")
+
+
+def _kind(source: object) -> str:
+    if _is_picture(source):
+        return "picture"
+    if not _is_path(source):
+        raise TypeError(
+            f"a list of images holds files, folders or PIL images, not {type(source).__name__}"
+        )
+    return "folder" if os.path.isdir(cast("str", source)) else "file"
+
+
+def _preprocessing(model: Sequential) -> Preprocessing:
+    if model.preprocessing is None:
+        raise ValueError(
+            "this model was not trained on image files nor on uint8 images, so it does not know "
+            "how to prepare a file; pass an array prepared like its training data"
+        )
+    return model.preprocessing
+
+
+def _is_path(x: object) -> bool:
+    return isinstance(x, (str, os.PathLike))
+
+
+def _is_picture(x: object) -> bool:
+    # Asked without importing PIL: whoever has such an object has imported it.
+    return any(kind.__module__ == "PIL.Image" for kind in type(x).__mro__)

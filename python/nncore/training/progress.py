@@ -1,0 +1,102 @@
+"""Progress of `fit` on standard error: a bar on a terminal, one line per epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Protocol
+
+from nncore.training.history import History
+
+
+class Progress(Protocol):
+    """What `fit` tells while it trains. Epochs are counted from 1."""
+
+    def iterations(self, epoch: int, done: int, loss: float) -> None:
+        """`done` iterations of `epoch` are finished; `loss` is the mean per image so far."""
+
+    def epoch(self, history: History, epoch: int) -> None:
+        """`epoch` is finished and the last one of `history`."""
+
+    def close(self) -> None:
+        """Training ended, for whatever reason."""
+
+
+class Silent:
+    """`verbose=0`."""
+
+    def iterations(self, epoch: int, done: int, loss: float) -> None: ...
+
+    def epoch(self, history: History, epoch: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Lines:
+    """One line per epoch, for logs and pipes."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def iterations(self, epoch: int, done: int, loss: float) -> None: ...
+
+    def epoch(self, history: History, epoch: int) -> None:
+        numbers = _numbers(last_epoch(history))
+        width = len(str(self.epochs))
+        print(
+            f"epoch {epoch:{width}d}/{self.epochs}  {numbers}  {history.seconds[-1]:.2f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None: ...
+
+
+class Bar:
+    """One tqdm bar over all iterations of all epochs."""
+
+    def __init__(self, epochs: int, iterations_per_epoch: int) -> None:
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+        self.epochs, self.iterations_per_epoch = epochs, iterations_per_epoch
+        self.bar = tqdm(total=epochs * iterations_per_epoch, unit="it", file=sys.stderr)
+
+    def iterations(self, epoch: int, done: int, loss: float) -> None:
+        self.bar.set_description(f"epoch {epoch}/{self.epochs}, loss {loss:.4f}", refresh=False)
+        self.bar.update((epoch - 1) * self.iterations_per_epoch + done - self.bar.n)
+
+    def epoch(self, history: History, epoch: int) -> None:
+        self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+        self.bar.set_postfix_str(_numbers(last_epoch(history)), refresh=False)
+        self.bar.update(epoch * self.iterations_per_epoch - self.bar.n)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def make_progress(verbose: object, epochs: int, iterations_per_epoch: int) -> Progress:
+    """The progress that `verbose` asks for.
+
+    0 or False is silent; 1, True or "auto" is a bar on a terminal and lines elsewhere; 2 is lines.
+
+    Raises
+    ------
+    ValueError
+        Any other value.
+    """
+    if verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose must be 0 (silent), 1 or 'auto', or 2 (lines), not {verbose!r}")
+    if verbose == 0:
+        return Silent()
+    if verbose != 2 and sys.stderr.isatty():
+        return Bar(epochs, iterations_per_epoch)
+    return Lines(epochs)
+
+
+def last_epoch(history: History) -> dict[str, float]:
+    """Loss, accuracy and validation numbers of the last finished epoch."""
+    return {name: values[-1] for name, values in history.history.items()}
+
+
+def _numbers(logs: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())

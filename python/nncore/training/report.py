@@ -1,0 +1,365 @@
+"""The result of ``model.evaluate``: how often, where and how badly a classifier errs."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.atomic import atomic_write_bytes
+from nncore.errors import DataError
+
+# Beyond this many classes the confusion table is wider than a terminal.
+_CONFUSION_IN_TEXT = 20
+# Two-sided 95 % point of the normal distribution.
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One image that was put into the wrong class.
+
+    Attributes
+    ----------
+    path : str or None
+        File of the image, where known.
+    index : int
+        Row of the image in the evaluated arrays, from 0.
+    true, predicted : str
+        Names of the right class and of the class that the model answered.
+    probability, true_probability : float
+        What the model gave to the predicted and to the right class.
+    """
+
+    path: str | None
+    index: int
+    true: str
+    predicted: str
+    probability: float
+    true_probability: float
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fared; None where the quantity is undefined (a division by zero images).
+
+    Attributes
+    ----------
+    name : str
+        Class name.
+    precision : float or None
+        Of the images given this class, the share that belongs to it; None if none was given it.
+    recall : float or None
+        Of the images of this class, the share that was found; None if there are none.
+    f1 : float or None
+        Harmonic mean of the two, ``2 TP / (2 TP + FP + FN)``; None if the class occurs neither
+        among the labels nor among the answers.
+    support : int
+        Images of this class.
+    """
+
+    name: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Evaluation of a classifier on labelled images; ``print(report)`` shows it as a table.
+
+    Attributes
+    ----------
+    loss : float or None
+        Mean over the images; None where it is not known.
+    loss_name : str
+        Such as ``"cross_entropy"``.
+    accuracy : float
+        Share of the images put into the right class, in [0, 1].
+    accuracy_interval : tuple of float
+        95 % Wilson interval of `accuracy`: how far the number of images lets one trust it.
+    baseline_accuracy : float
+        Accuracy of always answering the most frequent class: what a useful model must beat.
+    images : int
+        Number of images evaluated, N.
+    classes : tuple of str
+        The K class names in the model's order.
+    confusion : int64 (K, K), read-only
+        ``confusion[t, p]``: images of class t that were given class p.
+    per_class : tuple of ClassScore
+        One per class, in the order of `classes`.
+    worst : tuple of Mistake
+        The most confident mistakes first; of equal ones the lower index.
+    """
+
+    loss: float | None
+    loss_name: str
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    baseline_accuracy: float
+    images: int
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    per_class: tuple[ClassScore, ...]
+    worst: tuple[Mistake, ...]
+
+    @classmethod
+    def from_predictions(
+        cls,
+        probabilities: ArrayLike,
+        labels: ArrayLike,
+        classes: Sequence[str],
+        loss: float | None,
+        loss_name: str,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
+        worst: int = 20,
+    ) -> Report:
+        """Score predictions against the labels.
+
+        Parameters
+        ----------
+        probabilities : float32 (N, K)
+            Output of the model. The answer is the class with the highest one; of equal ones the
+            first. Values outside [0, 1] are accepted, since a network without softmax gives them.
+        labels : integer (N,)
+            True classes, 0 to K - 1.
+        classes : sequence of K str
+            Class names, all different.
+        loss : float or None
+            Mean loss over the images.
+        loss_name : str
+            Name of that loss.
+        paths : sequence of N paths, optional
+            Files of the images, for `worst`.
+        worst : int
+            How many of the mistakes to list at most.
+
+        Raises
+        ------
+        TypeError
+            `probabilities` are not floating-point, `labels` not integers, a class name not a str.
+        ValueError
+            Shapes or lengths disagree, a class name occurs twice, `worst` is negative.
+        DataError
+            There is no image, a label is out of range, or a probability is not finite.
+        """
+        names = _class_names(classes)
+        scores, truth = _arrays(probabilities, labels, names)
+        n, k = scores.shape
+        if paths is not None and len(paths) != n:
+            raise ValueError(f"paths has {len(paths)} entries for {n} images")
+        most = operator.index(worst)
+        if most < 0:
+            raise ValueError(f"worst must be 0 or more, got {most}")
+
+        answer = scores.argmax(axis=1)
+        confusion = np.bincount(truth * k + answer, minlength=k * k).reshape(k, k).astype(np.int64)
+        confusion.setflags(write=False)
+        correct = int(np.trace(confusion))
+        return cls(
+            loss=None if loss is None else float(loss),
+            loss_name=loss_name,
+            accuracy=correct / n,
+            accuracy_interval=_wilson(correct, n),
+            baseline_accuracy=int(confusion.sum(axis=1).max()) / n,
+            images=n,
+            classes=names,
+            confusion=confusion,
+            per_class=_class_scores(names, confusion),
+            worst=_worst(scores, truth, answer, names, paths, most),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as in ``report.json``.
+
+        A loss that is not finite becomes None, since strict JSON has no NaN.
+        """
+        loss = self.loss if self.loss is not None and math.isfinite(self.loss) else None
+        per_class = {}
+        for score in self.per_class:
+            row = asdict(score)
+            per_class[row.pop("name")] = row
+        return {
+            "loss": loss,
+            "loss_name": self.loss_name,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "baseline_accuracy": self.baseline_accuracy,
+            "images": self.images,
+            "classes": list(self.classes),
+            "confusion": self.confusion.tolist(),
+            "per_class": per_class,
+            "worst": [asdict(mistake) for mistake in self.worst],
+        }
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_dict` as UTF-8 JSON, atomically."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+        # A file name that is not UTF-8 holds lone surrogates; "\udcff" is how JSON writes one too.
+        atomic_write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+    def __str__(self) -> str:
+        correct = int(np.trace(self.confusion))
+        low, high = self.accuracy_interval
+        frequent = self.classes[int(self.confusion.sum(axis=1).argmax())]
+        loss = "unknown" if self.loss is None else f"{self.loss:.4f}"
+        total = [
+            ["images", f"{self.images:,}", ""],
+            [
+                "accuracy",
+                f"{self.accuracy:.2%}",
+                f"{correct:,} right; 95% interval {low:.2%} to {high:.2%}",
+            ],
+            ["baseline", f"{self.baseline_accuracy:.2%}", f"by always answering {_show(frequent)}"],
+            ["loss", loss, self.loss_name],
+        ]
+        scores = [["class", "images", "precision", "recall", "f1"]]
+        for score in self.per_class:
+            values = (score.precision, score.recall, score.f1)
+            numbers = ["-" if value is None else f"{value:.4f}" for value in values]
+            scores.append([_show(score.name), f"{score.support:,}", *numbers])
+        parts = [_table(total, left=(0, 2)), _table(scores)]
+        if len(self.classes) <= _CONFUSION_IN_TEXT:
+            rows = [["true \\ predicted", *(_show(name, 10) for name in self.classes)]]
+            for name, counts in zip(self.classes, self.confusion, strict=True):
+                rows.append([_show(name), *(f"{count:,}" for count in counts)])
+            parts.append(_table(rows))
+        return "\n\n".join(parts)
+
+
+def _class_names(classes: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(classes, str):
+        raise TypeError(f"classes must be a sequence of names, got the single str {classes!r}")
+    names = tuple(classes)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"class names must be str, got {name!r}")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"class name {twice!r} occurs more than once in classes")
+    return names
+
+
+def _arrays(
+    probabilities: ArrayLike, labels: ArrayLike, names: tuple[str, ...]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64]]:
+    scores, truth = np.asarray(probabilities), np.asarray(labels)
+    if scores.ndim != 2 or scores.shape[1] != len(names):
+        raise ValueError(
+            f"probabilities must have shape (N, {len(names)}) for {len(names)} classes, "
+            f"got {scores.shape}"
+        )
+    if not np.issubdtype(scores.dtype, np.floating):
+        raise TypeError(f"probabilities must be float32, got {scores.dtype}")
+    if truth.shape != scores.shape[:1]:
+        raise ValueError(
+            f"labels must have shape ({scores.shape[0]},) like the rows of probabilities, "
+            f"got {truth.shape}"
+        )
+    if not scores.size:
+        raise DataError("nothing to evaluate: there are no labelled images")
+    if not np.issubdtype(truth.dtype, np.integer):
+        raise TypeError(f"labels must be integers, got {truth.dtype}")
+    outside = np.flatnonzero((truth < 0) | (truth >= len(names)))
+    if outside.size:
+        row = int(outside[0])
+        raise DataError(
+            f"labels[{row}] is {int(truth[row])}, outside 0 to {len(names) - 1} "
+            f"for {len(names)} classes"
+        )
+    broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if broken.size:
+        raise DataError(
+            f"probabilities[{int(broken[0])}] is not finite ({broken.size} rows of "
+            f"{scores.shape[0]} are not); the model's weights have probably diverged"
+        )
+    return scores, truth.astype(np.int64)
+
+
+def _class_scores(names: tuple[str, ...], confusion: NDArray[np.int64]) -> tuple[ClassScore, ...]:
+    result = []
+    supports, answers = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+    hits = np.diagonal(confusion).tolist()
+    for name, hit, support, answered in zip(names, hits, supports, answers, strict=True):
+        result.append(
+            ClassScore(
+                name=name,
+                precision=hit / answered if answered else None,
+                recall=hit / support if support else None,
+                f1=2 * hit / (support + answered) if support + answered else None,
+                support=support,
+            )
+        )
+    return tuple(result)
+
+
+def _worst(
+    scores: NDArray[np.floating[Any]],
+    truth: NDArray[np.int64],
+    answer: NDArray[np.intp],
+    names: tuple[str, ...],
+    paths: Sequence[str | os.PathLike[str]] | None,
+    most: int,
+) -> tuple[Mistake, ...]:
+    wrong = np.flatnonzero(answer != truth)
+    confidence = scores[wrong, answer[wrong]]
+    # A stable sort keeps equally confident mistakes in the order of their rows.
+    order = np.argsort(-confidence, kind="stable")[:most]
+    return tuple(
+        Mistake(
+            path=None if paths is None else os.fspath(paths[row]),
+            index=row,
+            true=names[truth[row]],
+            predicted=names[answer[row]],
+            probability=float(scores[row, answer[row]]),
+            true_probability=float(scores[row, truth[row]]),
+        )
+        for row in wrong[order].tolist()
+    )
+
+
+def _wilson(successes: int, n: int) -> tuple[float, float]:
+    share, z2 = successes / n, _Z95 * _Z95
+    centre = share + z2 / (2 * n)
+    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    scale = 1 + z2 / n
+    # The ends 0 and 1 are exact in theory; rounding must not push them outside.
+    low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)
+    high = 1.0 if successes == n else min(1.0, (centre + half) / scale)
+    return low, high
+
+
+def _show(name: str, most: int = 30) -> str:
+    """A name fit for one table cell: printable, and at most `most` characters."""
+    clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
+    return clean if len(clean) <= most else clean[: most - 1] + "…"
+
+
+def _width(text: str) -> int:
+    """Columns that `text` takes on a terminal: wide characters two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def _table(rows: list[list[str]], left: tuple[int, ...] = (0,)) -> str:
+    """Columns padded to equal width: those in `left` on the right side, the others on the left."""
+    widths = [max(_width(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for position, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            padding = " " * (width - _width(cell))
+            cells.append(cell + padding if position in left else padding + cell)
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,270 @@
+"""`runs/NAME/`: everything that one training leaves behind, each file whole or absent.
+
+- `config.toml`: the settings
+- `classes.csv`: Label,Description
+- `split.csv`: path,label,split; which image was trained on
+- `skipped.csv`: path,kind,reason; which files were left out
+- `best.safetensors`: the model of the best epoch (`History.best_epoch`)
+- `last.safetensors`: the model of the last epoch, with what resuming needs
+- `history.csv`, `loss.png`, `accuracy.png`: one row or point per epoch
+- `report.json`, `confusion.png`, `mistakes.png`: the evaluation
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import itertools
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nncore.atomic import atomic_write_text
+from nncore.data.class_map import ClassMap
+from nncore.data.skipped import SkippedFile, write_skipped_csv
+from nncore.data.table import write_split_csv
+from nncore.training.callbacks import Callback, Logs
+from nncore.training.history import History
+from nncore.training.model_file import serialize, write_model_file
+from nncore.training.report import Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nncore.data.dataset import ImageDataset
+
+FILES = (
+    "config.toml",
+    "classes.csv",
+    "split.csv",
+    "skipped.csv",
+    "best.safetensors",
+    "last.safetensors",
+    "history.csv",
+    "loss.png",
+    "accuracy.png",
+    "report.json",
+    "confusion.png",
+    "mistakes.png",
+)
+
+Scalar = str | bool | int | float | datetime.date | datetime.datetime
+Sections = Mapping[str, Mapping[str, "Scalar | Iterable[Scalar] | None"]]
+
+
+class RunDirectory:
+    """The folder of one training run. Make one with `create`; `path` is the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(
+        cls,
+        root: str | os.PathLike[str] = "runs",
+        name: str | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> RunDirectory:
+        """Make the folder `root`/`name`, and be sure that files can be written there.
+
+        Parameters
+        ----------
+        root
+            Parent of all runs; made if missing.
+        name
+            By default the first free of "run-1", "run-2", ...
+        overwrite
+            Use a folder that is not empty. Files of an older run in it are removed, those that a
+            run does not write stay.
+
+        Raises
+        ------
+        ValueError
+            `name` is not the name of one folder.
+        FileExistsError
+            `root`/`name` is not empty and `overwrite` is False.
+        OSError
+            The folder cannot be made or written to; the message names it.
+        """
+        parent = Path(root)
+        if name is not None and (name in ("", ".", "..") or Path(name).name != name):
+            raise ValueError(f"name must be the name of one folder, not {name!r}")
+        try:
+            if name is None:
+                path = _make_numbered(parent)
+            else:
+                path = parent / name
+                path.mkdir(parents=True, exist_ok=True)
+            _refuse_unwritable(path)
+        except OSError as error:
+            where = error.filename or parent
+            raise type(error)(
+                error.errno, f"cannot write a run here: {error.strerror}", str(where)
+            ) from None
+        if any(path.iterdir()):
+            if not overwrite:
+                raise FileExistsError(
+                    errno.EEXIST,
+                    "the run folder is not empty; choose another name or allow overwriting",
+                    str(path),
+                )
+            for file in FILES:
+                (path / file).unlink(missing_ok=True)
+        return cls(path)
+
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
+    def file(self, name: str) -> Path:
+        """Path of one of `FILES`."""
+        if name not in FILES:
+            raise ValueError(f"a run has no file {name!r}; it has: {', '.join(FILES)}")
+        return self.path / name
+
+    def write_config(self, sections: Sections) -> None:
+        """Write config.toml from `{section: {key: value}}`; see `toml_text`."""
+        atomic_write_text(self.file("config.toml"), toml_text(sections))
+
+    def write_data(
+        self,
+        classes: ClassMap,
+        parts: Mapping[str, ImageDataset],
+        skipped: Iterable[SkippedFile] = (),
+    ) -> None:
+        """Write classes.csv, split.csv (parts such as "train", "val", "test") and skipped.csv."""
+        classes.write(self.file("classes.csv"))
+        write_split_csv(self.file("split.csv"), parts)
+        write_skipped_csv(self.file("skipped.csv"), skipped)
+
+    def checkpoints(self, interval: float = 5.0) -> Callback:
+        """A callback that keeps best.safetensors, last.safetensors and history.csv up to date.
+
+        Written at most every `interval` seconds, and when training ends, be it by Ctrl-C or by an
+        error: what is lost at a power cut is at most that much of the training.
+        """
+        return _Checkpoints(self, interval)
+
+    def write_history(self, history: History) -> None:
+        """Write history.csv and, once there is an epoch, loss.png and accuracy.png."""
+        history.to_csv(self.file("history.csv"))
+        if len(history):
+            from nncore import plots
+
+            plots.curves(history, self.file("loss.png"), which="loss")
+            plots.curves(history, self.file("accuracy.png"), which="accuracy")
+
+    def write_report(self, report: Report, images: NDArray[np.uint8] | None = None) -> None:
+        """Write report.json, confusion.png and, given the evaluated uint8 images, mistakes.png."""
+        from nncore import plots
+
+        report.write_json(self.file("report.json"))
+        plots.confusion_matrix(report, path=self.file("confusion.png"))
+        if images is not None:
+            plots.mistakes(images, report, self.file("mistakes.png"))
+
+
+class _Checkpoints(Callback):
+    def __init__(self, run: RunDirectory, interval: float) -> None:
+        self.run, self.interval = run, interval
+        self.best: bytes | None = None  # Not written yet.
+        self.written = -float("inf")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        history = self.model.history
+        assert history is not None
+        if history.best_epoch() == epoch:
+            self.best = serialize(self.model)
+        if time.monotonic() - self.written >= self.interval:
+            self._write()
+
+    def on_train_end(self) -> None:
+        self._write()
+
+    def on_train_error(self, error: BaseException) -> None:
+        # The weights may be ruined, so that `last` stays that of an earlier epoch. What ended the
+        # training is the error to report, not that the disk is full as well.
+        with contextlib.suppress(OSError):
+            self._write_best()
+
+    def _write(self) -> None:
+        self._write_best()
+        history = self.model.history
+        assert history is not None
+        history.to_csv(self.run.file("history.csv"))
+        last = serialize(self.model, with_state=True)
+        write_model_file(self.run.file("last.safetensors"), last)
+        self.written = time.monotonic()
+
+    def _write_best(self) -> None:
+        if self.best is not None:
+            write_model_file(self.run.file("best.safetensors"), self.best)
+            self.best = None
+
+
+def toml_text(sections: Sections) -> str:
+    """TOML of flat sections: texts, booleans, numbers, dates and lists of them; None is left out.
+
+    Raises
+    ------
+    TypeError
+        A value of another type; the message names its key.
+    """
+    lines: list[str] = []
+    for section, values in sections.items():
+        lines += ([""] if lines else []) + [f"[{_toml_key(section)}]"]
+        for key, value in values.items():
+            if value is not None:
+                lines.append(f"{_toml_key(key)} = {_toml_value(f'{section}.{key}', value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml_key(key: str) -> str:
+    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if bare else _toml_string(key)
+
+
+def _toml_value(where: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return repr(value)
+    if isinstance(value, float):
+        return repr(float(value))  # NumPy's float64 is a float, too. TOML knows inf and nan.
+    if isinstance(value, str):
+        return _toml_string(value)
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_value(where, one) for one in value) + "]"
+    raise TypeError(f"{where}: cannot write a {type(value).__name__} to config.toml: {value!r}")
+
+
+def _toml_string(text: str) -> str:
+    # JSON's escapes are TOML's, but for DEL; and TOML has no lone surrogates (odd file names).
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _make_numbered(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = parent / f"run-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("unreachable")
+
+
+def _refuse_unwritable(path: Path) -> None:
+    # Found out now rather than after the training.
+    with tempfile.TemporaryFile(dir=path):
+        pass

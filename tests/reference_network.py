@@ -1,0 +1,282 @@
+"""A float64 network in plain NumPy: the oracle against which the C++ engine is tested.
+
+It has the methods of `nncore._core.Network` and shares no code with nncore. Each layer is one class
+with `forward` (which remembers what `backward` needs) and `backward`; a new kind of layer is one
+more class and one more `add_...` method. Slow and simple on purpose.
+
+Shapes: N images, K classes; x is (N, ...), y the layer's output, dx and dy their gradients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+
+def linear(x: F64) -> F64:
+    return x
+
+
+def relu(x: F64) -> F64:
+    return np.maximum(x, 0.0)
+
+
+def sigmoid(x: F64) -> F64:
+    # tanh does not overflow where exp(-x) would.
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def softmax(x: F64) -> F64:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(x: F64) -> F64:
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+# Of each activation y = f(x): the function, and dx from dy and y.
+ACTIVATIONS = {
+    "linear": (linear, lambda dy, y: dy),
+    "relu": (relu, lambda dy, y: dy * (y > 0)),
+    "sigmoid": (sigmoid, lambda dy, y: dy * y * (1.0 - y)),
+    "tanh": (np.tanh, lambda dy, y: dy * (1.0 - y * y)),
+    "softmax": (softmax, lambda dy, y: y * (dy - (dy * y).sum(axis=-1, keepdims=True))),
+}
+
+
+class Dense:
+    """y = f(x @ kernel + bias), x (N, in), kernel (in, out), bias (out,)."""
+
+    def __init__(self, units: int, activation: str, use_bias: bool) -> None:
+        self.units, self.activation, self.use_bias = units, activation, use_bias
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        (inputs,) = input_shape
+        gain = 6.0 if self.activation == "relu" else 3.0
+        limit = math.sqrt(gain / inputs)
+        self.parameters = {"kernel": rng.uniform(-limit, limit, (inputs, self.units))}
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(self.units)
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return (self.units,)
+
+    def forward(self, x: F64) -> F64:
+        self.x = x
+        self.z = x @ self.parameters["kernel"] + self.parameters.get("bias", 0.0)
+        self.y = ACTIVATIONS[self.activation][0](self.z)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        self.gradients["kernel"] = self.x.T @ dz
+        if self.use_bias:
+            self.gradients["bias"] = dz.sum(axis=0)
+        return dz @ self.parameters["kernel"].T
+
+
+class Flatten:
+    """(N, H, W, C) to (N, H * W * C)."""
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        return (math.prod(input_shape),)
+
+    def forward(self, x: F64) -> F64:
+        self.x_shape = x.shape
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy: F64) -> F64:
+        return dy.reshape(self.x_shape)
+
+
+class Activation:
+    """y = f(x), any shape."""
+
+    def __init__(self, activation: str) -> None:
+        self.activation = activation
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        self.z = x
+        self.y = ACTIVATIONS[self.activation][0](x)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        return dz
+
+
+class SGD:
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+
+
+class ReferenceNetwork:
+    """`nncore._core.Network` in float64; images uint8 or floats, targets (N,) or (N, K)."""
+
+    def __init__(self, input_shape: tuple[int, ...]) -> None:
+        self.input_shape = tuple(input_shape)
+        self.layers: dict[str, Dense | Flatten | Activation] = {}
+        self.mean: F64 | None = None
+        self.std: F64 | None = None
+        self.outputs: dict[str, F64] = {}
+
+    # -- description
+
+    def add_dense(
+        self, name: str, units: int, activation: str = "linear", use_bias: bool = True
+    ) -> None:
+        self.layers[name] = Dense(units, activation, use_bias)
+
+    def add_flatten(self, name: str) -> None:
+        self.layers[name] = Flatten()
+
+    def add_activation(self, name: str, activation: str) -> None:
+        self.layers[name] = Activation(activation)
+
+    def build(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        shape, self.shapes = self.input_shape, {}
+        for name, layer in self.layers.items():
+            shape = self.shapes[name] = layer.build(shape, rng)
+        (self.output_size,) = shape
+
+    def set_input_normalization(self, mean: F64, std: F64) -> None:
+        self.mean, self.std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+
+    def layer_names(self) -> list[str]:
+        return list(self.layers)
+
+    def layer_output_shape(self, layer: str) -> tuple[int, ...]:
+        return self.shapes[layer]
+
+    def stages(self) -> list[str]:
+        return [f"{name}: {type(layer).__name__}" for name, layer in self.layers.items()]
+
+    # -- parameters and gradients, named "<layer>/<parameter>"
+
+    def parameter_names(self) -> list[str]:
+        return [f"{name}/{p}" for name, layer in self.layers.items() for p in layer.parameters]
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(self.get_parameter(name).size for name in self.parameter_names())
+
+    def get_parameter(self, name: str) -> F64:
+        layer, parameter = name.split("/")
+        return self.layers[layer].parameters[parameter].copy()
+
+    def set_parameter(self, name: str, value: F64) -> None:
+        layer, parameter = name.split("/")
+        value = np.array(value, np.float64)
+        if value.shape != self.layers[layer].parameters[parameter].shape:
+            raise ValueError(f"{name}: shape {value.shape}")
+        self.layers[layer].parameters[parameter] = value
+
+    def get_gradient(self, name: str) -> F64:
+        layer, parameter = name.split("/")
+        return self.layers[layer].gradients[parameter].copy()
+
+    def set_gradient(self, name: str, value: F64) -> None:
+        layer, parameter = name.split("/")
+        self.layers[layer].gradients[parameter] = np.array(value, np.float64)
+
+    # -- computation
+
+    def inputs(self, images: NDArray) -> F64:
+        """The images as the first layer sees them."""
+        if images.dtype != np.uint8:
+            return images.astype(np.float64)
+        x = images.astype(np.float64) / 255.0
+        return x if self.mean is None else (x - self.mean) / self.std
+
+    def forward(self, images: NDArray) -> F64:
+        x = self.inputs(images)
+        for name, layer in self.layers.items():
+            x = self.outputs[name] = layer.forward(x)
+        return x
+
+    def layer_output(self, layer: str) -> F64:
+        return self.outputs[layer].copy()
+
+    def true_outputs(self, targets: NDArray) -> F64:
+        """Targets (N, K) from class indices (N,)."""
+        if targets.ndim == 2:
+            return targets.astype(np.float64)
+        return np.eye(self.output_size)[targets]
+
+    def log_probabilities(self, outputs: F64) -> F64:
+        """log softmax of the outputs; where they are a softmax already, of what went into it."""
+        last = list(self.layers.values())[-1]
+        fused = getattr(last, "activation", None) == "softmax"
+        return log_softmax(last.z if fused else outputs)
+
+    def sample_losses(self, outputs: F64, true: F64, loss: str) -> F64:
+        """(N,) the loss of each image, before any mean or sum over the batch."""
+        if loss == "cross_entropy":
+            logs = self.log_probabilities(outputs)
+            return -np.where(true == 0, 0.0, true * logs).sum(axis=1)
+        return ((true - outputs) ** 2).sum(axis=1)
+
+    def compute_gradients(self, images: NDArray, targets: NDArray, loss: str) -> float:
+        outputs, true = self.forward(images), self.true_outputs(targets)
+        losses = self.sample_losses(outputs, true, loss)
+        layers = list(self.layers.values())
+        last = layers[-1]
+        if loss == "cross_entropy":
+            # The same formula with and without a softmax layer: it is the gradient at the logits.
+            fused = getattr(last, "activation", None) == "softmax"
+            p = outputs if fused else softmax(outputs)
+            dy = (p * true.sum(axis=1, keepdims=True) - true) / len(true)
+            dx = last.backward_before_activation(dy) if fused else last.backward(dy)
+        else:
+            dy = 2.0 * (outputs - true) / (len(true) if loss == "mse" else 1)
+            dx = last.backward(dy)
+        for layer in reversed(layers[:-1]):
+            dx = layer.backward(dx)
+        return float(losses.sum() if loss == "sse" else losses.mean())
+
+    def apply_gradients(self, optimizer: SGD) -> None:
+        for layer in self.layers.values():
+            for name, gradient in layer.gradients.items():
+                layer.parameters[name] = layer.parameters[name] - optimizer.learning_rate * gradient
+
+    def train_steps(
+        self,
+        images: NDArray,
+        targets: NDArray,
+        indices: NDArray[np.int32],
+        batch_size: int,
+        loss: str,
+        optimizer: SGD,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        losses, correct = [], []
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            losses.append(self.compute_gradients(images[batch], targets[batch], loss))
+            outputs = self.outputs[list(self.layers)[-1]]
+            true = self.true_outputs(targets[batch])
+            correct.append(int((outputs.argmax(axis=1) == true.argmax(axis=1)).sum()))
+            if not math.isfinite(losses[-1]):
+                break
+            self.apply_gradients(optimizer)
+        return np.array(losses, np.float64), np.array(correct, np.int64)
+
+    def evaluate(self, images: NDArray, targets: NDArray, loss: str) -> tuple[F64, F64]:
+        outputs = self.forward(images)
+        return outputs, self.sample_losses(outputs, self.true_outputs(targets), loss)

@@ -1,0 +1,548 @@
+"""`Sequential.fit`: what it learns, how it ends, how it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from nncore.data import ClassMap, ImageDataset
+from nncore.errors import DataError, TrainingError
+from nncore.layers import Dense, Flatten
+from nncore.optimizers import SGD
+from nncore.training.callbacks import Callback
+from nncore.training.fit import NonFiniteLossError
+from nncore.training.history import History
+from nncore.training.model import Sequential
+
+
+def blobs(n=96, seed=0, classes=3):
+    """uint8 (n, 4, 4): class k is bright in row k."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    images = rng.integers(0, 120, (n, 4, 4))
+    images[np.arange(n), labels] += 90
+    return images.astype(np.uint8), labels.astype(np.int64)
+
+
+def small_model(units=3, hidden=8):
+    return Sequential([Flatten(), Dense(hidden, "relu"), Dense(units)])
+
+
+def fit(model, *, x=None, y=None, **settings):
+    if x is None:
+        x, y = blobs()
+    return model.fit(x, y, **({"verbose": 0, "epochs": 3} | settings))
+
+
+def weights(model):
+    return [array.tobytes() for array in model.get_weights()]
+
+
+# -- learning
+
+
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [("cross_entropy", SGD(0.3)), ("mse", SGD(0.05)), ("sse", SGD(0.005)), ("cross_entropy", None)],
+)
+def test_loss_falls_and_accuracy_rises(loss, optimizer):
+    model = small_model()
+    history = fit(
+        model, validation_data=blobs(30, 1), epochs=30, loss=loss, optimizer=optimizer, batch_size=8
+    )
+    assert len(history) == 30
+    for name in ("loss", "val_loss"):
+        assert history.history[name][-1] < 0.5 * history.history[name][0]
+    assert history.history["accuracy"][-1] > 0.95
+    assert history.history["val_accuracy"][-1] > 0.9
+    assert model.history is history
+
+
+@pytest.mark.parametrize(("images", "batch_size", "iterations"), [(96, 32, 3), (97, 32, 4)])
+def test_iterations_per_epoch_round_up(images, batch_size, iterations):
+    x, y = blobs(images)
+    history = fit(small_model(), x=x, y=y, epochs=2)
+    assert history.iterations_per_epoch == iterations
+    assert len(history.iteration_loss) == 2 * iterations
+
+
+def test_batch_size_is_32_by_default_and_may_exceed_the_images():
+    x, y = blobs(33)
+    assert fit(small_model(), x=x, y=y).iterations_per_epoch == 2
+    assert fit(small_model(), x=x, y=y, batch_size=1000).iterations_per_epoch == 1
+
+
+@pytest.mark.parametrize("loss", ["mse", "sse", "cross_entropy"])
+def test_history_shows_means_per_image(loss):
+    # With a tiny learning rate the weights stay, so that all ways to measure must agree.
+    x, y = blobs(50)
+    model = small_model()
+    history = fit(
+        model, x=x, y=y, validation_data=(x, y), epochs=1, loss=loss, optimizer=SGD(1e-9)
+    )
+    expected = model.evaluate(x, y)
+    assert history.history["loss"][0] == pytest.approx(expected.loss, rel=1e-4)
+    assert history.history["val_loss"][0] == pytest.approx(expected.loss, rel=1e-4)
+    assert history.history["accuracy"][0] == pytest.approx(expected.accuracy)
+    assert history.history["val_accuracy"][0] == pytest.approx(expected.accuracy)
+    first, last = history.iteration_loss
+    assert (first * 32 + last * 18) / 50 == pytest.approx(expected.loss, rel=1e-4)
+
+
+def test_one_hot_labels_give_the_same_bits():
+    x, y = blobs()
+    first, second = small_model(), small_model()
+    fit(first, x=x, y=y)
+    fit(second, x=x, y=np.eye(3)[y])
+    assert weights(first) == weights(second)
+
+
+def test_seed_decides_the_weights():
+    models = [small_model() for _ in range(3)]
+    for model, seed in zip(models, (0, 0, 1), strict=True):
+        fit(model, seed=seed)
+    assert weights(models[0]) == weights(models[1])
+    assert weights(models[0]) != weights(models[2])
+
+
+def test_block_length_does_not_change_the_result(monkeypatch):
+    results = []
+    for seconds in (0.0, 0.05, 1e9):
+        monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", seconds)
+        model = small_model()
+        history = fit(model, batch_size=2)
+        results.append((weights(model), history.history, history.iteration_loss))
+    assert results[0] == results[1] == results[2]
+
+
+def test_continuing_equals_training_at_once():
+    whole, parts = small_model(), small_model()
+    complete = fit(whole, epochs=5)
+    history = fit(parts, epochs=2)
+    assert fit(parts, epochs=3, history=history) is history
+    assert weights(whole) == weights(parts)
+    assert history.history == complete.history
+    assert history.epoch == [1, 2, 3, 4, 5]
+    assert history.iteration_loss == complete.iteration_loss
+
+
+def test_continuing_is_not_a_repeat():
+    # A learning rate so small that equal shuffles would give equal losses per iteration.
+    model = small_model()
+    settings = {"epochs": 1, "batch_size": 8, "optimizer": SGD(1e-12)}
+    first, second = fit(model, **settings), fit(model, **settings)
+    assert np.abs(np.subtract(first.iteration_loss, second.iteration_loss)).max() > 1e-3
+
+
+def test_first_fit_builds_with_its_seed():
+    model, built = small_model(), small_model()
+    built.build((4, 4, 1), seed=7)
+    fit(model, epochs=1, seed=7)
+    fit(built, epochs=1, seed=7)
+    assert weights(model) == weights(built)
+
+
+# -- data sets
+
+
+def data_set(n=60, seed=0, classes=("cat", "dog", "owl")):
+    x, y = blobs(n, seed)
+    return ImageDataset.from_arrays(x, np.array(classes)[y].tolist(), classes=list(classes))
+
+
+def test_data_set_gives_classes_and_preprocessing():
+    data = data_set()
+    model = small_model()
+    model.fit(data, epochs=1, verbose=0)
+    assert model.classes == data.classes
+    assert model.preprocessing == data.preprocessing
+
+
+def test_classes_of_arrays_are_numbers():
+    model = small_model()
+    fit(model, epochs=1)
+    assert model.classes == ClassMap(("0", "1", "2"))
+
+
+def test_validation_classes_are_matched_by_name():
+    x, y = blobs(60)
+    train = data_set()
+    swapped = ImageDataset.from_arrays(
+        x, np.array(["cat", "dog", "owl"])[y].tolist(), classes=["owl", "dog", "cat"]
+    )
+    model = small_model()
+    history = model.fit(train, validation_data=swapped, epochs=20, verbose=0, batch_size=8)
+    assert history.history["val_accuracy"][-1] > 0.9
+    assert model.evaluate(swapped).accuracy == model.evaluate(train).accuracy
+
+
+def test_normalization_of_the_data_set_reaches_the_network():
+    x, y = blobs()
+    plain = ImageDataset.from_arrays(x, y)
+    normal = dataclasses.replace(
+        plain, preprocessing=dataclasses.replace(plain.preprocessing, mean=(0.25,), std=(0.5,))
+    )
+    by_hand = (x / np.float32(255) - np.float32(0.25)) / np.float32(0.5)
+    first, second, third = small_model(), small_model(), small_model()
+    first.fit(normal, verbose=0)
+    second.fit(by_hand, y, verbose=0)
+    third.fit(plain, verbose=0)
+    assert np.allclose(first.get_weights()[0], second.get_weights()[0], atol=1e-4)
+    assert not np.allclose(first.get_weights()[0], third.get_weights()[0], atol=1e-3)
+
+
+def test_number_of_classes_and_outputs_must_agree():
+    with pytest.raises(ValueError, match=r"3 classes.*'dense_1' has 4 outputs"):
+        small_model(4).fit(data_set(), verbose=0)
+
+
+@pytest.mark.parametrize("where", ["train", "validation"])
+def test_unknown_classes_list_both_sides(where):
+    model = small_model()
+    model.fit(data_set(), epochs=1, verbose=0)
+    other = data_set(classes=("cat", "dog", "fox"))
+    with pytest.raises(DataError, match=r"does not know: 'fox'.*'cat', 'dog', 'owl'"):
+        if where == "train":
+            model.fit(other, verbose=0)
+        else:
+            model.fit(data_set(), validation_data=other, verbose=0)
+
+
+def test_other_preprocessing_is_refused():
+    model = small_model()
+    model.fit(data_set(), epochs=1, verbose=0)
+    other = data_set()
+    other.preprocessing = dataclasses.replace(other.preprocessing, alpha_background=(0, 0, 0))
+    for use in (model.evaluate, model.fit, model.predict):
+        with pytest.raises(DataError, match="alpha_background"):
+            use(other)
+
+
+# -- bad input
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, not 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number, not 2.0"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
+        ({"epochs": None}, TypeError, "epochs must be a whole number"),
+        ({"loss": "hinge"}, ValueError, "known: mse, sse, cross_entropy"),
+        ({"optimizer": 0.1}, TypeError, "optimizer must be one such as SGD"),
+        ({"seed": -1}, ValueError, "seed must be from 0"),
+        ({"seed": 1.5}, TypeError, "seed must be a whole number"),
+        ({"seed": 2**63}, ValueError, "seed must be from 0"),
+        ({"verbose": 3}, ValueError, "verbose must be"),
+        ({"callbacks": [print]}, TypeError, "callbacks must be Callback objects"),
+        ({"history": History("mse")}, ValueError, "record of mse, which cross_entropy cannot"),
+        ({"validation_data": 3}, TypeError, "validation_data must be"),
+        ({"validation_data": (np.zeros((2, 4, 4), np.uint8), [0])}, ValueError, "validation_data"),
+        ({"validation_data": (np.zeros((2, 5, 4), np.uint8), [0, 1])}, ValueError, "validation_d"),
+        ({"validation_data": (np.zeros((0, 4, 4), np.uint8), [])}, DataError, "holds no image"),
+    ],
+)
+def test_bad_settings_leave_the_model_unbuilt(settings, kind, message):
+    model = small_model()
+    with pytest.raises(kind, match=message):
+        fit(model, **settings)
+    assert not model.built
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "kind", "message"),
+    [
+        (np.zeros((2, 4, 4), np.uint8), [0, 3], ValueError, r"y\[1\] is 3"),
+        (np.zeros((2, 4, 4), np.uint8), [0, 1, 2], ValueError, "2 images but 3 labels"),
+        (np.zeros((2, 4, 4), np.uint8), None, TypeError, "labels y are missing"),
+        (np.full((2, 4, 4), np.nan), [0, 1], ValueError, r"x\[0\] holds NaN"),
+        (np.zeros((0, 4, 4), np.uint8), [], ValueError, "holds no image"),
+        (np.zeros((2, 4, 4), np.int32), [0, 1], TypeError, "must be uint8"),
+    ],
+)
+def test_bad_data_leaves_the_model_unbuilt(x, y, kind, message):
+    model = small_model()
+    with pytest.raises(kind, match=message):
+        model.fit(x, y, verbose=0)
+    assert not model.built
+
+
+def test_labels_beside_a_data_set_are_refused():
+    with pytest.raises(TypeError, match="leave y out"):
+        small_model().fit(data_set(), [0, 1])
+
+
+def test_images_of_another_shape_than_the_network():
+    model = small_model()
+    model.build((5, 5, 1))
+    with pytest.raises(ValueError, match=r"\(N, 5, 5, 1\).*not \(96, 4, 4\)"):
+        fit(model)
+
+
+# -- ends of training
+
+
+def test_loss_that_is_not_finite_stops_with_the_likely_cause():
+    x = np.random.default_rng(0).normal(0, 1e18, (96, 4, 4)).astype(np.float32)
+    model = small_model()
+    with pytest.raises(NonFiniteLossError) as caught:
+        fit(model, x=x, y=blobs()[1], loss="mse", optimizer=SGD(0.5))
+    error = caught.value
+    assert isinstance(error, TrainingError)
+    assert error.epoch == 1
+    assert error.iteration in (1, 2, 3)
+    assert f"epoch 1, iteration {error.iteration}" in str(error)
+    assert "learning rate 0.5 is probably too high; try 0.05" in str(error)
+    assert "float images are used as they are" in str(error)
+    assert error.history is model.history
+    assert len(error.history) == 0
+
+
+class Ruin(Callback):
+    """Makes the weights so large, after an epoch, that the next loss overflows."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs):
+        if epoch == self.epoch:
+            self.model.set_weights([np.full_like(w, 3e38) for w in self.model.get_weights()])
+
+    def on_train_end(self):
+        self.seen.append("end")
+
+    def on_train_error(self, error):
+        self.seen.append(error)
+
+
+def test_divergence_later_on_keeps_the_history():
+    model, ruin = small_model(), Ruin(2)
+    with pytest.raises(NonFiniteLossError, match="epoch 3, iteration 1") as caught:
+        fit(model, loss="mse", optimizer=SGD(0.01), epochs=5, callbacks=[ruin])
+    assert caught.value.history.epoch == [1, 2]
+    assert model.history.epoch == [1, 2]
+    assert ruin.seen == [caught.value]
+
+
+def test_divergence_with_restore_best_weights_leaves_a_good_model():
+    model = small_model()
+    with pytest.raises(NonFiniteLossError):
+        fit(model, loss="mse", epochs=5, callbacks=[Ruin(2)], restore_best_weights=True)
+    assert np.abs(model.get_weights()[0]).max() < 100
+
+
+def test_overflow_in_the_last_update_is_found():
+    # One step: the loss before it is finite, the weights after it are not.
+    model = Sequential([Dense(1, use_bias=False)])
+    x, y = np.full((1, 1), 1e10, np.float32), [0]
+    model.build((1,))
+    model.set_weights([[[1.0]]])
+    with pytest.raises(NonFiniteLossError, match="after epoch 1") as caught:
+        model.fit(x, y, epochs=1, loss="mse", optimizer=SGD(1e25), verbose=0)
+    assert caught.value.iteration is None
+
+
+class Interrupt(Callback):
+    def __init__(self, epoch):
+        self.epoch, self.seen = epoch, []
+
+    def on_epoch_end(self, epoch, logs):
+        self.seen.append(epoch)
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+    def on_train_end(self):
+        self.seen.append("end")
+
+
+def test_interrupt_between_epochs_returns_what_was_trained():
+    model, two = small_model(), small_model()
+    stopper = Interrupt(2)
+    history = fit(model, epochs=5, callbacks=[stopper])
+    assert history.epoch == [1, 2]
+    assert model.interrupted
+    assert stopper.seen == [1, 2, "end"]
+    fit(two, epochs=2)
+    assert not two.interrupted
+    assert weights(model) == weights(two)
+
+
+def interrupt_after(monkeypatch, model, calls):
+    """Send this process a Ctrl-C while the engine takes a block of steps for the n-th time."""
+    network = model._built_network()
+    steps, count = network.train_steps, [0]
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(network, name)
+
+        def train_steps(self, *arguments):
+            count[0] += 1
+            if count[0] == calls:
+                os.kill(os.getpid(), signal.SIGINT)
+            return steps(*arguments)
+
+    monkeypatch.setattr(model, "_network", Watched())
+
+
+def test_ctrl_c_within_an_epoch_can_be_resumed_to_the_same_bits(monkeypatch):
+    # One step per block, so that the interrupt falls into the middle of an epoch.
+    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    settings = {"batch_size": 8, "validation_data": blobs(30, 1)}
+    whole, model = small_model(), small_model()
+    complete = fit(whole, epochs=4, **settings)
+    model.build((4, 4, 1))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, model, 12 + 5)
+        history = fit(model, epochs=4, **settings)
+    assert model.interrupted
+    assert history.epoch == [1]
+    assert weights(model) != weights(whole)
+    fit(model, epochs=3, history=history, **settings)
+    assert not model.interrupted
+    assert weights(model) == weights(whole)
+    assert history.history == complete.history
+    assert history.iteration_loss == complete.iteration_loss
+
+
+def test_interrupted_epoch_is_not_continued_under_other_settings(monkeypatch):
+    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    model = small_model()
+    model.build((4, 4, 1))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, model, 2)
+        fit(model, epochs=1, batch_size=8)
+    history = fit(model, epochs=1, batch_size=16)
+    assert len(history.iteration_loss) == 6
+
+
+def test_ctrl_c_handler_is_put_back():
+    before = signal.getsignal(signal.SIGINT)
+    fit(small_model(), epochs=1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_fit_works_in_a_thread():
+    model = small_model()
+    thread = threading.Thread(target=fit, args=[model])
+    thread.start()
+    thread.join(10)
+    assert len(model.history) == 3
+
+
+# -- callbacks, best weights, progress
+
+
+class Recorder(Callback):
+    def __init__(self, stop_after=None):
+        self.calls, self.stop_after = [], stop_after
+
+    def on_train_begin(self):
+        self.calls.append(("begin", self.model.built))
+
+    def on_epoch_end(self, epoch, logs):
+        self.calls.append((epoch, dict(logs)))
+        self.model.stop_training = epoch == self.stop_after
+
+    def on_train_end(self):
+        self.calls.append("end")
+
+
+def test_callbacks_see_every_epoch():
+    recorder = Recorder()
+    history = fit(small_model(), validation_data=blobs(30, 1), callbacks=[recorder])
+    assert recorder.calls[0] == ("begin", True)
+    assert recorder.calls[-1] == "end"
+    assert [epoch for epoch, _ in recorder.calls[1:-1]] == [1, 2, 3]
+    for row, (_, logs) in enumerate(recorder.calls[1:-1]):
+        assert logs == {name: values[row] for name, values in history.history.items()}
+
+
+def test_callback_can_stop_training():
+    model = small_model()
+    history = fit(model, epochs=10, callbacks=[Recorder(stop_after=2)])
+    assert history.epoch == [1, 2]
+    assert not model.interrupted
+    assert len(fit(model, epochs=1)) == 1
+
+
+def test_error_in_a_callback_ends_fit():
+    class Broken(Recorder):
+        def on_epoch_end(self, epoch, logs):
+            raise RuntimeError("broken callback")
+
+        def on_train_error(self, error):
+            self.calls.append(str(error))
+
+    broken = Broken()
+    with pytest.raises(RuntimeError, match="broken callback"):
+        fit(small_model(), callbacks=[broken])
+    assert broken.calls == [("begin", True), "broken callback"]
+
+
+def test_restore_best_weights():
+    class Keep(Callback):
+        def __init__(self):
+            self.weights = {}
+
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 3:  # From here on it gets worse.
+                self.model.set_weights([w * 30 for w in self.model.get_weights()])
+            self.weights[epoch] = weights(self.model)
+
+    for restore in (True, False):
+        model, keep = small_model(), Keep()
+        history = fit(
+            model,
+            epochs=5,
+            validation_data=blobs(30, 1),
+            callbacks=[keep],
+            optimizer=SGD(0.01),
+            restore_best_weights=restore,
+        )
+        # Of epoch 3 the weights before the callback spoiled them are the best.
+        assert history.best_epoch() == 3
+        if not restore:
+            assert weights(model) == keep.weights[5]
+        else:
+            assert model.evaluate(*blobs(30, 1)).loss == pytest.approx(
+                history.history["val_loss"][2]
+            )
+
+
+def test_lines_of_progress_go_to_standard_error(capsys):
+    fit(small_model(), epochs=2, verbose=1, validation_data=blobs(30, 1))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all("val_accuracy" in line for line in lines)
+
+
+def test_silence(capsys):
+    fit(small_model(), verbose=0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    fit(small_model(), epochs=2, verbose="auto")
+    shown = capsys.readouterr().err
+    assert "6/6" in shown
+    assert "epoch 2/2" in shown
+    assert "accuracy" in shown
+
+
+def test_seconds_are_measured():
+    start = time.perf_counter()
+    history = fit(small_model())
+    assert 0 < sum(history.seconds) <= time.perf_counter() - start
+    assert all(map(math.isfinite, history.seconds))
