@@ -189,7 +189,10 @@ def relu_grad(y: Any, dy: Any, out: F32 | None = None) -> F32:
 
 
 def sigmoid(x: Any, out: F32 | None = None) -> F32:
-    """``1 / (1 + exp(-x))``, any shape; within 4 units in the last place. `out` may be `x`."""
+    """``1 / (1 + exp(-x))``, any shape; within 4 units in the last place. `out` may be `x`.
+
+    Results that would be subnormal (x below -88) may be 0.
+    """
     return _activation("sigmoid", x, out)
 
 

@@ -104,6 +104,8 @@ def test_written_files_have_the_documented_form(tmp_path: Path):
         path = tmp_path / f"classes{suffix}"
         LESSON.write(path)
         assert path.read_bytes() == text.encode()
+    ClassMap.from_names(["Größe"]).write(tmp_path / "a.json")
+    assert (tmp_path / "a.json").read_text("utf-8") == '[\n  "Größe"\n]\n'
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_accepted_forms(tmp_path: Path, name: str, content: str):
         ("a.csv", b"Label,Description\n0,Cat\n1,Cat\n", ["line 3", "'Cat'", "line 2"]),
         ("a.csv", b"Label,Description\n0,Cat\n2,Dog\n", ["line 3", "gap", "1 is missing"]),
         ("a.csv", b"Label,Description\n1,Cat\n2,Dog\n", ["line 2", "0 is missing"]),
-        ("a.csv", b"Label,Description\n0,Cat\n-1,Dog\n", ["line 3", "-1"]),
+        ("a.csv", b"Label,Description\n0,Cat\n-1,Dog\n", ["line 3", "-1 is negative"]),
         ("a.csv", b"Label,Description\n0,Cat\n1.0,Dog\n", ["line 3", "'1.0'"]),
         ("a.csv", b"Label,Description\n0,Cat\none,Dog\n", ["line 3", "'one'"]),
         ("a.csv", b"Label,Description\n0,Cat\n1,\n", ["line 3", "empty"]),

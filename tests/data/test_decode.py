@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import struct
@@ -317,8 +318,9 @@ def test_exif_orientation(orientation: int, kind: str):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_leaves_the_picture_as_stored():
-    data = encode(Image.fromarray(RGB), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\xff\xff")
+@pytest.mark.parametrize("exif", [b"MM\0*\xff\xff\xff\xff\xff\xff", b"not EXIF at all"])
+def test_damaged_exif_leaves_the_picture_as_stored(exif: bytes):
+    data = encode(Image.fromarray(RGB), exif=b"Exif\0\0" + exif)
     assert_rgb(decode_image(data, plan()), RGB)
 
 
@@ -358,6 +360,18 @@ def photo(height: int, width: int) -> Image.Image:
         0, 256, (height // 16, width // 16, 3), dtype=np.uint8
     )
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def test_large_jpegs_are_reduced_in_the_decoder_to_no_less_than_four_times_the_size():
+    noise = np.random.default_rng(5).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    for size, factor in ((24, 4), (40, 2), (60, 2), (61, 1), (15, 8), (3, 8)):
+        data = encode(Image.fromarray(noise), "JPEG", quality=90)
+        with Image.open(io.BytesIO(data)) as image:
+            image.draft("RGB", (640 // factor, 480 // factor))
+            reduced = np.asarray(image)
+        assert reduced.shape == (480 // factor, 640 // factor, 3)
+        expected = antialiased(antialiased(reduced, size, 0), size, 1)
+        assert_rgb(decode_image(data, plan("rgb", size, size)), expected, 1.5)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -416,12 +430,15 @@ def test_flipped_bytes_never_escape_as_other_errors():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"hello", b"<html>", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"PK\3\4", b"\0" * 500],
+    [b"", b"hello", b"<html>", b"%PDF-1.7", b"PK\3\4", b"\0" * 500, b"P9 1 1"]
+    # Pillow would run Ghostscript on this one.
+    + [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"],
 )
 def test_other_content_is_not_an_image(tmp_path: Path, content: bytes):
     path = tmp_path / "picture.png"
     path.write_bytes(content)
-    with pytest.raises(NotAnImageError, match=r"picture\.png: "):
+    reason = "not an image" if content else r"empty file \(0 bytes\)"
+    with pytest.raises(NotAnImageError, match=rf"picture\.png: {reason}"):
         decode_image(path, plan())
 
 
@@ -473,9 +490,11 @@ def test_large_files_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys.modules["nncore.data.decode"], "_BUFFERED_BYTES", 10)
     path = tmp_path / "a.png"
     path.write_bytes(encode(Image.fromarray(RGB)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ResourceWarning)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
         assert_rgb(decode_image(path, plan()), RGB)
         path.write_bytes(b"not an image at all")
         with pytest.raises(NotAnImageError):
             decode_image(path, plan())
+        gc.collect()
+    assert caught == []

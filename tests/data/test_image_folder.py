@@ -139,6 +139,7 @@ def test_files_that_were_meant_to_be_images_are_broken(make_folder):
 def test_max_broken_is_a_limit_that_may_be_reached(make_folder):
     root = make_folder({"cat": 5, "dog": 4})
     (root / "cat" / "bad.png").write_bytes(b"")
+    (root / "cat" / "notes.txt").write_text("foreign files do not count")
     assert len(ImageDataset.from_folder(root, max_broken=0.1)) == 9
     with pytest.raises(DataError, match="1 of 10"):
         ImageDataset.from_folder(root, max_broken=0.09)

@@ -169,6 +169,16 @@ def test_a_written_split_reads_back(make_folder, tmp_path: Path, monkeypatch):
     assert sorted(os.listdir(tmp_path / "runs")) == ["split.csv"]
 
 
+def test_a_split_of_files_reached_through_a_link_reads_back(make_folder, tmp_path: Path):
+    make_folder({"cat": 2, "dog": 2}, name="deep/photos")
+    (tmp_path / "deep" / "runs").mkdir()
+    (tmp_path / "link").symlink_to("deep/runs")
+    data = ImageDataset.from_folder(tmp_path / "link" / ".." / "photos")
+    write_split_csv(tmp_path / "split.csv", {"train": data})
+    again = ImageDataset.from_csv(tmp_path / "split.csv")
+    np.testing.assert_array_equal(again.images, data.images)
+
+
 def test_a_split_of_arrays_has_no_paths(tmp_path: Path):
     data = ImageDataset.from_arrays(np.zeros((2, 2, 2), np.uint8), [0, 1])
     write_split_csv(tmp_path / "split.csv", {"train": data})

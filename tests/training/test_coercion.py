@@ -48,7 +48,7 @@ def test_lists_of_floats_are_taken():
 
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.complex64, object, "U1", np.int8])
 def test_ambiguous_dtypes_are_refused(dtype):
-    with pytest.raises(TypeError, match="x must be uint8 .* or float32"):
+    with pytest.raises(TypeError, match=r"x must be uint8 .* or float32"):
         image_array(np.zeros((1, 2, 2), dtype), None)
 
 

@@ -84,9 +84,7 @@ def test_history_shows_means_per_image(loss):
     # With a tiny learning rate the weights stay, so that all ways to measure must agree.
     x, y = blobs(50)
     model = small_model()
-    history = fit(
-        model, x=x, y=y, validation_data=(x, y), epochs=1, loss=loss, optimizer=SGD(1e-9)
-    )
+    history = fit(model, x=x, y=y, validation_data=(x, y), epochs=1, loss=loss, optimizer=SGD(1e-9))
     expected = model.evaluate(x, y)
     assert history.history["loss"][0] == pytest.approx(expected.loss, rel=1e-4)
     assert history.history["val_loss"][0] == pytest.approx(expected.loss, rel=1e-4)
@@ -208,11 +206,9 @@ def test_unknown_classes_list_both_sides(where):
     model = small_model()
     model.fit(data_set(), epochs=1, verbose=0)
     other = data_set(classes=("cat", "dog", "fox"))
+    train, validation = (other, None) if where == "train" else (data_set(), other)
     with pytest.raises(DataError, match=r"does not know: 'fox'.*'cat', 'dog', 'owl'"):
-        if where == "train":
-            model.fit(other, verbose=0)
-        else:
-            model.fit(data_set(), validation_data=other, verbose=0)
+        model.fit(train, validation_data=validation, verbose=0)
 
 
 def test_other_preprocessing_is_refused():

@@ -120,7 +120,7 @@ def test_named_file_that_is_no_image_is_an_error(model, folder, tmp_path):
 
 
 def test_nothing_to_predict(model, tmp_path):
-    with pytest.raises(DataError, match="missing.png"):
+    with pytest.raises(DataError, match=r"missing\.png"):
         model.predict(tmp_path / "missing.png")
     with pytest.raises(DataError, match=str(tmp_path)):
         model.predict(tmp_path)

@@ -61,3 +61,11 @@ def test_which_rule_applies():
     for loss, result in expected.items():
         assert to_probabilities(rows, last_activation="linear", loss=loss) == pytest.approx(result)
         assert to_probabilities(rows, last_activation="softmax", loss=loss) is rows
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_not_finite(value):
+    rows = np.array([[1.0, 2.0], [value, 0.0]], np.float32)
+    for last in ("linear", "softmax"):
+        with pytest.raises(ValueError, match=r"outputs for x\[1\] are not finite"):
+            to_probabilities(rows, last_activation=last, loss="mse")

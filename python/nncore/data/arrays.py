@@ -13,7 +13,7 @@ from nncore.data.encoding import check_labels, from_one_hot, integer_labels
 
 
 def image_array(images: ArrayLike) -> NDArray[np.uint8]:
-    """Images as uint8 (N, H, W, C), C-contiguous; not copied when they are so already.
+    """Images as uint8 (N, H, W, C), a view.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def image_array(images: ArrayLike) -> NDArray[np.uint8]:
         )
     if 0 in pixels.shape[1:]:
         raise ValueError(f"images of shape {np.shape(images)} have no pixels")
-    return np.ascontiguousarray(pixels)
+    return pixels
 
 
 def label_array(labels: Any, classes: ClassMap | None) -> tuple[NDArray[np.int32], ClassMap]:

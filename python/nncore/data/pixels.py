@@ -66,7 +66,7 @@ def flatten(
         canvas.paste(image.convert("RGB"), mask=image.getchannel("A"))
         image = canvas
     if image.mode not in ("L", "RGB"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
+        image = image.convert("RGB")
     wanted = "L" if color == "gray" else "RGB"
     return image if image.mode == wanted else image.convert(wanted)
 

@@ -138,7 +138,8 @@ def _formula(step: ExplainedStep) -> list[str]:
     """W2 = W1 - gradient * learning_rate on the weight that has the largest gradient."""
     if not step.gradients:
         return ["This network has no weights, so the step changes nothing."]
-    name = max(step.gradients, key=lambda name: float(np.abs(step.gradients[name]).max()))
+    kernels = [name for name in step.gradients if not name.endswith("/bias")]
+    name = max(kernels, key=lambda name: float(np.abs(step.gradients[name]).max()))
     gradient = step.gradients[name]
     index = np.unravel_index(int(np.abs(gradient).argmax()), gradient.shape)
     where = f"{name}[{', '.join(map(str, index))}]"
@@ -152,7 +153,10 @@ def _formula(step: ExplainedStep) -> list[str]:
 
 
 def _array(title: str, values: NDArray) -> list[str]:  # type: ignore[type-arg]
+    rows = ""
     shape = "(" + ", ".join(map(str, values.shape)) + ("," if values.ndim == 1 else "") + ")"
+    if values.ndim > 2:
+        values, rows = values.reshape(len(values), -1), ", one row per image"
     text = np.array2string(
         values,
         precision=4,
@@ -162,7 +166,7 @@ def _array(title: str, values: NDArray) -> list[str]:  # type: ignore[type-arg]
         max_line_width=96,
         prefix="  ",
     )
-    return [f"{title}  {shape} {values.dtype}", "  " + text, ""]
+    return [f"{title}  {shape} {values.dtype}{rows}", "  " + text, ""]
 
 
 def _largest(values: NDArray) -> float:  # type: ignore[type-arg]

@@ -103,8 +103,11 @@ class Position:
         losses = [float(value) for value in data["iteration_loss"]]
         if not all(map(math.isfinite, losses)):
             raise ValueError("iteration_loss is not finite")
+        epoch = _count(data["epoch"])
+        if epoch >= 2**31:
+            raise ValueError(f"{epoch} epochs cannot be")
         return cls(
-            epoch=_count(data["epoch"]),
+            epoch=epoch,
             iteration_loss=losses,
             correct=_count(data["correct"]),
             seconds=float(data["seconds"]),

@@ -16,18 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int, check_seed
-from nncore.data.class_map import ClassMap, list_names
+from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
 from nncore.data.preprocessing import Preprocessing
-from nncore.errors import DataError, TrainingError
+from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape, unique_names
 from nncore.losses import check_loss
 from nncore.optimizers import SGD, Optimizer, default_optimizer
-from nncore.training.arrays import class_indices, image_array, step_targets
+from nncore.training.arrays import image_array, step_targets
 from nncore.training.callbacks import Callback
 from nncore.training.explain import ExplainedStep, explain_step
 from nncore.training.fit import (
-    LabelledArrays,
     Position,
     TrainingFacts,
     TrainingLoop,
@@ -35,6 +34,14 @@ from nncore.training.fit import (
     evaluate_arrays,
 )
 from nncore.training.history import History
+from nncore.training.inputs import (
+    classes_of,
+    labelled,
+    numbered_classes,
+    preprocessing_of,
+    training_images,
+    validation_arrays,
+)
 from nncore.training.layer_view import LayerView, as_parameter
 from nncore.training.probabilities import to_probabilities
 from nncore.training.progress import last_epoch, make_progress
@@ -147,7 +154,10 @@ class Sequential:
 
         shape = _checked_input_shape(input_shape)
         seed = check_seed(seed)
-        self._shapes(shape)
+        shapes = [shape, *self._shapes(shape)]
+        pairs = zip(self._descriptions, shapes, strict=False)
+        if not any(layer.parameter_shapes(given) for layer, given in pairs):
+            raise ValueError("no layer has weights to train: add Dense(number of classes)")
         network = _core.Network(shape)
         for name, layer in zip(self._names, self._descriptions, strict=True):
             layer.add_to(network, name)
@@ -293,17 +303,21 @@ class Sequential:
                 f"history is a record of {history.loss_name}, which {loss_name} cannot continue"
             )
 
-        images = self._images(x, y, "x")
+        images = training_images(x, y, self.input_shape, self.preprocessing)
         shape = images.shape[1:]
-        classes = self._classes_for(x, shape)
-        train = self._labelled(x, y, images, classes)
-        validation = self._validation(validation_data, classes, shape)
+        (units,) = self._shapes(shape)[-1]
+        classes = self.classes or classes_of(x, units, self._names[-1])
+        preprocessing = self.preprocessing or preprocessing_of(x, images)
+        train = labelled(x, y, images, classes)
+        validation = validation_arrays(validation_data, shape, preprocessing, classes)
         iterations = math.ceil(len(train) / batch_size)
         progress = make_progress(verbose, epochs, iterations)
 
         if self._network is None:
             self.build(shape, seed)
-        self._remember(x, images, classes)
+        self.classes = classes
+        if self.preprocessing is None:
+            self._set_preprocessing(preprocessing)
         self.loss, self.optimizer = loss_name, optimizer
         record = self.history = history or History(loss_name, iterations)
         self.interrupted = self.stop_training = False
@@ -444,9 +458,9 @@ class Sequential:
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
-        images = self._images(x, y, "x")
+        images = training_images(x, y, self.input_shape, self.preprocessing)
         classes = self._classes()
-        data = self._labelled(x, y, images, classes)
+        data = labelled(x, y, images, classes)
         outputs, losses = evaluate_arrays(network, data, loss)
         return Report.from_predictions(
             to_probabilities(outputs, last_activation=self._last_activation(), loss=loss),
@@ -549,101 +563,12 @@ class Sequential:
 
     def _classes(self) -> ClassMap:
         """The class names, "0" to "K-1" where training gave none."""
-        if self.classes is not None:
-            return self.classes
-        return ClassMap(tuple(map(str, range(self._built_network().output_size))))
-
-    def _images(self, x: ImageDataset | ArrayLike, y: ArrayLike | None, name: str) -> _core.Images:
-        """The images of `x`, checked against the network as far as it exists."""
-        if isinstance(x, ImageDataset):
-            if y is not None:
-                raise TypeError("an ImageDataset holds its labels: leave y out")
-            self._check_preprocessing(x)
-            return image_array(x.images, self.input_shape, name)
-        if y is None:
-            raise TypeError("labels y are missing: give them, or an ImageDataset")
-        return image_array(x, self.input_shape, name)
-
-    def _check_preprocessing(self, data: ImageDataset) -> None:
-        if self.preprocessing is None:
-            return
-        mine, theirs = self.preprocessing.to_dict(), data.preprocessing.to_dict()
-        # Mean and deviation are applied by the network, and those of the training data hold.
-        differing = [k for k in mine if mine[k] != theirs[k] and k not in ("mean", "std")]
-        if differing:
-            said = ", ".join(f"{k} {theirs[k]!r} instead of {mine[k]!r}" for k in differing)
-            raise DataError(
-                f"this data set was prepared otherwise than the model's training data: {said}; "
-                "read it with the model's preprocessing"
-            )
-
-    def _classes_for(self, x: ImageDataset | ArrayLike, input_shape: Shape) -> ClassMap:
-        """The classes to train with: the model's own, or else the data's."""
-        (units,) = self._shapes(input_shape)[-1]
-        if self.classes is not None:
-            return self.classes
-        if not isinstance(x, ImageDataset):
-            return ClassMap(tuple(map(str, range(units))))
-        if len(x.classes) != units:
-            raise ValueError(
-                f"the data set has {len(x.classes)} classes, but the last layer "
-                f"{self._names[-1]!r} has {units} outputs: there must be one output per class"
-            )
-        return x.classes
-
-    def _labelled(
-        self,
-        x: ImageDataset | ArrayLike,
-        y: ArrayLike | None,
-        images: _core.Images,
-        classes: ClassMap,
-    ) -> LabelledArrays:
-        if isinstance(x, ImageDataset):
-            return LabelledArrays(images, _align(x, classes))
-        assert y is not None
-        return LabelledArrays(images, class_indices(y, len(images), len(classes)))
-
-    def _validation(
-        self,
-        data: ImageDataset | tuple[ArrayLike, ArrayLike] | None,
-        classes: ClassMap,
-        input_shape: Shape,
-    ) -> LabelledArrays | None:
-        if data is None:
-            return None
-        if isinstance(data, ImageDataset):
-            x: ImageDataset | ArrayLike = data
-            y = None
-            images = image_array(data.images, input_shape, "validation_data")
-        elif isinstance(data, (tuple, list)) and len(data) == 2:
-            x, y = data
-            images = image_array(x, input_shape, "validation_data")
-        else:
-            raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
-        try:
-            return self._labelled(x, y, images, classes)
-        except (DataError, ValueError, TypeError) as error:
-            raise type(error)(f"validation_data: {error}") from None
-
-    def _remember(
-        self, x: ImageDataset | ArrayLike, images: _core.Images, classes: ClassMap
-    ) -> None:
-        """Keep the classes and the preprocessing of the first training data."""
-        self.classes = classes
-        if self.preprocessing is None:
-            if isinstance(x, ImageDataset):
-                self._set_preprocessing(x.preprocessing)
-            elif images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in (1, 3):
-                # Such images are what decoding gives, so that files can be predicted as well.
-                color = "gray" if images.shape[3] == 1 else "rgb"
-                self._set_preprocessing(Preprocessing(images.shape[1], images.shape[2], color))
+        return self.classes or numbered_classes(self._built_network().output_size)
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing
-        if preprocessing is not None and preprocessing.mean is not None:
-            self._built_network().set_input_normalization(
-                np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
-            )
+        if preprocessing is not None and preprocessing.mean and preprocessing.std:
+            self._built_network().set_input_normalization(preprocessing.mean, preprocessing.std)
 
     def _batch(
         self, x: ArrayLike, y: ArrayLike, loss: str
@@ -684,15 +609,3 @@ def _checked_optimizer(optimizer: Optimizer | None, default: Optimizer) -> Optim
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.01), not {optimizer!r}")
     return optimizer
-
-
-def _align(data: ImageDataset, classes: ClassMap) -> NDArray[np.int32]:
-    """Labels of `data` in the numbering of `classes`, matched by name."""
-    unknown = [name for name in data.classes if name not in classes]
-    if unknown:
-        raise DataError(
-            f"classes that the model does not know: {list_names(unknown)}; the data set has "
-            f"{list_names(data.classes)}, the model {list_names(classes)}"
-        )
-    numbers = classes.encode(data.classes.names)
-    return np.ascontiguousarray(numbers[data.labels], dtype=np.int32)

@@ -245,6 +245,8 @@ def _rebuild(described: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
             f"the layers {model._names} are called {architecture['layer_names']} in the file"
         )
     input_shape = tuple(check_int("input_shape", n, 1) for n in architecture["input_shape"])
+    if len(input_shape) not in (1, 3):
+        raise ModelFileError(f"input_shape must be (H, W, C) or (features,), not {input_shape}")
     _check_tensors(_parameter_shapes(model, input_shape), tensors)
     model.build(input_shape)
     network = model._built_network()

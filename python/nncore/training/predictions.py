@@ -20,6 +20,7 @@ from nncore.data.preprocessing import Preprocessing
 from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
 from nncore.training.arrays import image_array
+from nncore.training.inputs import check_preprocessing
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -103,7 +104,7 @@ def gather_images(model: Sequential, x: Any) -> Gathered:
     """
     input_shape = tuple(model._built_network().input_shape)
     if isinstance(x, ImageDataset):
-        model._check_preprocessing(x)
+        check_preprocessing(x, model.preprocessing)
         return Gathered(image_array(x.images, input_shape), [path or None for path in x.paths], [])
     if _is_path(x) or _is_picture(x):
         x = [x]

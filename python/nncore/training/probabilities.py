@@ -18,7 +18,18 @@ def to_probabilities(outputs: F32, *, last_activation: str, loss: str) -> F32:
     - Trained with cross-entropy: softmax of the outputs, as in the loss.
     - Otherwise (mse, sse), the outputs were trained to equal one-hot rows but may leave [0, 1]:
       the nearest point of the probability simplex.
+
+    Raises
+    ------
+    ValueError
+        An output is NaN or infinite; the message gives the first such row.
     """
+    finite = np.isfinite(outputs).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"the network's outputs for x[{int(np.argmin(finite))}] are not finite: its weights or "
+            "the inputs are too large"
+        )
     if last_activation == "softmax":
         return outputs
     return softmax(outputs) if loss == "cross_entropy" else project_on_simplex(outputs)

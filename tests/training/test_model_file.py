@@ -1,0 +1,463 @@
+"""Model files: what goes in comes out, and nothing in them is trusted."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save as save_tensors
+
+from nncore.data import ClassMap, ImageDataset
+from nncore.errors import ModelFileError
+from nncore.layers import Activation, Dense, Flatten
+from nncore.optimizers import SGD
+from nncore.training.callbacks import Callback
+from nncore.training.history import History
+from nncore.training.model import Sequential
+from nncore.training.model_file import load, load_training_state, save
+
+NAMES = ["Katze", "Hund", "Übrige"]
+
+
+def data_set():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    images = rng.integers(0, 150, (60, 4, 5))
+    images[np.arange(60), labels] += 100
+    return ImageDataset.from_arrays(images.astype(np.uint8), labels, classes=NAMES)
+
+
+def make_model(**settings):
+    model = Sequential([Flatten(), Dense(7, "relu", name="hidden"), Dense(3)], "pets")
+    model.fit(data_set(), **({"epochs": 3, "verbose": 0, "optimizer": SGD(0.2)} | settings))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model(seed=5)
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    path = tmp_path / "pets.safetensors"
+    model.save(path)
+    return path
+
+
+def weights(model):
+    return [array.tobytes() for array in model.get_weights()]
+
+
+def content(path):
+    """Tensors and description of a file, as the official library reads them."""
+    with safe_open(path, framework="np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, json.loads(file.metadata()["nncore"])
+
+
+def write(path, tensors, described):
+    path.write_bytes(save_tensors(tensors, metadata={"nncore": json.dumps(described)}))
+
+
+# -- round trip
+
+
+def test_everything_comes_back(model, path):
+    loaded = load(path)
+    assert weights(loaded) == weights(model)
+    assert repr(loaded) == repr(model)
+    assert [v.description for v in loaded.layers] == [v.description for v in model.layers]
+    assert loaded.classes == ClassMap(tuple(NAMES))
+    for name in ("preprocessing", "loss", "optimizer", "facts", "input_shape"):
+        assert getattr(loaded, name) == getattr(model, name)
+        assert getattr(loaded, name) is not None
+    images = data_set().images
+    assert (loaded.predict_proba(images) == model.predict_proba(images)).all()
+    assert loaded.evaluate(data_set()).to_dict() == model.evaluate(data_set()).to_dict()
+
+
+def test_official_library_reads_it(model, path):
+    tensors, described = content(path)
+    assert sorted(tensors) == ["dense/bias", "dense/kernel", "hidden/bias", "hidden/kernel"]
+    assert (tensors["hidden/kernel"] == model.layers[1].kernel).all()
+    assert described["format_version"] == 1
+    assert described["classes"] == NAMES
+    assert described["preprocessing"]["color"] == "gray"
+    assert described["training"]["epochs"] == 3
+    assert described["training"]["seed"] == 5
+    assert described["training"]["images"] == 60
+    assert described["training"]["metrics"]["loss"] == model.history.history["loss"][-1]
+
+
+def test_normalization_comes_back(tmp_path):
+    import dataclasses
+
+    data = data_set()
+    data.preprocessing = dataclasses.replace(data.preprocessing, mean=(0.4,), std=(0.3,))
+    model = Sequential([Flatten(), Dense(3)])
+    model.fit(data, verbose=0, epochs=1)
+    model.save(tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert loaded.preprocessing.mean == (0.4,)
+    assert (loaded.predict_proba(data.images) == model.predict_proba(data.images)).all()
+
+
+def test_model_without_training(tmp_path):
+    for layer in (Dense(2, "softmax"), Dense(2, use_bias=False)):
+        model = Sequential([layer, Activation("tanh")])
+        model.build((2,), seed=3)
+        model.save(tmp_path / "m.safetensors")
+        loaded = load(tmp_path / "m.safetensors")
+        assert weights(loaded) == weights(model)
+        assert loaded.classes is loaded.preprocessing is loaded.loss is loaded.facts is None
+
+
+def test_saving_is_repeatable(model, path, tmp_path):
+    load(path).save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_loaded_model_goes_on_with_new_shuffles(path):
+    whole, parts = make_model(epochs=5, seed=5), load(path)
+    parts.fit(data_set(), epochs=2, seed=5, optimizer=SGD(0.2), verbose=0)
+    assert weights(parts) == weights(whole)
+
+
+# -- training state
+
+
+class InterruptAt(Callback):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_training_state_resumes_to_the_same_bits(tmp_path):
+    whole, stopped = make_model(epochs=5), make_model(epochs=5, callbacks=[InterruptAt(2)])
+    assert len(stopped.history) == 2
+    save(stopped, tmp_path / "last.safetensors", with_state=True)
+    state = load_training_state(tmp_path / "last.safetensors")
+    assert weights(state.model) == weights(stopped)
+    assert state.history.to_dict() == stopped.history.to_dict()
+    settings = {"epochs": 3, "verbose": 0, "optimizer": state.model.optimizer}
+    state.model.fit(data_set(), history=state.history, **settings)
+    assert weights(state.model) == weights(whole)
+    assert state.history.history == whole.history.history
+    assert state.history.iteration_loss == whole.history.iteration_loss
+
+
+def test_training_state_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    checks = [0]
+
+    def check(self):
+        checks[0] += 1
+        if checks[0] == 14:
+            raise KeyboardInterrupt
+
+    whole = make_model(epochs=2, batch_size=4)
+    with monkeypatch.context() as patch:
+        patch.setattr("nncore.training.interrupt.Interrupt.check", check)
+        stopped = make_model(epochs=2, batch_size=4)
+    assert stopped.interrupted
+    assert len(stopped.history) == 0
+    save(stopped, tmp_path / "last", with_state=True)
+    state = load_training_state(tmp_path / "last")
+    settings = {"epochs": 2, "verbose": 0, "optimizer": SGD(0.2), "batch_size": 4}
+    state.model.fit(data_set(), history=state.history, **settings)
+    assert weights(state.model) == weights(whole)
+    assert state.history.history == whole.history.history
+
+
+def test_model_file_has_no_training_state(path):
+    with pytest.raises(ModelFileError, match=r"pets.safetensors: .*no training state"):
+        load_training_state(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("position", None),
+        ("position", {"epoch": -1}),
+        ("position", {"epoch": 2**40}),
+        ("position", {"iteration_loss": [None]}),
+        ("position", {"iteration_loss": [float("nan")]}),
+        ("position", {"key": [1, 2]}),
+        ("position", {"seconds": "long"}),
+        ("history", {}),
+        ("history", {"epoch": [2]}),
+    ],
+)
+def test_bad_training_state(model, tmp_path, part, value):
+    path = tmp_path / "last"
+    save(model, path, with_state=True)
+    tensors, described = content(path)
+    if value is None:
+        del described["state"][part]
+    else:
+        described["state"][part] |= value
+        if not value:
+            described["state"][part] = value
+    write(path, tensors, described)
+    with pytest.raises(ModelFileError, match="last: bad training state"):
+        load_training_state(path)
+    load(path)  # The model itself is sound.
+
+
+def test_model_without_history_has_an_empty_state(tmp_path):
+    model = Sequential([Dense(2)])
+    model.build((2,))
+    save(model, tmp_path / "m", with_state=True)
+    assert load_training_state(tmp_path / "m").history.to_dict() == History().to_dict()
+
+
+# -- writing that cannot be
+
+
+def test_saving_an_unbuilt_model():
+    with pytest.raises(ValueError, match="not built"):
+        Sequential([Dense(2)]).save("never")
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    model = Sequential([Dense(1, use_bias=False)])
+    # One step into overflow, by the engine itself.
+    model.build((1,))
+    model.set_weights([[[3e38]]])
+    model.compute_gradients(np.ones((1, 1), np.float32), [[1.0]], "mse")
+    model._built_network().set_gradient("dense/kernel", np.full((1, 1), -3e38, np.float32))
+    model.apply_gradients(SGD(10.0))
+    with pytest.raises(ValueError, match="dense/kernel holds NaN or infinity"):
+        model.save(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_written(model, tmp_path):
+    with pytest.raises(OSError, match=r"no such folder.*missing"):
+        model.save(tmp_path / "missing" / "m")
+    with pytest.raises(OSError, match="a folder, not a file"):
+        model.save(tmp_path)
+    old = tmp_path / "old"
+    old.write_text("old")
+    with pytest.raises(OSError, match="no such folder"):
+        model.save(old / "m")
+    assert old.read_text() == "old"
+
+
+# -- files that are no models
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ModelFileError, match=r"gone: there is no such model file") as caught:
+        load(tmp_path / "gone")
+    assert isinstance(caught.value, FileNotFoundError)
+
+
+def test_folder_instead_of_a_file(tmp_path):
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_every_truncation_is_noticed(path):
+    whole = path.read_bytes()
+    for length in [*range(0, 64), *range(64, len(whole), 97), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ModelFileError, match=r"pets\.safetensors: not a whole safetensors"):
+            load(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(ModelFileError, match="not a whole safetensors"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"PK\x03\x04" + bytes(100),
+        b"\x80\x04\x95",
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 10) + b'{"a":NaN} ',
+        struct.pack("<Q", 40_000) + b"[" * 40_000,
+        b'{"nncore": 1}',
+    ],
+)
+def test_not_safetensors(path, data):
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match="not a whole safetensors file"):
+        load(path)
+
+
+def test_lying_header(path):
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    header = json.loads(whole[8 : 8 + length])
+    for name, shape in (("hidden/kernel", [20, 8]), ("hidden/kernel", [2**40, 2**40])):
+        lie = json.loads(json.dumps(header))
+        lie[name]["shape"] = shape
+        text = json.dumps(lie).encode()
+        path.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + length :])
+        with pytest.raises(ModelFileError, match="not a whole safetensors"):
+            load(path)
+
+
+def test_random_damage_never_escapes(path):
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for position in rng.integers(0, len(whole), rng.integers(1, 4)):
+            damaged[position] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            loaded = load(path)
+        except ModelFileError:
+            continue
+        assert all(np.isfinite(w).all() for w in loaded.get_weights())
+
+
+def test_safetensors_of_someone_else(path):
+    for metadata in (None, {}, {"format": "pt"}):
+        path.write_bytes(save_tensors({"w": np.zeros(3, np.float32)}, metadata=metadata))
+        with pytest.raises(ModelFileError, match="not a model of nncore"):
+            load(path)
+    path.write_bytes(save_tensors({"w": np.zeros(3)}, metadata={"nncore": "{"}))
+    with pytest.raises(ModelFileError, match="metadata is not JSON"):
+        load(path)
+    path.write_bytes(save_tensors({"w": np.zeros(3)}, metadata={"nncore": "[" * 100_000}))
+    with pytest.raises(ModelFileError, match="metadata is not JSON"):
+        load(path)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, 1.0, True, [1]])
+def test_other_format_versions(path, version):
+    tensors, described = content(path)
+    write(path, tensors, described | {"format_version": version, "nncore_version": "9.9"})
+    with pytest.raises(ModelFileError, match=r"this nncore reads version 1; .*'9\.9'"):
+        load(path)
+
+
+def test_description_that_is_no_object(path):
+    for described in ([], 3, "x", None):
+        write(path, content(path)[0] if path.stat().st_size > 1000 else {}, described)
+        with pytest.raises(ModelFileError, match="format version None"):
+            load(path)
+
+
+def test_missing_fields(path):
+    tensors, described = content(path)
+    for field in described:
+        write(path, tensors, {k: v for k, v in described.items() if k != field})
+        with pytest.raises(ModelFileError, match=r"format version None|lacks " + field):
+            load(path)
+
+
+def change(described, where, value):
+    """`described` with the value at a path such as "architecture.layers.1.units" replaced."""
+    *parents, last = where.split(".")
+    inside = described
+    for key in parents:
+        inside = inside[int(key) if isinstance(inside, list) else key]
+    inside[int(last) if isinstance(inside, list) else last] = value
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        ("architecture", None, "inconsistent"),
+        ("architecture", [], "inconsistent"),
+        ("architecture.layers", [], "at least one layer"),
+        ("architecture.layers", {"a": 1}, "inconsistent"),
+        ("architecture.layers.1", 3, "inconsistent"),
+        ("architecture.layers.1.type", "Conv9D", "unknown layer type 'Conv9D'; known: Dense"),
+        ("architecture.layers.1.activation", "relo", "unknown activation 'relo'"),
+        ("architecture.layers.1.units", 8, r"hidden/kernel is float32 \(20, 7\).*\(20, 8\)"),
+        ("architecture.layers.1.units", 10**12, "values per image"),
+        ("architecture.layers.1.units", 10**400, "values per image"),
+        ("architecture.layers.1.units", -1, "units must be at least 1"),
+        ("architecture.layers.1.use_bias", False, "weights of no layer: .'hidden/bias'"),
+        ("architecture.layers.1.name", "other", "weights|called"),
+        ("architecture.layer_names", ["a", "b", "c"], "called"),
+        ("architecture.input_shape", [4, 6, 1], r"float32 \(24, 7\)"),
+        ("architecture.input_shape", [2**20, 2**20, 3], "values per image"),
+        ("architecture.input_shape", [20], "images are prepared as"),
+        ("architecture.input_shape", [4, 5], "input_shape must be"),
+        ("architecture.input_shape", ["4", 5, 1], "input_shape must be a whole number"),
+        ("architecture.input_shape", None, "inconsistent"),
+        ("classes", ["a", "b"], "2 classes for 3 outputs"),
+        ("classes", ["a", "b", "a"], "twice"),
+        ("classes", [" a", "b", "c"], "canonical"),
+        ("classes", "abc", "inconsistent"),
+        ("preprocessing", {}, "inconsistent"),
+        ("preprocessing.height", 5, "images are prepared as"),
+        ("preprocessing.color", "hsv", "color"),
+        ("loss", "hinge", "unknown loss 'hinge'"),
+        ("optimizer", {"type": "Adam"}, "unknown optimizer 'Adam'"),
+        ("optimizer.learning_rate", float("nan"), "learning_rate"),
+        ("training", {}, "inconsistent"),
+        ("training.epochs", -3, "not a count"),
+        ("training.metrics", [], "inconsistent"),
+    ],
+)
+def test_contradictions(path, where, value, message):
+    tensors, described = content(path)
+    change(described, where, value)
+    write(path, tensors, described)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("hidden/kernel", None, r"weights missing: \['hidden/kernel'\]"),
+        ("extra/kernel", np.zeros((2, 2), np.float32), r"of no layer: \['extra/kernel'\]"),
+        ("hidden/bias", np.zeros(7), r"hidden/bias is float64 \(7,\).*float32 \(7,\)"),
+        ("hidden/bias", np.zeros((7, 1), np.float32), "hidden/bias is float32"),
+        ("hidden/bias", np.full(7, np.nan, np.float32), "hidden/bias holds NaN"),
+        ("hidden/bias", np.full(7, np.inf, np.float32), "hidden/bias holds NaN or infinity"),
+    ],
+)
+def test_wrong_tensors(path, name, tensor, message):
+    tensors, described = content(path)
+    if tensor is None:
+        del tensors[name]
+    else:
+        tensors[name] = tensor
+    write(path, tensors, described)
+    with pytest.raises(ModelFileError, match=message):
+        load(path)
+
+
+def test_huge_claims_ask_for_no_memory(path):
+    """A network without weights that claims a huge input must be refused before it is built."""
+    _, described = content(path)
+    for shape in ([2**14, 2**14, 2**14], [2**62]):
+        described["architecture"] |= {
+            "input_shape": shape,
+            "layers": [Flatten("f").to_dict()],
+            "layer_names": ["f"],
+        }
+        described |= {"classes": None, "preprocessing": None}
+        write(path, {}, described)
+        with pytest.raises(ModelFileError, match="values per image"):
+            load(path)
+
+
+def test_reading_a_model_never_imports_pickle(path):
+    code = (
+        "import sys, pickle; pickle.Unpickler = pickle.loads = pickle.load = None\n"
+        "from nncore.training.model_file import load\n"
+        f"print(load({str(path)!r}).classes.names[0])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "Katze"
