@@ -33,8 +33,7 @@ void require_dtype(const py::array& x, const char* name) {
     if ((x.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
         throw py::value_error(std::string(name) +
                               " is not aligned in memory; pass a copy of the array");
-    if (x.size() == 0)
-        throw py::value_error(std::string(name) + " is empty: shape " + shape_of(x));
+    if (x.size() == 0) throw py::value_error(std::string(name) + " is empty: shape " + shape_of(x));
 }
 
 inline void require_contiguous(const py::array& x, const char* name) {

@@ -20,7 +20,8 @@ constexpr py::ssize_t kFloat = static_cast<py::ssize_t>(sizeof(float));
 void require_whole_strides(const py::array& x, const char* name) {
     for (py::ssize_t i = 0; i < x.ndim(); ++i)
         if (x.strides(i) % kFloat != 0)
-            throw py::value_error(std::string(name) + " has strides that are no multiple of 4 bytes");
+            throw py::value_error(std::string(name) +
+                                  " has strides that are no multiple of 4 bytes");
 }
 
 // (..., M, K) @ (..., K, N) with NumPy's broadcasting of the leading dimensions.
@@ -181,8 +182,8 @@ void softmax_gradient(const py::array& y, const py::array& dy, py::array& out) {
 using LossKernel = decltype(kernels::Kernels::squared_error);
 
 // Per-row losses into `losses`; 2-D outputs and targets. With `gradient`, scale times the gradient.
-void loss(LossKernel kernel, const py::array& outputs, const py::array& targets,
-          py::array& losses, std::optional<py::array> gradient, float scale) {
+void loss(LossKernel kernel, const py::array& outputs, const py::array& targets, py::array& losses,
+          std::optional<py::array> gradient, float scale) {
     const float* po = input<float>(outputs, "outputs");
     const float* pt = input<float>(targets, "targets");
     float* pl = output<float>(losses, "losses");

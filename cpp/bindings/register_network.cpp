@@ -20,7 +20,8 @@ using network::Shape;
 using network::Targets;
 
 void require_built(const Network& network) {
-    if (!network.is_built()) throw py::value_error("the network is not built yet: call build(seed)");
+    if (!network.is_built())
+        throw py::value_error("the network is not built yet: call build(seed)");
 }
 
 Images images_of(const Network& network, const py::array& x) {
@@ -76,8 +77,8 @@ py::array_t<float> parameter_array(const Shape& shape) { return new_floats(shape
 const float* parameter_values(const network::Parameter& parameter, const py::array& value) {
     const float* values = input<float>(value, parameter.name.c_str());
     if (shape_vector(value) != parameter.shape)
-        throw py::value_error(parameter.name + " has shape " +
-                              network::to_string(parameter.shape) + ", got " + shape_of(value));
+        throw py::value_error(parameter.name + " has shape " + network::to_string(parameter.shape) +
+                              ", got " + shape_of(value));
     return values;
 }
 
@@ -95,7 +96,8 @@ py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
 // The order of an epoch: a Fisher-Yates shuffle whose draws are keyed on (seed, epoch, position).
 py::array_t<std::int32_t> shuffled_indices(std::uint64_t seed, std::uint32_t epoch,
                                            std::int32_t count) {
-    if (count < 0) throw py::value_error("count must not be negative, got " + std::to_string(count));
+    if (count < 0)
+        throw py::value_error("count must not be negative, got " + std::to_string(count));
     py::array_t<std::int32_t> result(count);
     std::int32_t* order = result.mutable_data();
     std::iota(order, order + count, 0);
@@ -212,13 +214,15 @@ void register_network(py::module_& m) {
         .def("add_flatten", &Network::add_flatten, arg("name"))
         .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
         .def("build", &Network::build, arg("seed"))
-        .def("set_input_normalization",
-             [](Network& network, const std::vector<float>& mean, const std::vector<float>& std) {
-                 network.set_input_normalization(mean, std);
-             },
-             arg("mean"), arg("std"))
+        .def(
+            "set_input_normalization",
+            [](Network& network, const std::vector<float>& mean, const std::vector<float>& std) {
+                network.set_input_normalization(mean, std);
+            },
+            arg("mean"), arg("std"))
         .def_property_readonly(
-            "input_shape", [](const Network& network) { return shape_tuple(network.input_shape()); })
+            "input_shape",
+            [](const Network& network) { return shape_tuple(network.input_shape()); })
         .def_property_readonly("output_size", &Network::output_size)
         .def_property_readonly("is_built", &Network::is_built)
         .def_property_readonly("parameter_count", &Network::parameter_count)
@@ -228,11 +232,12 @@ void register_network(py::module_& m) {
                  for (const auto& layer : network.layers()) names.push_back(layer.name);
                  return names;
              })
-        .def("layer_output_shape",
-             [](const Network& network, const std::string& layer) {
-                 return shape_tuple(layer_of(network, layer).output_shape);
-             },
-             arg("layer"))
+        .def(
+            "layer_output_shape",
+            [](const Network& network, const std::string& layer) {
+                return shape_tuple(layer_of(network, layer).output_shape);
+            },
+            arg("layer"))
         .def("stages", &Network::describe_stages)
         .def("parameter_names",
              [](const Network& network) {
@@ -240,46 +245,51 @@ void register_network(py::module_& m) {
                  for (const auto& parameter : network.parameters()) names.push_back(parameter.name);
                  return names;
              })
-        .def("get_parameter",
-             [](const Network& network, const std::string& name) {
-                 require_built(network);
-                 const auto& parameter = network.parameter(name);
-                 auto result = parameter_array(parameter.shape);
-                 network.read_parameter(parameter, result.mutable_data());
-                 return result;
-             },
-             arg("name"))
-        .def("set_parameter",
-             [](Network& network, const std::string& name, const py::array& value) {
-                 require_built(network);
-                 const auto& parameter = network.parameter(name);
-                 network.write_parameter(parameter, parameter_values(parameter, value));
-             },
-             arg("name"), arg("value"))
-        .def("get_gradient",
-             [](const Network& network, const std::string& name) {
-                 require_built(network);
-                 const auto& parameter = network.parameter(name);
-                 auto result = parameter_array(parameter.shape);
-                 network.read_gradient(parameter, result.mutable_data());
-                 return result;
-             },
-             arg("name"))
-        .def("set_gradient",
-             [](Network& network, const std::string& name, const py::array& value) {
-                 require_built(network);
-                 const auto& parameter = network.parameter(name);
-                 network.write_gradient(parameter, parameter_values(parameter, value));
-             },
-             arg("name"), arg("value"))
+        .def(
+            "get_parameter",
+            [](const Network& network, const std::string& name) {
+                require_built(network);
+                const auto& parameter = network.parameter(name);
+                auto result = parameter_array(parameter.shape);
+                network.read_parameter(parameter, result.mutable_data());
+                return result;
+            },
+            arg("name"))
+        .def(
+            "set_parameter",
+            [](Network& network, const std::string& name, const py::array& value) {
+                require_built(network);
+                const auto& parameter = network.parameter(name);
+                network.write_parameter(parameter, parameter_values(parameter, value));
+            },
+            arg("name"), arg("value"))
+        .def(
+            "get_gradient",
+            [](const Network& network, const std::string& name) {
+                require_built(network);
+                const auto& parameter = network.parameter(name);
+                auto result = parameter_array(parameter.shape);
+                network.read_gradient(parameter, result.mutable_data());
+                return result;
+            },
+            arg("name"))
+        .def(
+            "set_gradient",
+            [](Network& network, const std::string& name, const py::array& value) {
+                require_built(network);
+                const auto& parameter = network.parameter(name);
+                network.write_gradient(parameter, parameter_values(parameter, value));
+            },
+            arg("name"), arg("value"))
         .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"))
-        .def("apply_gradients",
-             [](Network& network, const Optimizer& optimizer) {
-                 require_built(network);
-                 const py::gil_scoped_release unlocked;
-                 network.apply_gradients(optimizer);
-             },
-             arg("optimizer"))
+        .def(
+            "apply_gradients",
+            [](Network& network, const Optimizer& optimizer) {
+                require_built(network);
+                const py::gil_scoped_release unlocked;
+                network.apply_gradients(optimizer);
+            },
+            arg("optimizer"))
         .def("layer_output", &layer_output, arg("layer"))
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"))

@@ -61,8 +61,7 @@ const Implementation implementations[] = {
 #ifdef NNCORE_HAVE_NEON
     {"neon", neon::table, always},
 #endif
-    {"baseline", baseline::table, always},
-    {"reference", reference::table, always},
+    {"baseline", baseline::table, always}, {"reference", reference::table, always},
 };
 
 std::atomic<const Kernels*> chosen{nullptr};

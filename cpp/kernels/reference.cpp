@@ -166,8 +166,7 @@ void squared_error(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* 
         for (ptrdiff_t c = 0; c < columns; ++c) {
             const float difference = output[c] - target[c];
             sum = std::fma(difference, difference, sum);
-            if (gradient != nullptr)
-                gradient[r * gradient_row + c] = 2.0f * scale * difference;
+            if (gradient != nullptr) gradient[r * gradient_row + c] = 2.0f * scale * difference;
         }
         if (losses != nullptr) losses[r] = sum;
         if (predicted != nullptr) predicted[r] = index_of_largest(columns, output);
@@ -225,8 +224,8 @@ void dense_product(const DenseProductArgs& p) {
                                acc);
             p.y[r * p.y_row + c] =
                 p.input_activity != nullptr
-                    ? times_derivative(p.activation,
-                                       p.input_activity[r * p.input_activity_row + c], acc)
+                    ? times_derivative(p.activation, p.input_activity[r * p.input_activity_row + c],
+                                       acc)
                     : activate(p.activation, acc);
         }
 }
@@ -259,14 +258,22 @@ void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* pa
 
 const Kernels& table() {
     static const Kernels kernels{
-        "reference",         0,
-        gemm,                add_bias,
-        bias_gradient,       activation,
-        activation_gradient, softmax,
-        softmax_gradient,    squared_error,
-        softmax_cross_entropy, sgd_update,
-        bytes_to_floats,     dense_product,
-        dense_weight_gradient, transpose_panels,
+        "reference",
+        0,
+        gemm,
+        add_bias,
+        bias_gradient,
+        activation,
+        activation_gradient,
+        softmax,
+        softmax_gradient,
+        squared_error,
+        softmax_cross_entropy,
+        sgd_update,
+        bytes_to_floats,
+        dense_product,
+        dense_weight_gradient,
+        transpose_panels,
     };
     return kernels;
 }

@@ -26,9 +26,9 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
                     float* losses) const {
     const std::shared_lock lock(mutex_);
     const std::ptrdiff_t chunks = (images.count + kChunk - 1) / kChunk;
-    const int threads = static_cast<int>(std::min<std::ptrdiff_t>(
-        std::max<std::ptrdiff_t>(1, chunks),
-        threads_for(multiply_adds() * static_cast<double>(images.count))));
+    const int threads = static_cast<int>(
+        std::min<std::ptrdiff_t>(std::max<std::ptrdiff_t>(1, chunks),
+                                 threads_for(multiply_adds() * static_cast<double>(images.count))));
 
     std::vector<std::unique_ptr<Workspace>> workspaces;
     {
@@ -56,8 +56,9 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
             const std::ptrdiff_t first = chunk * kChunk;
             const std::ptrdiff_t rows = std::min(kChunk, images.count - first);
             // Inference only reads the parameters; Pass is shared with training, which writes.
-            const Pass pass{kernels::active(), alone,   workspace, rows,
-                            const_cast<float*>(parameters_.data()), nullptr, nullptr};
+            const Pass pass{
+                kernels::active(), alone,  workspace, rows, const_cast<float*>(parameters_.data()),
+                nullptr,           nullptr};
             Images part = images;
             if (part.bytes != nullptr) part.bytes += first * pixels;
             if (part.floats != nullptr) part.floats += first * pixels;

@@ -67,7 +67,8 @@ Shape Network::current_shape() const {
 }
 
 void Network::check_new_layer(const std::string& name) const {
-    if (built_) throw std::logic_error("layer \"" + name + "\" comes too late: the network is built");
+    if (built_)
+        throw std::logic_error("layer \"" + name + "\" comes too late: the network is built");
     if (name.empty()) throw std::invalid_argument("a layer's name must not be empty");
     for (const Layer& layer : layers_)
         if (layer.name == name)
@@ -101,10 +102,10 @@ void Network::add_dense(const std::string& name, std::ptrdiff_t units,
                                     to_string(shape) + "; add a Flatten layer before it");
     const std::ptrdiff_t inputs = shape[0];
     if (units < 1 || padded(units) > (kMaximumFloats - parameter_floats_) / (inputs + 1))
-        throw std::invalid_argument("dense layer \"" + name + "\": units must be from 1 to " +
-                                    std::to_string((kMaximumFloats - parameter_floats_) /
-                                                   (inputs + 1)) +
-                                    ", got " + std::to_string(units));
+        throw std::invalid_argument(
+            "dense layer \"" + name + "\": units must be from 1 to " +
+            std::to_string((kMaximumFloats - parameter_floats_) / (inputs + 1)) + ", got " +
+            std::to_string(units));
     const bool softmax = activation == "softmax";
     auto stage = make_dense_stage(name, inputs, units,
                                   softmax ? Activation::linear : activation_from_name(activation),
@@ -143,13 +144,13 @@ void Network::build(std::uint64_t seed) {
         const double fan_in = static_cast<double>(kernel.shape[0]);
         const double fan_out = static_cast<double>(kernel.shape[1]);
         // He et al. (2015) for relu, Glorot and Bengio (2010) for the rest.
-        const float limit = static_cast<float>(
-            stage->output_activation == Activation::relu ? std::sqrt(6.0 / fan_in)
-                                                         : std::sqrt(6.0 / (fan_in + fan_out)));
+        const float limit = static_cast<float>(stage->output_activation == Activation::relu
+                                                   ? std::sqrt(6.0 / fan_in)
+                                                   : std::sqrt(6.0 / (fan_in + fan_out)));
         std::vector<float> values(static_cast<std::size_t>(element_count(kernel.shape)));
         for (std::size_t i = 0; i < values.size(); ++i) {
-            const auto block = runtime::random_block(seed, runtime::Purpose::initialization, stream,
-                                                     i / 4);
+            const auto block =
+                runtime::random_block(seed, runtime::Purpose::initialization, stream, i / 4);
             values[i] = (2.0f * runtime::to_unit_float(block[i % 4]) - 1.0f) * limit;
         }
         kernel.pack(values.data(), parameters_.data());

@@ -19,7 +19,7 @@
 namespace nncore::network {
 
 class Network {
-   public:
+ public:
     // input: (features) or (height, width, channels). Throws std::invalid_argument on bad shapes.
     explicit Network(Shape input);
 
@@ -56,7 +56,8 @@ class Network {
     void write_gradient(const Parameter& parameter, const float* natural);
 
     // Bytes become (x / 255 - mean) / std per channel (the last axis). Empty vectors: only x / 255.
-    void set_input_normalization(const std::vector<float>& mean, const std::vector<float>& deviation);
+    void set_input_normalization(const std::vector<float>& mean,
+                                 const std::vector<float>& deviation);
 
     // --- training ---------------------------------------------------------------------------
     // One pass forward and backward over all images as one batch: gradients are stored, weights
@@ -81,7 +82,7 @@ class Network {
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
                   float* losses) const;
 
-   private:
+ private:
     Shape current_shape() const;
     void check_new_layer(const std::string& name) const;
     void push_stage(std::unique_ptr<Stage> stage);

@@ -31,7 +31,7 @@ struct Pass {
 // into the stage which wrote buffer i. A stage that writes delta[i] therefore multiplies by that
 // activation's derivative, which it can tell from the buffer itself (`input_activation`).
 class Stage {
-   public:
+ public:
     virtual ~Stage() = default;
 
     virtual std::string describe() const = 0;

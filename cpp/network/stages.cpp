@@ -23,7 +23,7 @@ const char* name_of(Activation activation) {
 
 // y = activation(x W + b); W in panels of 16 outputs, rows of x one sample each.
 class DenseStage final : public Stage {
-   public:
+ public:
     DenseStage(const std::string& name, std::ptrdiff_t inputs, std::ptrdiff_t units,
                Activation activation, bool use_bias, std::ptrdiff_t offset)
         : inputs_(inputs), units_(units), use_bias_(use_bias) {
@@ -119,7 +119,7 @@ class DenseStage final : public Stage {
         }
     }
 
-   private:
+ private:
     std::ptrdiff_t transposed_stride() const { return padded(units_) * kBlock; }
 
     // One thread's share of y = epilogue(a panels): by pairs of blocks where there are enough of
@@ -156,7 +156,7 @@ class DenseStage final : public Stage {
 
 // An activation that could not be fused into the stage before it.
 class ActivationStage final : public Stage {
-   public:
+ public:
     ActivationStage(const Shape& shape, Activation activation) {
         input_shape = output_shape = shape;
         output_activation = activation;
@@ -182,7 +182,7 @@ class ActivationStage final : public Stage {
 };
 
 class SoftmaxStage final : public Stage {
-   public:
+ public:
     explicit SoftmaxStage(const Shape& shape) { input_shape = output_shape = shape; }
     std::string describe() const override { return "softmax"; }
 
@@ -209,7 +209,7 @@ class SoftmaxStage final : public Stage {
                                              dx.row(r));
     }
 
-   private:
+ private:
     static float* scratch(const Pass& pass) {
         return pass.workspace.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)];
     }

@@ -20,7 +20,8 @@ enum class Loss { mse, sse, cross_entropy };
 Loss loss_from_name(const std::string& name);
 
 // Images of a whole data set, C-contiguous samples; exactly one pointer is set. Bytes are scaled to
-// [0, 1] (and normalised, if the network says so) while they are loaded; floats are used as they are.
+// [0, 1] (and normalised, if the network says so) while they are loaded; floats are used as they
+// are.
 struct Images {
     const std::uint8_t* bytes = nullptr;
     const float* floats = nullptr;

@@ -23,10 +23,10 @@ struct Workspace {
     std::vector<Rows> deltas;  // loss gradients by what produced buffer i, before its activation
     std::vector<float*> transposed;  // per stage: its weights turned for the input gradient
     Rows targets;
-    float* losses = nullptr;                // per row
-    std::vector<std::int32_t> predicted;    // per row
-    std::vector<std::int32_t> labels;       // per row
-    std::vector<float*> rowwise_scratch;    // per thread
+    float* losses = nullptr;              // per row
+    std::vector<std::int32_t> predicted;  // per row
+    std::vector<std::int32_t> labels;     // per row
+    std::vector<float*> rowwise_scratch;  // per thread
     runtime::AlignedBuffer storage;
 };
 

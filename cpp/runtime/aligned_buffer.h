@@ -9,14 +9,13 @@
 namespace nncore::runtime {
 
 class AlignedBuffer {
-   public:
+ public:
     static constexpr std::size_t kAlignment = 64;
 
     AlignedBuffer() = default;
     explicit AlignedBuffer(std::size_t count)
         : size_(count),
-          data_(static_cast<float*>(
-              ::operator new(bytes(count), std::align_val_t{kAlignment}))) {
+          data_(static_cast<float*>(::operator new(bytes(count), std::align_val_t{kAlignment}))) {
         std::memset(data_.get(), 0, bytes(count));
     }
 
@@ -24,11 +23,9 @@ class AlignedBuffer {
     const float* data() const { return data_.get(); }
     std::size_t size() const { return size_; }
 
-   private:
+ private:
     struct Release {
-        void operator()(float* p) const {
-            ::operator delete(p, std::align_val_t{kAlignment});
-        }
+        void operator()(float* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
     };
     static std::size_t bytes(std::size_t count) { return (count + 16) / 16 * 16 * sizeof(float); }
 

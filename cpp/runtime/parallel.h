@@ -19,11 +19,11 @@ const char* openmp_version();
 // A spinning barrier for one team; 50 to 100 ns where an OpenMP barrier takes 500. It yields the
 // CPU after a while, so that more threads than CPUs are slow but never stuck.
 class Barrier {
-   public:
+ public:
     void set_size(int threads) { size_ = threads; }
     void wait() noexcept;
 
-   private:
+ private:
     int size_ = 1;
     alignas(64) std::atomic<int> arrived_{0};
     alignas(64) std::atomic<std::uint32_t> generation_{0};

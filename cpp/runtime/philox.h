@@ -11,7 +11,12 @@
 namespace nncore::runtime {
 
 // What a stream of numbers is for; part of the key, so that purposes never share numbers.
-enum class Purpose : std::uint32_t { shuffle = 1, initialization = 2, dropout = 3, augmentation = 4 };
+enum class Purpose : std::uint32_t {
+    shuffle = 1,
+    initialization = 2,
+    dropout = 3,
+    augmentation = 4
+};
 
 using PhiloxBlock = std::array<std::uint32_t, 4>;
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nncore import _core
-
 if TYPE_CHECKING:
     from nncore import kernels, plots
+    from nncore._core import __version__
     from nncore.data import (
         ClassMap,
         ImageDataset,
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
     from nncore.optimizers import SGD
     from nncore.training import Callback, History, Report, Sequential, load
 
-__version__: str = _core.__version__
-
+# The core, too, comes with its first use: then the command line can report, in one line, an
+# NNCORE_ISA or NNCORE_NUM_THREADS that makes it refuse to load.
 _HOMES = {
+    "__version__": "_core",
     "ClassMap": "data",
     "ImageDataset": "data",
     "Preprocessing": "data",
@@ -92,11 +92,15 @@ def info() -> dict[str, Any]:
         the names that the environment variable ``NNCORE_ISA`` takes, best first); ``threads``;
         ``openmp`` (version, or None when built without); ``compiler``.
     """
+    from nncore import _core
+
     return _core.info()
 
 
 def get_num_threads() -> int:
     """Return how many threads nncore may use."""
+    from nncore import _core
+
     return _core.get_num_threads()
 
 
@@ -111,6 +115,8 @@ def set_num_threads(threads: int) -> None:
     ValueError
         `threads` is not from 1 to 1024.
     """
+    from nncore import _core
+
     _core.set_num_threads(threads)
 
 

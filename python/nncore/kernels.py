@@ -295,7 +295,7 @@ def mse_grad(outputs: Any, targets: Any) -> F32:
     rows, target_rows = _outputs_and_targets(outputs, targets)
     losses, gradient = np.empty(len(rows), np.float32), np.empty(rows.shape, np.float32)
     _core.squared_error(rows, target_rows, losses, gradient, 1.0 / len(rows))
-    return gradient.reshape(np.shape(outputs))
+    return gradient if np.ndim(outputs) == 2 else gradient[0]
 
 
 def softmax_cross_entropy(logits: Any, targets: Any) -> float:
@@ -317,7 +317,7 @@ def softmax_cross_entropy_grad(logits: Any, targets: Any) -> F32:
     rows, target_rows = _outputs_and_targets(logits, targets)
     losses, gradient = np.empty(len(rows), np.float32), np.empty(rows.shape, np.float32)
     _core.softmax_cross_entropy(rows, target_rows, losses, gradient, 1.0 / len(rows))
-    return gradient.reshape(np.shape(logits))
+    return gradient if np.ndim(logits) == 2 else gradient[0]
 
 
 def sgd_update(w: F32, grad: Any, learning_rate: float) -> None:

@@ -62,6 +62,12 @@ def test_bad_descriptions(description, message):
 
 
 def test_default_optimizer_takes_the_same_steps_for_both_kinds_of_squares():
-    assert default_optimizer("cross_entropy", 32) == SGD(0.1)
-    assert default_optimizer("mse", 32) == SGD(0.01)
-    assert default_optimizer("sse", 32) == SGD(0.01 / 32)
+    assert default_optimizer("cross_entropy", 32, 784) == SGD(0.1)
+    assert default_optimizer("mse", 32, 64) == SGD(0.01)
+    assert default_optimizer("sse", 32, 64) == SGD(0.01 / 32)
+
+
+def test_default_optimizer_takes_shorter_steps_for_more_inputs():
+    assert default_optimizer("cross_entropy", 32, 10_000) == SGD(0.01)
+    assert default_optimizer("mse", 32, 3_000) == SGD(0.001)
+    assert default_optimizer("sse", 10, 3_000) == SGD(0.0001)

@@ -109,9 +109,7 @@ def test_weights_have_the_same_bits_everywhere(layers, loss, restore_threads):
             network = build(_core.Network((200,)), layers)
             for epoch in range(3):
                 order = _core.shuffled_indices(5, epoch, len(x))
-                losses, correct = network.train_steps(
-                    pixels, y, order, 48, loss, _core.SGD(0.05)
-                )
+                losses, correct = network.train_steps(pixels, y, order, 48, loss, _core.SGD(0.05))
             outputs, each = network.evaluate(pixels, y, loss)
             weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
             seen.add((*weights, losses.tobytes(), correct.tobytes(), outputs.tobytes(),

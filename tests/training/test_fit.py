@@ -65,6 +65,20 @@ def test_loss_falls_and_accuracy_rises(loss, optimizer):
     assert model.history is history
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse", "sse"])
+@pytest.mark.parametrize("hidden", [0, 32])
+def test_default_optimizer_trains_photo_sized_inputs(loss, hidden):
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    images = rng.integers(0, 200, (120, 64, 64, 3))
+    images[labels == 0, :32] += 50
+    images[labels == 1, 32:] += 50
+    layers = [Dense(hidden, "relu")] if hidden else []
+    model = Sequential([Flatten(), *layers, Dense(2)])
+    history = model.fit(images.astype(np.uint8), labels, loss=loss, epochs=15, verbose=0)
+    assert history.history["accuracy"][-1] > 0.9
+
+
 @pytest.mark.parametrize(("images", "batch_size", "iterations"), [(96, 32, 3), (97, 32, 4)])
 def test_iterations_per_epoch_round_up(images, batch_size, iterations):
     x, y = blobs(images)
@@ -194,6 +208,15 @@ def test_normalization_of_the_data_set_reaches_the_network():
     third.fit(plain, verbose=0)
     assert np.allclose(first.get_weights()[0], second.get_weights()[0], atol=1e-4)
     assert not np.allclose(first.get_weights()[0], third.get_weights()[0], atol=1e-3)
+
+
+def test_normalization_is_that_of_the_training_data():
+    data = data_set()
+    model = small_model()
+    model.fit(data, epochs=1, verbose=0)
+    other = data_set()
+    other.preprocessing = dataclasses.replace(other.preprocessing, mean=(0.4,), std=(0.1,))
+    assert model.evaluate(other).loss == model.evaluate(data).loss
 
 
 def test_number_of_classes_and_outputs_must_agree():
@@ -411,13 +434,18 @@ def test_ctrl_c_within_an_epoch_can_be_resumed_to_the_same_bits(monkeypatch):
 
 def test_interrupted_epoch_is_not_continued_under_other_settings(monkeypatch):
     monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    # A learning rate so small that the losses depend on the shuffle alone.
+    tiny = SGD(1e-12)
+    two_epochs = fit(small_model(), epochs=2, batch_size=16, optimizer=tiny)
     model = small_model()
     model.build((4, 4, 1))
     with monkeypatch.context() as patch:
         interrupt_after(patch, model, 2)
-        fit(model, epochs=1, batch_size=8)
-    history = fit(model, epochs=1, batch_size=16)
-    assert len(history.iteration_loss) == 6
+        fit(model, epochs=1, batch_size=8, optimizer=tiny)
+    history = fit(model, epochs=1, batch_size=16, optimizer=tiny)
+    # A whole epoch, in the order of the second one: the first was begun already.
+    assert history.iteration_loss == pytest.approx(two_epochs.iteration_loss[6:], abs=1e-6)
+    assert history.iteration_loss != pytest.approx(two_epochs.iteration_loss[:6], abs=1e-3)
 
 
 def test_ctrl_c_handler_is_put_back():

@@ -194,6 +194,22 @@ def test_probabilities_after_squares_add_up(loss, last):
     assert (probabilities.argmax(axis=1) == labels).mean() > 0.8
 
 
+def test_softmax_is_applied_once():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    inside = Sequential([Dense(6, "relu"), Dense(3, "softmax")])
+    outside = Sequential([Dense(6, "relu"), Dense(3)])
+    softmax_first = Sequential([Dense(6, "softmax"), Dense(3)])
+    inside.build((4,))
+    outside.build((4,))
+    outside.set_weights(inside.get_weights())
+    softmax_first.build((4,))
+    expected = inside._built_network().forward(x)
+    assert inside.predict_proba(x) == pytest.approx(expected)
+    assert outside.predict_proba(x) == pytest.approx(expected, abs=1e-6)
+    assert softmax_first.predict_proba(x).sum(axis=1) == pytest.approx(1)
+
+
 def test_prediction_in_blocks_gives_the_same(model):
     images, _ = pictures()
     many = np.concatenate([images] * 140)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from reference_network import ACTIVATIONS, SGD, ReferenceNetwork
 
 

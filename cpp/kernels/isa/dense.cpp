@@ -56,8 +56,7 @@ void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector) {
             for (int j = 0; j < V; ++j)
                 store(y + i * p.y_row + j * kLanes,
                       times_derivative(p.activation,
-                                       load(x + i * p.input_activity_row + j * kLanes),
-                                       acc[i][j]));
+                                       load(x + i * p.input_activity_row + j * kLanes), acc[i][j]));
         return;
     }
     if (p.activation == Activation::relu || p.activation == Activation::linear) {

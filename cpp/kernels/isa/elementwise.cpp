@@ -85,7 +85,8 @@ void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const
 void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, float* weights) {
     const vec step = broadcast(-learning_rate);
     for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
-        store_some(weights + i, fma(step, load_some(gradient + i, n), load_some(weights + i, n)), n);
+        store_some(weights + i, fma(step, load_some(gradient + i, n), load_some(weights + i, n)),
+                   n);
     });
 }
 

@@ -67,32 +67,7 @@ __attribute__((noinline)) void store_transposed(const TileArgs& t, const vec (&a
 }
 
 template <int H, int V, Source S>
-void tile(const TileArgs& t) {
-    vec acc[H][V];
-    const bool whole = t.width == V * kLanes;
-    if (!t.accumulate) {
-        clear_tile(acc);
-    } else if (t.c_column != 1) {
-        for (int i = 0; i < H; ++i)
-            for (int j = 0; j < V; ++j)
-                for (int l = 0; l < kLanes; ++l) {
-                    const int column = j * kLanes + l;
-                    acc[i][j][l] =
-                        column < t.width ? t.c[i * t.c_row + column * t.c_column] : 0.0f;
-                }
-    } else if (whole) {
-        NNCORE_UNROLL
-        for (int i = 0; i < H; ++i) {
-            NNCORE_UNROLL
-            for (int j = 0; j < V; ++j) acc[i][j] = load(t.c + i * t.c_row + j * kLanes);
-        }
-    } else {
-        for (int i = 0; i < H; ++i)
-            for (int j = 0; j < V; ++j) {
-                const int count = min_int(kLanes, t.width - j * kLanes);
-                acc[i][j] = count > 0 ? load_partial(t.c + i * t.c_row + j * kLanes, count) : zero();
-            }
-    }
+NNCORE_INLINE void multiply(const TileArgs& t, vec (&acc)[H][V]) {
     const float* b[V];
     NNCORE_UNROLL
     for (int j = 0; j < V; ++j) b[j] = t.b + j * kLanes;
@@ -101,20 +76,58 @@ void tile(const TileArgs& t) {
     } else {
         multiply_columns<H, V>(t.K, t.a, t.a_stride, b, t.b_row, acc);
     }
+}
+
+// A tile at the edge of C, or of a column-strided C.
+template <int H, int V, Source S>
+__attribute__((noinline)) void edge_tile(const TileArgs& t) {
+    vec acc[H][V];
+    for (int i = 0; i < H; ++i)
+        for (int j = 0; j < V; ++j) {
+            acc[i][j] = zero();
+            const int count = min_int(kLanes, t.width - j * kLanes);
+            if (!t.accumulate || count <= 0) continue;
+            const float* c = t.c + i * t.c_row + j * kLanes * t.c_column;
+            if (t.c_column == 1) {
+                acc[i][j] = load_partial(c, count);
+            } else {
+                for (int l = 0; l < count; ++l) acc[i][j][l] = c[l * t.c_column];
+            }
+        }
+    multiply<H, V, S>(t, acc);
     if (t.c_column != 1) {
         store_transposed<H, V>(t, acc);
-    } else if (whole) {
+        return;
+    }
+    for (int i = 0; i < H; ++i)
+        for (int j = 0; j < V; ++j) {
+            const int count = min_int(kLanes, t.width - j * kLanes);
+            if (count > 0) store_partial(t.c + i * t.c_row + j * kLanes, acc[i][j], count);
+        }
+}
+
+// Kept apart from the edge so that the accumulators never leave the registers here.
+template <int H, int V, Source S>
+void tile(const TileArgs& t) {
+    if (t.width != V * kLanes || t.c_column != 1) {
+        edge_tile<H, V, S>(t);
+        return;
+    }
+    vec acc[H][V];
+    if (t.accumulate) {
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) {
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j) store(t.c + i * t.c_row + j * kLanes, acc[i][j]);
+            for (int j = 0; j < V; ++j) acc[i][j] = load(t.c + i * t.c_row + j * kLanes);
         }
     } else {
-        for (int i = 0; i < H; ++i)
-            for (int j = 0; j < V; ++j) {
-                const int count = min_int(kLanes, t.width - j * kLanes);
-                if (count > 0) store_partial(t.c + i * t.c_row + j * kLanes, acc[i][j], count);
-            }
+        clear_tile(acc);
+    }
+    multiply<H, V, S>(t, acc);
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) {
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j) store(t.c + i * t.c_row + j * kLanes, acc[i][j]);
     }
 }
 
@@ -146,7 +159,8 @@ void pack_sliver(ptrdiff_t depth, int width, const float* b, ptrdiff_t b_row, pt
             float* row = target + k * kWidth;
             if (width == kWidth) {
                 NNCORE_UNROLL
-                for (int j = 0; j < kVectors; ++j) store(row + j * kLanes, load(source + j * kLanes));
+                for (int j = 0; j < kVectors; ++j)
+                    store(row + j * kLanes, load(source + j * kLanes));
             } else {
                 for (int j = 0; j < width; ++j) row[j] = source[j];
                 for (int j = width; j < kWidth; ++j) row[j] = 0.0f;
@@ -187,6 +201,12 @@ void pack_panel(ptrdiff_t depth, int height, float alpha, const float* a, ptrdif
             }
         }
     }
+    if (a_row == 1 && alpha == 1.0f) {
+        for (; k < depth; ++k)
+            for (int i = 0; i < height; i += kLanes)
+                store(target + k * height + i,
+                      load_partial(a + k * a_column + i, min_int(kLanes, height - i)));
+    }
     for (; k < depth; ++k)
         for (int i = 0; i < height; ++i)
             target[k * height + i] = alpha * a[i * a_row + k * a_column];
@@ -200,9 +220,11 @@ void run(const Problem& p, float* scratch) {
     const ptrdiff_t tiles = (p.M + kRows - 1) / kRows;
     float* const panel = scratch;
     float* const block = scratch + kPanelFloats;
-    // A row-major or transposed A is read in place while few slivers of B share a panel of it.
+    // A is read in place where it stands well: row-major with rows that do not all fall into the
+    // same cache sets, or in any case while few slivers of B share a panel of it.
+    const bool few_slivers = p.N <= 2 * kWidth && (p.a_column == 1 || p.a_row == 1);
     const bool a_in_place =
-        p.alpha == 1.0f && (p.a_column == 1 || p.a_row == 1) && p.N <= 2 * kWidth;
+        p.alpha == 1.0f && (few_slivers || (p.a_column == 1 && p.a_row % 1024 != 0));
     const Source direct = p.a_column == 1 ? Source::rows : Source::columns;
     // A row-major B is read in place while few panels of A share a sliver of it; the last,
     // narrow sliver is packed all the same, as a tile reads whole vectors.

@@ -54,8 +54,7 @@ NNCORE_INLINE void multiply_rows(ptrdiff_t K, const float* a, ptrdiff_t a_row,
 // a(i, k) = a[k * a_step + i]: a packed panel (a_step = its height) or a transposed matrix.
 template <int H, int V>
 NNCORE_INLINE void multiply_columns(ptrdiff_t K, const float* a, ptrdiff_t a_step,
-                                    const float* const (&b)[V], ptrdiff_t b_row,
-                                    vec (&acc)[H][V]) {
+                                    const float* const (&b)[V], ptrdiff_t b_row, vec (&acc)[H][V]) {
     const float* stream[V];
     NNCORE_UNROLL
     for (int j = 0; j < V; ++j) stream[j] = b[j];

@@ -14,7 +14,15 @@ from nncore.data.arrays import image_array, label_array
 from nncore.data.class_map import ClassMap, list_names
 from nncore.data.encoding import check_labels, one_hot
 from nncore.data.folder import scan_folder
-from nncore.data.loading import Loaded, Progress, check_broken, check_color, check_size, load_files
+from nncore.data.loading import (
+    Loaded,
+    Progress,
+    check_broken,
+    check_color,
+    check_max_broken,
+    check_size,
+    load_files,
+)
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.skipped import SkippedFile
 from nncore.data.split import TEST, TRAIN, VAL, split_sides
@@ -120,6 +128,7 @@ class ImageDataset:
         """
         where = os.fspath(folder)
         checked_size, checked_color = check_size(size), check_color(color)
+        max_broken = check_max_broken(max_broken)
         scan = scan_folder(folder)
         skipped = list(scan.skipped)
         if classes is None and scan.class_map is not None:
@@ -191,6 +200,7 @@ class ImageDataset:
         """
         where = os.fspath(csv_path)
         checked_size, checked_color = check_size(size), check_color(color)
+        max_broken = check_max_broken(max_broken)
         rows = read_table(csv_path, root)
         names = [row.label for row in rows]
         if classes is None:

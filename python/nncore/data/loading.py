@@ -141,12 +141,17 @@ def check_color(color: Any) -> str | None:
     return None if color is None else str(color)
 
 
-def check_broken(where: str, kept: int, skipped: Sequence[SkippedFile], max_broken: float) -> None:
-    """DataError if more than the fraction `max_broken` of the image files is broken."""
+def check_max_broken(max_broken: Any) -> float:
+    """`max_broken` argument, a fraction."""
     if isinstance(max_broken, bool) or not isinstance(max_broken, (int, float)):
         raise TypeError(f"max_broken must be a number, not {max_broken!r}")
     if not 0 <= max_broken <= 1:
         raise ValueError(f"max_broken must be within 0..1, not {max_broken}")
+    return float(max_broken)
+
+
+def check_broken(where: str, kept: int, skipped: Sequence[SkippedFile], max_broken: float) -> None:
+    """DataError if more than the fraction `max_broken` of the image files is broken."""
     broken = [file for file in skipped if file.kind == "broken"]
     total = kept + len(broken)
     if len(broken) > max_broken * total:

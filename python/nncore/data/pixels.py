@@ -65,8 +65,6 @@ def flatten(
         canvas = Image.new("RGB", image.size, alpha_background)
         canvas.paste(image.convert("RGB"), mask=image.getchannel("A"))
         image = canvas
-    if image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
     wanted = "L" if color == "gray" else "RGB"
     return image if image.mode == wanted else image.convert(wanted)
 

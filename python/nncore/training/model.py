@@ -154,9 +154,7 @@ class Sequential:
 
         shape = _checked_input_shape(input_shape)
         seed = check_seed(seed)
-        shapes = [shape, *self._shapes(shape)]
-        pairs = zip(self._descriptions, shapes, strict=False)
-        if not any(layer.parameter_shapes(given) for layer, given in pairs):
+        if not any(self._parameter_shapes(shape)):
             raise ValueError("no layer has weights to train: add Dense(number of classes)")
         network = _core.Network(shape)
         for name, layer in zip(self._names, self._descriptions, strict=True):
@@ -174,14 +172,14 @@ class Sequential:
         `verbose` adds the stages that the engine runs, with the kernels that it chose.
         """
         network = self._built_network()
-        rows = [("layer", "output shape", "parameters")]
-        assert self.input_shape is not None
-        rows.append(("input", str(self.input_shape), ""))
-        shape = self.input_shape
-        for name, layer in zip(self._names, self._descriptions, strict=True):
-            count = sum(map(math.prod, layer.parameter_shapes(shape).values()))
-            shape = layer.output_shape(shape)
-            rows.append((f"{name} ({type(layer).__name__})", str(shape), f"{count:,}"))
+        shape = tuple(network.input_shape)
+        rows = [("layer", "output shape", "parameters"), ("input", str(shape), "")]
+        for view, output, parameters in zip(
+            self.layers, self._shapes(shape), self._parameter_shapes(shape), strict=True
+        ):
+            count = sum(map(math.prod, parameters.values()))
+            kind = type(view.description).__name__
+            rows.append((f"{view.name} ({kind})", str(output), f"{count:,}"))
         rows.append(("total", "", f"{network.parameter_count:,}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for first, second, third in rows:
@@ -256,8 +254,8 @@ class Sequential:
         loss
             "cross_entropy", "mse" or "sse".
         optimizer
-            By default `SGD(0.1)` for cross_entropy and `SGD(0.01)` for squares (divided by B for
-            sse): see `nncore.optimizers.default_optimizer`.
+            By default `SGD(0.1)` for cross_entropy and `SGD(0.01)` for mse, less for sse and for
+            large images: see `nncore.optimizers.default_optimizer`.
         seed
             Of the first weights and of the shuffles.
         verbose
@@ -295,7 +293,6 @@ class Sequential:
         batch_size = check_int("batch_size", batch_size, 1)
         loss_name = check_loss(loss)
         seed = check_seed(seed)
-        optimizer = _checked_optimizer(optimizer, default_optimizer(loss_name, batch_size))
         if any(not isinstance(callback, Callback) for callback in callbacks):
             raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
         if history is not None and history.loss_name != loss_name:
@@ -308,6 +305,7 @@ class Sequential:
         (units,) = self._shapes(shape)[-1]
         classes = self.classes or classes_of(x, units, self._names[-1])
         preprocessing = self.preprocessing or preprocessing_of(x, images)
+        optimizer = self._optimizer(optimizer, loss_name, batch_size, shape)
         train = labelled(x, y, images, classes)
         validation = validation_arrays(validation_data, shape, preprocessing, classes)
         iterations = math.ceil(len(train) / batch_size)
@@ -386,7 +384,7 @@ class Sequential:
             The loss is not finite; the weights are left as they were.
         """
         network, images, targets, loss_name = self._batch(x, y, loss)
-        optimizer = _checked_optimizer(optimizer, default_optimizer(loss_name, len(images)))
+        optimizer = self._optimizer(optimizer, loss_name, len(images), images.shape[1:])
         indices = np.arange(len(images), dtype=np.int32)
         losses, _ = network.train_steps(
             images, targets, indices, len(images), loss_name, optimizer.for_core()
@@ -408,7 +406,7 @@ class Sequential:
 
     def apply_gradients(self, optimizer: Optimizer | None = None) -> None:
         """Update the weights with the gradients of the last `compute_gradients`."""
-        self._built_network().apply_gradients(_checked_optimizer(optimizer, SGD()).for_core())
+        self._built_network().apply_gradients(_checked_optimizer(optimizer or SGD()).for_core())
 
     def explain_step(
         self,
@@ -437,7 +435,7 @@ class Sequential:
         """
         network, images, targets, loss_name = self._batch(x, y, loss)
         step = explain_step(
-            network, images, targets, loss_name, _checked_optimizer(optimizer, SGD())
+            network, images, targets, loss_name, _checked_optimizer(optimizer or SGD())
         )
         if print:
             builtins.print(step)
@@ -554,6 +552,22 @@ class Sequential:
             self.set_weights(weights)
             self._position.drop_epoch_in_progress()
 
+    def _parameter_shapes(self, input_shape: Shape) -> list[dict[str, Shape]]:
+        """Shapes of each layer's parameters by short name."""
+        given = [input_shape, *self._shapes(input_shape)[:-1]]
+        pairs = zip(self._descriptions, given, strict=True)
+        return [layer.parameter_shapes(shape) for layer, shape in pairs]
+
+    def _optimizer(
+        self, optimizer: Optimizer | None, loss: str, batch_size: int, input_shape: Shape
+    ) -> Optimizer:
+        if optimizer is not None:
+            return _checked_optimizer(optimizer)
+        kernels = [shapes.get("kernel", (1,)) for shapes in self._parameter_shapes(input_shape)]
+        return default_optimizer(
+            loss, batch_size, inputs=max(math.prod(kernel[:-1]) for kernel in kernels)
+        )
+
     def _last_activation(self) -> str:
         for layer in reversed(self._descriptions):
             activation = layer.output_activation()
@@ -603,9 +617,7 @@ def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:
     return (*shape, 1) if len(shape) == 2 else shape
 
 
-def _checked_optimizer(optimizer: Optimizer | None, default: Optimizer) -> Optimizer:
-    if optimizer is None:
-        return default
+def _checked_optimizer(optimizer: object) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.01), not {optimizer!r}")
     return optimizer

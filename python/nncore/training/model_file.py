@@ -257,16 +257,15 @@ def _rebuild(described: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
 
 
 def _parameter_shapes(model: Sequential, input_shape: Shape) -> dict[str, Shape]:
-    shapes, shape = {}, input_shape
-    outputs = model._shapes(input_shape)
-    largest = max(math.prod(s) for s in [input_shape, *outputs])
+    """Shape of every tensor that the layers need, by its full name."""
+    largest = max(math.prod(shape) for shape in [input_shape, *model._shapes(input_shape)])
     if largest > _MAX_VALUES_PER_IMAGE:
         raise ModelFileError(f"a layer with {largest:,} values per image is more than is allowed")
-    for view, output in zip(model.layers, outputs, strict=True):
-        for short, parameter in view.description.parameter_shapes(shape).items():
-            shapes[f"{view.name}/{short}"] = parameter
-        shape = output
-    return shapes
+    return {
+        f"{name}/{short}": shape
+        for name, shapes in zip(model._names, model._parameter_shapes(input_shape), strict=True)
+        for short, shape in shapes.items()
+    }
 
 
 def _check_tensors(expected: Mapping[str, Shape], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -274,11 +273,11 @@ def _check_tensors(expected: Mapping[str, Shape], tensors: Mapping[str, NDArray[
         missing = sorted(expected.keys() - tensors.keys())
         unknown = sorted(tensors.keys() - expected.keys())
         raise ModelFileError(f"weights missing: {missing}; weights of no layer: {unknown}")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name] or tensor.dtype != np.float32:
+    for name, shape in expected.items():
+        tensor = tensors[name]
+        if tensor.shape != shape or tensor.dtype != np.float32:
             raise ModelFileError(
-                f"{name} is {tensor.dtype} {tensor.shape}, but the layers need float32 "
-                f"{expected[name]}"
+                f"{name} is {tensor.dtype} {tensor.shape}, but the layers need float32 {shape}"
             )
         if not np.isfinite(tensor).all():
             raise ModelFileError(f"{name} holds NaN or infinity; train the model again")

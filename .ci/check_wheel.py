@@ -1,0 +1,24 @@
+"""Check a built wheel: small, typed, and nothing in it that belongs to the build tree."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+LIMIT = 3_000_000  # bytes
+ALLOWED = {".py", ".pyi", ".so", ".typed", ".md", ".npz", ".png", ".txt", ".csv"}
+
+path = Path(sys.argv[1])
+names = zipfile.ZipFile(path).namelist()
+size = path.stat().st_size
+foreign = [
+    name
+    for name in names
+    if ".dist-info/" not in name
+    and (not name.startswith("nncore/") or Path(name).suffix not in ALLOWED)
+]
+missing = {"nncore/py.typed", "nncore/_core.pyi", "nncore/__init__.py"} - set(names)
+print(f"{path.name}: {size:,} bytes, {len(names)} files")
+if size > LIMIT or foreign or missing:
+    sys.exit(f"limit {LIMIT:,} bytes; foreign files: {foreign}; missing: {sorted(missing)}")

@@ -1,0 +1,105 @@
+"""Without an argument: what is installed (version, instruction set, threads, compiler). With a
+model: its layers, classes, preprocessing and training facts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli.failures import DONE
+from nncore.cli.inputs import open_model
+from nncore.cli.output import Output, printable
+
+if TYPE_CHECKING:
+    from nncore.training.model import Sequential
+
+HELP = "what is installed, or what is in a model file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="a .safetensors file, or a run directory"
+    )
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    if args.model is None:
+        from nncore import info
+
+        data = info()
+        text = _pairs({name: _shown(value) for name, value in data.items()})
+    else:
+        model, file = open_model(args.model)
+        data = as_json(model, file)
+        text = _text(model, data)
+    out.result(text, data)
+    return DONE
+
+
+def as_json(model: Sequential, file: str) -> dict[str, Any]:
+    """What `nncore info MODEL --json` prints."""
+    import dataclasses
+
+    return {
+        "path": file,
+        "name": model.name,
+        "input_shape": list(model.input_shape or ()),
+        "parameters": model.parameter_count,
+        "layers": [
+            {
+                **view.description.to_dict(),
+                "name": view.name,
+                "output_shape": list(view.output_shape),
+            }
+            for view in model.layers
+        ],
+        "classes": None if model.classes is None else list(model.classes.names),
+        "preprocessing": None if model.preprocessing is None else model.preprocessing.to_dict(),
+        "loss": model.loss,
+        "optimizer": None if model.optimizer is None else model.optimizer.to_dict(),
+        "training": None if model.facts is None else dataclasses.asdict(model.facts),
+    }
+
+
+def _text(model: Sequential, data: dict[str, Any]) -> str:
+    import contextlib
+    import io
+
+    summary = io.StringIO()
+    with contextlib.redirect_stdout(summary):
+        model.summary()
+    lines = [printable(data["path"]), "", summary.getvalue().rstrip(), ""]
+    classes = data["classes"] or []
+    named = ", ".join(f"{label} {printable(name)}" for label, name in enumerate(classes))
+    facts = {"classes": named or "not named"}
+    if data["preprocessing"] is not None:
+        prepared = data["preprocessing"]
+        facts["images"] = (
+            f"{prepared['height']}x{prepared['width']} {prepared['color']}, "
+            f"{prepared['resize']}, {prepared['fit']}"
+        )
+    if data["loss"] is not None:
+        facts["loss"] = data["loss"]
+    if data["optimizer"] is not None:
+        values = dict(data["optimizer"])
+        kind = values.pop("type")
+        facts["optimizer"] = f"{kind}({', '.join(f'{k}={v:g}' for k, v in values.items())})"
+    if data["training"] is not None:
+        training = data["training"]
+        facts["trained"] = (
+            f"{training['epochs']} epochs on {training['images']:,} images, "
+            f"batch size {training['batch_size']}, seed {training['seed']}"
+        )
+        facts["then"] = ", ".join(f"{k} {v:.4f}" for k, v in training["metrics"].items())
+    return "\n".join([*lines, _pairs({name: value for name, value in facts.items() if value})])
+
+
+def _pairs(values: dict[str, str]) -> str:
+    width = max(map(len, values))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in values.items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "no" if value is None else str(value)

@@ -1,0 +1,92 @@
+"""What verbs read: labelled images and models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nncore.errors import DataError, ModelFileError
+
+if TYPE_CHECKING:
+    from nncore.cli.output import Output
+    from nncore.data import ClassMap, ImageDataset, Preprocessing
+    from nncore.training.model import Sequential
+
+BEST = "best.safetensors"
+
+
+def load_labelled(
+    source: str,
+    out: Output,
+    *,
+    size: int | tuple[int, int] | None = None,
+    color: str | None = None,
+    classes: ClassMap | str | None = None,
+    max_broken: float = 0.01,
+    preprocessing: Preprocessing | None = None,
+    allow_missing_classes: bool = False,
+) -> ImageDataset:
+    """Images of a folder with a sub-folder per class, or of a table with path and label.
+
+    Raises
+    ------
+    DataError
+        As `ImageDataset.from_folder` and `from_csv`, or `source` does not exist.
+    """
+    from nncore.data import ImageDataset
+
+    if not os.path.exists(source):
+        raise DataError(
+            f"{source}: no such file or folder; give a folder with one sub-folder of images per "
+            "class, or a .csv file with the columns path and label"
+        )
+    read = ImageDataset.from_folder if os.path.isdir(source) else ImageDataset.from_csv
+    with out.progress("reading images") as progress:
+        return read(
+            source,
+            size=size,
+            color=color,
+            classes=classes,
+            max_broken=max_broken,
+            progress=progress,
+            preprocessing=preprocessing,
+            allow_missing_classes=allow_missing_classes,
+        )
+
+
+def open_model(path: str) -> tuple[Sequential, str]:
+    """The model of a file, or of the best.safetensors in a run directory; and the file's path.
+
+    Raises
+    ------
+    ModelFileError
+        There is none, or it is broken.
+    """
+    from nncore.training.model_file import load
+
+    file = Path(path)
+    if file.is_dir():
+        file = file / BEST
+        if not file.exists():
+            raise ModelFileError(
+                f"{path}: this folder holds no {BEST}; give a model file or a run directory"
+            )
+    return load(file), str(file)
+
+
+def open_image_model(path: str) -> tuple[Sequential, ClassMap, Preprocessing, str]:
+    """A model that can read image files, with its classes and preprocessing.
+
+    Raises
+    ------
+    ModelFileError
+        As `open_model`, or the model was trained on arrays and does not say how to read files.
+    """
+    model, file = open_model(path)
+    if model.preprocessing is None or model.classes is None:
+        raise ModelFileError(
+            f"{file}: this model was not trained on images and does not know how to prepare an "
+            "image file; use it from Python, or train one by `nncore train`"
+        )
+    return model, model.classes, model.preprocessing, file

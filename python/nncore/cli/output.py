@@ -1,0 +1,152 @@
+"""Where the words of a verb go: results to standard output, all else to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from nncore.data.skipped import SkippedFile
+
+# So many skipped files are named on the terminal; JSON and skipped.csv have them all.
+_NAMED = 10
+
+
+class Output:
+    """What one call of the command line may print.
+
+    Parameters
+    ----------
+    json
+        Only one JSON value on standard output, at the end.
+    quiet
+        Only results, warnings and errors.
+    """
+
+    def __init__(self, json: bool = False, quiet: bool = False) -> None:
+        self.json, self.quiet = json, quiet
+
+    def say(self, text: str = "") -> None:
+        """What a person likes to read besides the result."""
+        if not (self.json or self.quiet):
+            _write(sys.stdout, text + "\n")
+
+    def result(self, text: str, data: Any) -> None:
+        """The result: `text`, or `data` as JSON."""
+        if self.json:
+            import json
+
+            # ASCII with escapes is right whatever the encoding of the terminal or pipe.
+            text = json.dumps(data, indent=2, allow_nan=False)
+        _write(sys.stdout, text + "\n")
+
+    def warn(self, message: str) -> None:
+        """One line on standard error."""
+        _write_line("nncore: warning: ", message)
+
+    def warn_of_skipped(self, skipped: Sequence[SkippedFile]) -> None:
+        """Say that files were left out where `say` cannot list them."""
+        if skipped and (self.json or self.quiet):
+            first = skipped[0]
+            self.warn(f"{count(len(skipped), 'file')} skipped, first {first.path}: {first.reason}")
+
+    @property
+    def verbose(self) -> int:
+        """The argument of that name for `Sequential.fit`."""
+        return 0 if self.quiet else 1
+
+    @contextlib.contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], object] | None]:
+        """A callback (done, total) that draws a bar; None unless a person watches a terminal."""
+        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+            yield None
+            return
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+        with tqdm(desc=what, unit="file", file=sys.stderr, leave=False) as bar:
+
+            def update(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            yield update
+
+
+def write_error(message: str) -> None:
+    """The one line of a failure."""
+    # Nobody may be left to read it; then the exit code must do.
+    with contextlib.suppress(OSError):
+        _write_line("nncore: error: ", message)
+
+
+def flush() -> None:
+    """Write out standard output now, while an error can still be reported."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def abandon_stdout() -> None:
+    """Nobody reads any more: keep the interpreter from failing once more when it exits."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def skipped_lines(skipped: Sequence[SkippedFile]) -> list[str]:
+    """The skipped files with reasons, for people."""
+    if not skipped:
+        return []
+    lines = [f"skipped {count(len(skipped), 'file')}:"]
+    lines += [f"  {printable(file.path)}: {printable(file.reason)}" for file in skipped[:_NAMED]]
+    if len(skipped) > _NAMED:
+        lines.append(f"  and {len(skipped) - _NAMED:,} more")
+    return lines
+
+
+def skipped_json(skipped: Sequence[SkippedFile]) -> list[dict[str, str]]:
+    """The skipped files for JSON."""
+    return [{"path": s.path, "reason": s.reason, "kind": s.kind} for s in skipped]
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `1,200 files`; a `noun` in s, x or ch gets es."""
+    plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Two or more columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [f"{first:{widths[0]}}"]
+        cells += [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """`text` on one line: line ends, tabs and what would steer a terminal become escapes."""
+    return "".join(
+        letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else _escape(letter)
+        for letter in text
+    )
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def _write_line(prefix: str, message: str) -> None:
+    _write(sys.stderr, prefix + printable(message.strip()) + "\n")
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # the process was started with it closed
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    # A class name or path that this terminal cannot show must not end the program.
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()

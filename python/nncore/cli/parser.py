@@ -1,0 +1,85 @@
+"""`nncore VERB ...`: the parser of all verbs. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from typing import NoReturn
+
+from nncore.cli import check, demo, evaluate, info, plot, predict, train
+from nncore.cli.failures import UsageError
+from nncore.cli.options import common_options
+
+VERBS = {
+    "check": check,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "info": info,
+    "plot": plot,
+    "demo": demo,
+}
+
+_EPILOG = """\
+examples:
+  nncore demo                          everything once, on real handwritten digits
+  nncore check photos/                 what is in a folder with one sub-folder per class
+  nncore train photos/ --test 0.15     train; the results go to runs/run-1/
+  nncore predict runs/run-1 new.jpg    name what is on pictures
+
+exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file,
+5 accuracy below --min-accuracy, 130 interrupted (after saving)
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains in one line, by an exception."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see: {self.prog} --help)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; `parse` uses it."""
+    from nncore import __version__
+
+    parser: argparse.ArgumentParser = Parser(
+        prog="nncore",
+        description="Train and run small image classifiers on ordinary CPUs.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"nncore {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
+    common = common_options()
+    for name, module in VERBS.items():
+        verb = verbs.add_parser(
+            name,
+            parents=[common],
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(verb)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Arguments of one command; `command_line` is how to type it again.
+
+    Raises
+    ------
+    UsageError
+        The command line is wrong.
+    SystemExit
+        After --help and --version.
+    """
+    if not argv:
+        raise UsageError(f"a verb is needed: {', '.join(VERBS)} (see: nncore --help)")
+    args = build_parser().parse_args(argv)
+    args.command_line = shlex.join(["nncore", *argv])
+    return args

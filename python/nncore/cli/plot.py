@@ -1,0 +1,124 @@
+"""Draw again the pictures of a run directory (loss.png, accuracy.png, iterations.png,
+confusion.png) or of a history.csv; or the lesson's picture of gradient descent:
+
+  nncore plot runs/run-1
+  nncore plot gradient-descent --output descent.png --start 0.38 --learning-rate 0.01"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli import options
+from nncore.cli.failures import DONE, UsageError
+from nncore.cli.output import Output, printable
+from nncore.errors import DataError
+
+if TYPE_CHECKING:
+    from nncore.training.history import History
+
+HELP = "draw the pictures of a run again, or the lesson's"
+_DESCENT = "gradient-descent"
+_LESSON = ("start", "learning_rate", "steps")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="RUN|CSV|gradient-descent",
+        help="run directory, its history.csv, or the word gradient-descent",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="PATH",
+        help="folder for the pictures (default: where the source is); for gradient-descent the "
+        "file, .png, .svg or .pdf (default gradient-descent.png)",
+    )
+    lesson = parser.add_argument_group("gradient-descent, of the loss (W - 0.655)^2")
+    lesson.add_argument(
+        "--start", type=options.finite, metavar="W", help="first weight (default 0.38)"
+    )
+    lesson.add_argument(
+        "--learning-rate", type=options.positive, metavar="RATE", help="default 0.01"
+    )
+    lesson.add_argument("--steps", type=options.whole(1, 100_000), metavar="N", help="default 100")
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    lesson = {name: getattr(args, name) for name in _LESSON if getattr(args, name) is not None}
+    if args.source == _DESCENT:
+        files = [draw_descent(args.output or f"{_DESCENT}.png", lesson)]
+    elif lesson:
+        flag = next(iter(lesson)).replace("_", "-")
+        raise UsageError(f"--{flag} is for `nncore plot {_DESCENT}`, not for {args.source}")
+    else:
+        files = _draw_run(Path(args.source), args.output)
+    text = "\n".join(printable(str(file)) for file in files)
+    out.result(text, {"files": [str(file) for file in files]})
+    return DONE
+
+
+def draw_descent(path: str, settings: dict[str, Any]) -> Path:
+    """The lesson's picture of gradient descent on one weight."""
+    from nncore import plots
+
+    plots.gradient_descent(path=path, **settings)
+    return Path(path)
+
+
+def _draw_run(source: Path, output: str | None) -> list[Path]:
+    from nncore import plots
+    from nncore.training.history import History
+
+    if source.is_dir():
+        table, folder = source / "history.csv", source
+        if not table.exists():
+            raise DataError(f"{source}: holds no history.csv, so this is no run directory")
+        report = _read_report(source / "report.json")
+        history = _full_history(source) or History.from_csv(table)
+    else:
+        table, folder, report = source, source.parent, None
+        history = History.from_csv(table)
+    if not len(history):
+        raise DataError(f"{table}: holds no finished epoch, so there is nothing to draw")
+    folder = folder if output is None else Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    files = [folder / "loss.png", folder / "accuracy.png"]
+    plots.curves(history, files[0], which="loss")
+    plots.curves(history, files[1], which="accuracy")
+    if history.iteration_loss:
+        files.append(folder / "iterations.png")
+        plots.iteration_loss(history, files[-1])
+    if report is not None:
+        files.append(folder / "confusion.png")
+        plots.confusion_matrix(*report, path=files[-1])
+    return files
+
+
+def _full_history(run: Path) -> History | None:
+    """The history with the loss's name and the loss per iteration, which the table lacks."""
+    from nncore.errors import ModelFileError
+    from nncore.training.model_file import load_training_state
+
+    try:
+        return load_training_state(run / "last.safetensors").history
+    except ModelFileError:
+        return None  # The table is enough to draw from.
+
+
+def _read_report(path: Path) -> tuple[list[list[int]], list[str]] | None:
+    """Confusion matrix and classes of a report.json; None where there is none."""
+    import json
+
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return data["confusion"], data["classes"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(
+            f"{path}: is not a report ({reason}); write it again by `nncore evaluate --output`"
+        ) from error

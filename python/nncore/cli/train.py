@@ -1,0 +1,394 @@
+"""Train a classifier on a folder with one sub-folder of images per class (or on a .csv table with
+the columns path and label), and write everything about it to a run directory."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import errno
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nncore.cli import options
+from nncore.cli.check import count_lines
+from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
+from nncore.cli.inputs import BEST, load_labelled
+from nncore.cli.output import (
+    Output,
+    count,
+    printable,
+    skipped_json,
+    skipped_lines,
+    write_error,
+)
+from nncore.cli.presets import HIDDEN, PRESETS, WITH_HIDDEN
+from nncore.losses import LOSSES
+
+if TYPE_CHECKING:
+    from nncore.data import ImageDataset
+    from nncore.training.history import History
+    from nncore.training.model import Sequential
+    from nncore.training.report import Report
+    from nncore.training.run_directory import RunDirectory
+
+HELP = "train a classifier on a folder of images"
+_MOST_NOTES = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data",
+        metavar="FOLDER|CSV",
+        help="folder with one sub-folder per class, or table with the columns path and label",
+    )
+    model = parser.add_argument_group("model and training")
+    model.add_argument(
+        "--model", choices=tuple(PRESETS), default="mlp", help="kind of network (default mlp)"
+    )
+    model.add_argument(
+        "--hidden",
+        type=options.units,
+        metavar="UNITS",
+        help=f"units of each hidden layer of an mlp (default {','.join(map(str, HIDDEN))})",
+    )
+    model.add_argument(
+        "--epochs",
+        type=options.whole(1),
+        default=30,
+        metavar="N",
+        help="how often to go through the training images (default 30)",
+    )
+    model.add_argument(
+        "--batch-size",
+        type=options.whole(1),
+        default=32,
+        metavar="N",
+        help="images per step (default 32)",
+    )
+    model.add_argument(
+        "--learning-rate",
+        type=options.positive,
+        metavar="RATE",
+        help="length of the steps (default 0.1; less for mse, sse and large images)",
+    )
+    model.add_argument(
+        "--loss",
+        choices=tuple(LOSSES),
+        default="cross_entropy",
+        help="what to make small (default cross_entropy)",
+    )
+    data = parser.add_argument_group("images")
+    data.add_argument(
+        "--size",
+        type=options.size,
+        default="auto",
+        metavar="SIZE",
+        help="28, or HEIGHTxWIDTH such as 64x48; auto (default): the images' own size if all "
+        "have the same and it is at most 64x64, else 64x64",
+    )
+    data.add_argument(
+        "--color",
+        choices=("auto", "rgb", "gray"),
+        default="auto",
+        help="auto (default): gray if every picture is stored as gray",
+    )
+    data.add_argument(
+        "--val",
+        type=options.fraction,
+        default=0.15,
+        metavar="FRACTION",
+        help="part for validation, which chooses the best epoch (default 0.15)",
+    )
+    data.add_argument(
+        "--test",
+        type=options.fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="part that training never sees, for an honest accuracy (default 0)",
+    )
+    data.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
+        "classes.csv, or its sub-folders in sorted order)",
+    )
+    options.add_max_broken(data)
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--output", default="runs", metavar="DIR", help="where runs are kept (default runs)"
+    )
+    results.add_argument(
+        "--name",
+        type=options.run_name,
+        metavar="NAME",
+        help="name of this run's folder (default: the first free of run-1, run-2, ...)",
+    )
+    results.add_argument(
+        "--overwrite", action="store_true", help="replace an older run of the same name"
+    )
+    options.add_min_accuracy(results)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one training led to. `report` is on the images of `part`; None where Ctrl-C came before
+    the first epoch was finished."""
+
+    run: RunDirectory
+    model: Sequential
+    data: ImageDataset
+    parts: dict[str, ImageDataset]
+    history: History
+    part: str
+    report: Report | None
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    outcome = train(args, out)
+    out.result(text(outcome, hints=not out.quiet), as_json(outcome))
+    if outcome.model.interrupted:
+        write_error(_interrupted(outcome))
+        return INTERRUPTED
+    return gate(args.min_accuracy, outcome.report, outcome.part)
+
+
+def gate(min_accuracy: float | None, report: Report | None, part: str) -> int:
+    """Exit code of --min-accuracy, after printing the line if it is missed."""
+    if min_accuracy is None or report is None or report.accuracy >= min_accuracy:
+        return DONE
+    write_error(
+        f"accuracy {report.accuracy:.4f} on the {part} images is below --min-accuracy "
+        f"{min_accuracy:g}"
+    )
+    return GATE_MISSED
+
+
+def train(args: argparse.Namespace, out: Output) -> Outcome:
+    """Load, split, train, evaluate and write the run directory."""
+    from nncore.optimizers import SGD
+    from nncore.training.callbacks import Callback
+    from nncore.training.model import Sequential
+    from nncore.training.run_directory import RunDirectory
+
+    _check(args)
+    data = load_labelled(
+        args.data,
+        out,
+        size=args.size,
+        color=None if args.color == "auto" else args.color,
+        classes=args.classes,
+        max_broken=args.max_broken,
+    )
+    train_part, val, test = data.split(args.val, args.test, args.seed)
+    parts = {"train": train_part, "val": val, "test": test}
+    part = "test" if len(test) else "validation" if len(val) else "training"
+    layers = PRESETS[args.model](len(data.classes), args.hidden or HIDDEN)
+    model = Sequential(layers, name=args.model)
+    model.build(train_part.preprocessing.input_shape, args.seed)
+    _say_found(args, out, data, parts, model)
+
+    try:
+        directory = RunDirectory.create(args.output, args.name, overwrite=args.overwrite)
+    except OSError as error:
+        _explain(error)
+    directory.write_data(data.classes, parts, data.skipped)
+
+    class WriteConfig(Callback):
+        """Once `fit` has settled the optimizer, and before any training."""
+
+        def on_train_begin(self) -> None:
+            directory.write_config(_config(args, data, parts, part, model))
+
+    history = model.fit(
+        train_part,
+        validation_data=val if len(val) else None,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        loss=args.loss,
+        optimizer=None if args.learning_rate is None else SGD(args.learning_rate),
+        seed=args.seed,
+        verbose=out.verbose,
+        callbacks=[WriteConfig(), directory.checkpoints()],
+        restore_best_weights=True,
+    )
+    directory.write_history(history)
+    report = None
+    if len(history):
+        measured = {"test": test, "validation": val, "training": train_part}[part]
+        report = model.evaluate(measured)
+        directory.write_report(report, measured.images)
+    return Outcome(directory, model, data, parts, history, part, report)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What is known to be wrong before minutes are spent on reading images."""
+    if args.hidden is not None and args.model not in WITH_HIDDEN:
+        raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
+    if args.val + args.test >= 1:
+        raise UsageError(f"--val {args.val:g} and --test {args.test:g} leave nothing for training")
+    if args.name is not None and not args.overwrite:
+        folder = Path(args.output) / args.name
+        if folder.is_dir() and any(folder.iterdir()):
+            _explain(FileExistsError(errno.EEXIST, "", str(folder)))
+
+
+def _explain(error: OSError) -> NoReturn:
+    """Raise `error` again with the flags that help."""
+    if isinstance(error, FileExistsError) and os.path.isdir(error.filename):
+        reason = "this run folder is not empty; choose another --name, or replace it by --overwrite"
+    else:
+        reason = f"{error.strerror}; choose another place by --output"
+    raise type(error)(error.errno, reason, error.filename) from None
+
+
+def _say_found(
+    args: argparse.Namespace,
+    out: Output,
+    data: ImageDataset,
+    parts: dict[str, ImageDataset],
+    model: Sequential,
+) -> None:
+    height, width, _ = data.preprocessing.input_shape
+    out.say(
+        f"{printable(args.data)}: {count(len(data), 'image')} in "
+        f"{count(len(data.classes), 'class')}, read as {height}x{width} {data.preprocessing.color}"
+    )
+    for line in [*count_lines(data), *skipped_lines(data.skipped)]:
+        out.say(line)
+    out.warn_of_skipped([file for file in data.skipped if file.kind != "hidden"])
+    sizes = [f"{len(part):,} {name}" for name, part in parts.items() if len(part)]
+    out.say(f"split (seed {args.seed}): {', '.join(sizes)}")
+    notes = parts["train"].split_notes
+    for note in notes[:_MOST_NOTES]:
+        out.warn(note)
+    if len(notes) > _MOST_NOTES:
+        out.warn(f"{len(notes) - _MOST_NOTES} more notes like these on the split")
+    layers = " -> ".join(str(view.output_shape[0]) for view in model.layers if view.parameter_names)
+    out.say(
+        f"model {args.model}: {height}x{width}x{data.preprocessing.channels} -> {layers} "
+        f"({model.parameter_count:,} parameters); loss {args.loss}"
+    )
+    out.say()
+
+
+def _config(
+    args: argparse.Namespace,
+    data: ImageDataset,
+    parts: dict[str, ImageDataset],
+    part: str,
+    model: Sequential,
+) -> dict[str, dict[str, Any]]:
+    from nncore import info
+
+    machine = info()
+    assert model.optimizer is not None
+    optimizer = model.optimizer.to_dict()
+    return {
+        "run": {
+            "command": args.command_line,
+            "started": datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0),
+            "nncore": machine["version"],
+        },
+        "data": {
+            "source": os.path.abspath(args.data),
+            "size": [data.preprocessing.height, data.preprocessing.width],
+            "color": data.preprocessing.color,
+            "val": args.val,
+            "test": args.test,
+            "images": len(data),
+            "train_images": len(parts["train"]),
+            "val_images": len(parts["val"]),
+            "test_images": len(parts["test"]),
+            "skipped_files": len(data.skipped),
+        },
+        "model": {
+            "preset": args.model,
+            "hidden": list(args.hidden or HIDDEN) if args.model in WITH_HIDDEN else None,
+            "parameters": model.parameter_count,
+        },
+        "training": {
+            "epochs": args.epochs,
+            "batch_size": args.batch_size,
+            "loss": args.loss,
+            "optimizer": optimizer.pop("type"),
+            **optimizer,
+            "seed": args.seed,
+        },
+        "report": {"measured_on": part},
+        # For the record: the results do not depend on these.
+        "machine": {name: machine[name] for name in ("isa", "threads", "compiler")},
+    }
+
+
+def text(outcome: Outcome, hints: bool) -> str:
+    """What a person is told at the end; `hints` adds the next commands to try."""
+    history, path, report = outcome.history, outcome.run.path, outcome.report
+    if report is None:
+        return f"no epoch was finished; the weights so far are in {path / 'last.safetensors'}"
+    low, high = report.accuracy_interval
+    best = f"{history.best_epoch()} of {len(history)}"
+    lines = [
+        f"accuracy {report.accuracy:.2%} on {count(report.images, outcome.part + ' image')} "
+        f"(95% interval {low:.2%} to {high:.2%})",
+        f"  always answering the most frequent class would give {report.baseline_accuracy:.2%}",
+        *{
+            "test": [
+                "  these images were kept out of training, and of the choice of the best epoch "
+                f"({best})"
+            ],
+            "validation": [
+                f"  these images also chose the best epoch ({best}), so this is slightly",
+                "  optimistic; for an honest number keep some images apart by --test 0.15",
+            ],
+            "training": [
+                f"  these images were trained on (best epoch: {best}), so this says nothing",
+                "  about new ones; keep some apart by --val 0.15 or --test 0.15",
+            ],
+        }[outcome.part],
+        f"model     {printable(str(path / BEST))}",
+        f"curves    {printable(str(path / 'loss.png'))}, accuracy.png",
+        f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
+    ]
+    if hints:
+        quoted = shlex.quote(str(path))
+        lines += [
+            "",
+            "try next:",
+            f"  nncore predict {quoted} IMAGE...     name what is on pictures",
+            f"  nncore evaluate {quoted} FOLDER      measure it on other labelled images",
+            f"  nncore info {quoted}                 what is in the model file",
+        ]
+    return "\n".join(lines)
+
+
+def _interrupted(outcome: Outcome) -> str:
+    epochs = count(len(outcome.history), "epoch")
+    return f"interrupted after {epochs}; what was trained is saved in {outcome.run.path}"
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """What `nncore train --json` prints."""
+    report, history = outcome.report, outcome.history
+    result: dict[str, Any] = {
+        "run": str(outcome.run.path),
+        "model": str(outcome.run.path / BEST) if len(history) else None,
+        "measured_on": outcome.part,
+        "accuracy": None,
+        "accuracy_interval": None,
+        "loss": None,
+        "loss_name": history.loss_name,
+        "epochs": len(history),
+        "best_epoch": history.best_epoch() if len(history) else None,
+        "images": {name: len(part) for name, part in outcome.parts.items()},
+        "classes": list(outcome.data.classes.names),
+        "counts": outcome.data.counts,
+        "skipped": skipped_json(outcome.data.skipped),
+        "interrupted": outcome.model.interrupted,
+    }
+    if report is not None:
+        facts = report.to_dict()
+        result |= {name: facts[name] for name in ("accuracy", "accuracy_interval", "loss")}
+    return result
