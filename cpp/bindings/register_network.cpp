@@ -132,7 +132,8 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
 
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
-                      const std::string& loss_name, const Optimizer& optimizer) {
+                      const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
+                      std::uint32_t epoch) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
@@ -150,7 +151,8 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
     network::StepResults results;
     {
         const py::gil_scoped_release unlocked;
-        results = network.train_steps(images, targets, indices, count, batch_size, loss, optimizer);
+        results = network.train_steps(images, targets, indices, count, batch_size, loss, optimizer,
+                                      {.seed = seed, .epoch = epoch});
     }
     return py::make_tuple(
         py::array_t<double>(static_cast<py::ssize_t>(results.losses.size()), results.losses.data()),
@@ -213,6 +215,7 @@ void register_network(py::module_& m) {
              arg("activation") = "linear", arg("use_bias") = true)
         .def("add_flatten", &Network::add_flatten, arg("name"))
         .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
+        .def("add_dropout", &Network::add_dropout, arg("name"), arg("rate"))
         .def("build", &Network::build, arg("seed"))
         .def(
             "set_input_normalization",
@@ -292,7 +295,7 @@ void register_network(py::module_& m) {
             arg("optimizer"))
         .def("layer_output", &layer_output, arg("layer"))
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
-             arg("batch_size"), arg("loss"), arg("optimizer"))
+             arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0)
         .def("forward", &forward, arg("images"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));
 }

@@ -63,6 +63,15 @@ struct DenseWeightGradientArgs {
     float learning_rate;
 };
 
+// The random numbers of one sample in one dropout layer: Philox 4x32-10 with the key `seed` and
+// the counters (block, sample, stream, purpose), where block counts from 0. Element e of the
+// sample uses 16 bits: with g = e / 128 and r = e % 128, the half r / 16 of the eight in block
+// 16 g + r % 16 (the low half of a word first).
+struct DropoutKey {
+    uint32_t seed_low, seed_high, sample, stream, purpose;
+};
+constexpr ptrdiff_t kDropoutGroup = 128;
+
 struct Kernels {
     const char* isa;
 
@@ -111,6 +120,12 @@ struct Kernels {
     // where c = i % channels.
     void (*bytes_to_floats)(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels,
                             const float* scale, const float* offset, float* y);
+
+    // mask = bits < threshold ? 0 : scale; y = x * mask. threshold is out of 65536.
+    void (*dropout)(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+                    const float* x, float* mask, float* y);
+    // y[i] = x[i] * factors[i]; y may be x
+    void (*multiply)(ptrdiff_t count, const float* x, const float* factors, float* y);
 
     void (*dense_product)(const DenseProductArgs&);
     void (*dense_weight_gradient)(const DenseWeightGradientArgs&);

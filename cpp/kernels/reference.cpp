@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "../runtime/philox.h"
 #include "kernels.h"
 #include "math_constants.h"
 
@@ -210,6 +211,24 @@ void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, cons
     }
 }
 
+void dropout(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+             const float* x, float* mask, float* y) {
+    for (ptrdiff_t e = 0; e < count; ++e) {
+        const ptrdiff_t group = e / kDropoutGroup, r = e % kDropoutGroup;
+        const auto block = static_cast<uint32_t>(group * kBlock + r % kBlock);
+        const auto words = runtime::philox({block, key.sample, key.stream, key.purpose},
+                                           {key.seed_low, key.seed_high});
+        const auto half = static_cast<std::size_t>(r / kBlock);
+        const uint32_t bits = half % 2 == 0 ? words[half / 2] & 0xffffu : words[half / 2] >> 16;
+        mask[e] = bits < threshold ? 0.0f : scale;
+        y[e] = x[e] * mask[e];
+    }
+}
+
+void multiply(ptrdiff_t count, const float* x, const float* factors, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = x[i] * factors[i];
+}
+
 // Where column c of row k stands in panels of 16 columns.
 ptrdiff_t panel_index(ptrdiff_t k, ptrdiff_t c, ptrdiff_t panel_stride) {
     return c / kBlock * panel_stride + k * kBlock + c % kBlock;
@@ -258,22 +277,24 @@ void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* pa
 
 const Kernels& table() {
     static const Kernels kernels{
-        "reference",
-        0,
-        gemm,
-        add_bias,
-        bias_gradient,
-        activation,
-        activation_gradient,
-        softmax,
-        softmax_gradient,
-        squared_error,
-        softmax_cross_entropy,
-        sgd_update,
-        bytes_to_floats,
-        dense_product,
-        dense_weight_gradient,
-        transpose_panels,
+        .isa = "reference",
+        .gemm_scratch_floats = 0,
+        .gemm = gemm,
+        .add_bias = add_bias,
+        .bias_gradient = bias_gradient,
+        .activation = activation,
+        .activation_gradient = activation_gradient,
+        .softmax = softmax,
+        .softmax_gradient = softmax_gradient,
+        .squared_error = squared_error,
+        .softmax_cross_entropy = softmax_cross_entropy,
+        .sgd_update = sgd_update,
+        .bytes_to_floats = bytes_to_floats,
+        .dropout = dropout,
+        .multiply = multiply,
+        .dense_product = dense_product,
+        .dense_weight_gradient = dense_weight_gradient,
+        .transpose_panels = transpose_panels,
     };
     return kernels;
 }

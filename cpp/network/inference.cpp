@@ -56,9 +56,16 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
             const std::ptrdiff_t first = chunk * kChunk;
             const std::ptrdiff_t rows = std::min(kChunk, images.count - first);
             // Inference only reads the parameters; Pass is shared with training, which writes.
-            const Pass pass{
-                kernels::active(), alone,  workspace, rows, const_cast<float*>(parameters_.data()),
-                nullptr,           nullptr};
+            const Pass pass{.kernels = kernels::active(),
+                            .member = alone,
+                            .workspace = workspace,
+                            .rows = rows,
+                            .parameters = const_cast<float*>(parameters_.data()),
+                            .gradients = nullptr,
+                            .training = false,
+                            .randomness = {},
+                            .samples = nullptr,
+                            .optimizer = nullptr};
             Images part = images;
             if (part.bytes != nullptr) part.bytes += first * pixels;
             if (part.floats != nullptr) part.floats += first * pixels;

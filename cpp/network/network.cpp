@@ -131,6 +131,18 @@ void Network::add_activation(const std::string& name, const std::string& activat
     layers_.push_back({name, shape, stages_.size()});
 }
 
+void Network::add_dropout(const std::string& name, float rate) {
+    check_new_layer(name);
+    if (!(rate >= 0.0f && rate < 1.0f))
+        throw std::invalid_argument("dropout layer \"" + name +
+                                    "\": the rate must be at least 0 and below 1, got " +
+                                    std::to_string(rate));
+    const Shape shape = current_shape();
+    push_stage(make_dropout_stage(shape, rate, dropout_layers_++));
+    ends_with_softmax_ = false;
+    layers_.push_back({name, shape, stages_.size()});
+}
+
 void Network::build(std::uint64_t seed) {
     if (built_) throw std::logic_error("the network is built already");
     if (parameter_floats_ == 0) throw std::logic_error("the network has no layer with weights");
@@ -260,7 +272,8 @@ void Network::plan(Workspace& w, std::ptrdiff_t rows, bool training, int threads
     for (std::size_t i = 0; i < buffers; ++i)
         total += rows * strides[i] * (training && i > 0 ? 2 : 1);
     if (training)
-        for (const auto& stage : stages_) total += stage->transposed_floats();
+        for (const auto& stage : stages_)
+            total += padded(stage->transposed_floats()) + rows * padded(stage->saved_floats());
     total += rows * strides.back() + padded(rows) + scratch * threads;
     w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
 
@@ -274,13 +287,17 @@ void Network::plan(Workspace& w, std::ptrdiff_t rows, bool training, int threads
     w.activations.assign(buffers, {});
     w.deltas.assign(buffers, {});
     w.transposed.assign(stages_.size(), nullptr);
+    w.saved.assign(stages_.size(), {});
     for (std::size_t i = 0; i < buffers; ++i) {
         w.activations[i] = {take(rows * strides[i]), strides[i]};
         if (training && i > 0) w.deltas[i] = {take(rows * strides[i]), strides[i]};
     }
     if (training)
-        for (std::size_t i = 0; i < stages_.size(); ++i)
-            w.transposed[i] = take(stages_[i]->transposed_floats());
+        for (std::size_t i = 0; i < stages_.size(); ++i) {
+            w.transposed[i] = take(padded(stages_[i]->transposed_floats()));
+            const std::ptrdiff_t stride = padded(stages_[i]->saved_floats());
+            w.saved[i] = {take(rows * stride), stride};
+        }
     w.targets = {take(rows * strides.back()), strides.back()};
     w.losses = take(padded(rows));
     w.predicted.assign(static_cast<std::size_t>(rows), 0);

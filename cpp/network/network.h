@@ -29,6 +29,8 @@ class Network {
                    bool use_bias);
     void add_flatten(const std::string& name);
     void add_activation(const std::string& name, const std::string& activation);
+    // rate: the share of values that is dropped in training, 0 <= rate < 1.
+    void add_dropout(const std::string& name, float rate);
     // Allocates and initialises the weights from the seed: uniform He (relu) or Glorot (others)
     // limits, biases zero. Throws std::logic_error without layers.
     void build(std::uint64_t seed);
@@ -61,7 +63,7 @@ class Network {
 
     // --- training ---------------------------------------------------------------------------
     // One pass forward and backward over all images as one batch: gradients are stored, weights
-    // untouched. Returns the batch's loss.
+    // untouched, nothing dropped out. Returns the batch's loss.
     double compute_gradients(const Images& images, const Targets& targets, Loss loss);
     // The output of one layer during the last compute_gradients: rows x element_count floats.
     std::ptrdiff_t last_rows() const { return last_rows_; }
@@ -72,7 +74,8 @@ class Network {
     // after a step whose loss is not finite; that step's update is left out.
     StepResults train_steps(const Images& images, const Targets& targets,
                             const std::int32_t* indices, std::ptrdiff_t count,
-                            std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer);
+                            std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
+                            const Randomness& randomness);
 
     // --- inference; safe from several threads at once ---------------------------------------
     // outputs: images.count x output_size.
@@ -107,6 +110,7 @@ class Network {
     std::vector<Layer> layers_;
     std::vector<std::unique_ptr<Stage>> stages_;
     std::ptrdiff_t parameter_floats_ = 0;
+    std::uint32_t dropout_layers_ = 0;
     bool built_ = false;
     bool ends_with_softmax_ = false;
     runtime::AlignedBuffer parameters_, gradients_;

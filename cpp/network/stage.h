@@ -20,6 +20,10 @@ struct Pass {
     std::ptrdiff_t rows;  // samples of this batch
     float* parameters;
     float* gradients;
+    // Dropout and the like happen only in training; their random numbers are keyed on these.
+    bool training;
+    Randomness randomness;
+    const std::int32_t* samples;  // which image each row is, or nullptr: row r is image r
     // Not nullptr: weights are updated as soon as their gradient is known.
     const Optimizer* optimizer;
 };
@@ -37,6 +41,8 @@ class Stage {
     virtual std::string describe() const = 0;
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
     virtual std::ptrdiff_t transposed_floats() const { return 0; }
+    // Floats per sample that forward keeps for backward.
+    virtual std::ptrdiff_t saved_floats() const { return 0; }
 
     virtual void forward(const Pass& pass) const = 0;
     // Before any weight changes: what backward_input needs from the weights.
@@ -57,5 +63,7 @@ std::unique_ptr<Stage> make_dense_stage(const std::string& name, std::ptrdiff_t 
                                         bool use_bias, std::ptrdiff_t parameter_offset);
 std::unique_ptr<Stage> make_activation_stage(const Shape& shape, kernels::Activation activation);
 std::unique_ptr<Stage> make_softmax_stage(const Shape& shape);
+// `number` tells the dropout layers of a network apart.
+std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number);
 
 }  // namespace nncore::network

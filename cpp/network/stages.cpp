@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "../runtime/philox.h"
 #include "stage.h"
 
 namespace nncore::network {
@@ -215,6 +216,58 @@ class SoftmaxStage final : public Stage {
     }
 };
 
+// Training: y = x * mask, mask 0 with probability `rate` and 1 / (1 - rate) otherwise, drawn anew
+// for each (seed, epoch, image, element). Inference: the identity.
+class DropoutStage final : public Stage {
+ public:
+    DropoutStage(const Shape& shape, float rate, std::uint32_t number)
+        : rate_(rate), number_(number) {
+        input_shape = output_shape = shape;
+    }
+    std::string describe() const override { return "dropout " + std::to_string(rate_); }
+    std::ptrdiff_t saved_floats() const override { return element_count(input_shape); }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = pass.workspace.activations[index];
+        const Rows& y = pass.workspace.activations[index + 1];
+        const std::ptrdiff_t count = element_count(input_shape);
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            if (!pass.training) {
+                std::copy_n(x.row(r), count, y.row(r));
+                continue;
+            }
+            const std::ptrdiff_t image = pass.samples != nullptr ? pass.samples[r] : r;
+            const kernels::DropoutKey key{
+                static_cast<std::uint32_t>(pass.randomness.seed),
+                static_cast<std::uint32_t>(pass.randomness.seed >> 32),
+                static_cast<std::uint32_t>(image), pass.randomness.epoch,
+                static_cast<std::uint32_t>(runtime::Purpose::dropout) | number_ << 8};
+            pass.kernels.dropout(count, key, static_cast<std::uint32_t>(rate_ * 65536.0f),
+                                 1.0f / (1.0f - rate_), x.row(r),
+                                 pass.workspace.saved[index].row(r), y.row(r));
+        }
+    }
+    void backward_input(const Pass& pass) const override {
+        const std::ptrdiff_t count = element_count(input_shape);
+        const Rows& dx = pass.workspace.deltas[index];
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            const float* dy = pass.workspace.deltas[index + 1].row(r);
+            if (pass.training) {
+                pass.kernels.multiply(count, dy, pass.workspace.saved[index].row(r), dx.row(r));
+                dy = dx.row(r);
+            }
+            pass.kernels.activation_gradient(
+                input_activation, count, pass.workspace.activations[index].row(r), dy, dx.row(r));
+        }
+    }
+
+ private:
+    float rate_;
+    std::uint32_t number_;
+};
+
 }  // namespace
 
 std::unique_ptr<Stage> make_dense_stage(const std::string& name, std::ptrdiff_t inputs,
@@ -230,6 +283,10 @@ std::unique_ptr<Stage> make_activation_stage(const Shape& shape, Activation acti
 
 std::unique_ptr<Stage> make_softmax_stage(const Shape& shape) {
     return std::make_unique<SoftmaxStage>(shape);
+}
+
+std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number) {
+    return std::make_unique<DropoutStage>(shape, rate, number);
 }
 
 }  // namespace nncore::network

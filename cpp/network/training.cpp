@@ -117,8 +117,16 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
     last_rows_ = images.count;
     double result = 0;
     runtime::run_team(threads, [&](const runtime::Member& member) {
-        const Pass pass{kernels::active(), member, workspace, images.count, parameters_.data(),
-                        gradients_.data(), nullptr};
+        const Pass pass{.kernels = kernels::active(),
+                        .member = member,
+                        .workspace = workspace,
+                        .rows = images.count,
+                        .parameters = parameters_.data(),
+                        .gradients = gradients_.data(),
+                        .training = false,
+                        .randomness = {},
+                        .samples = nullptr,
+                        .optimizer = nullptr};
         const double value = forward_and_loss(pass, images, targets, nullptr, loss, true);
         backward(pass, stages_.size() - (fuses_softmax(loss) ? 1 : 0));
         if (member.thread == 0) result = value;
@@ -134,7 +142,8 @@ void Network::apply_gradients(const Optimizer& optimizer) {
 
 StepResults Network::train_steps(const Images& images, const Targets& targets,
                                  const std::int32_t* indices, std::ptrdiff_t count,
-                                 std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer) {
+                                 std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
+                                 const Randomness& randomness) {
     const std::unique_lock lock(mutex_);
     const std::ptrdiff_t largest = std::min(batch_size, count);
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(largest));
@@ -149,10 +158,16 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     runtime::run_team(threads, [&](const runtime::Member& member) {
         for (std::size_t step = 0; step < steps; ++step) {
             const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
-            const Pass pass{kernels::active(),  member,
-                            workspace,          std::min(batch_size, count - first),
-                            parameters_.data(), gradients_.data(),
-                            &optimizer};
+            const Pass pass{.kernels = kernels::active(),
+                            .member = member,
+                            .workspace = workspace,
+                            .rows = std::min(batch_size, count - first),
+                            .parameters = parameters_.data(),
+                            .gradients = gradients_.data(),
+                            .training = true,
+                            .randomness = randomness,
+                            .samples = indices + first,
+                            .optimizer = &optimizer};
             const double value =
                 forward_and_loss(pass, images, targets, indices + first, loss, false);
             if (member.thread == 0) {

@@ -39,6 +39,12 @@ struct Optimizer {
     float learning_rate = 0.0f;
 };
 
+// What the random numbers of a training step depend on, besides the image and the layer.
+struct Randomness {
+    std::uint64_t seed = 0;
+    std::uint32_t epoch = 0;
+};
+
 struct StepResults {
     std::vector<double> losses;         // per step: mean over the batch (sse: sum over the batch)
     std::vector<std::int64_t> correct;  // per step: samples whose largest output is their class

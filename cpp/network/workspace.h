@@ -21,6 +21,7 @@ struct Workspace {
     // Buffer i is the input of stage i; the last one is the network's output.
     std::vector<Rows> activations;
     std::vector<Rows> deltas;  // loss gradients by what produced buffer i, before its activation
+    std::vector<Rows> saved;   // per stage: what its forward pass keeps for the backward pass
     std::vector<float*> transposed;  // per stage: its weights turned for the input gradient
     Rows targets;
     float* losses = nullptr;              // per row

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         one_hot,
     )
     from nncore.errors import DataError, ModelFileError, NncoreError, TrainingError
-    from nncore.layers import Activation, Dense, Flatten
+    from nncore.layers import Activation, Dense, Dropout, Flatten
     from nncore.optimizers import SGD
     from nncore.training import Callback, History, Report, Sequential, load
 
@@ -44,6 +44,7 @@ _HOMES = {
     "TrainingError": "errors",
     "Activation": "layers",
     "Dense": "layers",
+    "Dropout": "layers",
     "Flatten": "layers",
     "SGD": "optimizers",
     "Callback": "training",
@@ -61,6 +62,7 @@ __all__ = [
     "ClassMap",
     "DataError",
     "Dense",
+    "Dropout",
     "Flatten",
     "History",
     "ImageDataset",

@@ -163,8 +163,45 @@ class Activation(Layer):
         return self.activation
 
 
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, each value becomes 0 with probability `rate`; the others grow to make up for it.
+
+    The survivors are divided by ``1 - rate``, so that prediction needs no change. The draws depend
+    on the seed, the epoch, the image and the value's place alone: not on batches or threads.
+    Source: Srivastava et al., "Dropout", JMLR 15, 2014 (here in its inverted form).
+
+    Parameters
+    ----------
+    rate
+        Share of the values that is dropped, at least 0 and below 1 (in steps of 1/65536).
+    """
+
+    default_name: ClassVar[str] = "dropout"
+
+    rate: float
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float):
+            raise TypeError(f"Dropout: rate must be a number, not {self.rate!r}")
+        if not 0.0 <= self.rate < 1.0:
+            raise ValueError(f"Dropout: rate must be at least 0 and below 1, not {self.rate!r}")
+        _set(self, "rate", float(self.rate))
+        _check_name("Dropout", self.name)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return {}
+
+    def add_to(self, network: _core.Network, name: str) -> None:
+        network.add_dropout(name, self.rate)
+
+
 LAYER_KINDS: Mapping[str, type[Layer]] = {
-    kind.__name__: kind for kind in (Dense, Flatten, Activation)
+    kind.__name__: kind for kind in (Dense, Flatten, Activation, Dropout)
 }
 
 

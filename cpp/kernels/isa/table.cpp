@@ -1,5 +1,6 @@
 // The kernel table of one instruction set.
 #include "dense.h"
+#include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
 #include "rowwise.h"
@@ -11,22 +12,24 @@ namespace nncore::kernels::NNCORE_TARGET {
 
 const Kernels& table() {
     static const Kernels kernels{
-        NNCORE_STRING(NNCORE_TARGET),
-        gemm_scratch_floats,
-        gemm,
-        add_bias,
-        bias_gradient,
-        activation,
-        activation_gradient,
-        softmax,
-        softmax_gradient,
-        squared_error,
-        softmax_cross_entropy,
-        sgd_update,
-        bytes_to_floats,
-        dense_product,
-        dense_weight_gradient,
-        transpose_panels,
+        .isa = NNCORE_STRING(NNCORE_TARGET),
+        .gemm_scratch_floats = gemm_scratch_floats,
+        .gemm = gemm,
+        .add_bias = add_bias,
+        .bias_gradient = bias_gradient,
+        .activation = activation,
+        .activation_gradient = activation_gradient,
+        .softmax = softmax,
+        .softmax_gradient = softmax_gradient,
+        .squared_error = squared_error,
+        .softmax_cross_entropy = softmax_cross_entropy,
+        .sgd_update = sgd_update,
+        .bytes_to_floats = bytes_to_floats,
+        .dropout = dropout,
+        .multiply = multiply,
+        .dense_product = dense_product,
+        .dense_weight_gradient = dense_weight_gradient,
+        .transpose_panels = transpose_panels,
     };
     return kernels;
 }

@@ -238,6 +238,8 @@ class TrainingLoop:
                 plan.batch_size,
                 plan.loss,
                 plan.optimizer,
+                plan.seed,
+                position.epoch,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):
