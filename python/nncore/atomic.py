@@ -14,9 +14,20 @@ def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises
     ------
     OSError
-        The directory is missing or not writable, or the disk is full; `path` is untouched.
+        The directory is missing or not writable, or the disk is full; `path` is untouched, and the
+        error's `filename` is `path`.
     """
     target = Path(path)
+    try:
+        _write_and_rename(target, data)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # The reader of the message knows the target, not the temporary file.
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def _write_and_rename(target: Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

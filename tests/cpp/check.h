@@ -43,52 +43,52 @@ std::string show(const T& value) {
 
 }  // namespace check
 
-#define TEST(name)                                                   \
-    static void test_##name();                                       \
+#define TEST(name)                                                            \
+    static void test_##name();                                                \
     static const check::Registration registration_##name(#name, test_##name); \
     static void test_##name()
 
 // The message is a chain of << operands, put together only after a failure.
-#define CHECK_THAT(condition, message)                       \
-    do {                                                     \
-        check::count();                                      \
-        if (!(condition)) {                                  \
-            std::ostringstream check_text;                   \
-            check_text << #condition << ": " << message;     \
+#define CHECK_THAT(condition, message)                         \
+    do {                                                       \
+        check::count();                                        \
+        if (!(condition)) {                                    \
+            std::ostringstream check_text;                     \
+            check_text << #condition << ": " << message;       \
             check::fail(__FILE__, __LINE__, check_text.str()); \
-        }                                                    \
+        }                                                      \
     } while (false)
 
 #define CHECK(condition) CHECK_THAT(condition, "is false")
 
-#define CHECK_EQUAL(expected, actual)                                                        \
-    do {                                                                                     \
-        const auto& check_expected = (expected);                                             \
-        const auto& check_actual = (actual);                                                 \
-        check::count();                                                                      \
-        if (!(check_expected == check_actual))                                               \
-            check::fail(__FILE__, __LINE__,                                                  \
-                        std::string(#actual) + " is " + check::show(check_actual) +          \
-                            ", expected " + check::show(check_expected));                    \
+#define CHECK_EQUAL(expected, actual)                                               \
+    do {                                                                            \
+        const auto& check_expected = (expected);                                    \
+        const auto& check_actual = (actual);                                        \
+        check::count();                                                             \
+        if (!(check_expected == check_actual))                                      \
+            check::fail(__FILE__, __LINE__,                                         \
+                        std::string(#actual) + " is " + check::show(check_actual) + \
+                            ", expected " + check::show(check_expected));           \
     } while (false)
 
 // The expression must throw this very type, with `text` in its message.
-#define CHECK_THROWS(Type, text, expression)                                                 \
-    do {                                                                                     \
-        check::count();                                                                      \
-        std::string check_problem = "nothing was thrown";                                    \
-        try {                                                                                \
-            static_cast<void>(expression);                                                   \
-        } catch (const std::exception& error) {                                              \
-            const std::string check_what = error.what();                                     \
-            if (typeid(error) != typeid(Type)) {                                             \
-                check_problem = std::string("the wrong type was thrown: ") + check_what;     \
-            } else if (check_what.find(text) == std::string::npos) {                         \
+#define CHECK_THROWS(Type, text, expression)                                                      \
+    do {                                                                                          \
+        check::count();                                                                           \
+        std::string check_problem = "nothing was thrown";                                         \
+        try {                                                                                     \
+            static_cast<void>(expression);                                                        \
+        } catch (const std::exception& error) {                                                   \
+            const std::string check_what = error.what();                                          \
+            if (typeid(error) != typeid(Type)) {                                                  \
+                check_problem = std::string("the wrong type was thrown: ") + check_what;          \
+            } else if (check_what.find(text) == std::string::npos) {                              \
                 check_problem = "the message lacks \"" + std::string(text) + "\": " + check_what; \
-            } else {                                                                         \
-                check_problem.clear();                                                       \
-            }                                                                                \
-        }                                                                                    \
-        if (!check_problem.empty())                                                          \
-            check::fail(__FILE__, __LINE__, std::string(#expression) + ": " + check_problem); \
+            } else {                                                                              \
+                check_problem.clear();                                                            \
+            }                                                                                     \
+        }                                                                                         \
+        if (!check_problem.empty())                                                               \
+            check::fail(__FILE__, __LINE__, std::string(#expression) + ": " + check_problem);     \
     } while (false)

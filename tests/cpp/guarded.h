@@ -1,6 +1,7 @@
 // Arrays between guard words, for kernels that must write what they should and nothing else.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -21,22 +22,25 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-// `count` elements that start `offset` elements past a 64-byte boundary. The guards on both sides
-// are filled with 0xff (NaN as a float): a stray write is found by CHECK_INTACT, a stray read
-// spoils the result, and AddressSanitizer stops at either.
+// `count` elements that start `offset` elements past a 64-byte boundary; none if count is negative,
+// as (rows - 1) * stride + columns may be without rows. The guards on both sides are filled with
+// 0xff (NaN as a float): a stray write is found by CHECK_INTACT, a stray read spoils the result,
+// and AddressSanitizer stops at either.
 template <class T>
 class GuardedArray {
-   public:
+ public:
     explicit GuardedArray(std::ptrdiff_t count, std::ptrdiff_t offset = 0)
-        : size_(count), offset_(offset), storage_(bytes(count + offset) + 2 * kGuard + 64, 0xff) {
+        : size_(std::max<std::ptrdiff_t>(count, 0)),
+          offset_(offset),
+          storage_(bytes(size_ + offset) + 2 * kGuard + 64, 0xff) {
         const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
         const std::uintptr_t aligned = (address + kGuard + 63) / 64 * 64;
         data_ = reinterpret_cast<T*>(storage_.data() + (aligned - address)) + offset;
-        std::memset(data_, 0, bytes(count));
+        std::fill(begin(), end(), T{});
         poison(true);
     }
     GuardedArray(const GuardedArray& other) : GuardedArray(other.size_, other.offset_) {
-        std::memcpy(data_, other.data_, bytes(size_));
+        std::copy(other.begin(), other.end(), begin());
     }
     GuardedArray& operator=(const GuardedArray&) = delete;
     ~GuardedArray() { poison(false); }
@@ -63,7 +67,7 @@ class GuardedArray {
         return untouched;
     }
 
-   private:
+ private:
     static constexpr std::size_t kGuard = 256;  // bytes
     static std::size_t bytes(std::ptrdiff_t count) {
         return static_cast<std::size_t>(count) * sizeof(T);
@@ -108,8 +112,7 @@ inline GuardedArray<float> random_floats(Random& random, std::ptrdiff_t count,
 
 // The same bits; all NaNs count as one, for their payload depends on the order of operands.
 inline bool same(float a, float b) {
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
-           (a != a && b != b);
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (a != a && b != b);
 }
 inline bool same(std::int32_t a, std::int32_t b) { return a == b; }
 
@@ -117,7 +120,8 @@ inline bool same(std::int32_t a, std::int32_t b) { return a == b; }
 template <class T>
 std::ptrdiff_t first_difference(const GuardedArray<T>& a, const GuardedArray<T>& b) {
     if (a.size() != b.size()) return 0;
-    if (a.size() == 0 || std::memcmp(a.data(), b.data(), sizeof(T) * static_cast<std::size_t>(a.size())) == 0)
+    if (a.size() == 0 ||
+        std::memcmp(a.data(), b.data(), sizeof(T) * static_cast<std::size_t>(a.size())) == 0)
         return -1;
     for (std::ptrdiff_t i = 0; i < a.size(); ++i)
         if (!same(a[i], b[i])) return i;
@@ -125,15 +129,14 @@ std::ptrdiff_t first_difference(const GuardedArray<T>& a, const GuardedArray<T>&
 }
 
 // Equal bit for bit, the gaps between rows included, and nothing written outside.
-#define CHECK_SAME(expected, actual, message)                                              \
-    do {                                                                                   \
-        const std::ptrdiff_t difference = first_difference(expected, actual);              \
-        CHECK_THAT(difference < 0, message << ": element " << difference << " of "         \
-                                           << (actual).size() << " is "                    \
-                                           << check::show((actual)[difference])            \
-                                           << ", expected "                                \
-                                           << check::show((expected)[difference]));        \
-        CHECK_INTACT(actual, message);                                                     \
+#define CHECK_SAME(expected, actual, message)                                                    \
+    do {                                                                                         \
+        const std::ptrdiff_t difference = first_difference(expected, actual);                    \
+        CHECK_THAT(difference < 0, message << ": element " << difference << " of "               \
+                                           << (actual).size() << " is "                          \
+                                           << check::show((actual)[difference]) << ", expected " \
+                                           << check::show((expected)[difference]));              \
+        CHECK_INTACT(actual, message);                                                           \
     } while (false)
 
 #define CHECK_INTACT(array, message) \

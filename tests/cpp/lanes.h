@@ -8,8 +8,6 @@ struct Lanes {
     // Any count; y may not overlap an input.
     void (*exp)(std::ptrdiff_t count, const float* x, float* y);
     void (*log)(std::ptrdiff_t count, const float* x, float* y);
-    void (*tanh)(std::ptrdiff_t count, const float* x, float* y);
-    void (*sigmoid)(std::ptrdiff_t count, const float* x, float* y);
     void (*fma)(std::ptrdiff_t count, const float* a, const float* b, const float* c, float* y);
     void (*max)(std::ptrdiff_t count, const float* a, const float* b, float* y);
     void (*min)(std::ptrdiff_t count, const float* a, const float* b, float* y);

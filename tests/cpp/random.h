@@ -6,7 +6,7 @@
 #include <cstdint>
 
 class Random {
-   public:
+ public:
     explicit Random(std::uint64_t seed) : state_(seed) {}
 
     std::uint64_t bits() {
@@ -26,6 +26,6 @@ class Random {
     // Any of the 2^32 floats, NaN and infinities among them.
     float any() { return std::bit_cast<float>(static_cast<std::uint32_t>(bits() >> 32)); }
 
-   private:
+ private:
     std::uint64_t state_;
 };

@@ -1,4 +1,5 @@
 // The kernels of dense layers: product with epilogue, weight gradient and update, transposition.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -62,8 +63,11 @@ void check_product(const ProductCase& test, const Kernels& reference,
     const auto panels = random_floats(random, (test.blocks - 1) * panel_stride + test.K * kBlock,
                                       (test.offset + 1) % 4);
     const auto bias = random_floats(random, columns, (test.offset + 2) % 4);
-    const auto x = random_floats(random, (test.rows - 1) * x_row + columns, (test.offset + 3) % 4,
-                                 test.activation == Activation::sigmoid ? 0.0f : -1.0f);
+    auto x = random_floats(random, (test.rows - 1) * x_row + columns, (test.offset + 3) % 4,
+                           test.activation == Activation::sigmoid ? 0.0f : -1.0f);
+    // What relu gives: half of it is zero.
+    if (test.activation == Activation::relu)
+        for (float& value : x) value = std::max(0.0f, value);
     const auto start = untouched((test.rows - 1) * y_row + columns, test.offset);
     DenseProductArgs args{test.rows,
                           test.K,
@@ -95,14 +99,15 @@ void check_product(const ProductCase& test, const Kernels& reference,
             for (ptrdiff_t k = 0; k < test.K; ++k) {
                 const double product =
                     static_cast<double>(a[r * a_row + k]) *
-                    static_cast<double>(panels[c / kBlock * panel_stride + k * kBlock + c % kBlock]);
+                    static_cast<double>(
+                        panels[c / kBlock * panel_stride + k * kBlock + c % kBlock]);
                 sum += product;
                 size += std::fabs(product);
             }
-            const double exact = test.backward
-                                     ? sum * derivative(test.activation,
-                                                        static_cast<double>(x[r * x_row + c]))
-                                     : activate(test.activation, sum);
+            const double exact =
+                test.backward
+                    ? sum * derivative(test.activation, static_cast<double>(x[r * x_row + c]))
+                    : activate(test.activation, sum);
             // K + 1 roundings of the sum (no derivative here exceeds 1), a few of the epilogue.
             const double bound = std::ldexp(1.0, -24) * (static_cast<double>(test.K + 1) * size +
                                                          4 * (std::fabs(exact) + std::fabs(sum)));
@@ -145,13 +150,16 @@ TEST(product) {
 TEST(product_in_parts) {
     const ptrdiff_t rows = 29, K = 33, blocks = 5, columns = blocks * kBlock;
     Random random(3);
-    const auto a = random_floats(random, rows * K), panels = random_floats(random, blocks * K * kBlock),
+    const auto a = random_floats(random, rows * K),
+               panels = random_floats(random, blocks * K * kBlock),
                bias = random_floats(random, columns);
     for (const std::string& isa : available_isas()) {
         const Kernels& table = table_named(isa);
-        GuardedArray<float> whole(rows * columns), by_columns(rows * columns), by_rows(rows * columns);
-        DenseProductArgs args{rows, K,       blocks, a.data(), K, panels.data(), K * kBlock, bias.data(),
-                              Activation::relu, nullptr, 0,   whole.data(), columns};
+        GuardedArray<float> whole(rows * columns), by_columns(rows * columns),
+            by_rows(rows * columns);
+        DenseProductArgs args{rows,       K,           blocks,           a.data(), K, panels.data(),
+                              K * kBlock, bias.data(), Activation::relu, nullptr,  0, whole.data(),
+                              columns};
         table.dense_product(args);
         for (ptrdiff_t block = 0; block < blocks; ++block) {
             DenseProductArgs part = args;
@@ -185,15 +193,16 @@ void check_gradient(const GradientCase& test, const Kernels& reference,
     const ptrdiff_t x_row = test.inputs + test.offset, d_row = columns + test.offset;
     const ptrdiff_t panel_stride = test.inputs * kBlock + kBlock * test.offset;
     const ptrdiff_t size = (test.blocks - 1) * panel_stride + test.inputs * kBlock;
-    const auto x = random_floats(random, std::max<ptrdiff_t>(0, (test.rows - 1) * x_row + test.inputs),
-                                 test.offset);
+    const auto x = random_floats(
+        random, std::max<ptrdiff_t>(0, (test.rows - 1) * x_row + test.inputs), test.offset);
     const auto d = random_floats(random, std::max<ptrdiff_t>(0, (test.rows - 1) * d_row + columns),
                                  (test.offset + 1) % 4);
     const float learning_rate = 0.37f;
     const auto start = test.update ? random_floats(random, size, (test.offset + 2) % 4)
                                    : untouched(size, (test.offset + 2) % 4);
-    DenseWeightGradientArgs args{test.rows, test.begin, test.end, test.blocks,  x.data(), x_row,
-                                 d.data(),  d_row,      panel_stride, nullptr, nullptr,  learning_rate};
+    DenseWeightGradientArgs args{test.rows,    test.begin, test.end, test.blocks,
+                                 x.data(),     x_row,      d.data(), d_row,
+                                 panel_stride, nullptr,    nullptr,  learning_rate};
     const auto message = [&](const Kernels& table) {
         return std::string(table.isa) + " rows=" + std::to_string(test.rows) + " inputs " +
                std::to_string(test.begin) + ".." + std::to_string(test.end) + " of " +
@@ -214,8 +223,8 @@ void check_gradient(const GradientCase& test, const Kernels& reference,
         for (ptrdiff_t o = 0; o < columns; ++o) {
             double sum = 0, magnitude = 0;
             for (ptrdiff_t n = 0; n < test.rows; ++n) {
-                const double product = static_cast<double>(x[n * x_row + i]) *
-                                       static_cast<double>(d[n * d_row + o]);
+                const double product =
+                    static_cast<double>(x[n * x_row + i]) * static_cast<double>(d[n * d_row + o]);
                 sum += product;
                 magnitude += std::fabs(product);
             }
@@ -226,11 +235,13 @@ void check_gradient(const GradientCase& test, const Kernels& reference,
                 exact = static_cast<double>(start[at]) - static_cast<double>(learning_rate) * sum;
                 magnitude = magnitude * static_cast<double>(learning_rate) + std::fabs(exact);
             }
-            const double bound = std::ldexp(1.0, -24) * static_cast<double>(test.rows + 2) * magnitude;
+            const double bound =
+                std::ldexp(1.0, -24) * static_cast<double>(test.rows + 2) * magnitude;
             wrong += std::fabs(static_cast<double>(expected[at]) - exact) <= bound ? 0 : 1;
         }
     for (ptrdiff_t at = 0; at < size; ++at)
-        if (written[static_cast<std::size_t>(at)] == 0) wrong += same(expected[at], start[at]) ? 0 : 1;
+        if (written[static_cast<std::size_t>(at)] == 0)
+            wrong += same(expected[at], start[at]) ? 0 : 1;
     CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
     for (const Kernels* table : tables) {
         GuardedArray<float> actual = start;
@@ -246,10 +257,10 @@ TEST(weight_gradient_and_update) {
     for (const ptrdiff_t rows : {0, 1, 2, 5, 17, 33})
         for (const ptrdiff_t inputs : {1, 2, 3, 5, 6, 7, 13, 14, 15, 16, 29, 100})
             for (const ptrdiff_t blocks : {1, 2, 3, 4}) {
-                check_gradient({rows, inputs, 0, inputs, blocks, turn % 4, turn % 2 == 0}, reference,
-                               tables);
-                check_gradient({rows, inputs, 0, inputs, blocks, turn % 3, turn % 2 == 1}, reference,
-                               tables);
+                check_gradient({rows, inputs, 0, inputs, blocks, turn % 4, turn % 2 == 0},
+                               reference, tables);
+                check_gradient({rows, inputs, 0, inputs, blocks, turn % 3, turn % 2 == 1},
+                               reference, tables);
                 check_gradient({rows, inputs, inputs / 3, inputs - inputs / 4, blocks, turn % 4,
                                 turn % 2 == 0},
                                reference, tables);
@@ -262,14 +273,15 @@ TEST(weight_gradient_and_update) {
 TEST(fused_update) {
     Random random(11);
     const ptrdiff_t rows = 19, inputs = 45, blocks = 3, size = blocks * inputs * kBlock;
-    const auto x = random_floats(random, rows * inputs), d = random_floats(random, rows * blocks * kBlock),
-               w = random_floats(random, size);
+    const auto x = random_floats(random, rows * inputs),
+               d = random_floats(random, rows * blocks * kBlock), w = random_floats(random, size);
     for (const std::string& isa : available_isas()) {
         const Kernels& table = table_named(isa);
         GuardedArray<float> gradient(size), separate = w, fused = w;
-        DenseWeightGradientArgs args{rows,     0,           inputs,          blocks,
-                                     x.data(), inputs,      d.data(),        blocks * kBlock,
-                                     inputs * kBlock, gradient.data(), nullptr, 0.05f};
+        DenseWeightGradientArgs args{
+            rows,    0,        inputs,          blocks,          x.data(),
+            inputs,  d.data(), blocks * kBlock, inputs * kBlock, gradient.data(),
+            nullptr, 0.05f};
         table.dense_weight_gradient(args);
         table.sgd_update(size, 0.05f, gradient.data(), separate.data());
         args.gradient = nullptr;
@@ -289,9 +301,9 @@ TEST(transposed_panels) {
                 Random random(static_cast<std::uint64_t>(inputs));
                 const auto panels = random_floats(
                     random, (output_blocks - 1) * panel_stride + inputs * kBlock, offset);
-                const auto start =
-                    untouched((input_blocks - 1) * transposed_stride + output_blocks * kBlock * kBlock,
-                              (offset + 1) % 4);
+                const auto start = untouched(
+                    (input_blocks - 1) * transposed_stride + output_blocks * kBlock * kBlock,
+                    (offset + 1) % 4);
                 for (const ptrdiff_t first : {ptrdiff_t{0}, input_blocks / 2, input_blocks}) {
                     GuardedArray<float> expected = start;
                     for (ptrdiff_t i = first * kBlock; i < input_blocks * kBlock; ++i)
@@ -305,8 +317,9 @@ TEST(transposed_panels) {
                         table_named(isa).transpose_panels(inputs, output_blocks, panels.data(),
                                                           panel_stride, first, input_blocks,
                                                           actual.data(), transposed_stride);
-                        CHECK_SAME(expected, actual, isa << " inputs=" << inputs << " output blocks="
-                                                         << output_blocks << " from " << first);
+                        CHECK_SAME(expected, actual,
+                                   isa << " inputs=" << inputs << " output blocks=" << output_blocks
+                                       << " from " << first);
                     }
                 }
             }

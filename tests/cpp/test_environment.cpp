@@ -1,5 +1,5 @@
-// NNCORE_ISA and NNCORE_NUM_THREADS. A program of its own: a process takes each of them once, so the
-// tests below depend on their order.
+// NNCORE_ISA and NNCORE_NUM_THREADS. A program of its own: a process takes each of them once, so
+// the tests below depend on their order.
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -53,7 +53,7 @@ TEST(unknown_isa_is_refused_by_teams) {
     std::vector<std::int32_t> indices(200);
     CHECK_THROWS(std::invalid_argument, "NNCORE_ISA",
                  network.train_steps(images, targets, indices.data(), 200, 100, network::Loss::mse,
-                                     network::Optimizer{0.1f}));
+                                     network::Optimizer{0.1f}, {}));
 }
 
 TEST(best_isa_is_the_default_and_others_can_be_selected) {

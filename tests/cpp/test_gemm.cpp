@@ -20,18 +20,20 @@ struct Size {
 
 // A logical matrix laid out in memory in one of several ways.
 enum class Layout {
-    rows,              // row-major with a gap after each row
-    columns,           // its transpose, likewise
-    scattered,         // neither dimension contiguous
-    backwards,         // row-major, last row first: a negative stride
+    rows,       // row-major with a gap after each row
+    columns,    // its transpose, likewise
+    scattered,  // neither dimension contiguous
+    backwards,  // row-major, last row first: a negative stride
+    pages,      // row-major, each row on a page of its own: rows meet in the cache
 };
-constexpr std::array<std::array<Layout, 2>, 6> kLayouts{{
+constexpr std::array<std::array<Layout, 2>, 7> kLayouts{{
     {Layout::rows, Layout::rows},
     {Layout::columns, Layout::rows},
     {Layout::rows, Layout::columns},
     {Layout::columns, Layout::columns},
     {Layout::scattered, Layout::scattered},
     {Layout::backwards, Layout::backwards},
+    {Layout::pages, Layout::columns},
 }};
 
 struct Matrix {
@@ -55,6 +57,10 @@ Matrix lay_out(const GuardedArray<float>& values, ptrdiff_t rows, ptrdiff_t colu
         case Layout::scattered:
             row = 2, column = 2 * rows + 1;
             size = (columns - 1) * column + (rows - 1) * row + 1;
+            break;
+        case Layout::pages:
+            row = (columns + 1023) / 1024 * 1024, column = 1;
+            size = (rows - 1) * row + columns;
             break;
         case Layout::backwards:
             row = -(columns + offset), column = 1;
@@ -125,8 +131,8 @@ void check_size(Size s, float alpha, bool accumulate, const Kernels& reference,
         for (ptrdiff_t j = s.N; j < c_row && i + 1 < s.M; ++j)
             wrong += expected[i * c_row + j] == kUntouched ? 0 : 1;
     }
-    CHECK_THAT(wrong == 0,
-               describe("reference", s, alpha, accumulate, 0) << ": " << wrong << " wrong elements");
+    CHECK_THAT(wrong == 0, describe("reference", s, alpha, accumulate, 0)
+                               << ": " << wrong << " wrong elements");
     CHECK_INTACT(expected, describe("reference", s, alpha, accumulate, 0));
 
     for (std::size_t layout = 0; layout < kLayouts.size(); ++layout) {
@@ -137,10 +143,8 @@ void check_size(Size s, float alpha, bool accumulate, const Kernels& reference,
             tables[t]->gemm({s.M, s.N, s.K, alpha, x.origin, x.row, x.column, y.origin, y.row,
                              y.column, accumulate, actual.data(), c_row},
                             scratch[t].floats.data());
-            CHECK_SAME(expected, actual,
-                       describe(tables[t]->isa, s, alpha, accumulate, layout));
-            CHECK_INTACT(scratch[t].floats,
-                         describe(tables[t]->isa, s, alpha, accumulate, layout));
+            CHECK_SAME(expected, actual, describe(tables[t]->isa, s, alpha, accumulate, layout));
+            CHECK_INTACT(scratch[t].floats, describe(tables[t]->isa, s, alpha, accumulate, layout));
         }
     }
 }
@@ -199,8 +203,8 @@ TEST(empty_products) {
     for (const Kernels* table : tables) {
         Scratch scratch(*table);
         for (const bool accumulate : {false, true})
-            for (const Size s : {Size{3, 5, 0}, Size{15, 33, 0}, Size{0, 5, 4}, Size{3, 0, 4},
-                                 Size{0, 0, 0}}) {
+            for (const Size s :
+                 {Size{3, 5, 0}, Size{15, 33, 0}, Size{0, 5, 4}, Size{3, 0, 4}, Size{0, 0, 0}}) {
                 const ptrdiff_t c_row = s.N + 2;
                 auto start = untouched(s.M * c_row);
                 for (ptrdiff_t i = 0; i < s.M; ++i)
@@ -222,19 +226,21 @@ TEST(empty_products) {
 TEST(special_values) {
     const Kernels& reference = reference_table();
     const auto tables = fast_tables();
-    const float values[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, std::nanf(""), 3e38f,
-                            1e-45f};
+    const float values[] = {0.0f,      -0.0f,         1.0f,  -1.0f, INFINITY,
+                            -INFINITY, std::nanf(""), 3e38f, 1e-45f};
     Random random(5);
     for (const Size s : {Size{3, 5, 2}, Size{15, 33, 3}, Size{40, 3, 4}}) {
         for (int round = 0; round < 20; ++round) {
             GuardedArray<float> a(s.M * s.K), b(s.K * s.N), expected(s.M * s.N);
             // Rare enough to leave some sums finite.
-            for (float& x : a) x = random.below(4) == 0 ? values[random.below(9)] : random.uniform();
-            for (float& x : b) x = random.below(4) == 0 ? values[random.below(9)] : random.uniform();
+            for (float& x : a)
+                x = random.below(4) == 0 ? values[random.below(9)] : random.uniform();
+            for (float& x : b)
+                x = random.below(4) == 0 ? values[random.below(9)] : random.uniform();
             const GuardedArray<float> start = expected;
             const auto args = [&](float* c) {
-                return GemmArgs{s.M, s.N, s.K,  1.0f,  a.data(), s.K, 1,
-                                b.data(), s.N, 1, false, c,        s.N};
+                return GemmArgs{s.M,      s.N, s.K, 1.0f,  a.data(), s.K, 1,
+                                b.data(), s.N, 1,   false, c,        s.N};
             };
             reference.gemm(args(expected.data()), nullptr);
             for (const Kernels* table : tables) {

@@ -20,11 +20,14 @@ struct Case {
     std::vector<ptrdiff_t> batch;
     // Which batch dimensions of A and of B are broadcast.
     std::vector<bool> a_repeats, b_repeats;
+    // Floats between two matrices of A and of C.
+    ptrdiff_t a_gap = 0, c_gap = 0;
 };
 
 // Row-major stacks: the strides of each dimension, 0 where it repeats.
-std::vector<ptrdiff_t> strides_of(const std::vector<ptrdiff_t>& batch, const std::vector<bool>& repeats,
-                                  ptrdiff_t matrix, ptrdiff_t& total) {
+std::vector<ptrdiff_t> strides_of(const std::vector<ptrdiff_t>& batch,
+                                  const std::vector<bool>& repeats, ptrdiff_t matrix,
+                                  ptrdiff_t& total) {
     std::vector<ptrdiff_t> strides(batch.size());
     for (std::size_t d = batch.size(); d-- > 0;) {
         strides[d] = repeats[d] ? 0 : matrix;
@@ -55,9 +58,10 @@ void check_case(const Case& test, float alpha, bool accumulate, ptrdiff_t gap) {
     p.c_row = test.N + gap;
     p.batch_shape = test.batch;
     ptrdiff_t a_size = 0, b_size = 0, c_size = 0;
-    p.a_batch = strides_of(test.batch, test.a_repeats, test.M * test.K, a_size);
+    p.a_batch = strides_of(test.batch, test.a_repeats, test.M * test.K + test.a_gap, a_size);
     p.b_batch = strides_of(test.batch, test.b_repeats, test.K * test.N, b_size);
-    p.c_batch = strides_of(test.batch, std::vector<bool>(test.batch.size()), test.M * p.c_row, c_size);
+    p.c_batch = strides_of(test.batch, std::vector<bool>(test.batch.size()),
+                           test.M * p.c_row + test.c_gap, c_size);
     const auto a = random_floats(random, a_size, 1), b = random_floats(random, b_size, 2);
     p.a = a.data(), p.b = b.data();
     auto start = untouched(c_size, 3);
@@ -100,6 +104,9 @@ const Case kCases[] = {
     {"two matrices for three threads", 101, 80, 63, {2}, {false}, {false}},
     {"a stack times one matrix", 33, 40, 29, {2, 3}, {false, false}, {true, true}},
     {"a large stack times one matrix", 65, 70, 60, {2, 3}, {false, false}, {true, true}},
+    {"a stack with gaps times one matrix", 9, 40, 29, {3}, {false}, {true}, 5, 0},
+    {"a stack times one matrix, results with gaps", 9, 40, 29, {3}, {false}, {true}, 0, 5},
+    {"one matrix times one matrix, several times", 9, 40, 29, {3}, {true}, {true}},
     {"one matrix times a stack", 33, 40, 29, {4}, {true}, {false}},
     {"outer batches", 9, 10, 11, {3, 4}, {false, true}, {true, false}},
     {"inner batches", 9, 10, 11, {3, 4}, {true, false}, {false, true}},

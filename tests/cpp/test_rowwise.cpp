@@ -30,7 +30,8 @@ ptrdiff_t footprint(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t row) {
 Table2D random_table(Random& random, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t offset, float low,
                      float high) {
     const ptrdiff_t row = columns + offset;
-    Table2D table{rows, columns, row, random_floats(random, footprint(rows, columns, row), offset, low, high)};
+    Table2D table{rows, columns, row,
+                  random_floats(random, footprint(rows, columns, row), offset, low, high)};
     for (ptrdiff_t r = 0; r + 1 < rows; ++r)
         for (ptrdiff_t c = columns; c < row; ++c) table.storage[r * row + c] = std::nanf("");
     return table;
@@ -66,7 +67,8 @@ TEST(softmax) {
                 const ptrdiff_t y_row = columns + 2 * offset;
                 const auto start = untouched(footprint(rows, columns, y_row), 3 - offset);
                 GuardedArray<float> expected = start;
-                reference.softmax(rows, columns, x.storage.data(), x.row, expected.data(), y_row, nullptr);
+                reference.softmax(rows, columns, x.storage.data(), x.row, expected.data(), y_row,
+                                  nullptr);
                 CHECK_INTACT(expected, describe(reference, rows, columns));
                 long wrong = 0;
                 for (ptrdiff_t r = 0; r < rows; ++r) {
@@ -81,14 +83,16 @@ TEST(softmax) {
                         // The difference, rounded to half a unit, is what exp sees; then exp, the
                         // sum and the division.
                         const double bound =
-                            exact * kUnit * (std::fabs(argument) + 8 + static_cast<double>(columns));
+                            exact * kUnit *
+                            (std::fabs(argument) + 8 + static_cast<double>(columns));
                         const double y = static_cast<double>(expected[r * y_row + c]);
                         wrong += std::fabs(y - exact) <= bound ? 0 : 1;
                     }
                     for (ptrdiff_t c = columns; c < y_row && r + 1 < rows; ++c)
                         wrong += expected[r * y_row + c] == kUntouched ? 0 : 1;
                 }
-                CHECK_THAT(wrong == 0, describe(reference, rows, columns) << ": " << wrong << " wrong");
+                CHECK_THAT(wrong == 0, describe(reference, rows, columns)
+                                           << ": " << wrong << " wrong");
                 for (const Kernels* table : tables) {
                     GuardedArray<float> actual = start, scratch(3 * 16 * columns);
                     table->softmax(rows, columns, x.storage.data(), x.row, actual.data(), y_row,
@@ -111,8 +115,9 @@ TEST(softmax_gradient) {
                 const ptrdiff_t dx_row = columns + 2 * offset;
                 const auto start = untouched(footprint(rows, columns, dx_row), offset);
                 GuardedArray<float> expected = start;
-                reference.softmax_gradient(rows, columns, y.storage.data(), y.row, dy.storage.data(),
-                                           dy.row, expected.data(), dx_row, nullptr);
+                reference.softmax_gradient(rows, columns, y.storage.data(), y.row,
+                                           dy.storage.data(), dy.row, expected.data(), dx_row,
+                                           nullptr);
                 CHECK_INTACT(expected, describe(reference, rows, columns));
                 long wrong = 0;
                 for (ptrdiff_t r = 0; r < rows; ++r) {
@@ -132,11 +137,13 @@ TEST(softmax_gradient) {
                         wrong += std::fabs(actual - exact) <= bound ? 0 : 1;
                     }
                 }
-                CHECK_THAT(wrong == 0, describe(reference, rows, columns) << ": " << wrong << " wrong");
+                CHECK_THAT(wrong == 0, describe(reference, rows, columns)
+                                           << ": " << wrong << " wrong");
                 for (const Kernels* table : tables) {
                     GuardedArray<float> actual = start, scratch(3 * 16 * columns);
-                    table->softmax_gradient(rows, columns, y.storage.data(), y.row, dy.storage.data(),
-                                            dy.row, actual.data(), dx_row, scratch.data());
+                    table->softmax_gradient(rows, columns, y.storage.data(), y.row,
+                                            dy.storage.data(), dy.row, actual.data(), dx_row,
+                                            scratch.data());
                     CHECK_SAME(expected, actual, describe(*table, rows, columns));
                     CHECK_INTACT(scratch, describe(*table, rows, columns));
                     // In place, as the network uses it behind a softmax with an activation.
@@ -146,7 +153,8 @@ TEST(softmax_gradient) {
                     long different = 0;
                     for (ptrdiff_t r = 0; r < rows; ++r)
                         for (ptrdiff_t c = 0; c < columns; ++c)
-                            different += same(expected[r * dx_row + c], in_place[r * dy.row + c]) ? 0 : 1;
+                            different +=
+                                same(expected[r * dx_row + c], in_place[r * dy.row + c]) ? 0 : 1;
                     CHECK_THAT(different == 0, describe(*table, rows, columns) << " in place");
                 }
             }
@@ -162,7 +170,7 @@ void run_loss(LossKernel kernel, const Table2D& output, const Table2D& target, f
 }
 
 // Every table against the outcome of the reference, also with some results not asked for.
-void compare_loss(LossKernel Kernels::*kernel, const Table2D& output, const Table2D& target,
+void compare_loss(LossKernel Kernels::* kernel, const Table2D& output, const Table2D& target,
                   float scale, ptrdiff_t offset, const Outcome& expected,
                   const std::vector<const Kernels*>& tables) {
     for (const Kernels* table : tables) {
@@ -182,8 +190,10 @@ void compare_loss(LossKernel Kernels::*kernel, const Table2D& output, const Tabl
                              (wanted & 2) != 0 ? some.gradient.data() : nullptr, some.row,
                              (wanted & 4) != 0 ? some.predicted.data() : nullptr, scratch.data());
             if ((wanted & 1) != 0) CHECK_SAME(expected.losses, some.losses, what << " losses only");
-            if ((wanted & 2) != 0) CHECK_SAME(expected.gradient, some.gradient, what << " gradient only");
-            if ((wanted & 4) != 0) CHECK_SAME(expected.predicted, some.predicted, what << " predicted only");
+            if ((wanted & 2) != 0)
+                CHECK_SAME(expected.gradient, some.gradient, what << " gradient only");
+            if ((wanted & 4) != 0)
+                CHECK_SAME(expected.predicted, some.predicted, what << " predicted only");
         }
     }
 }
@@ -220,15 +230,19 @@ TEST(squared_error) {
                                                   static_cast<double>(target.at(r, c));
                         sum += difference * difference;
                         const double exact = 2 * static_cast<double>(scale) * difference;
-                        const double g = static_cast<double>(expected.gradient[r * expected.row + c]);
+                        const double g =
+                            static_cast<double>(expected.gradient[r * expected.row + c]);
                         wrong += std::fabs(g - exact) <= 3 * kUnit * std::fabs(exact) ? 0 : 1;
                     }
                     const double bound = kUnit * sum * static_cast<double>(columns + 3);
-                    wrong += std::fabs(static_cast<double>(expected.losses[r]) - sum) <= bound ? 0 : 1;
+                    wrong +=
+                        std::fabs(static_cast<double>(expected.losses[r]) - sum) <= bound ? 0 : 1;
                     wrong += expected.predicted[r] == first_largest(output, r) ? 0 : 1;
                 }
-                CHECK_THAT(wrong == 0, describe(reference, rows, columns) << ": " << wrong << " wrong");
-                compare_loss(&Kernels::squared_error, output, target, scale, offset, expected, tables);
+                CHECK_THAT(wrong == 0, describe(reference, rows, columns)
+                                           << ": " << wrong << " wrong");
+                compare_loss(&Kernels::squared_error, output, target, scale, offset, expected,
+                             tables);
             }
 }
 
@@ -283,13 +297,15 @@ TEST(softmax_cross_entropy) {
                     const double n = static_cast<double>(columns);
                     // 30: the spread of the logits, whose differences are rounded.
                     const double bound = kUnit * weight * (n + 8) * 30;
-                    wrong += std::fabs(static_cast<double>(expected.losses[r]) - loss) <= bound ? 0 : 1;
+                    wrong +=
+                        std::fabs(static_cast<double>(expected.losses[r]) - loss) <= bound ? 0 : 1;
                     for (ptrdiff_t c = 0; c < columns; ++c) {
                         const double p =
                             std::exp(static_cast<double>(logits.at(r, c)) - largest) / sum * weight;
                         const double t = static_cast<double>(target.at(r, c));
                         const double exact = static_cast<double>(scale) * (p - t);
-                        const double g = static_cast<double>(expected.gradient[r * expected.row + c]);
+                        const double g =
+                            static_cast<double>(expected.gradient[r * expected.row + c]);
                         wrong += std::fabs(g - exact) <=
                                          static_cast<double>(scale) * kUnit * (p * (2 * n + 40) + t)
                                      ? 0
@@ -297,9 +313,10 @@ TEST(softmax_cross_entropy) {
                     }
                     wrong += expected.predicted[r] == first_largest(logits, r) ? 0 : 1;
                 }
-                CHECK_THAT(wrong == 0, describe(reference, rows, columns) << ": " << wrong << " wrong");
-                compare_loss(&Kernels::softmax_cross_entropy, logits, target, scale, offset, expected,
-                             tables);
+                CHECK_THAT(wrong == 0, describe(reference, rows, columns)
+                                           << ": " << wrong << " wrong");
+                compare_loss(&Kernels::softmax_cross_entropy, logits, target, scale, offset,
+                             expected, tables);
             }
 }
 
@@ -308,7 +325,8 @@ TEST(special_rows) {
     Random random(5);
     const Kernels& reference = reference_table();
     const auto tables = fast_tables();
-    const float specials[] = {std::nanf(""), INFINITY, -INFINITY, 3e38f, -3e38f, 0.0f, -0.0f, 200.0f};
+    const float specials[] = {std::nanf(""), INFINITY, -INFINITY, 3e38f,
+                              -3e38f,        0.0f,     -0.0f,     200.0f};
     for (const ptrdiff_t columns : {1, 2, 3, 10, 17})
         for (int round = 0; round < 30; ++round) {
             const ptrdiff_t rows = 19;

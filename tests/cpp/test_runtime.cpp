@@ -29,8 +29,9 @@ TEST(philox_known_answers) {
     const std::uint32_t ones = 0xffffffffu;
     CHECK((philox({ones, ones, ones, ones}, {ones, ones}) ==
            Block{0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu}));
-    CHECK((philox({0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}, {0xa4093822u, 0x299f31d0u}) ==
-           Block{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}));
+    CHECK(
+        (philox({0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}, {0xa4093822u, 0x299f31d0u}) ==
+         Block{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}));
 }
 
 TEST(random_block_uses_all_of_its_key) {
@@ -52,8 +53,9 @@ TEST(unit_floats_stay_below_one) {
 }
 
 TEST(buffers_are_aligned_and_zeroed) {
-    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16},
-                                    std::size_t{17}, std::size_t{1000}, std::size_t{100000}}) {
+    for (const std::size_t count :
+         {std::size_t{0}, std::size_t{1}, std::size_t{15}, std::size_t{16}, std::size_t{17},
+          std::size_t{1000}, std::size_t{100000}}) {
         // Soil the heap first, so that zeros are no accident.
         {
             AlignedBuffer soil(count);
@@ -135,7 +137,8 @@ TEST(barrier_separates_phases) {
                 cells[static_cast<std::size_t>(member.thread)] = phase * 10 + member.thread;
                 member.barrier.wait();
                 for (int other = 0; other < member.threads; ++other)
-                    if (cells[static_cast<std::size_t>(other)] != phase * 10 + other) wrong.fetch_add(1);
+                    if (cells[static_cast<std::size_t>(other)] != phase * 10 + other)
+                        wrong.fetch_add(1);
                 member.barrier.wait();
             }
         });

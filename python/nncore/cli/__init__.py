@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import sys
 
     from nncore.cli.failures import report
-    from nncore.cli.output import Output, flush
+    from nncore.cli.output import Output
 
     try:
         from nncore.cli.parser import parse
@@ -34,12 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             set_num_threads(args.threads)
         code: int = args.run(args, Output(json=args.json, quiet=args.quiet))
-        flush()
     except SystemExit as stop:  # argparse, after --help and --version
-        try:
-            flush()
-        except OSError as error:
-            return report(error)
         return int(stop.code or 0)
     except BaseException as error:
         return report(error)

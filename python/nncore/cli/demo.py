@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli import evaluate, plot, predict, train
 from nncore.cli.digits import SIDE, DigitFolders, write_digits
-from nncore.cli.failures import DONE, INTERRUPTED
+from nncore.cli.failures import INTERRUPTED
+from nncore.cli.options import add_min_accuracy
 from nncore.cli.output import Output, printable, write_error
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where everything is written; may exist (default nncore-demo)",
     )
+    add_min_accuracy(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     root = Path(args.output)
-    digits = write_digits(root / "digits")
+    digits = write_digits(root)
     out.say(_found(root, digits))
 
     named = ("--output", root / "runs", "--name", "digits", "--overwrite")
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     accuracy = tested.report.accuracy
     data = _json(root, digits, trained, tested, predictions, descent)
     out.result(_summary(root, model, digits, accuracy, descent, hints=not out.quiet), data)
-    return DONE
+    return train.gate(args.min_accuracy, tested.report, "test")
 
 
 def _command(args: argparse.Namespace, *words: str | Path) -> argparse.Namespace:

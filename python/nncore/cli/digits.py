@@ -50,32 +50,34 @@ def load_digits() -> tuple[NDArray[np.uint8], list[int]]:
 
 
 def write_digits(folder: Path) -> DigitFolders:
-    """Write the digits below `folder`: train/ and test/ with a sub-folder per class, unlabelled/.
+    """Write the digits below `folder`: digits/train and digits/test, with a sub-folder per class,
+    and unlabelled.
 
     Of each class the first of every five is for testing, and one other is unlabelled: always the
     same files, so that the demo gives the same numbers everywhere.
     """
     images, labels = load_digits()
-    train, test, unlabelled = (folder / name for name in ("train", "test", "unlabelled"))
-    for place in (*(part / name for part in (train, test) for name in NAMES), unlabelled):
-        place.mkdir(parents=True, exist_ok=True)
+    train, test = folder / "digits" / "train", folder / "digits" / "test"
+    unlabelled = folder / "unlabelled"
+    for path in (*(place / name for place in (train, test) for name in NAMES), unlabelled):
+        path.mkdir(parents=True, exist_ok=True)
     counts = {"train": 0, "test": 0, "unlabelled": 0}
     answers: dict[str, str] = {}
     seen = [0] * len(NAMES)
     for number, (image, digit) in enumerate(zip(images, labels, strict=True)):
         file = f"digit-{number:04d}.png"
         if seen[digit] % 5 == 0:
-            path = test / NAMES[digit] / file
+            part, path = "test", test / NAMES[digit] / file
         elif seen[digit] == _UNLABELLED:
-            path = unlabelled / file
+            part, path = "unlabelled", unlabelled / file
             answers[file] = NAMES[digit]
         else:
-            path = train / NAMES[digit] / file
+            part, path = "train", train / NAMES[digit] / file
         seen[digit] += 1
+        counts[part] += 1
         # Not synced one by one as results are: a file that is cut off is found when it is read,
         # and the next call writes all of them again.
         path.write_bytes(_png(image))
-        counts[path.relative_to(folder).parts[0]] += 1
     rows = [f"{label},{name}\n" for label, name in enumerate(NAMES)]
     atomic_write_text(train / "classes.csv", "".join(["Label,Description\n", *rows]))
     return DigitFolders(train, test, unlabelled, counts, answers)

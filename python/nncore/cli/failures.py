@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from nncore.cli.output import abandon_stdout, write_error
+from nncore.cli.output import StandardOutputError, abandon_stdout, write_error
 from nncore.errors import DataError, ModelFileError, NncoreError
 
 DONE, FAILURE, USAGE, BAD_DATA, BAD_MODEL_FILE, GATE_MISSED = range(6)
@@ -27,7 +27,7 @@ def report(error: BaseException) -> int:
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, StandardOutputError):
         abandon_stdout()
     code, message = describe(error)
     write_error(message)
@@ -45,8 +45,8 @@ def describe(error: BaseException) -> tuple[int, str]:
         return BAD_MODEL_FILE, message
     if isinstance(error, DataError):
         return BAD_DATA, message
-    if isinstance(error, BrokenPipeError):
-        return FAILURE, "the reader of standard output closed it before everything was written"
+    if isinstance(error, StandardOutputError):
+        return FAILURE, message
     if isinstance(error, MemoryError):
         advice = "use a smaller --size or --hidden, or fewer images"
         return FAILURE, f"not enough memory: {advice}"

@@ -75,17 +75,18 @@ class Output:
             yield update
 
 
+def write_out(text: str) -> None:
+    """Text on standard output; StandardOutputError if that fails."""
+    _write(sys.stdout, text)
+
+
 def write_error(message: str) -> None:
     """The one line of a failure."""
-    # Nobody may be left to read it; then the exit code must do.
-    with contextlib.suppress(OSError):
-        _write_line("nncore: error: ", message)
+    _write_line("nncore: error: ", message)
 
 
-def flush() -> None:
-    """Write out standard output now, while an error can still be reported."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
+class StandardOutputError(Exception):
+    """Standard output cannot be written: its reader went away, or the disk is full."""
 
 
 def abandon_stdout() -> None:
@@ -111,8 +112,8 @@ def skipped_json(skipped: Sequence[SkippedFile]) -> list[dict[str, str]]:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 file`, `1,200 files`; a `noun` in s, x or ch gets es."""
-    plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
+    """`1 file`, `1,200 files`; a `noun` in s gets es."""
+    plural = "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
@@ -147,6 +148,14 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:  # the process was started with it closed
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    # A class name or path that this terminal cannot show must not end the program.
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
+    try:
+        # A class name or path that this terminal cannot show must not end the program.
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        # At once, so that it stands in order with standard error and that a failure is seen here.
+        stream.flush()
+    except OSError as error:
+        if stream is sys.stdout:
+            raise StandardOutputError(
+                f"standard output cannot be written: {error.strerror or error}"
+            ) from error
+        # Nobody may be left to read standard error; then the exit code must do.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nncore.cli import check, demo, evaluate, info, plot, predict, train
 from nncore.cli.failures import UsageError
 from nncore.cli.options import common_options
+from nncore.cli.output import write_out
 
 VERBS = {
     "check": check,
@@ -38,6 +39,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see: {self.prog} --help)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Help and version; argparse would hide that they cannot be written.
+        write_out(message)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli import options
-from nncore.cli.failures import DONE
+from nncore.cli.failures import DONE, UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable, skipped_json
 
@@ -46,7 +46,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def predict(args: argparse.Namespace) -> Predictions:
     """Predictions of the files and folders named, written to --csv if that is asked for."""
-    model, _, _, _ = open_image_model(args.model)
+    model, classes, _, file = open_image_model(args.model)
+    if args.top_k > len(classes):
+        raise UsageError(f"--top-k {args.top_k}: the model {file} has {len(classes)} classes")
     found = model.predict(list(args.paths), top_k=args.top_k)
     if args.csv is not None:
         from nncore.atomic import atomic_write_bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nncore.layers import Layer
 
-HIDDEN = (128, 64)
+HIDDEN = (256, 128)
 
 
 def mlp(classes: int, hidden: Sequence[int]) -> list[Layer]:

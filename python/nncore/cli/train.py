@@ -115,6 +115,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
         "classes.csv, or its sub-folders in sorted order)",
     )
+    data.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="scale inputs by the mean and deviation of the training pixels, which the model keeps "
+        "(on by default)",
+    )
     options.add_max_broken(data)
     results = parser.add_argument_group("results")
     results.add_argument(
@@ -168,6 +175,7 @@ def gate(min_accuracy: float | None, report: Report | None, part: str) -> int:
 
 def train(args: argparse.Namespace, out: Output) -> Outcome:
     """Load, split, train, evaluate and write the run directory."""
+    from nncore.data.normalization import with_normalization
     from nncore.optimizers import SGD
     from nncore.training.callbacks import Callback
     from nncore.training.model import Sequential
@@ -183,6 +191,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         max_broken=args.max_broken,
     )
     train_part, val, test = data.split(args.val, args.test, args.seed)
+    if args.normalize:
+        train_part = with_normalization(train_part)
     parts = {"train": train_part, "val": val, "test": test}
     part = "test" if len(test) else "validation" if len(val) else "training"
     layers = PRESETS[args.model](len(data.classes), args.hidden or HIDDEN)
@@ -296,6 +306,7 @@ def _config(
             "source": os.path.abspath(args.data),
             "size": [data.preprocessing.height, data.preprocessing.width],
             "color": data.preprocessing.color,
+            "normalize": args.normalize,
             "val": args.val,
             "test": args.test,
             "images": len(data),

@@ -61,10 +61,13 @@ def scan_folder(folder: str | os.PathLike[str]) -> FolderScan:
             "put the images of each class into a sub-folder named after the class"
         )
     if all(entry.name.lower() in _SPLIT_NAMES for entry in class_folders):
-        names = ", ".join(sorted(entry.name for entry in class_folders))
+        names = ", ".join(entry.name for entry in class_folders)
+        shown = next(
+            (e for e in class_folders if e.name.lower().startswith("train")), class_folders[0]
+        )
         raise DataError(
             f"{root}: its sub-folders ({names}) are parts of a split, not classes; "
-            f"give one of them, for example {class_folders[0].path}"
+            f"give one of them, for example {shown.path}"
         )
     files: list[tuple[str, str]] = []
     seen: dict[str, str] = {}

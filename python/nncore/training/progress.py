@@ -59,16 +59,29 @@ class Bar:
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
         self.epochs, self.iterations_per_epoch = epochs, iterations_per_epoch
-        self.bar = tqdm(total=epochs * iterations_per_epoch, unit="it", file=sys.stderr)
+        self.validation = ""
+        self.bar = tqdm(
+            total=epochs * iterations_per_epoch,
+            file=sys.stderr,
+            # Short enough for 80 columns, with the validation accuracy at the end.
+            bar_format="{desc} {percentage:3.0f}%|{bar:5}| {elapsed}<{remaining}{postfix}",
+        )
 
     def iterations(self, epoch: int, done: int, loss: float) -> None:
-        self.bar.set_description(f"epoch {epoch}/{self.epochs}, loss {loss:.4f}", refresh=False)
+        self._show(epoch, loss)
         self.bar.update((epoch - 1) * self.iterations_per_epoch + done - self.bar.n)
 
     def epoch(self, history: History, epoch: int) -> None:
-        self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
-        self.bar.set_postfix_str(_numbers(last_epoch(history)), refresh=False)
+        logs = last_epoch(history)
+        if "val_loss" in logs:
+            loss, accuracy = logs["val_loss"], logs["val_accuracy"]
+            self.validation = f"; val: loss {loss:.4f}, acc {accuracy:.4f}"
+        self._show(epoch, logs["loss"])
         self.bar.update(epoch * self.iterations_per_epoch - self.bar.n)
+
+    def _show(self, epoch: int, loss: float) -> None:
+        self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
+        self.bar.set_postfix_str(f"loss {loss:.4f}{self.validation}", refresh=False)
 
     def close(self) -> None:
         self.bar.close()

@@ -1,0 +1,72 @@
+"""Who takes part: one small file per contender, and what each needs to be installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+from works import Work
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contender.
+
+    Attributes
+    ----------
+    module
+        Python module in this package; its `Trainer` is what `contenders.base` describes.
+    needs
+        Modules that must be importable.
+    install
+        The command that installs them.
+    works
+        Which works it takes part in: "all", "mlp" or "conv".
+    """
+
+    name: str
+    module: str
+    needs: tuple[str, ...]
+    install: str
+    works: str = "all"
+    note: str = ""
+
+    def missing(self) -> list[str]:
+        """Modules that are not installed."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+    def takes(self, work: Work) -> bool:
+        return self.works == "all" or (self.works == "mlp") == work.is_mlp
+
+
+_TORCH = "pip install torch==2.13.0"
+_ENTRIES = (
+    Entry("nncore", "nncore_fit", ("nncore",), "pip install .", note="Sequential.fit"),
+    Entry("torch", "torch_eager", ("torch",), _TORCH, note="eager, NCHW"),
+    Entry(
+        "torch-channels-last",
+        "torch_channels_last",
+        ("torch",),
+        _TORCH,
+        works="conv",
+        note="eager, channels_last memory format",
+    ),
+    Entry("jax", "jax_step", ("jax",), "pip install jax", note="one jitted call per step"),
+    Entry("jax-scan", "jax_scan", ("jax",), "pip install jax", note="one jitted scan per epoch"),
+    Entry(
+        "sklearn",
+        "sklearn_mlp",
+        ("sklearn", "threadpoolctl"),
+        "pip install scikit-learn",
+        works="mlp",
+        note="MLPClassifier.partial_fit per epoch",
+    ),
+    Entry(
+        "keras",
+        "keras_fit",
+        ("keras", "tensorflow"),
+        "pip install tensorflow-cpu",
+        note="fit on a tf.data pipeline, all steps of an epoch per call",
+    ),
+)
+CONTENDERS = {entry.name: entry for entry in _ENTRIES}

@@ -1,0 +1,30 @@
+"""One contender in a process of its own: ``python -m contenders NAME TASK.npz``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from pathlib import Path
+
+from contenders import CONTENDERS
+from contenders.base import replies_on_stdout, serve
+from task import Task
+
+
+def main() -> int:
+    name, path = sys.argv[1:]
+    with replies_on_stdout() as replies:
+        try:
+            module = importlib.import_module(f"contenders.{CONTENDERS[name].module}")
+            serve(module.Trainer, Task.load(Path(path)), replies)
+        except Exception as error:
+            traceback.print_exc()
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Every failure is one line and one exit code, whatever it is."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nncore.cli import info as info_verb
+from nncore.cli import main
+from nncore.cli.failures import describe
+from nncore.errors import DataError, MissingExtraError, ModelFileError, TrainingError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (DataError("photos: bad"), 3, "photos: bad"),
+        (ModelFileError("m: bad"), 4, "m: bad"),
+        (TrainingError("diverged"), 1, "diverged"),
+        (MissingExtraError("plots need matplotlib"), 1, "plots need matplotlib"),
+        (ValueError("top_k must be 1"), 2, "top_k must be 1"),
+        (MemoryError(), 1, "not enough memory: use a smaller --size or --hidden, or fewer images"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "/x: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),
+    ],
+)
+def test_code_and_message(error, code, told):
+    assert describe(error) == (code, told)
+
+
+def test_a_bug_is_one_line_too(monkeypatch, fails):
+    def broken(*_):
+        raise TypeError("two\nlines\x1b[31m")
+
+    monkeypatch.setattr(info_verb, "as_json", broken)
+    monkeypatch.setattr(info_verb, "open_model", lambda path: (None, path))
+    told = fails(1, "info", "x")
+    assert told.startswith(r"unexpected TypeError: two\nlines\x1b[31m (NNCORE_DEBUG=1")
+    monkeypatch.setenv("NNCORE_DEBUG", "1")
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert main(["info", "x"]) == 1
+    assert "Traceback" in stream.getvalue()
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, RecursionError])
+def test_errors_from_below(monkeypatch, call, error):
+    def stop(path):
+        raise error
+
+    monkeypatch.setattr(info_verb, "open_model", stop)
+    called = call("info", "x")
+    assert called.code == (130 if error is KeyboardInterrupt else 1)
+    assert called.err.startswith("nncore: error: ")
+    assert len(called.err.splitlines()) == 1
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command.replace("nncore", f"{sys.executable} -m nncore")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("command", ["nncore info", "nncore --help"])
+def test_a_reader_that_goes_away(command):
+    done = shell(f"{command} | true; exit ${{PIPESTATUS[0]}}")
+    # Whether the reader is gone in time is a matter of luck; a traceback never is.
+    assert done.stderr in ("", "nncore: error: standard output cannot be written: Broken pipe\n")
+    assert done.returncode == (1 if done.stderr else 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["nncore info", "nncore --help", "nncore --version"])
+def test_a_full_disk(command):
+    done = shell(f"{command} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "nncore: error: standard output cannot be written: No space left on device\n"
+    )
+
+
+def test_closed_streams():
+    assert shell("nncore info >&-").returncode == 0
+    assert shell("nncore fly 2>&-").returncode == 2
+    assert shell("nncore fly 2>/dev/null").returncode == 2
+
+
+def test_a_terminal_that_cannot_show_a_name(fails, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert main(["check", "b\N{LATIN SMALL LETTER A WITH DIAERESIS}r"]) == 3
+    stream.seek(0)
+    assert stream.read().startswith(r"nncore: error: b\xe4r: no such file or folder")

@@ -1,0 +1,146 @@
+// A step allocates nothing: a block of many steps asks for memory as often as a block of one.
+//
+// A program of its own, because it replaces operator new.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "kernels/dispatch.h"
+#include "kernels/matmul.h"
+#include "network_data.h"
+#include "reference_network.h"
+#include "runtime/parallel.h"
+
+namespace {
+std::atomic<long> allocations{0};
+
+void* allocate(std::size_t size, std::size_t alignment) {
+    allocations.fetch_add(1);
+    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
+    void* place = alignment <= alignof(std::max_align_t) ? std::malloc(size == 0 ? 1 : size)
+                                                         : std::aligned_alloc(alignment, rounded);
+    if (place == nullptr) throw std::bad_alloc();
+    return place;
+}
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size, 1); }
+void* operator new[](std::size_t size) { return allocate(size, 1); }
+void* operator new(std::size_t size, std::align_val_t a) {
+    return allocate(size, static_cast<std::size_t>(a));
+}
+void* operator new[](std::size_t size, std::align_val_t a) {
+    return allocate(size, static_cast<std::size_t>(a));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+
+using namespace nncore;
+using network::Loss;
+using network::Optimizer;
+
+namespace {
+
+template <class Body>
+long count_allocations(Body body) {
+    const long before = allocations.load();
+    body();
+    return allocations.load() - before;
+}
+
+const NetworkSpec kSpec{100, {{84, "relu"}, {60, "sigmoid"}, {0, "tanh"}, {10, "softmax"}}};
+
+TEST(counting_works) {
+    // Called by name: a compiler may leave out a new expression whose object is not used.
+    CHECK_EQUAL(1L, count_allocations([] { ::operator delete(::operator new(1)); }));
+    CHECK_EQUAL(1L, count_allocations([] { runtime::AlignedBuffer buffer(100); }));
+}
+
+TEST(steps_do_not_allocate) {
+    const std::ptrdiff_t batch = 33;
+    const Data data(batch * 100, 100, 10, 1);
+    for (const std::string& isa : kernels::available_isas())
+        for (const int threads : {1, 2}) {
+            kernels::select_isa(isa);
+            runtime::set_thread_limit(threads);
+            // The slow ones do the same, only fewer of them.
+            const std::ptrdiff_t many = isa == "reference" || isa == "baseline" ? 5 : 100;
+            for (const Loss loss : {Loss::mse, Loss::cross_entropy}) {
+                const auto network = kSpec.build(1);
+                const auto steps = [&](std::ptrdiff_t number) {
+                    return count_allocations([&] {
+                        network->train_steps(data.images(), data.label_targets(), data.order.data(),
+                                             number * batch, batch, loss, Optimizer{1e-3f}, {});
+                    });
+                };
+                const long first = steps(1);  // plans the workspace
+                const long one = steps(1), hundred = steps(many);
+                CHECK_THAT(one == hundred, isa << ", " << threads << " threads: " << one
+                                               << " allocations for a step, " << hundred << " for "
+                                               << many);
+                CHECK(one < first);
+            }
+        }
+    kernels::select_isa(kernels::available_isas().front());
+}
+
+// Single steps: the second and all later ones ask for no more than the results need.
+TEST(repeated_gradients_do_not_allocate) {
+    runtime::set_thread_limit(1);
+    const Data data(33, 100, 10, 2);
+    const auto network = kSpec.build(2);
+    const auto gradients = [&] {
+        return count_allocations([&] {
+            network->compute_gradients(data.images(), data.label_targets(), Loss::mse);
+            network->apply_gradients(Optimizer{1e-3f});
+        });
+    };
+    const long first = gradients(), second = gradients();
+    CHECK(second < first);
+    CHECK(second <= 1);  // at most the std::function of run_team
+    for (int i = 0; i < 5; ++i) CHECK_EQUAL(second, gradients());
+}
+
+TEST(chunks_of_inference_do_not_allocate) {
+    runtime::set_thread_limit(1);
+    const Data data(64 * 20, 100, 10, 3);
+    const auto network = kSpec.build(3);
+    std::vector<float> y(64 * 20 * 10);
+    const auto chunks = [&](std::ptrdiff_t number) {
+        return count_allocations(
+            [&] { network->forward({nullptr, data.x.data(), number * 64}, y.data()); });
+    };
+    chunks(1);
+    const long one = chunks(1);
+    CHECK_EQUAL(one, chunks(20));
+    CHECK_EQUAL(one, chunks(1));
+}
+
+TEST(matrices_of_a_batch_do_not_allocate) {
+    runtime::set_thread_limit(1);
+    const std::vector<float> a(40 * 20 * 30), b(40 * 30 * 25);
+    std::vector<float> c(40 * 20 * 25);
+    kernels::MatmulArgs args;
+    args.M = 20, args.N = 25, args.K = 30;
+    args.a = a.data(), args.a_row = 30, args.a_column = 1;
+    args.b = b.data(), args.b_row = 25, args.b_column = 1;
+    args.c = c.data(), args.c_row = 25;
+    args.batch_shape = {1};
+    args.a_batch = {600}, args.b_batch = {750}, args.c_batch = {500};
+    const auto product = [&] { return count_allocations([&] { kernels::matmul(args); }); };
+    product();
+    const long one = product();
+    args.batch_shape = {40};
+    CHECK_EQUAL(one, product());
+}
+
+}  // namespace

@@ -1,0 +1,213 @@
+// Building networks: shapes, names, bad arguments, first weights, reading and writing parameters.
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "network/network.h"
+#include "network_data.h"
+
+using namespace nncore::network;
+
+namespace {
+
+constexpr std::ptrdiff_t kHuge = std::numeric_limits<std::ptrdiff_t>::max();
+
+TEST(bad_input_shapes) {
+    CHECK_THROWS(std::invalid_argument, "()", Network(Shape{}));
+    CHECK_THROWS(std::invalid_argument, "(28, 28)", Network(Shape{28, 28}));
+    CHECK_THROWS(std::invalid_argument, "(1, 2, 3, 4)", Network(Shape{1, 2, 3, 4}));
+    CHECK_THROWS(std::invalid_argument, "(0,)", Network(Shape{0}));
+    CHECK_THROWS(std::invalid_argument, "(-1,)", Network(Shape{-1}));
+    CHECK_THROWS(std::invalid_argument, "(28, 0, 1)", Network(Shape{28, 0, 1}));
+    CHECK_THROWS(std::invalid_argument, std::to_string(kHuge), Network(Shape{kHuge}));
+    CHECK_THROWS(std::invalid_argument, "(65536, 65536, 3)", Network(Shape{65536, 65536, 3}));
+    // The product would overflow.
+    CHECK_THROWS(std::invalid_argument, "positive sizes", Network(Shape{kHuge, kHuge, kHuge}));
+}
+
+TEST(bad_layers) {
+    Network network({10});
+    CHECK_THROWS(std::invalid_argument, "known: linear, relu, sigmoid, tanh, softmax",
+                 network.add_dense("d", 3, "gelu", true));
+    CHECK_THROWS(std::invalid_argument, "\"gelu\"", network.add_dense("d", 3, "gelu", true));
+    CHECK_THROWS(std::invalid_argument, "\"\"", network.add_dense("d", 3, "", true));
+    CHECK_THROWS(std::invalid_argument, "got 0", network.add_dense("d", 0, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "got -5", network.add_dense("d", -5, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "got 1000000000000",
+                 network.add_dense("d", 1000000000000, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
+                 network.add_dense("d", kHuge, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
+                 network.add_dense("d", kHuge - 15, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "\"gelu\"", network.add_activation("a", "gelu"));
+    CHECK_THROWS(std::invalid_argument, "empty", network.add_dense("", 3, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "empty", network.add_flatten(""));
+    // Nothing of the above has left a trace.
+    CHECK(network.layers().empty());
+    CHECK(network.describe_stages().empty());
+    network.add_dense("d", 3, "relu", true);
+    CHECK_THROWS(std::invalid_argument, "two layers are named \"d\"",
+                 network.add_dense("d", 3, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "\"d\"", network.add_activation("d", "relu"));
+    CHECK_THROWS(std::invalid_argument, "\"d\"", network.add_flatten("d"));
+    CHECK_EQUAL(std::size_t{1}, network.layers().size());
+}
+
+TEST(size_limit_counts_all_layers) {
+    Network network({1 << 15});
+    network.add_dense("first", 1 << 15, "linear", false);
+    // 2^30 weights are there; another 2^30 and a little are too many.
+    CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
+                 network.add_dense("second", (1 << 15) + 1, "linear", true));
+}
+
+TEST(dense_needs_flat_input) {
+    Network network({4, 5, 3});
+    CHECK_THROWS(std::invalid_argument, "(4, 5, 3)", network.add_dense("d", 3, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "Flatten", network.add_dense("d", 3, "relu", true));
+    network.add_flatten("flatten");
+    network.add_dense("d", 7, "relu", true);
+    CHECK(network.layers()[0].output_shape == Shape{60});
+    CHECK(network.layers()[1].output_shape == Shape{7});
+    CHECK_EQUAL(std::ptrdiff_t{7}, network.output_size());
+}
+
+TEST(bad_losses) {
+    CHECK(loss_from_name("mse") == Loss::mse);
+    CHECK(loss_from_name("sse") == Loss::sse);
+    CHECK(loss_from_name("cross_entropy") == Loss::cross_entropy);
+    CHECK_THROWS(std::invalid_argument, "known: mse, sse, cross_entropy", loss_from_name("hinge"));
+    CHECK_THROWS(std::invalid_argument, "\"MSE\"", loss_from_name("MSE"));
+}
+
+TEST(build_comes_once_and_last) {
+    Network empty({10});
+    CHECK_THROWS(std::logic_error, "no layer with weights", empty.build(0));
+    empty.add_activation("only", "relu");
+    CHECK_THROWS(std::logic_error, "no layer with weights", empty.build(0));
+    Network network({10});
+    network.add_dense("d", 3, "relu", true);
+    CHECK(!network.is_built());
+    network.build(0);
+    CHECK(network.is_built());
+    CHECK_THROWS(std::logic_error, "built already", network.build(0));
+    CHECK_THROWS(std::logic_error, "\"late\"", network.add_dense("late", 3, "relu", true));
+    CHECK_THROWS(std::logic_error, "\"late\"", network.add_flatten("late"));
+    CHECK_THROWS(std::logic_error, "\"late\"", network.add_activation("late", "relu"));
+}
+
+TEST(bad_normalization) {
+    Network network({2, 2, 3});
+    const std::vector<float> three{0.5f, 0.5f, 0.5f}, two{0.5f, 0.5f};
+    CHECK_THROWS(std::invalid_argument, "(3), got 2 and 2",
+                 network.set_input_normalization(two, two));
+    CHECK_THROWS(std::invalid_argument, "got 3 and 2", network.set_input_normalization(three, two));
+    CHECK_THROWS(std::invalid_argument, "got 0 and 3", network.set_input_normalization({}, three));
+    const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
+    for (const float bad : {0.0f, -1.0f, nan, infinity})
+        CHECK_THROWS(std::invalid_argument, "channel 1",
+                     network.set_input_normalization(three, {1.0f, bad, 1.0f}));
+    for (const float bad : {nan, infinity, -infinity})
+        CHECK_THROWS(std::invalid_argument, "channel 2",
+                     network.set_input_normalization({0.0f, 0.0f, bad}, three));
+    network.set_input_normalization(three, three);
+    network.set_input_normalization({}, {});
+}
+
+TEST(parameters_have_names_and_shapes) {
+    Network network({10});
+    network.add_dense("first", 20, "relu", true);
+    network.add_activation("between", "tanh");
+    network.add_dense("second", 3, "softmax", false);
+    network.build(1);
+    const auto parameters = network.parameters();
+    CHECK_EQUAL(std::size_t{3}, parameters.size());
+    CHECK_EQUAL(std::string("first/kernel"), parameters[0].name);
+    CHECK(parameters[0].shape == (Shape{10, 20}));
+    CHECK_EQUAL(std::string("first/bias"), parameters[1].name);
+    CHECK(parameters[1].shape == Shape{20});
+    CHECK_EQUAL(std::string("second/kernel"), parameters[2].name);
+    CHECK(parameters[2].shape == (Shape{20, 3}));
+    CHECK_EQUAL(std::ptrdiff_t{10 * 20 + 20 + 20 * 3}, network.parameter_count());
+    CHECK_EQUAL(std::string("second/kernel"), network.parameter("second/kernel").name);
+    CHECK_THROWS(std::out_of_range, "first/kernel, first/bias, second/kernel",
+                 network.parameter("second/bias"));
+    CHECK_EQUAL(std::size_t{4}, network.describe_stages().size());
+}
+
+TEST(parameters_are_read_as_they_were_written) {
+    for (const std::ptrdiff_t inputs : {1, 3, 16, 17})
+        for (const std::ptrdiff_t units : {1, 2, 15, 16, 17, 33}) {
+            Network network({inputs});
+            network.add_dense("a", units, "linear", true);
+            network.add_dense("b", 5, "linear", true);
+            network.build(3);
+            std::vector<float> weights(static_cast<std::size_t>(network.parameter_count()));
+            for (std::size_t i = 0; i < weights.size(); ++i)
+                weights[i] = static_cast<float>(i) + 0.5f;
+            set_weights(network, weights);
+            CHECK(identical(weights, weights_of(network)));
+            float value = 1000.0f;
+            for (const Parameter& parameter : network.parameters()) {
+                std::vector<float> gradient(
+                    static_cast<std::size_t>(element_count(parameter.shape)));
+                for (float& g : gradient) g = value += 1.0f;
+                network.write_gradient(parameter, gradient.data());
+                std::vector<float> back(gradient.size());
+                network.read_gradient(parameter, back.data());
+                CHECK(identical(gradient, back));
+            }
+            // Gradients and parameters do not share memory.
+            CHECK(identical(weights, weights_of(network)));
+        }
+}
+
+double limit_of(const Network& network, const std::string& name) {
+    const Parameter& p = network.parameter(name);
+    std::vector<float> values(static_cast<std::size_t>(element_count(p.shape)));
+    network.read_parameter(p, values.data());
+    double largest = 0;
+    for (const float value : values)
+        largest = std::max(largest, std::fabs(static_cast<double>(value)));
+    return largest;
+}
+
+std::unique_ptr<Network> small_network(std::uint64_t seed) {
+    auto network = std::make_unique<Network>(Shape{50});
+    network->add_dense("relu", 40, "relu", true);
+    network->add_dense("tanh", 40, "tanh", true);
+    network->build(seed);
+    return network;
+}
+
+TEST(first_weights) {
+    const auto network = small_network(7);
+    // Uniform: He's limit for relu, Glorot's for the others; 2,000 draws come close to it.
+    const double he = std::sqrt(6.0 / 50), glorot = std::sqrt(6.0 / 80);
+    CHECK(limit_of(*network, "relu/kernel") <= he);
+    CHECK(limit_of(*network, "relu/kernel") > 0.99 * he);
+    CHECK(limit_of(*network, "tanh/kernel") <= glorot);
+    CHECK(limit_of(*network, "tanh/kernel") > 0.99 * glorot);
+    CHECK_EQUAL(0.0, limit_of(*network, "relu/bias"));
+    double sum = 0, squares = 0;
+    const auto weights = weights_of(*network);
+    for (std::size_t i = 0; i < 2000; ++i) {
+        sum += static_cast<double>(weights[i]);
+        squares += static_cast<double>(weights[i]) * static_cast<double>(weights[i]);
+    }
+    CHECK(std::fabs(sum / 2000) < 4 * he / std::sqrt(3.0 * 2000));
+    CHECK(std::fabs(squares / 2000 / (he * he / 3) - 1) < 0.1);
+    // The seed decides, and nothing else does.
+    CHECK(identical(weights, weights_of(*small_network(7))));
+    CHECK(!identical(weights, weights_of(*small_network(8))));
+    CHECK(!identical(weights, weights_of(*small_network(7 + (std::uint64_t{1} << 32)))));
+    // Two layers do not draw the same numbers.
+    CHECK(std::fabs(static_cast<double>(weights[0]) / he -
+                    static_cast<double>(weights[2040]) / glorot) > 1e-3);
+}
+
+}  // namespace

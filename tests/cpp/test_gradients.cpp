@@ -1,0 +1,213 @@
+// Outputs, losses and gradients of networks against double arithmetic, at sizes that fit no tile.
+//
+// Errors are measured against the size of the gradient of the very same parameter, never of the
+// weights: a step is learning rate * gradient, so a wrong gradient hides behind a large weight.
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "network_data.h"
+#include "reference_network.h"
+#include "runtime/parallel.h"
+
+using namespace nncore;
+using network::Loss;
+using network::Network;
+
+namespace {
+
+using Doubles = ReferenceNetwork::Doubles;
+
+constexpr Loss kLosses[] = {Loss::mse, Loss::sse, Loss::cross_entropy};
+const char* const kLossNames[] = {"mse", "sse", "cross_entropy"};
+const char* const kActivations[] = {"linear", "relu", "sigmoid", "tanh", "softmax"};
+
+Doubles doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+
+// Root mean square.
+double size_of(const Doubles& values) {
+    double sum = 0;
+    for (const double value : values) sum += value * value;
+    return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+// The largest difference between a float tensor and its exact value, relative to the latter's size.
+double relative_error(const std::vector<float>& actual, const Doubles& exact) {
+    double worst = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+        const double error = std::fabs(static_cast<double>(actual[i]) - exact[i]);
+        worst = error <= worst ? worst : error;  // NaN stays
+    }
+    const double size = size_of(exact);
+    return worst == 0 ? 0 : worst / size;
+}
+
+double largest_error = 0;  // over the whole program, to show how much of the bound is used
+
+constexpr double kGradientBound = 2e-5;
+
+void check_network(const NetworkSpec& spec, std::ptrdiff_t batch, std::size_t loss, int targets,
+                   std::uint64_t seed) {
+    const auto network = spec.build(seed);
+    const Data data(batch, spec.inputs, spec.outputs(), seed + 1);
+    ReferenceNetwork reference(spec, *network);
+    const std::string what =
+        spec.describe() + ", batch " + std::to_string(batch) + ", " + kLossNames[loss];
+
+    const Doubles exact_targets = doubles(targets == 2 ? data.soft : data.one_hot);
+    reference.forward(doubles(data.x));
+    const double exact_loss = reference.loss(kLosses[loss], exact_targets);
+    reference.backward(kLosses[loss], exact_targets);
+
+    const double actual_loss = network->compute_gradients(data.images(),
+                                                          targets == 0   ? data.label_targets()
+                                                          : targets == 1 ? data.one_hot_targets()
+                                                                         : data.soft_targets(),
+                                                          kLosses[loss]);
+    CHECK_THAT(std::fabs(actual_loss - exact_loss) <= 1e-5 * std::fabs(exact_loss) + 1e-7,
+               what << ": loss " << actual_loss << ", exactly " << exact_loss);
+    CHECK_EQUAL(batch, network->last_rows());
+
+    for (std::size_t l = 0; l < spec.layers.size(); ++l) {
+        const ReferenceNetwork::Layer& layer = reference.layers[l];
+        std::vector<float> output(layer.output.size());
+        network->read_layer_output(network->layers()[l], output.data());
+        const double output_error = relative_error(output, layer.output);
+        CHECK_THAT(output_error <= 1e-5, what << ": output of layer " << l << " is off by "
+                                              << output_error << " of its size");
+        const auto check = [&](const char* name, const Doubles& exact) {
+            std::vector<float> gradient(exact.size());
+            network->read_gradient(network->parameter(layer_name(l) + name), gradient.data());
+            const double error = relative_error(gradient, exact);
+            if (std::isfinite(error)) largest_error = std::max(largest_error, error);
+            CHECK_THAT(error <= kGradientBound, what << ": gradient of " << layer_name(l) << name
+                                                     << " is off by " << error << " of its size");
+        };
+        if (layer.dense) check("/kernel", layer.kernel_gradient);
+        if (layer.bias_used) check("/bias", layer.bias_gradient);
+    }
+}
+
+NetworkSpec dense_network(const std::vector<std::ptrdiff_t>& sizes, const char* inner,
+                          const char* last) {
+    NetworkSpec spec{sizes[0], {}};
+    for (std::size_t i = 1; i < sizes.size(); ++i)
+        spec.layers.push_back({sizes[i], i + 1 == sizes.size() ? last : inner, true});
+    return spec;
+}
+
+// The oracle first: its gradients against central differences of its loss.
+TEST(reference_gradients_are_finite_differences) {
+    std::uint64_t seed = 1;
+    for (std::size_t loss = 0; loss < 3; ++loss)
+        for (const char* inner : kActivations)
+            for (const char* last : kActivations) {
+                const NetworkSpec spec = dense_network({7, 5, 3}, inner, last);
+                const auto network = spec.build(++seed);
+                ReferenceNetwork reference(spec, *network);
+                const Data data(4, 7, 3, seed);
+                const Doubles x = doubles(data.x), targets = doubles(data.soft);
+                reference.forward(x);
+                reference.backward(kLosses[loss], targets);
+                double worst = 0, size = 0;
+                for (std::size_t l = 0; l < 2; ++l)
+                    for (const bool kernel : {true, false}) {
+                        ReferenceNetwork::Layer& layer = reference.layers[l];
+                        const Doubles gradient =
+                            kernel ? layer.kernel_gradient : layer.bias_gradient;
+                        Doubles& values = kernel ? layer.kernel : layer.bias;
+                        size = std::max(size, size_of(gradient));
+                        for (std::size_t i = 0; i < values.size(); ++i) {
+                            const double kept = values[i], step = 1e-5;
+                            values[i] = kept + step;
+                            reference.forward(x);
+                            const double above = reference.loss(kLosses[loss], targets);
+                            values[i] = kept - step;
+                            reference.forward(x);
+                            const double below = reference.loss(kLosses[loss], targets);
+                            values[i] = kept;
+                            worst = std::max(worst,
+                                             std::fabs((above - below) / (2 * step) - gradient[i]));
+                        }
+                    }
+                CHECK(size > 1e-4);
+                CHECK_THAT(worst <= 1e-6 * size + 1e-9,
+                           spec.describe() << " " << kLossNames[loss] << ": off by " << worst
+                                           << " at a size of " << size);
+            }
+}
+
+// Every inner activation with every last one and every loss.
+TEST(activations_and_losses) {
+    std::uint64_t seed = 100;
+    for (std::size_t loss = 0; loss < 3; ++loss)
+        for (const char* inner : kActivations)
+            for (const char* last : kActivations)
+                for (int targets = 0; targets < 3; ++targets)
+                    check_network(dense_network({7, 5, 3}, inner, last), 17, loss, targets, ++seed);
+}
+
+// Sizes beside the tiles (14 x 32 and smaller) and the blocks of 16, batches likewise.
+TEST(odd_sizes) {
+    std::uint64_t seed = 1000;
+    std::size_t turn = 0;
+    for (const auto& sizes : std::vector<std::vector<std::ptrdiff_t>>{
+             {100, 84, 60, 10}, {7, 5, 3}, {784, 17, 10}, {16, 16, 16}, {33, 31, 2}, {3, 65, 5}})
+        for (const std::ptrdiff_t batch : {1, 15, 16, 17, 33})
+            for (std::size_t loss = 0; loss < 3; ++loss) {
+                ++seed;
+                const char* inner = kActivations[turn % 5];
+                const char* last = kActivations[(turn / 5 + turn) % 5];
+                check_network(dense_network(sizes, inner, last), batch, loss,
+                              static_cast<int>(seed % 3), seed);
+                turn += 2;
+            }
+    // One weight and one bias.
+    for (const char* last : kActivations)
+        for (std::size_t loss = 0; loss < 3; ++loss)
+            for (const std::ptrdiff_t batch : {1, 16, 17})
+                check_network(dense_network({1, 1}, "linear", last), batch, loss, 2, ++seed);
+}
+
+// The same with teams: above the threshold of work the batch is shared by 2, 3 or 8 threads.
+TEST(odd_sizes_in_teams) {
+    std::uint64_t seed = 2000;
+    for (const int threads : {2, 3, 8}) {
+        runtime::set_thread_limit(threads);
+        for (const char* inner : {"relu", "tanh", "softmax"})
+            check_network(dense_network({100, 84, 60, 10}, inner, "softmax"), 33, 2, 0, ++seed);
+        check_network(dense_network({784, 17, 10}, "relu", "sigmoid"), 33, 0, 1, ++seed);
+        check_network(dense_network({7, 5, 3}, "sigmoid", "softmax"), 7001, 1, 2, ++seed);
+    }
+    runtime::set_thread_limit(1);
+}
+
+// Layers that cannot be fused: activations behind activations, before the first weights, at the
+// end.
+TEST(separate_activations) {
+    std::uint64_t seed = 3000;
+    const std::vector<NetworkSpec> specs{
+        {9, {{0, "tanh"}, {20, "relu"}, {5, "softmax"}}},
+        {9, {{0, "softmax"}, {20, "linear"}, {5, "linear"}}},
+        {9, {{20, "tanh"}, {0, "relu"}, {5, "linear"}}},
+        {9, {{20, "sigmoid"}, {0, "tanh"}, {0, "softmax"}, {5, "tanh"}}},
+        {9, {{20, "linear"}, {0, "relu"}, {5, "linear"}, {0, "sigmoid"}}},
+        {9, {{20, "softmax"}, {0, "sigmoid"}, {5, "relu"}, {0, "softmax"}}},
+        {9, {{20, "relu"}, {0, "softmax"}, {0, "softmax"}, {5, "softmax"}, {0, "softmax"}}},
+        {9, {{20, "relu", false}, {5, "softmax", false}}},
+        {9, {{20, "tanh", false}, {33, "sigmoid", true}, {5, "linear", false}}},
+    };
+    for (const NetworkSpec& spec : specs)
+        for (std::size_t loss = 0; loss < 3; ++loss)
+            for (const std::ptrdiff_t batch : {1, 17}) check_network(spec, batch, loss, 1, ++seed);
+}
+
+// Stands last: how much of the bound the tests above have used.
+TEST(largest_error) {
+    std::printf("largest error of a gradient: %.1e of its size (allowed %.0e)\n", largest_error,
+                kGradientBound);
+    CHECK(largest_error <= kGradientBound);
+}
+
+}  // namespace
