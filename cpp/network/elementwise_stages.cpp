@@ -8,6 +8,9 @@ namespace {
 
 using kernels::Activation;
 
+// None of these stages asks for a border, so their input has no gaps; their output has, if the next
+// stage asks for one. Its lines need not be the input's: a Flatten may stand between.
+
 // An activation that could not be fused into the stage before it.
 class ActivationStage final : public Stage {
  public:
@@ -22,9 +25,9 @@ class ActivationStage final : public Stage {
         const Rows& y = output(pass);
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for (std::ptrdiff_t l = 0; l < x.layout.height; ++l)
-                pass.kernels.activation(output_activation, x.layout.run, x.line(r, l),
-                                        y.line(r, l));
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+                pass.kernels.activation(output_activation, y.layout.run,
+                                        x.row(r) + l * y.layout.run, y.line(r, l));
     }
     void backward_data(const Pass& pass) const override {
         if (index == 0) return;
@@ -90,13 +93,14 @@ class DropoutStage final : public Stage {
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             if (pass.training) draw_mask(pass, r);
-            for (std::ptrdiff_t l = 0; l < x.layout.height; ++l) {
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l) {
+                const std::ptrdiff_t run = y.layout.run;
+                const float* values = x.row(r) + l * run;
                 if (pass.training) {
-                    pass.kernels.multiply(x.layout.run, x.line(r, l),
-                                          pass.workspace.saved[index].row(r) + l * x.layout.run,
+                    pass.kernels.multiply(run, values, pass.workspace.saved[index].row(r) + l * run,
                                           y.line(r, l));
                 } else {
-                    std::copy_n(x.line(r, l), x.layout.run, y.line(r, l));
+                    std::copy_n(values, run, y.line(r, l));
                 }
             }
         }

@@ -42,11 +42,9 @@ void Stage::update(const Pass& pass, const Parameter& parameter) const {
 
 void Stage::multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const {
     if (input_activation == kernels::Activation::linear) return;
-    const Rows& x = input(pass);
-    const Rows& dx = input_delta(pass);
-    for (std::ptrdiff_t y = 0; y < x.layout.height; ++y)
-        pass.kernels.activation_gradient(input_activation, x.layout.run, x.line(row, y),
-                                         dx.line(row, y), dx.line(row, y));
+    float* const dx = input_delta(pass).row(row);
+    pass.kernels.activation_gradient(input_activation, element_count(input_shape),
+                                     input(pass).row(row), dx, dx);
 }
 
 }  // namespace nncore::network

@@ -71,7 +71,8 @@ class Stage {
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
     // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
     void update(const Pass& pass, const Parameter& parameter) const;
-    // delta *= derivative of the input's activation, for one sample.
+    // delta *= derivative of the input's activation, for one sample; for stages whose input has no
+    // border.
     void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;
 };
 
