@@ -101,9 +101,11 @@ struct ConvWeightGradientArgs {
 
 // The weight gradient of a convolution whose output went through a 2x2 max pool: only the winner of
 // each window has a gradient. gradient[channel][kernel_rows * run] += d * x, one chain per element
-// over the windows in row-major order. run must be a multiple of 16.
+// over the windows in row-major order. Each kernel row takes padded_run floats of the gradient, run
+// rounded up to 16; what stands beyond run is of no use, and up to 15 floats are read beyond the
+// last run of the image.
 struct PooledWeightGradientArgs {
-    ptrdiff_t kernel_rows, kernel_row, run;
+    ptrdiff_t kernel_rows, kernel_row, padded_run;
     ptrdiff_t rows, columns;   // of the pooled output
     ptrdiff_t x_row, x_pixel;  // between the inputs of neighbouring unpooled outputs
     const float* x;
@@ -112,6 +114,24 @@ struct PooledWeightGradientArgs {
     const uint8_t* winners;  // which of the window's four (2 * dy + dx), same shape
     float* gradient;
     bool first;
+};
+
+// The input gradient of a convolution (stride 1) with few input channels, where lanes over channels
+// would mostly idle: lanes run over the kernel_width * C inputs of a kernel row instead.
+//   lines[y][x * step + j] += sum over kernel rows and channels of x[y + k][x][c] *
+//   weights[k][c][j]
+// for x = 0, 1, ... in this order; the sum is one chain. lines are cleared first.
+struct ConvScatterArgs {
+    ptrdiff_t kernel_rows, kernel_row;  // kernel_row: distance between two lines of x
+    ptrdiff_t channels;                 // of x
+    ptrdiff_t rows, columns;            // lines to write; pixels of x per line
+    const float* x;
+    ptrdiff_t x_pixel;
+    const float* weights;  // [kernel_rows][channels][16 * blocks]
+    ptrdiff_t blocks;
+    ptrdiff_t step;
+    float* lines;
+    ptrdiff_t line;  // distance between lines, at least columns * step + 16 * blocks
 };
 
 // A pooling window over one image, channels contiguous.
@@ -199,6 +219,7 @@ struct Kernels {
     void (*conv)(const ConvArgs&);
     void (*conv_weight_gradient)(const ConvWeightGradientArgs&);
     void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
+    void (*conv_scatter)(const ConvScatterArgs&);
     // target[c * target_row + r] = source[r * source_row + c]
     void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
                       float* target, ptrdiff_t target_row);

@@ -315,7 +315,7 @@ void conv_weight_gradient(const ConvWeightGradientArgs& p) {
 }
 
 void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
-    const ptrdiff_t taps = p.kernel_rows * p.run;
+    const ptrdiff_t taps = p.kernel_rows * p.padded_run;
     if (p.first) std::fill_n(p.gradient, p.channels * taps, 0.0f);
     for (ptrdiff_t row = 0; row < p.rows; ++row)
         for (ptrdiff_t column = 0; column < p.columns; ++column)
@@ -324,10 +324,25 @@ void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
                 const float* x = p.x + (2 * row + p.winners[at] / 2) * p.x_row +
                                  (2 * column + p.winners[at] % 2) * p.x_pixel;
                 for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
-                    for (ptrdiff_t i = 0; i < p.run; ++i) {
-                        float& g = p.gradient[c * taps + k * p.run + i];
+                    for (ptrdiff_t i = 0; i < p.padded_run; ++i) {
+                        float& g = p.gradient[c * taps + k * p.padded_run + i];
                         g = std::fma(p.d[at], x[k * p.kernel_row + i], g);
                     }
+            }
+}
+
+void conv_scatter(const ConvScatterArgs& p) {
+    const ptrdiff_t run = p.blocks * kBlock;
+    std::fill_n(p.lines, p.rows * p.line, 0.0f);
+    for (ptrdiff_t y = 0; y < p.rows; ++y)
+        for (ptrdiff_t x = 0; x < p.columns; ++x)
+            for (ptrdiff_t j = 0; j < run; ++j) {
+                float acc = 0.0f;
+                for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+                    for (ptrdiff_t c = 0; c < p.channels; ++c)
+                        acc = std::fma(p.x[(y + k) * p.kernel_row + x * p.x_pixel + c],
+                                       p.weights[(k * p.channels + c) * run + j], acc);
+                p.lines[y * p.line + x * p.step + j] += acc;
             }
 }
 
@@ -456,6 +471,7 @@ const Kernels& table() {
         .conv = conv,
         .conv_weight_gradient = conv_weight_gradient,
         .pooled_weight_gradient = pooled_weight_gradient,
+        .conv_scatter = conv_scatter,
         .transpose = transpose,
         .sum_partials = sum_partials,
         .max_pool_2x2 = max_pool_2x2,

@@ -41,9 +41,17 @@ class ConvStage final : public Stage {
         columns_ = pooled ? output_shape[1] * 2 : g_.out_width;
         out_padded_ = padded(g_.out_channels);
         run_ = g_.kernel_width * g_.channels;
-        // After a max pool three quarters of the output gradient are zeros: visit the winners only.
-        // The lanes then run over the inputs of a kernel row, which must fill whole vectors.
-        visits_winners_ = pooled && run_ % kBlock == 0 && g_.out_channels % kBlock == 0;
+        // After a max pool three quarters of the output gradient are zeros: visiting the winners
+        // only pays unless the lanes, which then run over the inputs of a kernel row, stay empty.
+        const std::ptrdiff_t by_pixel = 4 * run_ * blocks_of(g_.out_channels);
+        const std::ptrdiff_t by_winner = g_.out_channels * blocks_of(run_);
+        visits_winners_ = pooled && 5 * by_winner < 4 * by_pixel;
+        // Lanes over the input channels, or over the inputs of a kernel row where channels are few.
+        const std::ptrdiff_t by_gathering =
+            g_.width * g_.kernel_width * out_padded_ * blocks_of(g_.channels);
+        const std::ptrdiff_t by_scattering = g_.out_width * g_.out_channels * blocks_of(run_);
+        scatters_ =
+            g_.stride_rows == 1 && g_.stride_columns == 1 && 5 * by_scattering < 4 * by_gathering;
     }
 
     std::string describe() const override {
@@ -58,7 +66,8 @@ class ConvStage final : public Stage {
         if (output_activation != Activation::linear)
             text += std::string(" + ") + name_of(output_activation);
         if (pooled_) text += " + max pool 2x2";
-        if (visits_winners_) text += " (weight gradient from the pool's winners)";
+        if (visits_winners_) text += "; weight gradient from the pool's winners";
+        if (index > 0 && scatters_) text += "; input gradient scattered";
         return text;
     }
     double multiply_adds() const override {
@@ -76,6 +85,7 @@ class ConvStage final : public Stage {
         if (!training) return sizes;
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
         sizes.scratch += unpooled_floats() + out_padded_;
+        if (index > 0 && scatters_) sizes.scratch += padded(g_.height * scatter_line());
         sizes.shared = turned_floats() + chunks_capacity(largest) * chunk_floats();
         return sizes;
     }
@@ -108,6 +118,18 @@ class ConvStage final : public Stage {
 
     void prepare_backward(const Pass& pass) const override {
         if (index == 0) return;
+        if (scatters_) {
+            // Per kernel row, from the last to the first: [output channel][inputs of the row].
+            const auto share = pass.member.share(g_.kernel_height);
+            for (std::ptrdiff_t k = share.first; k < share.last; ++k)
+                pass.kernels.transpose(
+                    run_, g_.out_channels,
+                    pass.parameters + parameters[0].offset + k * run_ * out_padded_, out_padded_,
+                    pass.workspace.shared[index] +
+                        (g_.kernel_height - 1 - k) * g_.out_channels * padded(run_),
+                    padded(run_));
+            return;
+        }
         // Weights turned by 180 degrees, input and output channels swapped; one kernel position at
         // a time. Rows and columns of padding stay the zeros that the workspace began with.
         const std::ptrdiff_t taps = g_.kernel_height * g_.kernel_width;
@@ -130,7 +152,8 @@ class ConvStage final : public Stage {
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
                 const bool first = r == chunk * size;
                 const float* dense = unpooled(pass, r);
-                if (index > 0) input_gradient(pass, r);
+                if (index > 0 && scatters_) scattered_input_gradient(pass, r);
+                if (index > 0 && !scatters_) input_gradient(pass, r);
                 weight_gradient(pass, r, dense, chunk, first);
                 if (use_bias_) bias_gradient(pass, r, chunk, first);
             }
@@ -147,20 +170,24 @@ class ConvStage final : public Stage {
             pass.kernels.sum_partials(count, chunks, chunk_floats(), partials + first, total);
         };
         if (visits_winners_) {
-            // Partials are [output channel][inputs]: sum them in place, then turn each block of 16
-            // inputs, of which this thread alone reads and writes.
-            const std::ptrdiff_t inputs = kernel.inputs();
-            const auto share = pass.member.share(inputs / kBlock);
-            const std::ptrdiff_t first = share.first * kBlock;
-            const std::ptrdiff_t count = (share.last - share.first) * kBlock;
-            for (std::ptrdiff_t o = 0; o < g_.out_channels; ++o)
-                sum(o * inputs + first, count, partials + o * inputs + first);
-            pass.kernels.transpose(g_.out_channels, count, partials + first, inputs,
-                                   gradient + first * out_padded_, out_padded_);
-            if (pass.optimizer != nullptr)
-                pass.kernels.sgd_update(count * out_padded_, pass.optimizer->learning_rate,
-                                        gradient + first * out_padded_,
-                                        pass.parameters + kernel.offset + first * out_padded_);
+            // Partials are [output channel][kernel row][inputs of the row]: sum them in place, then
+            // turn them, block by block of 16 inputs, each of which one thread alone handles.
+            const std::ptrdiff_t line = padded(run_), blocks = line / kBlock;
+            const std::ptrdiff_t channel = g_.kernel_height * line;
+            const auto share = pass.member.share(g_.kernel_height * blocks);
+            for (std::ptrdiff_t b = share.first; b < share.last; ++b) {
+                const std::ptrdiff_t from = b * kBlock;
+                const std::ptrdiff_t input = b % blocks * kBlock;
+                const std::ptrdiff_t to = (b / blocks * run_ + input) * out_padded_;
+                const std::ptrdiff_t count = std::min(kBlock, run_ - input);
+                for (std::ptrdiff_t o = 0; o < g_.out_channels; ++o)
+                    sum(o * channel + from, kBlock, partials + o * channel + from);
+                pass.kernels.transpose(g_.out_channels, count, partials + from, channel,
+                                       gradient + to, out_padded_);
+                if (pass.optimizer != nullptr)
+                    pass.kernels.sgd_update(count * out_padded_, pass.optimizer->learning_rate,
+                                            gradient + to, pass.parameters + kernel.offset + to);
+            }
         } else {
             const auto share = pass.member.share(kernel.size() / kBlock);
             const std::ptrdiff_t first = share.first * kBlock;
@@ -170,7 +197,7 @@ class ConvStage final : public Stage {
         if (use_bias_) {
             const auto share = pass.member.share(out_padded_ / kBlock);
             const std::ptrdiff_t first = share.first * kBlock;
-            sum(kernel.size() + first, (share.last - share.first) * kBlock,
+            sum(kernel_partial_floats() + first, (share.last - share.first) * kBlock,
                 pass.gradients + parameters[1].offset + first);
             update(pass, parameters[1]);
         }
@@ -325,6 +352,34 @@ class ConvStage final : public Stage {
         pass.kernels.conv(args);
     }
 
+    std::ptrdiff_t scatter_line() const {
+        return padded((g_.padding.left + g_.width + g_.padding.right) * g_.channels) + padded(run_);
+    }
+
+    void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+        const Spread s = spread();
+        const Rows& x = input(pass);
+        kernels::ConvScatterArgs args{};
+        args.kernel_rows = g_.kernel_height;
+        args.kernel_row = s.width * out_padded_;
+        args.channels = g_.out_channels;
+        args.rows = g_.height;
+        args.columns = g_.out_width;
+        args.x = spread_image(pass) + s.skip_top * args.kernel_row + s.left * out_padded_;
+        args.x_pixel = out_padded_;
+        args.weights = pass.workspace.shared[index];
+        args.blocks = blocks_of(run_);
+        args.step = g_.channels;
+        args.lines = spread_image(pass) + unpooled_floats() + out_padded_;
+        args.line = scatter_line();
+        pass.kernels.conv_scatter(args);
+        for (std::ptrdiff_t y = 0; y < g_.height; ++y)
+            pass.kernels.activation_gradient(
+                input_activation, g_.width * g_.channels, x.line(r, y),
+                args.lines + y * args.line + g_.padding.left * g_.channels,
+                input_delta(pass).row(r) + y * g_.width * g_.channels);
+    }
+
     void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t chunk,
                          bool first) const {
         const Rows& x = input(pass);
@@ -332,7 +387,7 @@ class ConvStage final : public Stage {
             kernels::PooledWeightGradientArgs args{};
             args.kernel_rows = g_.kernel_height;
             args.kernel_row = x.layout.line;
-            args.run = run_;
+            args.padded_run = padded(run_);
             args.rows = output_shape[0];
             args.columns = output_shape[1];
             args.x_row = g_.stride_rows * x.layout.line;
@@ -362,7 +417,7 @@ class ConvStage final : public Stage {
 
     // Over the output gradient as it came: pooling left zeros out that would add nothing.
     void bias_gradient(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t chunk, bool first) const {
-        float* const total = partials(pass, chunk) + parameters[0].size();
+        float* const total = partials(pass, chunk) + kernel_partial_floats();
         float* const own = spread_image(pass) + unpooled_floats();
         pass.kernels.bias_gradient(output_shape[0] * output_shape[1], g_.out_channels,
                                    output_delta(pass).row(r), g_.out_channels, first ? total : own);
@@ -372,10 +427,15 @@ class ConvStage final : public Stage {
 
     // ---- the shared place: turned weights, then partial gradients by chunk
     std::ptrdiff_t turned_floats() const {
-        return index == 0 ? 0
-                          : g_.kernel_height * g_.kernel_width * out_padded_ * padded(g_.channels);
+        if (index == 0) return 0;
+        if (scatters_) return padded(g_.kernel_height * g_.out_channels * padded(run_));
+        return g_.kernel_height * g_.kernel_width * out_padded_ * padded(g_.channels);
     }
-    std::ptrdiff_t chunk_floats() const { return parameters[0].size() + out_padded_; }
+    std::ptrdiff_t kernel_partial_floats() const {
+        return visits_winners_ ? g_.out_channels * g_.kernel_height * padded(run_)
+                               : parameters[0].size();
+    }
+    std::ptrdiff_t chunk_floats() const { return kernel_partial_floats() + out_padded_; }
     static std::ptrdiff_t chunks_capacity(std::ptrdiff_t largest) {
         return std::min(kMostChunks, (largest + kSmallestChunk - 1) / kSmallestChunk);
     }
@@ -384,7 +444,7 @@ class ConvStage final : public Stage {
     }
 
     ConvGeometry g_;
-    bool use_bias_, pooled_, visits_winners_;
+    bool use_bias_, pooled_, visits_winners_, scatters_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };
 

@@ -106,7 +106,62 @@ void conv_of_height(int height, const ConvArgs& p, ptrdiff_t row, ptrdiff_t colu
     }
 }
 
+// H neighbouring lines of the result at one pixel, V vectors of the run.
+template <int H, int V>
+void scatter_tile(const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
+    const ptrdiff_t w_row = p.blocks * kBlock;
+    vec acc[H][V];
+    clear_tile(acc);
+    const float* x = p.x + row * p.kernel_row + column * p.x_pixel;
+    const float* w = p.weights + vector * kLanes;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k) {
+        const float* streams[V];
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j) streams[j] = w + j * kLanes;
+        multiply_rows<H, V>(p.channels, x + k * p.kernel_row, p.kernel_row, streams, w_row, acc);
+        w += p.channels * w_row;
+    }
+    float* to = p.lines + row * p.line + column * p.step + vector * kLanes;
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) {
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j) {
+            float* place = to + i * p.line + j * kLanes;
+            store(place, load(place) + acc[i][j]);
+        }
+    }
+}
+
+template <int H, int V>
+void scatter_of_height(int height, const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column,
+                       ptrdiff_t vector) {
+    if (height == H) {
+        scatter_tile<H, V>(p, row, column, vector);
+    } else if constexpr (H > 1) {
+        scatter_of_height<H - 1, V>(height, p, row, column, vector);
+    }
+}
+
 }  // namespace
+
+// Neighbouring pixels overlap in a line, so each tile goes down many lines at one pixel: the sums
+// that follow each other then stand in different lines and do not wait for one another. The columns
+// are the outer loop whatever the vector width: each place collects its sums in their order.
+void conv_scatter(const ConvScatterArgs& p) {
+    for (ptrdiff_t i = 0; i < p.rows * p.line; ++i) p.lines[i] = 0.0f;
+    const ptrdiff_t vectors = p.blocks * kVectorsPerBlock;
+    // The widest tile of a line fits the fewest lines.
+    const int height = vectors >= kWidest ? kPixels<kWidest>
+                       : vectors == 3     ? kPixels<3>
+                       : vectors == 2     ? kPixels<2>
+                                          : kPixels<1>;
+    for_even_tiles(p.rows, height, [&](ptrdiff_t row, int lines) {
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for_channel_tiles(vectors, [&]<int V>(ptrdiff_t vector) {
+                scatter_of_height<kPixels<V>, V>(lines, p, row, column, vector);
+            });
+    });
+}
 
 void conv(const ConvArgs& p) {
     for (ptrdiff_t row = 0; row < p.rows; ++row)

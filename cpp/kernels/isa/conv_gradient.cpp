@@ -47,73 +47,112 @@ void gradient_of_height(int height, const ConvWeightGradientArgs& p, const float
     }
 }
 
-// One output channel, R kernel rows of V vectors each, over the winners of all windows.
-template <int R, int V>
+// C output channels, R kernel rows of V vectors each, over the winners of all windows.
+template <int C, int R, int V>
 void pooled_tile(const PooledWeightGradientArgs& p, const ptrdiff_t (&offsets)[4], const float* x,
                  const float* d, const uint8_t* winners, float* gradient, ptrdiff_t rows,
                  bool first) {
-    vec acc[R][V];
+    const ptrdiff_t g_channel = p.kernel_rows * p.padded_run;
+    vec acc[C][R][V];
     NNCORE_UNROLL
-    for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) {
         NNCORE_UNROLL
-        for (int v = 0; v < V; ++v)
-            acc[r][v] = first ? zero() : load(gradient + r * p.run + v * kLanes);
+        for (int r = 0; r < R; ++r) {
+            NNCORE_UNROLL
+            for (int v = 0; v < V; ++v)
+                acc[c][r][v] =
+                    first ? zero() : load(gradient + c * g_channel + r * p.padded_run + v * kLanes);
+        }
     }
     for (ptrdiff_t row = 0; row < rows; ++row) {
         const float* line = x + 2 * row * p.x_row;
         for (ptrdiff_t column = 0; column < p.columns; ++column) {
-            const vec g = broadcast(*d);
-            const float* source = line + offsets[*winners];
+            NNCORE_UNROLL
+            for (int c = 0; c < C; ++c) {
+                const vec g = broadcast(d[c]);
+                const float* source = line + offsets[winners[c]];
+                NNCORE_UNROLL
+                for (int r = 0; r < R; ++r) {
+                    NNCORE_UNROLL
+                    for (int v = 0; v < V; ++v)
+                        acc[c][r][v] =
+                            fma(g, load(source + r * p.kernel_row + v * kLanes), acc[c][r][v]);
+                }
+            }
             d += p.channels;
             winners += p.channels;
             line += 2 * p.x_pixel;
-            NNCORE_UNROLL
-            for (int r = 0; r < R; ++r) {
-                NNCORE_UNROLL
-                for (int v = 0; v < V; ++v)
-                    acc[r][v] = fma(g, load(source + r * p.kernel_row + v * kLanes), acc[r][v]);
-            }
         }
     }
     NNCORE_UNROLL
-    for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) {
         NNCORE_UNROLL
-        for (int v = 0; v < V; ++v) store(gradient + r * p.run + v * kLanes, acc[r][v]);
+        for (int r = 0; r < R; ++r) {
+            NNCORE_UNROLL
+            for (int v = 0; v < V; ++v)
+                store(gradient + c * g_channel + r * p.padded_run + v * kLanes, acc[c][r][v]);
+        }
     }
 }
 
+// How many accumulators a tile may fill, and the widest tile.
 #if defined(__AVX512F__)
-constexpr int kPooledVectors = 12, kPooledAccumulators = 24;
+constexpr int kPooledAccumulators = 24, kPooledWidest = 12;
 #elif defined(__AVX2__)
-constexpr int kPooledVectors = 12, kPooledAccumulators = 12;
+constexpr int kPooledAccumulators = 12, kPooledWidest = 12;
+#elif defined(__ARM_NEON)
+constexpr int kPooledAccumulators = 24, kPooledWidest = 12;
 #else
-constexpr int kPooledVectors = 12, kPooledAccumulators = 12;
+constexpr int kPooledAccumulators = 8, kPooledWidest = 4;
 #endif
+constexpr int kPooledRows = 5, kPooledChannels = 4;
 
-// Calls the tile for `vectors` vectors per row, at most V, and as many kernel rows as fit.
-template <int V>
-void pooled_of_width(ptrdiff_t vectors, const PooledWeightGradientArgs& p,
-                     const ptrdiff_t (&offsets)[4], ptrdiff_t first_vector, const float* x,
-                     const float* d, const uint8_t* winners, float* gradient, ptrdiff_t rows,
-                     bool first) {
-    if (vectors < V) {
-        if constexpr (V > 1)
-            pooled_of_width<V - 1>(vectors, p, offsets, first_vector, x, d, winners, gradient, rows,
-                                   first);
-        return;
+struct PooledBand {
+    const PooledWeightGradientArgs& args;
+    ptrdiff_t offsets[4];
+    const float* x;
+    const float* d;
+    const uint8_t* winners;
+    ptrdiff_t rows;
+    bool first;
+};
+
+// All channels for R kernel rows from `kernel_row` on and V vectors from `vector` on.
+template <int R, int V>
+void pooled_channels(const PooledBand& band, ptrdiff_t kernel_row, ptrdiff_t vector) {
+    const PooledWeightGradientArgs& p = band.args;
+    constexpr int kFit = kPooledAccumulators / (R * V);
+    constexpr int C = kFit < 1 ? 1 : kFit > kPooledChannels ? kPooledChannels : kFit;
+    const float* x = band.x + kernel_row * p.kernel_row + vector * kLanes;
+    float* gradient = p.gradient + kernel_row * p.padded_run + vector * kLanes;
+    const ptrdiff_t g_channel = p.kernel_rows * p.padded_run;
+    ptrdiff_t c = 0;
+    for (; c + C <= p.channels; c += C)
+        pooled_tile<C, R, V>(p, band.offsets, x, band.d + c, band.winners + c,
+                             gradient + c * g_channel, band.rows, band.first);
+    for (; c < p.channels; ++c)
+        pooled_tile<1, R, V>(p, band.offsets, x, band.d + c, band.winners + c,
+                             gradient + c * g_channel, band.rows, band.first);
+}
+
+// R counts down to the number of kernel rows that are left and fit.
+template <int R, int V>
+void pooled_rows(ptrdiff_t left, const PooledBand& band, ptrdiff_t kernel_row, ptrdiff_t vector) {
+    if (left >= R && (R == 1 || R * V <= kPooledAccumulators)) {
+        pooled_channels<R, V>(band, kernel_row, vector);
+        if (left > R) pooled_rows<kPooledRows, V>(left - R, band, kernel_row + R, vector);
+    } else if constexpr (R > 1) {
+        pooled_rows<R - 1, V>(left, band, kernel_row, vector);
     }
-    constexpr int kRowsAtOnce = kPooledAccumulators / V < 1   ? 1
-                                : kPooledAccumulators / V > 3 ? 3
-                                                              : kPooledAccumulators / V;
-    const float* from = x + first_vector * kLanes;
-    float* to = gradient + first_vector * kLanes;
-    ptrdiff_t k = 0;
-    for (; k + kRowsAtOnce <= p.kernel_rows; k += kRowsAtOnce)
-        pooled_tile<kRowsAtOnce, V>(p, offsets, from + k * p.kernel_row, d, winners, to + k * p.run,
-                                    rows, first);
-    for (; k < p.kernel_rows; ++k)
-        pooled_tile<1, V>(p, offsets, from + k * p.kernel_row, d, winners, to + k * p.run, rows,
-                          first);
+}
+
+template <int V>
+void pooled_of_width(ptrdiff_t vectors, const PooledBand& band, ptrdiff_t vector) {
+    if (vectors == V) {
+        pooled_rows<kPooledRows, V>(band.args.kernel_rows, band, 0, vector);
+    } else if constexpr (V > 1) {
+        pooled_of_width<V - 1>(vectors, band, vector);
+    }
 }
 
 }  // namespace
@@ -140,24 +179,23 @@ void conv_weight_gradient(const ConvWeightGradientArgs& p) {
 }
 
 void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
-    const ptrdiff_t offsets[4] = {0, p.x_pixel, p.x_row, p.x_row + p.x_pixel};
-    const ptrdiff_t vectors = p.run / kLanes;
-    const ptrdiff_t parts = (vectors + kPooledVectors - 1) / kPooledVectors;
+    const ptrdiff_t vectors = p.padded_run / kLanes;
+    const ptrdiff_t parts = (vectors + kPooledWidest - 1) / kPooledWidest;
     // Bands of pooled rows, so that the image rows of a band stay in L1 for all channels.
-    const ptrdiff_t band = p.columns >= 16 ? 1 : 16 / p.columns;
-    for (ptrdiff_t row = 0; row < p.rows; row += band) {
-        const ptrdiff_t rows = min_size(band, p.rows - row);
-        const bool first = p.first && row == 0;
+    const ptrdiff_t rows_at_once = p.columns >= 16 ? 1 : 16 / p.columns;
+    for (ptrdiff_t row = 0; row < p.rows; row += rows_at_once) {
         const ptrdiff_t skipped = row * p.columns * p.channels;
-        for (ptrdiff_t channel = 0; channel < p.channels; ++channel)
-            for (ptrdiff_t part = 0; part < parts; ++part) {
-                const ptrdiff_t begin = vectors * part / parts;
-                const ptrdiff_t end = vectors * (part + 1) / parts;
-                pooled_of_width<kPooledVectors>(
-                    end - begin, p, offsets, begin, p.x + 2 * row * p.x_row,
-                    p.d + skipped + channel, p.winners + skipped + channel,
-                    p.gradient + channel * p.kernel_rows * p.run, rows, first);
-            }
+        const PooledBand band{p,
+                              {0, p.x_pixel, p.x_row, p.x_row + p.x_pixel},
+                              p.x + 2 * row * p.x_row,
+                              p.d + skipped,
+                              p.winners + skipped,
+                              min_size(rows_at_once, p.rows - row),
+                              p.first && row == 0};
+        for (ptrdiff_t part = 0; part < parts; ++part) {
+            const ptrdiff_t begin = vectors * part / parts;
+            pooled_of_width<kPooledWidest>(vectors * (part + 1) / parts - begin, band, begin);
+        }
     }
 }
 

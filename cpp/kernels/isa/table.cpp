@@ -35,6 +35,7 @@ const Kernels& table() {
         .conv = conv,
         .conv_weight_gradient = conv_weight_gradient,
         .pooled_weight_gradient = pooled_weight_gradient,
+        .conv_scatter = conv_scatter,
         .transpose = transpose,
         .sum_partials = sum_partials,
         .max_pool_2x2 = max_pool_2x2,
