@@ -121,6 +121,116 @@ class Activation:
         return dz
 
 
+def windows(x: F64, rows: int, columns: int, strides: tuple[int, int]) -> F64:
+    """(N, H, W, C) to (N, out H, out W, C, rows, columns): every window, without padding."""
+    every = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(1, 2))
+    return every[:, :: strides[0], :: strides[1]]
+
+
+def add_windows(dx: F64, d_windows: F64, strides: tuple[int, int]) -> None:
+    """Add the gradient of `windows` to dx, in place."""
+    _, out_h, out_w, _, rows, columns = d_windows.shape
+    for i in range(rows):
+        for j in range(columns):
+            dx[
+                :,
+                i : i + (out_h - 1) * strides[0] + 1 : strides[0],
+                j : j + (out_w - 1) * strides[1] + 1 : strides[1],
+            ] += d_windows[..., i, j]
+
+
+class Conv2D:
+    """y[n, i, j, o] = f(sum of x[n, i * stride + k, j * stride + l, c] * kernel[k, l, c, o] + b)."""
+
+    def __init__(self, filters, kernel_size, strides, padding, pad, activation, use_bias) -> None:
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+        self.padding, self.pad = padding, pad
+        self.activation, self.use_bias = activation, use_bias
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        *size, channels = input_shape
+        if self.padding == "same":
+            total = [
+                max((math.ceil(n / s) - 1) * s + k - n, 0)
+                for n, s, k in zip(size, self.strides, self.kernel_size, strict=True)
+            ]
+            self.margins = [(t // 2, t - t // 2) for t in total]
+        else:
+            self.margins = [(p, p) for p in (self.pad if self.padding == "explicit" else (0, 0))]
+        limit = math.sqrt(6.0 / (math.prod(self.kernel_size) * channels))
+        shape = (*self.kernel_size, channels, self.filters)
+        self.parameters = {"kernel": rng.uniform(-limit, limit, shape)}
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(self.filters)
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return (
+            *(
+                (n + sum(m) - k) // s + 1
+                for n, m, k, s in zip(
+                    size, self.margins, self.kernel_size, self.strides, strict=True
+                )
+            ),
+            self.filters,
+        )
+
+    def forward(self, x: F64) -> F64:
+        self.padded = np.pad(x, [(0, 0), *self.margins, (0, 0)])
+        self.windows = windows(self.padded, *self.kernel_size, self.strides)
+        self.z = np.einsum("nijckl,klco->nijo", self.windows, self.parameters["kernel"])
+        self.z += self.parameters.get("bias", 0.0)
+        self.y = ACTIVATIONS[self.activation][0](self.z)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        self.gradients["kernel"] = np.einsum("nijckl,nijo->klco", self.windows, dz)
+        if self.use_bias:
+            self.gradients["bias"] = dz.sum(axis=(0, 1, 2))
+        dx = np.zeros_like(self.padded)
+        d_windows = np.einsum("nijo,klco->nijckl", dz, self.parameters["kernel"])
+        add_windows(dx, d_windows, self.strides)
+        (top, bottom), (left, right) = self.margins
+        return dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right]
+
+
+class Pool2D:
+    """The largest value (the first of equals) or the mean of each window."""
+
+    def __init__(self, kind: str, pool_size=None, strides=None) -> None:
+        self.kind, self.pool_size, self.strides = kind, pool_size, strides
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        *size, channels = input_shape
+        self.flat = self.pool_size is None
+        if self.flat:
+            self.pool_size = self.strides = tuple(size)
+            return (channels,)
+        pairs = zip(size, self.pool_size, self.strides, strict=True)
+        return (*((n - k) // s + 1 for n, k, s in pairs), channels)
+
+    def forward(self, x: F64) -> F64:
+        self.x_shape = x.shape
+        view = windows(x, *self.pool_size, self.strides)
+        flat = view.reshape(*view.shape[:4], -1)
+        self.view_shape = view.shape
+        if self.kind == "max":
+            self.weights = np.eye(flat.shape[-1])[flat.argmax(axis=-1)]
+        else:
+            self.weights = np.full(flat.shape, 1.0 / flat.shape[-1])
+        y = (flat * self.weights).sum(axis=-1)
+        return y.reshape(len(y), -1) if self.flat else y
+
+    def backward(self, dy: F64) -> F64:
+        dx = np.zeros(self.x_shape)
+        dy = dy.reshape(self.view_shape[:4])
+        add_windows(dx, (dy[..., None] * self.weights).reshape(self.view_shape), self.strides)
+        return dx
+
+
 class SGD:
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
@@ -131,7 +241,7 @@ class ReferenceNetwork:
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:
         self.input_shape = tuple(input_shape)
-        self.layers: dict[str, Dense | Flatten | Activation] = {}
+        self.layers: dict[str, Dense | Conv2D | Pool2D | Flatten | Activation] = {}
         self.mean: F64 | None = None
         self.std: F64 | None = None
         self.outputs: dict[str, F64] = {}
@@ -142,6 +252,34 @@ class ReferenceNetwork:
         self, name: str, units: int, activation: str = "linear", use_bias: bool = True
     ) -> None:
         self.layers[name] = Dense(units, activation, use_bias)
+
+    def add_conv2d(
+        self,
+        name: str,
+        filters: int,
+        kernel_size: tuple[int, int],
+        strides: tuple[int, int] = (1, 1),
+        padding: str = "valid",
+        pad: tuple[int, int] = (0, 0),
+        activation: str = "linear",
+        use_bias: bool = True,
+    ) -> None:
+        self.layers[name] = Conv2D(
+            filters, kernel_size, strides, padding, pad, activation, use_bias
+        )
+
+    def add_max_pool2d(
+        self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
+    ) -> None:
+        self.layers[name] = Pool2D("max", pool_size, strides)
+
+    def add_average_pool2d(
+        self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
+    ) -> None:
+        self.layers[name] = Pool2D("average", pool_size, strides)
+
+    def add_global_average_pool2d(self, name: str) -> None:
+        self.layers[name] = Pool2D("average")
 
     def add_flatten(self, name: str) -> None:
         self.layers[name] = Flatten()

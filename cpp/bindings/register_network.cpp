@@ -91,6 +91,10 @@ const Network::Layer& layer_of(const Network& network, const std::string& name) 
     throw py::key_error("no layer \"" + name + "\"; known: " + known);
 }
 
+network::Extent extent(std::pair<std::ptrdiff_t, std::ptrdiff_t> size) {
+    return {size.first, size.second};
+}
+
 py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
 
 // The order of an epoch: a Fisher-Yates shuffle whose draws are keyed on (seed, epoch, position).
@@ -213,6 +217,41 @@ void register_network(py::module_& m) {
         .def(py::init<Shape>(), arg("input_shape"))
         .def("add_dense", &Network::add_dense, arg("name"), arg("units"),
              arg("activation") = "linear", arg("use_bias") = true)
+        .def(
+            "add_conv2d",
+            [](Network& network, const std::string& name, std::ptrdiff_t filters,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> kernel_size,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> strides, const std::string& padding,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> pad, const std::string& activation,
+               bool use_bias) {
+                network.add_conv2d(name, {.filters = filters,
+                                          .kernel = extent(kernel_size),
+                                          .strides = extent(strides),
+                                          .padding = padding,
+                                          .pad = extent(pad),
+                                          .activation = activation,
+                                          .use_bias = use_bias});
+            },
+            arg("name"), arg("filters"), arg("kernel_size"), arg("strides") = std::pair(1, 1),
+            arg("padding") = "valid", arg("pad") = std::pair(0, 0), arg("activation") = "linear",
+            arg("use_bias") = true)
+        .def(
+            "add_max_pool2d",
+            [](Network& network, const std::string& name,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> pool_size,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> strides) {
+                network.add_max_pool2d(name, extent(pool_size), extent(strides));
+            },
+            arg("name"), arg("pool_size"), arg("strides"))
+        .def(
+            "add_average_pool2d",
+            [](Network& network, const std::string& name,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> pool_size,
+               std::pair<std::ptrdiff_t, std::ptrdiff_t> strides) {
+                network.add_average_pool2d(name, extent(pool_size), extent(strides));
+            },
+            arg("name"), arg("pool_size"), arg("strides"))
+        .def("add_global_average_pool2d", &Network::add_global_average_pool2d, arg("name"))
         .def("add_flatten", &Network::add_flatten, arg("name"))
         .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
         .def("add_dropout", &Network::add_dropout, arg("name"), arg("rate"))

@@ -63,6 +63,86 @@ struct DenseWeightGradientArgs {
     float learning_rate;
 };
 
+// A convolution of one image, without im2col: images are (height, width, channels) with channels
+// contiguous, weights [kernel row][kernel column][input channel][output channel], the output
+// channels padded to whole blocks of 16. With C input channels and dilation 1 the kernel_width * C
+// inputs of one kernel row are one contiguous run.
+// The same kernel computes the input gradient, as a convolution of the (padded) output gradient
+// with the turned weights.
+struct ConvArgs {
+    ptrdiff_t kernel_rows;          // rows of the kernel
+    ptrdiff_t kernel_row;           // distance between the input rows of two kernel rows
+    ptrdiff_t runs, run, run_step;  // per kernel row: `runs` runs of `run` floats, run_step apart
+    ptrdiff_t rows, columns;        // output pixels to compute
+    ptrdiff_t x_row, x_pixel;       // distance between the inputs of neighbouring output pixels
+    const float* x;
+    ptrdiff_t blocks, channels;   // output channels, in blocks of 16 and as stored in y
+    const float* weights;         // [kernel_rows][runs * run][16 * blocks]
+    const float* bias;            // 16 * blocks floats, or nullptr; each chain starts with it
+    Activation activation;        // applied to the result (forward) ...
+    const float* input_activity;  // ... or, if not nullptr, y *= activation'(input_activity)
+    ptrdiff_t activity_row, activity_pixel;
+    float* y;
+    ptrdiff_t y_row, y_pixel;
+};
+
+// gradient[kernel row][runs * run][16 * blocks] += sum over the output pixels of x * d, one chain
+// per element in row-major pixel order; starts from 0 if `first`.
+struct ConvWeightGradientArgs {
+    ptrdiff_t kernel_rows, kernel_row, runs, run, run_step;
+    ptrdiff_t rows, columns, x_row, x_pixel;
+    const float* x;
+    ptrdiff_t blocks;
+    const float* d;  // output gradient, 16 * blocks channels (zeros beyond the real ones)
+    ptrdiff_t d_row, d_pixel;
+    float* gradient;
+    bool first;
+};
+
+// The weight gradient of a convolution whose output went through a 2x2 max pool: only the winner of
+// each window has a gradient. gradient[channel][kernel_rows * run] += d * x, one chain per element
+// over the windows in row-major order. Each kernel row takes padded_run floats of the gradient, run
+// rounded up to 16; what stands beyond run is of no use, and up to 15 floats are read beyond the
+// last run of the image.
+struct PooledWeightGradientArgs {
+    ptrdiff_t kernel_rows, kernel_row, padded_run;
+    ptrdiff_t rows, columns;   // of the pooled output
+    ptrdiff_t x_row, x_pixel;  // between the inputs of neighbouring unpooled outputs
+    const float* x;
+    ptrdiff_t channels;
+    const float* d;          // pooled gradient [rows][columns][channels]
+    const uint8_t* winners;  // which of the window's four (2 * dy + dx), same shape
+    float* gradient;
+    bool first;
+};
+
+// The input gradient of a convolution (stride 1) with few input channels, where lanes over channels
+// would mostly idle: lanes run over the kernel_width * C inputs of a kernel row instead.
+//   lines[y][x * step + j] += sum over kernel rows and channels of x[y + k][x][c] *
+//   weights[k][c][j]
+// for x = 0, 1, ... in this order; the sum is one chain. lines are cleared first.
+struct ConvScatterArgs {
+    ptrdiff_t kernel_rows, kernel_row;  // kernel_row: distance between two lines of x
+    ptrdiff_t channels;                 // of x
+    ptrdiff_t rows, columns;            // lines to write; pixels of x per line
+    const float* x;
+    ptrdiff_t x_pixel;
+    const float* weights;  // [kernel_rows][channels][16 * blocks]
+    ptrdiff_t blocks;
+    ptrdiff_t step;
+    float* lines;
+    ptrdiff_t line;  // distance between lines, at least columns * step + 16 * blocks
+};
+
+// A pooling window over one image, channels contiguous.
+struct PoolArgs {
+    ptrdiff_t window_rows, window_columns;
+    ptrdiff_t rows, columns, channels;  // of the output
+    ptrdiff_t x_row, x_pixel;           // between neighbouring input pixels
+    ptrdiff_t step_rows, step_columns;  // strides of the window, in input pixels
+    ptrdiff_t y_row, y_pixel;
+};
+
 // The random numbers of one sample in one dropout layer: Philox 4x32-10 with the key `seed` and
 // the counters (block, sample, stream, purpose), where block counts from 0. Element e of the
 // sample uses 16 bits: with g = e / 128 and r = e % 128, the half r / 16 of the eight in block
@@ -121,9 +201,9 @@ struct Kernels {
     void (*bytes_to_floats)(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels,
                             const float* scale, const float* offset, float* y);
 
-    // mask = bits < threshold ? 0 : scale; y = x * mask. threshold is out of 65536.
-    void (*dropout)(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
-                    const float* x, float* mask, float* y);
+    // mask = bits < threshold ? 0 : scale. threshold is out of 65536.
+    void (*dropout_mask)(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+                         float* mask);
     // y[i] = x[i] * factors[i]; y may be x
     void (*multiply)(ptrdiff_t count, const float* x, const float* factors, float* y);
 
@@ -135,6 +215,32 @@ struct Kernels {
                              ptrdiff_t panel_stride, ptrdiff_t input_block_begin,
                              ptrdiff_t input_block_end, float* transposed,
                              ptrdiff_t transposed_stride);
+
+    void (*conv)(const ConvArgs&);
+    void (*conv_weight_gradient)(const ConvWeightGradientArgs&);
+    void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
+    void (*conv_scatter)(const ConvScatterArgs&);
+    // target[c * target_row + r] = source[r * source_row + c]
+    void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
+                      float* target, ptrdiff_t target_row);
+    // sum[i] = partials[i] + partials[stride + i] + ... in this order
+    void (*sum_partials)(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
+                         float* sum);
+
+    // 2x2 windows, stride 2: y = activation(max), winners = 2 * dy + dx of the first largest.
+    // winners may be nullptr.
+    void (*max_pool_2x2)(const PoolArgs&, Activation, const float* x, float* y, uint8_t* winners);
+    // The inverse: target (unpooled, pixels target_pixel apart) = gradient at the winner, else 0.
+    void (*unpool_2x2)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const float* d,
+                       const uint8_t* winners, float* target, ptrdiff_t target_row,
+                       ptrdiff_t target_pixel);
+    // Any window; winners: row-major index in the window of the first largest. nullptr allowed.
+    void (*max_pool)(const PoolArgs&, const float* x, float* y, uint16_t* winners);
+    // dx (x's layout, zeroed by the caller) += dy (compact) at the winners
+    void (*max_pool_gradient)(const PoolArgs&, const float* dy, const uint16_t* winners, float* dx);
+    // The mean of each window, and its gradient (dx zeroed by the caller)
+    void (*average_pool)(const PoolArgs&, const float* x, float* y);
+    void (*average_pool_gradient)(const PoolArgs&, const float* dy, float* dx);
 };
 
 }  // namespace nncore::kernels

@@ -211,8 +211,8 @@ void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, cons
     }
 }
 
-void dropout(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
-             const float* x, float* mask, float* y) {
+void dropout_mask(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+                  float* mask) {
     for (ptrdiff_t e = 0; e < count; ++e) {
         const ptrdiff_t group = e / kDropoutGroup, r = e % kDropoutGroup;
         const auto block = static_cast<uint32_t>(group * kBlock + r % kBlock);
@@ -221,7 +221,6 @@ void dropout(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float s
         const auto half = static_cast<std::size_t>(r / kBlock);
         const uint32_t bits = half % 2 == 0 ? words[half / 2] & 0xffffu : words[half / 2] >> 16;
         mask[e] = bits < threshold ? 0.0f : scale;
-        y[e] = x[e] * mask[e];
     }
 }
 
@@ -273,6 +272,180 @@ void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* pa
                 i < inputs ? panels[panel_index(i, o, panel_stride)] : 0.0f;
 }
 
+// Calls body(weight row, input) for each input of one output pixel, in the order of the chain.
+template <class Args, class Body>
+void for_taps(const Args& p, const float* x, Body body) {
+    ptrdiff_t weight_row = 0;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+        for (ptrdiff_t r = 0; r < p.runs; ++r)
+            for (ptrdiff_t i = 0; i < p.run; ++i)
+                body(weight_row++, x[k * p.kernel_row + r * p.run_step + i]);
+}
+
+void conv(const ConvArgs& p) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for (ptrdiff_t c = 0; c < p.channels; ++c) {
+                float acc = p.bias != nullptr ? p.bias[c] : 0.0f;
+                for_taps(p, p.x + row * p.x_row + column * p.x_pixel,
+                         [&](ptrdiff_t tap, float input) {
+                             acc = std::fma(input, p.weights[tap * p.blocks * kBlock + c], acc);
+                         });
+                p.y[row * p.y_row + column * p.y_pixel + c] =
+                    p.input_activity != nullptr
+                        ? times_derivative(p.activation,
+                                           p.input_activity[row * p.activity_row +
+                                                            column * p.activity_pixel + c],
+                                           acc)
+                        : activate(p.activation, acc);
+            }
+}
+
+void conv_weight_gradient(const ConvWeightGradientArgs& p) {
+    const ptrdiff_t channels = p.blocks * kBlock;
+    if (p.first) std::fill_n(p.gradient, p.kernel_rows * p.runs * p.run * channels, 0.0f);
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for_taps(p, p.x + row * p.x_row + column * p.x_pixel, [&](ptrdiff_t tap, float input) {
+                for (ptrdiff_t c = 0; c < channels; ++c) {
+                    float& g = p.gradient[tap * channels + c];
+                    g = std::fma(input, p.d[row * p.d_row + column * p.d_pixel + c], g);
+                }
+            });
+}
+
+void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
+    const ptrdiff_t taps = p.kernel_rows * p.padded_run;
+    if (p.first) std::fill_n(p.gradient, p.channels * taps, 0.0f);
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for (ptrdiff_t c = 0; c < p.channels; ++c) {
+                const ptrdiff_t at = (row * p.columns + column) * p.channels + c;
+                const float* x = p.x + (2 * row + p.winners[at] / 2) * p.x_row +
+                                 (2 * column + p.winners[at] % 2) * p.x_pixel;
+                for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+                    for (ptrdiff_t i = 0; i < p.padded_run; ++i) {
+                        float& g = p.gradient[c * taps + k * p.padded_run + i];
+                        g = std::fma(p.d[at], x[k * p.kernel_row + i], g);
+                    }
+            }
+}
+
+void conv_scatter(const ConvScatterArgs& p) {
+    const ptrdiff_t run = p.blocks * kBlock;
+    std::fill_n(p.lines, p.rows * p.line, 0.0f);
+    for (ptrdiff_t y = 0; y < p.rows; ++y)
+        for (ptrdiff_t x = 0; x < p.columns; ++x)
+            for (ptrdiff_t j = 0; j < run; ++j) {
+                float acc = 0.0f;
+                for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+                    for (ptrdiff_t c = 0; c < p.channels; ++c)
+                        acc = std::fma(p.x[(y + k) * p.kernel_row + x * p.x_pixel + c],
+                                       p.weights[(k * p.channels + c) * run + j], acc);
+                p.lines[y * p.line + x * p.step + j] += acc;
+            }
+}
+
+void transpose(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
+               float* target, ptrdiff_t target_row) {
+    for (ptrdiff_t r = 0; r < rows; ++r)
+        for (ptrdiff_t c = 0; c < columns; ++c)
+            target[c * target_row + r] = source[r * source_row + c];
+}
+
+void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
+                  float* sum) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        float total = partials[i];
+        for (ptrdiff_t p = 1; p < parts; ++p) total += partials[p * stride + i];
+        sum[i] = total;
+    }
+}
+
+// Calls body(corner of the window in x, place in y, place in a compact output) per output value.
+template <class Body>
+void for_windows(const PoolArgs& p, Body body) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for (ptrdiff_t c = 0; c < p.channels; ++c)
+                body(row * p.step_rows * p.x_row + column * p.step_columns * p.x_pixel + c,
+                     row * p.y_row + column * p.y_pixel + c,
+                     (row * p.columns + column) * p.channels + c);
+}
+
+// Calls body(index in the window, offset from its corner) in row-major order.
+template <class Body>
+void for_window(const PoolArgs& p, Body body) {
+    for (ptrdiff_t r = 0; r < p.window_rows; ++r)
+        for (ptrdiff_t k = 0; k < p.window_columns; ++k)
+            body(r * p.window_columns + k, r * p.x_row + k * p.x_pixel);
+}
+
+void max_pool_2x2(const PoolArgs& p, Activation activation, const float* x, float* y,
+                  uint8_t* winners) {
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t compact) {
+        float best = x[from];
+        uint8_t winner = 0;
+        for_window(p, [&](ptrdiff_t index, ptrdiff_t offset) {
+            if (!(x[from + offset] > best)) return;
+            best = x[from + offset];
+            winner = static_cast<uint8_t>(index);
+        });
+        y[to] = activate(activation, best);
+        if (winners != nullptr) winners[compact] = winner;
+    });
+}
+
+void unpool_2x2(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const float* d,
+                const uint8_t* winners, float* target, ptrdiff_t target_row,
+                ptrdiff_t target_pixel) {
+    for (ptrdiff_t row = 0; row < rows; ++row)
+        for (ptrdiff_t column = 0; column < columns; ++column)
+            for (ptrdiff_t c = 0; c < channels; ++c, ++d, ++winners)
+                for (int k = 0; k < 4; ++k)
+                    target[(2 * row + k / 2) * target_row + (2 * column + k % 2) * target_pixel +
+                           c] = *winners == k ? *d : 0.0f;
+}
+
+void max_pool(const PoolArgs& p, const float* x, float* y, uint16_t* winners) {
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t compact) {
+        float best = x[from];
+        uint16_t winner = 0;
+        for_window(p, [&](ptrdiff_t index, ptrdiff_t offset) {
+            if (!(x[from + offset] > best)) return;
+            best = x[from + offset];
+            winner = static_cast<uint16_t>(index);
+        });
+        y[to] = best;
+        if (winners != nullptr) winners[compact] = winner;
+    });
+}
+
+void max_pool_gradient(const PoolArgs& p, const float* dy, const uint16_t* winners, float* dx) {
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
+        const ptrdiff_t row = winners[compact] / p.window_columns;
+        const ptrdiff_t column = winners[compact] % p.window_columns;
+        dx[from + row * p.x_row + column * p.x_pixel] += dy[compact];
+    });
+}
+
+void average_pool(const PoolArgs& p, const float* x, float* y) {
+    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t) {
+        float sum = 0.0f;
+        for_window(p, [&](ptrdiff_t, ptrdiff_t offset) { sum += x[from + offset]; });
+        y[to] = sum * share;
+    });
+}
+
+void average_pool_gradient(const PoolArgs& p, const float* dy, float* dx) {
+    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
+        for_window(p,
+                   [&](ptrdiff_t, ptrdiff_t offset) { dx[from + offset] += dy[compact] * share; });
+    });
+}
+
 }  // namespace
 
 const Kernels& table() {
@@ -290,11 +463,23 @@ const Kernels& table() {
         .softmax_cross_entropy = softmax_cross_entropy,
         .sgd_update = sgd_update,
         .bytes_to_floats = bytes_to_floats,
-        .dropout = dropout,
+        .dropout_mask = dropout_mask,
         .multiply = multiply,
         .dense_product = dense_product,
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,
+        .conv = conv,
+        .conv_weight_gradient = conv_weight_gradient,
+        .pooled_weight_gradient = pooled_weight_gradient,
+        .conv_scatter = conv_scatter,
+        .transpose = transpose,
+        .sum_partials = sum_partials,
+        .max_pool_2x2 = max_pool_2x2,
+        .unpool_2x2 = unpool_2x2,
+        .max_pool = max_pool,
+        .max_pool_gradient = max_pool_gradient,
+        .average_pool = average_pool,
+        .average_pool_gradient = average_pool_gradient,
     };
     return kernels;
 }

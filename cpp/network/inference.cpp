@@ -7,9 +7,10 @@
 namespace nncore::network {
 namespace {
 
-// Rows that go through the network together: enough for full register tiles, few enough that
-// the activations stay in the cache.
-constexpr std::ptrdiff_t kChunk = 64;
+// Rows that go through the network together: enough for full register tiles of the dense layers,
+// few enough that the activations of all stages stay in the cache.
+constexpr std::ptrdiff_t kLargestChunk = 64, kSmallestChunk = 4;
+constexpr std::ptrdiff_t kChunkFloats = 1 << 18;
 
 }  // namespace
 
@@ -25,7 +26,11 @@ void Network::evaluate(const Images& images, const Targets& targets, Loss loss, 
 void Network::infer(const Images& images, const Targets* targets, Loss loss, float* outputs,
                     float* losses) const {
     const std::shared_lock lock(mutex_);
-    const std::ptrdiff_t chunks = (images.count + kChunk - 1) / kChunk;
+    std::ptrdiff_t floats = element_count(input_shape_);
+    for (const auto& stage : stages_) floats += element_count(stage->output_shape);
+    const std::ptrdiff_t chunk_rows =
+        std::min(images.count, std::clamp(kChunkFloats / floats, kSmallestChunk, kLargestChunk));
+    const std::ptrdiff_t chunks = (images.count + chunk_rows - 1) / chunk_rows;
     const int threads = static_cast<int>(
         std::min<std::ptrdiff_t>(std::max<std::ptrdiff_t>(1, chunks),
                                  threads_for(multiply_adds() * static_cast<double>(images.count))));
@@ -40,9 +45,7 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
     }
     while (static_cast<int>(workspaces.size()) < threads)
         workspaces.push_back(std::make_unique<Workspace>());
-    for (auto& workspace : workspaces)
-        if (workspace->capacity < std::min(kChunk, images.count))
-            plan(*workspace, std::min(kChunk, images.count), false, 1);
+    for (auto& workspace : workspaces) plan(*workspace, chunk_rows, false, 1, false);
 
     const std::size_t loss_buffer = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
     const std::ptrdiff_t pixels = element_count(input_shape_), classes = output_size();
@@ -53,8 +56,8 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
         const runtime::Member alone{0, 1, nobody_else};
         const auto share = team.share(chunks);
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
-            const std::ptrdiff_t first = chunk * kChunk;
-            const std::ptrdiff_t rows = std::min(kChunk, images.count - first);
+            const std::ptrdiff_t first = chunk * chunk_rows;
+            const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first);
             // Inference only reads the parameters; Pass is shared with training, which writes.
             const Pass pass{.kernels = kernels::active(),
                             .member = alone,

@@ -76,6 +76,8 @@ void Network::check_new_layer(const std::string& name) const {
 }
 
 void Network::push_stage(std::unique_ptr<Stage> stage) {
+    pooled_last_stage_ = nullptr;
+    ends_with_softmax_ = false;
     stage->index = stages_.size();
     if (!stages_.empty()) stage->input_activation = stages_.back()->output_activation;
     stages_.push_back(std::move(stage));
@@ -83,10 +85,10 @@ void Network::push_stage(std::unique_ptr<Stage> stage) {
 
 // Softmax is a stage of its own, the others too when no stage before can take them in.
 void Network::add_activation_stage(const std::string& activation) {
-    const Shape shape = {element_count(current_shape())};
-    ends_with_softmax_ = activation == "softmax";
-    if (ends_with_softmax_) {
+    const Shape shape = current_shape();
+    if (activation == "softmax") {
         push_stage(make_softmax_stage(shape));
+        ends_with_softmax_ = true;
     } else if (const Activation kind = activation_from_name(activation);
                kind != Activation::linear) {
         push_stage(make_activation_stage(shape, kind));
@@ -110,23 +112,153 @@ void Network::add_dense(const std::string& name, std::ptrdiff_t units,
     auto stage = make_dense_stage(name, inputs, units,
                                   softmax ? Activation::linear : activation_from_name(activation),
                                   use_bias, parameter_floats_);
-    for (const Parameter& p : stage->parameters) parameter_floats_ += p.size;
+    for (const Parameter& p : stage->parameters) parameter_floats_ += p.size();
     push_stage(std::move(stage));
-    ends_with_softmax_ = softmax;
-    if (softmax) push_stage(make_softmax_stage({units}));
+    if (softmax) {
+        push_stage(make_softmax_stage({units}));
+        ends_with_softmax_ = true;
+    }
     layers_.push_back({name, {units}, stages_.size()});
+}
+
+void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
+    check_new_layer(name);
+    const Shape shape = current_shape();
+    const auto fail = [&](const std::string& what) {
+        throw std::invalid_argument("convolution \"" + name + "\": " + what);
+    };
+    if (shape.size() != 3) fail("needs images (height, width, channels), got " + to_string(shape));
+    const Extent k = layer.kernel, s = layer.strides;
+    if (k.rows < 1 || k.columns < 1 || k.rows > 1024 || k.columns > 1024)
+        fail("the kernel must be from 1x1 to 1024x1024, got " +
+             to_string(Shape{k.rows, k.columns}));
+    if (s.rows < 1 || s.columns < 1)
+        fail("strides must be at least 1, got " + to_string(Shape{s.rows, s.columns}));
+    if (layer.pad.rows < 0 || layer.pad.columns < 0 || layer.pad.rows > 1024 ||
+        layer.pad.columns > 1024)
+        fail("padding must be from 0 to 1024, got " +
+             to_string(Shape{layer.pad.rows, layer.pad.columns}));
+    ConvGeometry g{};
+    g.height = shape[0];
+    g.width = shape[1];
+    g.channels = shape[2];
+    g.kernel_height = k.rows;
+    g.kernel_width = k.columns;
+    g.stride_rows = s.rows;
+    g.stride_columns = s.columns;
+    g.out_channels = layer.filters;
+    if (layer.padding == "same") {
+        const auto total = [](std::ptrdiff_t in, std::ptrdiff_t kernel, std::ptrdiff_t stride) {
+            return std::max<std::ptrdiff_t>(((in + stride - 1) / stride - 1) * stride + kernel - in,
+                                            0);
+        };
+        const std::ptrdiff_t rows = total(g.height, k.rows, s.rows);
+        const std::ptrdiff_t columns = total(g.width, k.columns, s.columns);
+        g.padding = {rows / 2, columns / 2, rows - rows / 2, columns - columns / 2};
+    } else if (layer.padding == "explicit") {
+        g.padding = {layer.pad.rows, layer.pad.columns, layer.pad.rows, layer.pad.columns};
+    } else if (layer.padding != "valid") {
+        fail("unknown padding \"" + layer.padding + "\"; known: valid, same, explicit");
+    }
+    const std::ptrdiff_t height = g.padding.top + g.height + g.padding.bottom;
+    const std::ptrdiff_t width = g.padding.left + g.width + g.padding.right;
+    if (height < k.rows || width < k.columns)
+        fail("the kernel " + to_string(Shape{k.rows, k.columns}) +
+             " is larger than the padded image " + to_string(Shape{height, width}));
+    g.out_height = (height - k.rows) / s.rows + 1;
+    g.out_width = (width - k.columns) / s.columns + 1;
+    const std::ptrdiff_t taps = k.rows * k.columns * g.channels;
+    if (layer.filters < 1 ||
+        padded(layer.filters) > (kMaximumFloats - parameter_floats_) / (taps + 1) ||
+        padded(layer.filters) > kMaximumFloats / (g.out_height * g.out_width))
+        fail("filters must be positive and the weights and outputs below " +
+             std::to_string(kMaximumFloats) + " values, got " + std::to_string(layer.filters));
+    const Activation activation = activation_from_name(layer.activation);
+    const std::ptrdiff_t offset = parameter_floats_;
+    const bool use_bias = layer.use_bias;
+    const auto make = [=](bool pooled) {
+        return make_conv_stage(name, g, activation, use_bias, pooled, offset);
+    };
+    auto stage = make(false);
+    for (const Parameter& p : stage->parameters) parameter_floats_ += p.size();
+    layers_.push_back({name, stage->output_shape, stages_.size() + 1});
+    push_stage(std::move(stage));
+    if (g.out_height >= 2 && g.out_width >= 2) pooled_last_stage_ = [make] { return make(true); };
+}
+
+PoolGeometry Network::pool_geometry(const std::string& name, Extent window, Extent strides) const {
+    const Shape shape = current_shape();
+    const auto fail = [&](const std::string& what) {
+        throw std::invalid_argument("pooling layer \"" + name + "\": " + what);
+    };
+    if (shape.size() != 3) fail("needs images (height, width, channels), got " + to_string(shape));
+    if (window.rows < 1 || window.columns < 1 || window.rows > shape[0] ||
+        window.columns > shape[1] || window.rows * window.columns > 65535)
+        fail("the window " + to_string(Shape{window.rows, window.columns}) +
+             " must fit into the image " + to_string(shape));
+    if (strides.rows < 1 || strides.columns < 1)
+        fail("strides must be at least 1, got " + to_string(Shape{strides.rows, strides.columns}));
+    return {shape[0],
+            shape[1],
+            shape[2],
+            window.rows,
+            window.columns,
+            strides.rows,
+            strides.columns,
+            (shape[0] - window.rows) / strides.rows + 1,
+            (shape[1] - window.columns) / strides.columns + 1};
+}
+
+void Network::add_max_pool2d(const std::string& name, Extent window, Extent strides) {
+    check_new_layer(name);
+    const PoolGeometry geometry = pool_geometry(name, window, strides);
+    const bool two_by_two =
+        window.rows == 2 && window.columns == 2 && strides.rows == 2 && strides.columns == 2;
+    if (two_by_two && pooled_last_stage_) {
+        auto stage = pooled_last_stage_();
+        stages_.pop_back();
+        layers_.back().fused_away = true;
+        push_stage(std::move(stage));
+    } else {
+        push_stage(make_max_pool_stage(geometry));
+    }
+    layers_.push_back({name, stages_.back()->output_shape, stages_.size()});
+}
+
+void Network::add_average_pool2d(const std::string& name, Extent window, Extent strides) {
+    check_new_layer(name);
+    push_stage(make_average_pool_stage(pool_geometry(name, window, strides)));
+    layers_.push_back({name, stages_.back()->output_shape, stages_.size()});
+}
+
+void Network::add_global_average_pool2d(const std::string& name) {
+    check_new_layer(name);
+    const Shape shape = current_shape();
+    if (shape.size() != 3)
+        throw std::invalid_argument("pooling layer \"" + name +
+                                    "\": needs images (height, width, channels), got " +
+                                    to_string(shape));
+    push_stage(
+        make_average_pool_stage(pool_geometry(name, {shape[0], shape[1]}, {shape[0], shape[1]})));
+    layers_.push_back({name, {shape[2]}, stages_.size()});
 }
 
 void Network::add_flatten(const std::string& name) {
     check_new_layer(name);
-    // Samples are stored without gaps, so flattening changes the shape and nothing else.
+    // A flat sample is stored like an image without a border: flattening changes the shape and
+    // nothing else. What follows asks for no border.
     layers_.push_back({name, {element_count(current_shape())}, stages_.size()});
+    pooled_last_stage_ = nullptr;
 }
 
 void Network::add_activation(const std::string& name, const std::string& activation) {
     check_new_layer(name);
     const Shape shape = current_shape();
     if (activation != "softmax") activation_from_name(activation);
+    if (activation == "softmax" && shape.size() != 1)
+        throw std::invalid_argument("activation \"" + name +
+                                    "\": softmax needs a flat input, got " + to_string(shape) +
+                                    "; add a Flatten layer before it");
     add_activation_stage(activation);
     layers_.push_back({name, shape, stages_.size()});
 }
@@ -139,7 +271,6 @@ void Network::add_dropout(const std::string& name, float rate) {
                                     std::to_string(rate));
     const Shape shape = current_shape();
     push_stage(make_dropout_stage(shape, rate, dropout_layers_++));
-    ends_with_softmax_ = false;
     layers_.push_back({name, shape, stages_.size()});
 }
 
@@ -153,8 +284,9 @@ void Network::build(std::uint64_t seed) {
     for (const auto& stage : stages_) {
         if (stage->parameters.empty()) continue;
         const Parameter& kernel = stage->parameters.front();
-        const double fan_in = static_cast<double>(kernel.shape[0]);
-        const double fan_out = static_cast<double>(kernel.shape[1]);
+        const double fan_in = static_cast<double>(kernel.inputs());
+        const double fan_out = static_cast<double>(element_count(kernel.shape)) /
+                               static_cast<double>(kernel.shape[kernel.shape.size() - 2]);
         // He et al. (2015) for relu, Glorot and Bengio (2010) for the rest.
         const float limit = static_cast<float>(stage->output_activation == Activation::relu
                                                    ? std::sqrt(6.0 / fan_in)
@@ -258,68 +390,83 @@ bool Network::fuses_softmax(Loss loss) const {
     return loss == Loss::cross_entropy && ends_with_softmax_;
 }
 
-void Network::plan(Workspace& w, std::ptrdiff_t rows, bool training, int threads) const {
+void Network::plan(Workspace& w, std::ptrdiff_t rows, bool training, int threads,
+                   bool keeps_inner) const {
+    if (w.capacity >= rows && w.threads >= threads && w.training == training &&
+        (w.keeps_inner || !keeps_inner))
+        return;
+    rows = std::max(rows, w.capacity);
+    threads = std::max(threads, w.threads);
+    keeps_inner = keeps_inner || w.keeps_inner;
+
     const std::size_t buffers = stages_.size() + 1;
-    std::vector<std::ptrdiff_t> strides;
-    strides.push_back(padded(element_count(input_shape_)));
-    for (const auto& stage : stages_) strides.push_back(padded(element_count(stage->output_shape)));
-
-    std::ptrdiff_t widest = 0;
-    for (const std::ptrdiff_t stride : strides) widest = std::max(widest, stride);
-    const std::ptrdiff_t scratch = 3 * kBlock * widest;
-
+    const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
+    // Twice over the same list: first to add the sizes up, then to deal the places out.
     std::ptrdiff_t total = 0;
-    for (std::size_t i = 0; i < buffers; ++i)
-        total += rows * strides[i] * (training && i > 0 ? 2 : 1);
-    if (training)
-        for (const auto& stage : stages_)
-            total += padded(stage->transposed_floats()) + rows * padded(stage->saved_floats());
-    total += rows * strides.back() + padded(rows) + scratch * threads;
-    w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
-
-    float* next = w.storage.data();
-    const auto take = [&next](std::ptrdiff_t floats) {
-        float* const place = next;
-        next += floats;
+    float* base = nullptr;
+    const auto take = [&](std::ptrdiff_t floats) {
+        float* const place = base == nullptr ? nullptr : base + total;
+        total += padded(floats);
         return place;
     };
-    w.capacity = rows;
-    w.activations.assign(buffers, {});
-    w.deltas.assign(buffers, {});
-    w.transposed.assign(stages_.size(), nullptr);
-    w.saved.assign(stages_.size(), {});
-    for (std::size_t i = 0; i < buffers; ++i) {
-        w.activations[i] = {take(rows * strides[i]), strides[i]};
-        if (training && i > 0) w.deltas[i] = {take(rows * strides[i]), strides[i]};
-    }
-    if (training)
-        for (std::size_t i = 0; i < stages_.size(); ++i) {
-            w.transposed[i] = take(padded(stages_[i]->transposed_floats()));
-            const std::ptrdiff_t stride = padded(stages_[i]->saved_floats());
-            w.saved[i] = {take(rows * stride), stride};
+    const auto deal = [&] {
+        total = 0;
+        w.activations.assign(buffers, {});
+        w.deltas.assign(buffers, {});
+        w.saved.assign(stages_.size(), {});
+        w.inner.assign(stages_.size(), {});
+        w.shared.assign(stages_.size(), nullptr);
+        w.scratch.assign(stages_.size(), {});
+        w.rowwise_scratch.clear();
+        for (std::size_t i = 0; i < buffers; ++i) {
+            const Shape& shape = i == 0 ? input_shape_ : stages_[i - 1]->output_shape;
+            const Border border = i < stages_.size() ? stages_[i]->input_border() : Border{};
+            const Layout layout = Layout::of(shape, border);
+            w.activations[i] = {take(rows * layout.stride), layout};
+            const Layout compact = Layout::of(shape);
+            if (training && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
         }
-    w.targets = {take(rows * strides.back()), strides.back()};
-    w.losses = take(padded(rows));
+        for (std::size_t i = 0; i < stages_.size(); ++i) {
+            const Stage::Sizes sizes = stages_[i]->sizes(rows, training);
+            w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
+            if (keeps_inner)
+                w.inner[i] = {take(rows * flat(sizes.inner).stride), flat(sizes.inner)};
+            w.shared[i] = take(sizes.shared);
+            for (int t = 0; t < threads; ++t) w.scratch[i].push_back(take(sizes.scratch));
+        }
+        const Layout targets = flat(output_size());
+        w.targets = {take(rows * targets.stride), targets};
+        w.losses = take(rows);
+        for (int t = 0; t < threads; ++t)
+            w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
+    };
+    deal();
+    w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
+    base = w.storage.data();
+    deal();
     w.predicted.assign(static_cast<std::size_t>(rows), 0);
     w.labels.assign(static_cast<std::size_t>(rows), 0);
-    w.rowwise_scratch.clear();
-    for (int t = 0; t < threads; ++t) w.rowwise_scratch.push_back(take(scratch));
+    w.capacity = rows;
+    w.threads = threads;
+    w.training = training;
+    w.keeps_inner = keeps_inner;
 }
 
-Workspace& Network::training_workspace(std::ptrdiff_t rows, int threads) {
-    if (training_workspace_.capacity < rows || training_threads_ < threads) {
-        plan(training_workspace_, std::max(rows, training_workspace_.capacity), true, threads);
-        training_threads_ = threads;
-    }
-    return training_workspace_;
+// Softmax and losses work on rows of the widest flat output.
+std::ptrdiff_t Network::widest_softmax() const {
+    std::ptrdiff_t widest = output_size();
+    for (const auto& stage : stages_)
+        if (stage->output_shape.size() == 1) widest = std::max(widest, stage->output_shape[0]);
+    return widest;
 }
 
 void Network::read_layer_output(const Layer& layer, float* rows) const {
     const std::shared_lock lock(mutex_);
-    const Rows& buffer = training_workspace_.activations.at(layer.buffer);
-    const std::ptrdiff_t count = element_count(layer.output_shape);
+    const Rows& buffer = layer.fused_away ? training_workspace_.inner.at(layer.buffer - 1)
+                                          : training_workspace_.activations.at(layer.buffer);
     for (std::ptrdiff_t r = 0; r < last_rows_; ++r)
-        std::copy_n(buffer.row(r), count, rows + r * count);
+        for (std::ptrdiff_t y = 0; y < buffer.layout.height; ++y)
+            rows = std::copy_n(buffer.line(r, y), buffer.layout.run, rows);
 }
 
 }  // namespace nncore::network

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -27,6 +28,24 @@ class Network {
     // activation: linear, relu, sigmoid, tanh, softmax. Names must be new and not empty.
     void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
                    bool use_bias);
+    // Images in and out. Padding "valid": none; "same": output = ceil(input / stride), as Keras and
+    // TensorFlow place it (the odd pixel below and to the right); "explicit": `pad` pixels on each
+    // side. activation: linear, relu, sigmoid, tanh.
+    struct Conv2D {
+        std::ptrdiff_t filters;
+        Extent kernel{1, 1}, strides{1, 1};
+        std::string padding = "valid";
+        Extent pad{0, 0};
+        std::string activation = "linear";
+        bool use_bias = true;
+    };
+    void add_conv2d(const std::string& name, const Conv2D& layer);
+    // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2
+    // right behind a convolution is fused into it.
+    void add_max_pool2d(const std::string& name, Extent window, Extent strides);
+    void add_average_pool2d(const std::string& name, Extent window, Extent strides);
+    // (height, width, channels) to (channels)
+    void add_global_average_pool2d(const std::string& name);
     void add_flatten(const std::string& name);
     void add_activation(const std::string& name, const std::string& activation);
     // rate: the share of values that is dropped in training, 0 <= rate < 1.
@@ -39,7 +58,8 @@ class Network {
     struct Layer {
         std::string name;
         Shape output_shape;
-        std::size_t buffer;  // the activation buffer that holds its output
+        std::size_t buffer;       // the activation buffer that holds its output, or
+        bool fused_away = false;  // the stage that writes that buffer keeps it as `inner`
     };
     const Shape& input_shape() const { return input_shape_; }
     bool is_built() const { return built_; }
@@ -89,11 +109,14 @@ class Network {
     Shape current_shape() const;
     void check_new_layer(const std::string& name) const;
     void push_stage(std::unique_ptr<Stage> stage);
+    PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;
     void add_activation_stage(const std::string& activation);
-    void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads) const;
-    Workspace& training_workspace(std::ptrdiff_t rows, int threads);
+    // Allocates what `rows` samples and `threads` threads need, unless it is there already.
+    void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
+              bool keeps_inner) const;
     int threads_for(double multiply_adds) const;
     double multiply_adds() const;
+    std::ptrdiff_t widest_softmax() const;
     bool fuses_softmax(Loss loss) const;
 
     // Steps of a pass; every thread of the team calls them with the same arguments.
@@ -113,13 +136,14 @@ class Network {
     std::uint32_t dropout_layers_ = 0;
     bool built_ = false;
     bool ends_with_softmax_ = false;
+    // Rebuilds the last stage, a convolution, with a pool in it; empty after any other layer.
+    std::function<std::unique_ptr<Stage>()> pooled_last_stage_;
     runtime::AlignedBuffer parameters_, gradients_;
     std::vector<float> input_scale_, input_offset_;
 
     // Readers (inference) share, writers (training, setting weights) exclude.
     mutable std::shared_mutex mutex_;
     Workspace training_workspace_;
-    int training_threads_ = 0;
     std::ptrdiff_t last_rows_ = 0;
 
     // Workspaces of inference that nobody uses just now.

@@ -14,15 +14,18 @@ inline std::ptrdiff_t blocks_of(std::ptrdiff_t count) { return (count + kBlock -
 inline std::ptrdiff_t padded(std::ptrdiff_t count) { return blocks_of(count) * kBlock; }
 
 struct Parameter {
-    enum class Layout { vector, panels };
+    // vector: values in order. panels: a dense kernel in panels of 16 outputs. rows: the last axis
+    // padded to whole blocks of 16 (convolution kernels).
+    enum class Layout { vector, panels, rows };
 
     std::string name;  // "layer/kernel" or "layer/bias"
-    Shape shape;       // (in, out) or (out)
+    Shape shape;       // (in, out), (kernel rows, kernel columns, in, out) or (out)
     Layout layout;
     std::ptrdiff_t offset;  // in floats, from the start of the flat buffer
-    std::ptrdiff_t size;    // floats occupied there, padding included
 
-    std::ptrdiff_t panel_stride() const { return shape.front() * kBlock; }
+    std::ptrdiff_t inputs() const { return element_count(shape) / shape.back(); }
+    std::ptrdiff_t size() const;  // floats in the flat buffer, padding included
+    std::ptrdiff_t panel_stride() const { return inputs() * kBlock; }
     // The natural, row-major array from the flat buffer, and back. Padding stays zero.
     void unpack(const float* flat, float* natural) const;
     void pack(const float* natural, float* flat) const;

@@ -28,8 +28,8 @@ struct Pass {
     const Optimizer* optimizer;
 };
 
-// The four steps of a stage. Between two of them the team meets at a barrier, so within one step
-// threads may read everything that earlier steps wrote.
+// The steps of a stage. Between two of them the team meets at a barrier, so within one step threads
+// may read everything that earlier steps wrote.
 //
 // Deltas: delta[i] is the gradient of the loss by the value *before* the activation that was fused
 // into the stage which wrote buffer i. A stage that writes delta[i] therefore multiplies by that
@@ -38,16 +38,23 @@ class Stage {
  public:
     virtual ~Stage() = default;
 
+    // Sizes, asked for when a workspace is planned; see Workspace for what each is.
+    struct Sizes {
+        std::ptrdiff_t saved = 0, shared = 0, scratch = 0, inner = 0;
+    };
+
     virtual std::string describe() const = 0;
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
-    virtual std::ptrdiff_t transposed_floats() const { return 0; }
-    // Floats per sample that forward keeps for backward.
-    virtual std::ptrdiff_t saved_floats() const { return 0; }
+    virtual Border input_border() const { return {}; }
+    // largest: the rows of the workspace.
+    virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*training*/) const { return {}; }
 
     virtual void forward(const Pass& pass) const = 0;
-    // Before any weight changes: what backward_input needs from the weights.
+    // Before any weight changes: what the backward steps need from the weights.
     virtual void prepare_backward(const Pass&) const {}
-    virtual void backward_input(const Pass& pass) const = 0;
+    // delta[index] from delta[index + 1] (not for the first stage: nobody asks for the gradient of
+    // the images), and what else must be done before other threads' samples are complete.
+    virtual void backward_data(const Pass& pass) const = 0;
     // Weight gradients, and the update where pass.optimizer says so.
     virtual void backward_weights(const Pass&) const {}
 
@@ -56,11 +63,46 @@ class Stage {
     kernels::Activation input_activation = kernels::Activation::linear;
     kernels::Activation output_activation = kernels::Activation::linear;
     std::vector<Parameter> parameters;
+
+ protected:
+    const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
+    const Rows& output(const Pass& pass) const { return pass.workspace.activations[index + 1]; }
+    const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
+    const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
+    // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
+    void update(const Pass& pass, const Parameter& parameter) const;
+    // delta *= derivative of the input's activation, for one sample; for stages whose input has no
+    // border.
+    void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;
+};
+
+const char* name_of(kernels::Activation activation);
+
+// Convolution of an image, in pixels.
+struct ConvGeometry {
+    std::ptrdiff_t height, width, channels;  // of the input
+    std::ptrdiff_t kernel_height, kernel_width;
+    std::ptrdiff_t stride_rows, stride_columns;
+    Border padding;
+    std::ptrdiff_t out_height, out_width, out_channels;
+};
+
+// A window sliding over an image without padding.
+struct PoolGeometry {
+    std::ptrdiff_t height, width, channels;
+    std::ptrdiff_t window_height, window_width, stride_rows, stride_columns;
+    std::ptrdiff_t out_height, out_width;
 };
 
 std::unique_ptr<Stage> make_dense_stage(const std::string& name, std::ptrdiff_t inputs,
                                         std::ptrdiff_t units, kernels::Activation activation,
                                         bool use_bias, std::ptrdiff_t parameter_offset);
+// With `pooled` the output goes through a 2x2 max pool (stride 2) within the stage.
+std::unique_ptr<Stage> make_conv_stage(const std::string& name, const ConvGeometry& geometry,
+                                       kernels::Activation activation, bool use_bias, bool pooled,
+                                       std::ptrdiff_t parameter_offset);
+std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
+std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_activation_stage(const Shape& shape, kernels::Activation activation);
 std::unique_ptr<Stage> make_softmax_stage(const Shape& shape);
 // `number` tells the dropout layers of a network apart.

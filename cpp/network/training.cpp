@@ -18,12 +18,16 @@ void Network::load_images(const Pass& pass, const Images& images,
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
-        if (images.bytes != nullptr) {
-            pass.kernels.bytes_to_floats(count, images.bytes + image * count, input_shape_.back(),
-                                         normalized ? input_scale_.data() : nullptr,
-                                         normalized ? input_offset_.data() : nullptr, x.row(r));
-        } else {
-            std::copy_n(images.floats + image * count, count, x.row(r));
+        for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
+            const std::ptrdiff_t first = image * count + y * x.layout.run;
+            if (images.bytes != nullptr) {
+                pass.kernels.bytes_to_floats(
+                    x.layout.run, images.bytes + first, input_shape_.back(),
+                    normalized ? input_scale_.data() : nullptr,
+                    normalized ? input_offset_.data() : nullptr, x.line(r, y));
+            } else {
+                std::copy_n(images.floats + first, x.layout.run, x.line(r, y));
+            }
         }
     }
 }
@@ -66,8 +70,9 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output,
                                                     : pass.kernels.squared_error;
     const Rows delta = with_gradient ? w.deltas[output] : Rows{};
     float* const gradient = with_gradient ? delta.row(first) : nullptr;
-    kernel(last - first, classes, scale, y.row(first), y.stride, w.targets.row(first),
-           w.targets.stride, w.losses + first, gradient, delta.stride, w.predicted.data() + first,
+    kernel(last - first, classes, scale, y.row(first), y.stride(), w.targets.row(first),
+           w.targets.stride(), w.losses + first, gradient, delta.stride(),
+           w.predicted.data() + first,
            w.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)]);
     const Activation activation =
         output == 0 ? Activation::linear : stages_[output - 1]->output_activation;
@@ -101,10 +106,8 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
 
 void Network::backward(const Pass& pass, std::size_t stages) const {
     for (std::size_t i = stages; i-- > 0;) {
-        if (i > 0) {
-            stages_[i]->backward_input(pass);
-            pass.member.barrier.wait();
-        }
+        stages_[i]->backward_data(pass);
+        pass.member.barrier.wait();
         stages_[i]->backward_weights(pass);
     }
     pass.member.barrier.wait();
@@ -113,7 +116,8 @@ void Network::backward(const Pass& pass, std::size_t stages) const {
 double Network::compute_gradients(const Images& images, const Targets& targets, Loss loss) {
     const std::unique_lock lock(mutex_);
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(images.count));
-    Workspace& workspace = training_workspace(images.count, threads);
+    Workspace& workspace = training_workspace_;
+    plan(workspace, images.count, true, threads, true);
     last_rows_ = images.count;
     double result = 0;
     runtime::run_team(threads, [&](const runtime::Member& member) {
@@ -147,7 +151,8 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const std::unique_lock lock(mutex_);
     const std::ptrdiff_t largest = std::min(batch_size, count);
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(largest));
-    Workspace& workspace = training_workspace(largest, threads);
+    Workspace& workspace = training_workspace_;
+    plan(workspace, largest, true, threads, false);
     last_rows_ = 0;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
     const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);

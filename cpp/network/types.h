@@ -16,6 +16,11 @@ std::string to_string(const Shape& shape);
 
 enum class Loss { mse, sse, cross_entropy };
 
+// Rows and columns: of a kernel, a window or a stride.
+struct Extent {
+    std::ptrdiff_t rows, columns;
+};
+
 // Throws std::invalid_argument that lists the known names.
 Loss loss_from_name(const std::string& name);
 

@@ -8,21 +8,48 @@
 
 namespace nncore::network {
 
-// One sample after another: row r starts at data + r * stride.
+// Zeros around an image that a convolution wants to find in its input buffer, in pixels.
+struct Border {
+    std::ptrdiff_t top = 0, left = 0, bottom = 0, right = 0;
+};
+
+// How one sample lies in a buffer: `height` lines of `run` contiguous floats each (an image's
+// width * channels; all features of a flat sample are one line), `line` floats apart.
+struct Layout {
+    std::ptrdiff_t height = 1, run = 0, line = 0;
+    std::ptrdiff_t origin = 0;  // of the first value, from the start of the sample
+    std::ptrdiff_t stride = 0;  // from sample to sample
+
+    static Layout of(const Shape& shape, const Border& border = {});
+};
+
+// Samples of one layout, one after another.
 struct Rows {
     float* data = nullptr;
-    std::ptrdiff_t stride = 0;
+    Layout layout{};
 
-    float* row(std::ptrdiff_t r) const { return data + r * stride; }
+    // The first value of sample r; the others follow without gaps unless there is a border.
+    float* row(std::ptrdiff_t r) const { return data + r * layout.stride + layout.origin; }
+    float* line(std::ptrdiff_t r, std::ptrdiff_t y) const { return row(r) + y * layout.line; }
+    std::ptrdiff_t stride() const { return layout.stride; }
 };
 
 struct Workspace {
     std::ptrdiff_t capacity = 0;  // rows
+    int threads = 0;
+    bool training = false;
+    bool keeps_inner = false;
     // Buffer i is the input of stage i; the last one is the network's output.
     std::vector<Rows> activations;
-    std::vector<Rows> deltas;  // loss gradients by what produced buffer i, before its activation
-    std::vector<Rows> saved;   // per stage: what its forward pass keeps for the backward pass
-    std::vector<float*> transposed;  // per stage: its weights turned for the input gradient
+    // Loss gradients by what produced buffer i, before its activation; never with a border.
+    std::vector<Rows> deltas;
+    // Per stage: what forward keeps for backward (per sample), what the stage needs besides
+    // (once), a place of its own for each thread, and, for people who look inside, the output of
+    // a layer that was fused away (per sample).
+    std::vector<Rows> saved;
+    std::vector<float*> shared;
+    std::vector<std::vector<float*>> scratch;  // [stage][thread]
+    std::vector<Rows> inner;
     Rows targets;
     float* losses = nullptr;              // per row
     std::vector<std::int32_t> predicted;  // per row

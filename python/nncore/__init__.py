@@ -25,7 +25,16 @@ if TYPE_CHECKING:
         one_hot,
     )
     from nncore.errors import DataError, ModelFileError, NncoreError, TrainingError
-    from nncore.layers import Activation, Dense, Dropout, Flatten
+    from nncore.layers import (
+        Activation,
+        AveragePool2D,
+        Conv2D,
+        Dense,
+        Dropout,
+        Flatten,
+        GlobalAveragePool2D,
+        MaxPool2D,
+    )
     from nncore.optimizers import SGD
     from nncore.training import Callback, History, Report, Sequential, load
 
@@ -43,9 +52,13 @@ _HOMES = {
     "NncoreError": "errors",
     "TrainingError": "errors",
     "Activation": "layers",
+    "AveragePool2D": "layers",
+    "Conv2D": "layers",
     "Dense": "layers",
     "Dropout": "layers",
     "Flatten": "layers",
+    "GlobalAveragePool2D": "layers",
+    "MaxPool2D": "layers",
     "SGD": "optimizers",
     "Callback": "training",
     "History": "training",
@@ -58,14 +71,18 @@ _SUBMODULES = ("kernels", "plots")
 __all__ = [
     "SGD",
     "Activation",
+    "AveragePool2D",
     "Callback",
     "ClassMap",
+    "Conv2D",
     "DataError",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool2D",
     "History",
     "ImageDataset",
+    "MaxPool2D",
     "ModelFileError",
     "NncoreError",
     "Preprocessing",

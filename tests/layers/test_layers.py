@@ -12,13 +12,27 @@ from nncore.layers import (
     ACTIVATIONS,
     LAYER_KINDS,
     Activation,
+    AveragePool2D,
+    Conv2D,
     Dense,
+    Dropout,
     Flatten,
+    GlobalAveragePool2D,
+    MaxPool2D,
     layer_from_dict,
     unique_names,
 )
 
-ONE_OF_EACH = [Dense(3, "relu", use_bias=False, name="hidden"), Flatten(), Activation("tanh")]
+ONE_OF_EACH = [
+    Dense(3, "relu", use_bias=False, name="hidden"),
+    Flatten(),
+    Activation("tanh"),
+    Dropout(0.25),
+    Conv2D(8, (3, 5), strides=2, padding=(1, 2), activation="relu", name="first"),
+    MaxPool2D(),
+    AveragePool2D(3, strides=(2, 1)),
+    GlobalAveragePool2D(),
+]
 
 
 def test_one_of_each_covers_every_kind():

@@ -59,29 +59,25 @@ NNCORE_INLINE void random_words(const DropoutKey& key, uint32_t block, uvec (&wo
 
 }  // namespace
 
-void dropout(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
-             const float* x, float* mask, float* y) {
+void dropout_mask(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+                  float* mask) {
     const ivec limit = broadcast_int((int32_t)threshold);
     const vec kept = broadcast(scale);
     for (ptrdiff_t group = 0; group < count; group += kDropoutGroup) {
         for (int part = 0; part < kVectorsPerBlock; ++part) {
             uvec words[4];
             random_words(key, (uint32_t)(group / 8) + (uint32_t)(part * kLanes), words);
+            NNCORE_UNROLL
             for (int half = 0; half < 8; ++half) {
                 const ptrdiff_t first = group + half * kBlock + part * kLanes;
                 const int lanes = (int)min_size(kLanes, count - first);
-                if (lanes <= 0) break;
                 const uvec word = words[half / 2];
                 const ivec bits = (ivec)(half % 2 == 0 ? word & 0xffffu : word >> 16);
                 const vec factor = bits >= limit ? kept : zero();
-                const vec value =
-                    lanes == kLanes ? load(x + first) : load_partial(x + first, lanes);
                 if (lanes == kLanes) {
                     store(mask + first, factor);
-                    store(y + first, value * factor);
-                } else {
+                } else if (lanes > 0) {
                     store_partial(mask + first, factor, lanes);
-                    store_partial(y + first, value * factor, lanes);
                 }
             }
         }

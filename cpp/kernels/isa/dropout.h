@@ -4,8 +4,8 @@
 
 namespace nncore::kernels::NNCORE_TARGET {
 
-void dropout(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
-             const float* x, float* mask, float* y);
+void dropout_mask(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+                  float* mask);
 void multiply(ptrdiff_t count, const float* x, const float* factors, float* y);
 
 }  // namespace nncore::kernels::NNCORE_TARGET

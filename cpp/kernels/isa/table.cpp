@@ -1,8 +1,10 @@
 // The kernel table of one instruction set.
+#include "conv.h"
 #include "dense.h"
 #include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "pool.h"
 #include "rowwise.h"
 
 #define NNCORE_STRING_(x) #x
@@ -25,11 +27,23 @@ const Kernels& table() {
         .softmax_cross_entropy = softmax_cross_entropy,
         .sgd_update = sgd_update,
         .bytes_to_floats = bytes_to_floats,
-        .dropout = dropout,
+        .dropout_mask = dropout_mask,
         .multiply = multiply,
         .dense_product = dense_product,
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,
+        .conv = conv,
+        .conv_weight_gradient = conv_weight_gradient,
+        .pooled_weight_gradient = pooled_weight_gradient,
+        .conv_scatter = conv_scatter,
+        .transpose = transpose,
+        .sum_partials = sum_partials,
+        .max_pool_2x2 = max_pool_2x2,
+        .unpool_2x2 = unpool_2x2,
+        .max_pool = max_pool,
+        .max_pool_gradient = max_pool_gradient,
+        .average_pool = average_pool,
+        .average_pool_gradient = average_pool_gradient,
     };
     return kernels;
 }

@@ -1,0 +1,209 @@
+// Direct convolution, forward and input gradient: pixels are broadcast from the image, weights are
+// read as vectors, lanes run over output channels. See ConvArgs in ../kernels.h.
+#include "conv.h"
+
+#include "activation.h"
+#include "conv_tiles.h"
+#include "transpose.h"
+
+namespace nncore::kernels::NNCORE_TARGET {
+namespace {
+
+// Stores one vector of channels starting at `channel`; the last block may be partial.
+NNCORE_INLINE void store_channels(float* y, vec value, ptrdiff_t left) {
+    if (left >= kLanes) {
+        store(y, value);
+    } else if (left > 0) {
+        store_partial(y, value, static_cast<int>(left));
+    }
+}
+NNCORE_INLINE vec load_channels(const float* x, ptrdiff_t left) {
+    return left >= kLanes ? load(x) : left > 0 ? load_partial(x, static_cast<int>(left)) : zero();
+}
+
+// H neighbouring pixels of an output row, V vectors of channels from number `vector` on.
+template <int H, int V>
+void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
+    const ptrdiff_t channel = vector * kLanes;
+    const ptrdiff_t w_row = p.blocks * kBlock;
+    const float* activity = p.input_activity ? p.input_activity + row * p.activity_row +
+                                                   column * p.activity_pixel + channel
+                                             : nullptr;
+    if (activity != nullptr) {
+        // The mask is needed at the very end; asked for now, it is there by then.
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j)
+                __builtin_prefetch(activity + i * p.activity_pixel + j * kLanes);
+        }
+    }
+    vec acc[H][V];
+    NNCORE_UNROLL
+    for (int j = 0; j < V; ++j) {
+        const vec start = p.bias ? load(p.bias + channel + j * kLanes) : zero();
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) acc[i][j] = start;
+    }
+    const float* x = p.x + row * p.x_row + column * p.x_pixel;
+    const float* w = p.weights + channel;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+        for (ptrdiff_t r = 0; r < p.runs; ++r) {
+            const float* streams[V];
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j) streams[j] = w + j * kLanes;
+            multiply_rows<H, V>(p.run, x + k * p.kernel_row + r * p.run_step, p.x_pixel, streams,
+                                w_row, acc);
+            w += p.run * w_row;
+        }
+    float* y = p.y + row * p.y_row + column * p.y_pixel + channel;
+    const ptrdiff_t left = p.channels - channel;
+    if (left >= V * kLanes && p.activation == Activation::relu) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j) {
+                const vec value =
+                    activity != nullptr
+                        ? times_derivative(Activation::relu,
+                                           load(activity + i * p.activity_pixel + j * kLanes),
+                                           acc[i][j])
+                        : max(zero(), acc[i][j]);
+                store(y + i * p.y_pixel + j * kLanes, value);
+            }
+        }
+        return;
+    }
+    if (left >= V * kLanes && p.activation == Activation::linear) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j) store(y + i * p.y_pixel + j * kLanes, acc[i][j]);
+        }
+        return;
+    }
+    for (int i = 0; i < H; ++i)
+        for (int j = 0; j < V; ++j) {
+            const ptrdiff_t rest = left - j * kLanes;
+            const vec value =
+                activity != nullptr
+                    ? times_derivative(
+                          p.activation,
+                          load_channels(activity + i * p.activity_pixel + j * kLanes, rest),
+                          acc[i][j])
+                    : activate(p.activation, acc[i][j]);
+            store_channels(y + i * p.y_pixel + j * kLanes, value, rest);
+        }
+}
+
+template <int H, int V>
+void conv_of_height(int height, const ConvArgs& p, ptrdiff_t row, ptrdiff_t column,
+                    ptrdiff_t vector) {
+    if (height == H) {
+        conv_tile<H, V>(p, row, column, vector);
+    } else if constexpr (H > 1) {
+        conv_of_height<H - 1, V>(height, p, row, column, vector);
+    }
+}
+
+// H neighbouring lines of the result at one pixel, V vectors of the run.
+template <int H, int V>
+void scatter_tile(const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
+    const ptrdiff_t w_row = p.blocks * kBlock;
+    vec acc[H][V];
+    clear_tile(acc);
+    const float* x = p.x + row * p.kernel_row + column * p.x_pixel;
+    const float* w = p.weights + vector * kLanes;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k) {
+        const float* streams[V];
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j) streams[j] = w + j * kLanes;
+        multiply_rows<H, V>(p.channels, x + k * p.kernel_row, p.kernel_row, streams, w_row, acc);
+        w += p.channels * w_row;
+    }
+    float* to = p.lines + row * p.line + column * p.step + vector * kLanes;
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) {
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j) {
+            float* place = to + i * p.line + j * kLanes;
+            store(place, load(place) + acc[i][j]);
+        }
+    }
+}
+
+template <int H, int V>
+void scatter_of_height(int height, const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column,
+                       ptrdiff_t vector) {
+    if (height == H) {
+        scatter_tile<H, V>(p, row, column, vector);
+    } else if constexpr (H > 1) {
+        scatter_of_height<H - 1, V>(height, p, row, column, vector);
+    }
+}
+
+}  // namespace
+
+// Neighbouring pixels overlap in a line, so each tile goes down many lines at one pixel: the sums
+// that follow each other then stand in different lines and do not wait for one another. The columns
+// are the outer loop whatever the vector width: each place collects its sums in their order.
+void conv_scatter(const ConvScatterArgs& p) {
+    for (ptrdiff_t i = 0; i < p.rows * p.line; ++i) p.lines[i] = 0.0f;
+    const ptrdiff_t vectors = p.blocks * kVectorsPerBlock;
+    // The widest tile of a line fits the fewest lines.
+    const int height = vectors >= kWidest ? kPixels<kWidest>
+                       : vectors == 3     ? kPixels<3>
+                       : vectors == 2     ? kPixels<2>
+                                          : kPixels<1>;
+    for_even_tiles(p.rows, height, [&](ptrdiff_t row, int lines) {
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for_channel_tiles(vectors, [&]<int V>(ptrdiff_t vector) {
+                scatter_of_height<kPixels<V>, V>(lines, p, row, column, vector);
+            });
+    });
+}
+
+void conv(const ConvArgs& p) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for_channel_tiles(p.blocks * kVectorsPerBlock, [&]<int V>(ptrdiff_t vector) {
+            for_even_tiles(p.columns, kPixels<V>, [&](ptrdiff_t column, int height) {
+                conv_of_height<kPixels<V>, V>(height, p, row, column, vector);
+            });
+        });
+}
+
+void transpose(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
+               float* target, ptrdiff_t target_row) {
+    alignas(64) float block[16 * 16];
+    for (ptrdiff_t r = 0; r < rows; r += 16)
+        for (ptrdiff_t c = 0; c < columns; c += 16) {
+            const int height = static_cast<int>(min_size(16, rows - r));
+            const int width = static_cast<int>(min_size(16, columns - c));
+            const float* from = source + r * source_row + c;
+            float* to = target + c * target_row + r;
+            if (height == 16 && width == 16) {
+                transpose_16(from, source_row, 16, to, target_row);
+                continue;
+            }
+            transpose_tail(from, source_row, height, width, block, 16);
+            for (int i = 0; i < width; ++i)
+                for (int j = 0; j < height; ++j) to[i * target_row + j] = block[i * 16 + j];
+        }
+}
+
+void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
+                  float* sum) {
+    ptrdiff_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+        vec total = load(partials + i);
+        for (ptrdiff_t p = 1; p < parts; ++p) total += load(partials + p * stride + i);
+        store(sum + i, total);
+    }
+    for (; i < count; ++i) {
+        float total = partials[i];
+        for (ptrdiff_t p = 1; p < parts; ++p) total += partials[p * stride + i];
+        sum[i] = total;
+    }
+}
+
+}  // namespace nncore::kernels::NNCORE_TARGET

@@ -1,0 +1,160 @@
+// Pooling over windows, lanes over channels.
+#include "pool.h"
+
+#include "activation.h"
+
+namespace nncore::kernels::NNCORE_TARGET {
+namespace {
+
+typedef int8_t bytes __attribute__((vector_size(kLanes)));
+typedef int8_t bytes_unaligned __attribute__((vector_size(kLanes), aligned(1), may_alias));
+
+NNCORE_INLINE void store_indices(uint8_t* p, ivec indices, int count) {
+    if (count == kLanes) {
+#if defined(__AVX512F__)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)indices));
+#else
+        *reinterpret_cast<bytes_unaligned*>(p) = __builtin_convertvector(indices, bytes);
+#endif
+        return;
+    }
+    for (int i = 0; i < count; ++i) p[i] = static_cast<uint8_t>(indices[i]);
+}
+
+NNCORE_INLINE ivec load_indices(const uint8_t* p, int count) {
+    if (count == kLanes) {
+#if defined(__AVX512F__)
+        return (ivec)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+        return __builtin_convertvector(*reinterpret_cast<const bytes_unaligned*>(p), ivec);
+#endif
+    }
+    ivec indices{};
+    for (int i = 0; i < count; ++i) indices[i] = p[i];
+    return indices;
+}
+
+NNCORE_INLINE vec load_some(const float* p, int count) {
+    return count == kLanes ? load(p) : load_partial(p, count);
+}
+NNCORE_INLINE void store_some(float* p, vec v, int count) {
+    if (count == kLanes) {
+        store(p, v);
+    } else {
+        store_partial(p, v, count);
+    }
+}
+
+// body(input pixel of the window's corner, output pixel index) for each output pixel.
+template <class Body>
+NNCORE_INLINE void for_windows(const PoolArgs& p, Body body) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            body(row * p.step_rows * p.x_row + column * p.step_columns * p.x_pixel,
+                 row * p.y_row + column * p.y_pixel, (row * p.columns + column) * p.channels);
+}
+
+}  // namespace
+
+void max_pool_2x2(const PoolArgs& p, Activation activation, const float* x, float* y,
+                  uint8_t* winners) {
+    const ptrdiff_t corners[4] = {0, p.x_pixel, p.x_row, p.x_row + p.x_pixel};
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t compact) {
+        for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
+            const int count = static_cast<int>(min_size(kLanes, p.channels - c));
+            const float* source = x + from + c;
+            vec best = load_some(source, count);
+            ivec winner{};
+            NNCORE_UNROLL
+            for (int k = 1; k < 4; ++k) {
+                const vec value = load_some(source + corners[k], count);
+                const ivec larger = value > best;
+                best = larger ? value : best;
+                winner = larger ? broadcast_int(k) : winner;
+            }
+            store_some(y + to + c, activate(activation, best), count);
+            if (winners != nullptr) store_indices(winners + compact + c, winner, count);
+        }
+    });
+}
+
+void unpool_2x2(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const float* d,
+                const uint8_t* winners, float* target, ptrdiff_t target_row,
+                ptrdiff_t target_pixel) {
+    const ptrdiff_t corners[4] = {0, target_pixel, target_row, target_row + target_pixel};
+    for (ptrdiff_t row = 0; row < rows; ++row)
+        for (ptrdiff_t column = 0; column < columns; ++column) {
+            float* to = target + 2 * row * target_row + 2 * column * target_pixel;
+            for (ptrdiff_t c = 0; c < channels; c += kLanes) {
+                const int count = static_cast<int>(min_size(kLanes, channels - c));
+                const vec gradient = load_some(d + c, count);
+                const ivec winner = load_indices(winners + c, count);
+                NNCORE_UNROLL
+                for (int k = 0; k < 4; ++k)
+                    store_some(to + corners[k] + c, winner == broadcast_int(k) ? gradient : zero(),
+                               count);
+            }
+            d += channels;
+            winners += channels;
+        }
+}
+
+void max_pool(const PoolArgs& p, const float* x, float* y, uint16_t* winners) {
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t compact) {
+        for (ptrdiff_t c = 0; c < p.channels; ++c) {
+            float best = x[from + c];
+            uint16_t winner = 0;
+            for (ptrdiff_t r = 0; r < p.window_rows; ++r)
+                for (ptrdiff_t k = 0; k < p.window_columns; ++k) {
+                    const float value = x[from + r * p.x_row + k * p.x_pixel + c];
+                    if (value > best) {
+                        best = value;
+                        winner = static_cast<uint16_t>(r * p.window_columns + k);
+                    }
+                }
+            y[to + c] = best;
+            if (winners != nullptr) winners[compact + c] = winner;
+        }
+    });
+}
+
+void max_pool_gradient(const PoolArgs& p, const float* dy, const uint16_t* winners, float* dx) {
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
+        for (ptrdiff_t c = 0; c < p.channels; ++c) {
+            const ptrdiff_t winner = winners[compact + c];
+            dx[from + winner / p.window_columns * p.x_row + winner % p.window_columns * p.x_pixel +
+               c] += dy[compact + c];
+        }
+    });
+}
+
+void average_pool(const PoolArgs& p, const float* x, float* y) {
+    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t) {
+        for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
+            const int count = static_cast<int>(min_size(kLanes, p.channels - c));
+            vec sum = zero();
+            for (ptrdiff_t r = 0; r < p.window_rows; ++r)
+                for (ptrdiff_t k = 0; k < p.window_columns; ++k)
+                    sum += load_some(x + from + r * p.x_row + k * p.x_pixel + c, count);
+            store_some(y + to + c, sum * share, count);
+        }
+    });
+}
+
+void average_pool_gradient(const PoolArgs& p, const float* dy, float* dx) {
+    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
+    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
+        for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
+            const int count = static_cast<int>(min_size(kLanes, p.channels - c));
+            const vec part = load_some(dy + compact + c, count) * share;
+            for (ptrdiff_t r = 0; r < p.window_rows; ++r)
+                for (ptrdiff_t k = 0; k < p.window_columns; ++k) {
+                    float* to = dx + from + r * p.x_row + k * p.x_pixel + c;
+                    store_some(to, load_some(to, count) + part, count);
+                }
+        }
+    });
+}
+
+}  // namespace nncore::kernels::NNCORE_TARGET

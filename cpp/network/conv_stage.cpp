@@ -1,0 +1,460 @@
+// A convolution with fused bias and activation, and fused with a 2x2 max pool where one follows.
+//
+// Work is split by sample. Weight gradients are summed in chunks of samples that depend on the
+// batch alone, then over the chunks in order, so that threads cannot change a bit.
+#include <algorithm>
+
+#include "stage.h"
+
+namespace nncore::network {
+namespace {
+
+using kernels::Activation;
+
+// Chunks of a batch: at least 4 samples each, at most 16 chunks.
+constexpr std::ptrdiff_t kSmallestChunk = 4, kMostChunks = 16;
+
+std::ptrdiff_t chunk_size(std::ptrdiff_t rows) {
+    return std::max(kSmallestChunk, (rows + kMostChunks - 1) / kMostChunks);
+}
+
+class ConvStage final : public Stage {
+ public:
+    ConvStage(const std::string& name, const ConvGeometry& geometry, Activation activation,
+              bool use_bias, bool pooled, std::ptrdiff_t offset)
+        : g_(geometry), use_bias_(use_bias), pooled_(pooled) {
+        input_shape = {g_.height, g_.width, g_.channels};
+        output_shape = {pooled ? g_.out_height / 2 : g_.out_height,
+                        pooled ? g_.out_width / 2 : g_.out_width, g_.out_channels};
+        output_activation = activation;
+        parameters.push_back({name + "/kernel",
+                              {g_.kernel_height, g_.kernel_width, g_.channels, g_.out_channels},
+                              Parameter::Layout::rows,
+                              offset});
+        if (use_bias)
+            parameters.push_back({name + "/bias",
+                                  {g_.out_channels},
+                                  Parameter::Layout::vector,
+                                  offset + parameters[0].size()});
+        // Rows and columns of the unpooled output that count: a 2x2 pool drops an odd last one.
+        rows_ = pooled ? output_shape[0] * 2 : g_.out_height;
+        columns_ = pooled ? output_shape[1] * 2 : g_.out_width;
+        out_padded_ = padded(g_.out_channels);
+        run_ = g_.kernel_width * g_.channels;
+        // After a max pool three quarters of the output gradient are zeros: visiting the winners
+        // only pays unless the lanes, which then run over the inputs of a kernel row, stay empty.
+        const std::ptrdiff_t by_pixel = 4 * run_ * blocks_of(g_.out_channels);
+        const std::ptrdiff_t by_winner = g_.out_channels * blocks_of(run_);
+        visits_winners_ = pooled && 5 * by_winner < 4 * by_pixel;
+        // Lanes over the input channels, or over the inputs of a kernel row where channels are few.
+        const std::ptrdiff_t by_gathering =
+            g_.width * g_.kernel_width * out_padded_ * blocks_of(g_.channels);
+        const std::ptrdiff_t by_scattering = g_.out_width * g_.out_channels * blocks_of(run_);
+        scatters_ =
+            g_.stride_rows == 1 && g_.stride_columns == 1 && 5 * by_scattering < 4 * by_gathering;
+    }
+
+    std::string describe() const override {
+        const auto pair = [](std::ptrdiff_t a, std::ptrdiff_t b) {
+            return std::to_string(a) + "x" + std::to_string(b);
+        };
+        std::string text = "conv " + pair(g_.kernel_height, g_.kernel_width) + " " +
+                           std::to_string(g_.channels) + " -> " + std::to_string(g_.out_channels);
+        if (g_.stride_rows != 1 || g_.stride_columns != 1)
+            text += " stride " + pair(g_.stride_rows, g_.stride_columns);
+        if (use_bias_) text += " + bias";
+        if (output_activation != Activation::linear)
+            text += std::string(" + ") + name_of(output_activation);
+        if (pooled_) text += " + max pool 2x2";
+        if (visits_winners_) text += "; weight gradient from the pool's winners";
+        if (index > 0 && scatters_) text += "; input gradient scattered";
+        return text;
+    }
+    double multiply_adds() const override {
+        return static_cast<double>(rows_ * columns_) *
+               static_cast<double>(element_count(parameters[0].shape));
+    }
+    Border input_border() const override { return g_.padding; }
+
+    Sizes sizes(std::ptrdiff_t largest, bool training) const override {
+        Sizes sizes;
+        if (pooled_) {
+            sizes.scratch = padded(2 * columns_ * out_padded_);
+            sizes.inner = g_.out_height * g_.out_width * g_.out_channels;
+        }
+        if (!training) return sizes;
+        if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
+        sizes.scratch += unpooled_floats() + out_padded_;
+        if (index > 0 && scatters_) sizes.scratch += padded(g_.height * scatter_line());
+        sizes.shared = turned_floats() + chunks_capacity(largest) * chunk_floats();
+        return sizes;
+    }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        kernels::ConvArgs args = taps<kernels::ConvArgs>(x.layout.line);
+        args.rows = pooled_ ? 2 : g_.out_height;
+        args.columns = pooled_ ? columns_ : g_.out_width;
+        args.blocks = out_padded_ / kBlock;
+        args.channels = g_.out_channels;
+        args.weights = pass.parameters + parameters[0].offset;
+        args.bias = use_bias_ ? pass.parameters + parameters[1].offset : nullptr;
+        args.activation = pooled_ ? Activation::linear : output_activation;
+        args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
+        args.y_pixel = g_.out_channels;
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            args.x = corner(x, r);
+            if (pooled_) {
+                forward_pooled(pass, args, r);
+                if (pass.workspace.keeps_inner) keep_unpooled(pass, args, r);
+            } else {
+                args.y = y.row(r);
+                pass.kernels.conv(args);
+            }
+        }
+    }
+
+    void prepare_backward(const Pass& pass) const override {
+        if (index == 0) return;
+        if (scatters_) {
+            // Per kernel row, from the last to the first: [output channel][inputs of the row].
+            const auto share = pass.member.share(g_.kernel_height);
+            for (std::ptrdiff_t k = share.first; k < share.last; ++k)
+                pass.kernels.transpose(
+                    run_, g_.out_channels,
+                    pass.parameters + parameters[0].offset + k * run_ * out_padded_, out_padded_,
+                    pass.workspace.shared[index] +
+                        (g_.kernel_height - 1 - k) * g_.out_channels * padded(run_),
+                    padded(run_));
+            return;
+        }
+        // Weights turned by 180 degrees, input and output channels swapped; one kernel position at
+        // a time. Rows and columns of padding stay the zeros that the workspace began with.
+        const std::ptrdiff_t taps = g_.kernel_height * g_.kernel_width;
+        const auto share = pass.member.share(taps);
+        for (std::ptrdiff_t tap = share.first; tap < share.last; ++tap)
+            pass.kernels.transpose(
+                g_.channels, g_.out_channels,
+                pass.parameters + parameters[0].offset + tap * g_.channels * out_padded_,
+                out_padded_,
+                pass.workspace.shared[index] + (taps - 1 - tap) * out_padded_ * padded(g_.channels),
+                padded(g_.channels));
+    }
+
+    void backward_data(const Pass& pass) const override {
+        const std::ptrdiff_t size = chunk_size(pass.rows);
+        const std::ptrdiff_t chunks = (pass.rows + size - 1) / size;
+        const auto share = pass.member.share(chunks);
+        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+            const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
+            for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
+                const bool first = r == chunk * size;
+                const float* dense = unpooled(pass, r);
+                if (index > 0 && scatters_) scattered_input_gradient(pass, r);
+                if (index > 0 && !scatters_) input_gradient(pass, r);
+                weight_gradient(pass, r, dense, chunk, first);
+                if (use_bias_) bias_gradient(pass, r, chunk, first);
+            }
+        }
+    }
+
+    void backward_weights(const Pass& pass) const override {
+        const std::ptrdiff_t size = chunk_size(pass.rows);
+        const std::ptrdiff_t chunks = (pass.rows + size - 1) / size;
+        const Parameter& kernel = parameters[0];
+        float* const gradient = pass.gradients + kernel.offset;
+        float* const partials = this->partials(pass, 0);
+        const auto sum = [&](std::ptrdiff_t first, std::ptrdiff_t count, float* total) {
+            pass.kernels.sum_partials(count, chunks, chunk_floats(), partials + first, total);
+        };
+        if (visits_winners_) {
+            // Partials are [output channel][kernel row][inputs of the row]: sum them in place, then
+            // turn them, block by block of 16 inputs, each of which one thread alone handles.
+            const std::ptrdiff_t line = padded(run_), blocks = line / kBlock;
+            const std::ptrdiff_t channel = g_.kernel_height * line;
+            const auto share = pass.member.share(g_.kernel_height * blocks);
+            for (std::ptrdiff_t b = share.first; b < share.last; ++b) {
+                const std::ptrdiff_t from = b * kBlock;
+                const std::ptrdiff_t input = b % blocks * kBlock;
+                const std::ptrdiff_t to = (b / blocks * run_ + input) * out_padded_;
+                const std::ptrdiff_t count = std::min(kBlock, run_ - input);
+                for (std::ptrdiff_t o = 0; o < g_.out_channels; ++o)
+                    sum(o * channel + from, kBlock, partials + o * channel + from);
+                pass.kernels.transpose(g_.out_channels, count, partials + from, channel,
+                                       gradient + to, out_padded_);
+                if (pass.optimizer != nullptr)
+                    pass.kernels.sgd_update(count * out_padded_, pass.optimizer->learning_rate,
+                                            gradient + to, pass.parameters + kernel.offset + to);
+            }
+        } else {
+            const auto share = pass.member.share(kernel.size() / kBlock);
+            const std::ptrdiff_t first = share.first * kBlock;
+            sum(first, (share.last - share.first) * kBlock, gradient + first);
+            update(pass, kernel);
+        }
+        if (use_bias_) {
+            const auto share = pass.member.share(out_padded_ / kBlock);
+            const std::ptrdiff_t first = share.first * kBlock;
+            sum(kernel_partial_floats() + first, (share.last - share.first) * kBlock,
+                pass.gradients + parameters[1].offset + first);
+            update(pass, parameters[1]);
+        }
+    }
+
+ private:
+    // The upper left input of output pixel (0, 0), in the border where there is one.
+    const float* corner(const Rows& x, std::ptrdiff_t row) const {
+        return x.row(row) - g_.padding.top * x.layout.line - g_.padding.left * g_.channels;
+    }
+
+    // How an output pixel's inputs lie in the image.
+    template <class Args>
+    Args taps(std::ptrdiff_t line) const {
+        Args args{};
+        args.kernel_rows = g_.kernel_height;
+        args.kernel_row = line;
+        args.runs = 1;
+        args.run = run_;
+        args.x_row = g_.stride_rows * line;
+        args.x_pixel = g_.stride_columns * g_.channels;
+        return args;
+    }
+
+    float* scratch(const Pass& pass) const {
+        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+    }
+    std::uint8_t* winners(const Pass& pass, std::ptrdiff_t row) const {
+        return reinterpret_cast<std::uint8_t*>(pass.workspace.saved[index].row(row));
+    }
+
+    // Two output rows at a time into scratch, from there the pooled row.
+    void forward_pooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r) const {
+        const Rows& y = output(pass);
+        float* const lines = scratch(pass);
+        args.y = lines;
+        kernels::PoolArgs pool{};
+        pool.window_rows = pool.window_columns = 2;
+        pool.step_rows = pool.step_columns = 2;
+        pool.rows = 1;
+        pool.columns = output_shape[1];
+        pool.channels = g_.out_channels;
+        pool.x_row = args.y_row;
+        pool.x_pixel = args.y_pixel;
+        pool.y_pixel = g_.out_channels;
+        for (std::ptrdiff_t row = 0; row < output_shape[0]; ++row) {
+            pass.kernels.conv(args);
+            args.x += 2 * args.x_row;
+            pass.kernels.max_pool_2x2(
+                pool, output_activation, lines, y.line(r, row),
+                pass.workspace.training ? winners(pass, r) + row * output_shape[1] * g_.out_channels
+                                        : nullptr);
+        }
+    }
+
+    // For people who look inside: the convolution's whole output, with its activation.
+    void keep_unpooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r) const {
+        args.rows = g_.out_height;
+        args.columns = g_.out_width;
+        args.activation = output_activation;
+        args.y = pass.workspace.inner[index].row(r);
+        args.y_row = g_.out_width * g_.out_channels;
+        pass.kernels.conv(args);
+    }
+
+    // ---- backward. The output gradient is spread out into an image of its own, in which pixels
+    // have whole blocks of channels, a stride leaves gaps of zeros, and a border of zeros lets the
+    // input gradient be a convolution.
+    struct Spread {
+        std::ptrdiff_t top, left;            // place of output pixel (0, 0)
+        std::ptrdiff_t skip_top, skip_left;  // where the input gradient's windows begin
+        std::ptrdiff_t height, width;
+    };
+    Spread spread() const {
+        Spread s{};
+        if (index > 0) {
+            s.top = std::max<std::ptrdiff_t>(g_.kernel_height - 1 - g_.padding.top, 0);
+            s.left = std::max<std::ptrdiff_t>(g_.kernel_width - 1 - g_.padding.left, 0);
+            s.skip_top = s.top - (g_.kernel_height - 1 - g_.padding.top);
+            s.skip_left = s.left - (g_.kernel_width - 1 - g_.padding.left);
+        }
+        s.height = s.top + (g_.out_height - 1) * g_.stride_rows + 1;
+        s.width = s.left + (g_.out_width - 1) * g_.stride_columns + 1;
+        if (index > 0) {
+            s.height = std::max(s.height, s.skip_top + g_.height + g_.kernel_height - 1);
+            s.width = std::max(s.width, s.skip_left + g_.width + g_.kernel_width - 1);
+        }
+        return s;
+    }
+    std::ptrdiff_t unpooled_floats() const {
+        const Spread s = spread();
+        return padded(s.height * s.width * out_padded_);
+    }
+    float* spread_image(const Pass& pass) const {
+        return scratch(pass) + (pooled_ ? padded(2 * columns_ * out_padded_) : 0);
+    }
+
+    // Spreads sample r's output gradient out; returns the place of output pixel (0, 0).
+    const float* unpooled(const Pass& pass, std::ptrdiff_t r) const {
+        if (visits_winners_ && index == 0) return nullptr;  // nobody needs it
+        const Spread s = spread();
+        const std::ptrdiff_t line = s.width * out_padded_;
+        float* const place = spread_image(pass) + s.top * line + s.left * out_padded_;
+        const float* d = output_delta(pass).row(r);
+        if (pooled_) {
+            pass.kernels.unpool_2x2(output_shape[0], output_shape[1], g_.out_channels, d,
+                                    winners(pass, r), place, g_.stride_rows * line,
+                                    g_.stride_columns * out_padded_);
+            return place;
+        }
+        const bool whole_lines = g_.stride_columns == 1 && g_.out_channels == out_padded_;
+        for (std::ptrdiff_t y = 0; y < g_.out_height; ++y) {
+            float* to = place + y * g_.stride_rows * line;
+            if (whole_lines) {
+                std::copy_n(d, g_.out_width * out_padded_, to);
+                d += g_.out_width * out_padded_;
+                continue;
+            }
+            for (std::ptrdiff_t x = 0; x < g_.out_width; ++x) {
+                std::copy_n(d, g_.out_channels, to);
+                d += g_.out_channels;
+                to += g_.stride_columns * out_padded_;
+            }
+        }
+        return place;
+    }
+
+    void input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+        const Spread s = spread();
+        const Rows& x = input(pass);
+        kernels::ConvArgs args{};
+        args.kernel_rows = g_.kernel_height;
+        args.kernel_row = args.x_row = s.width * out_padded_;
+        args.runs = 1;
+        args.run = g_.kernel_width * out_padded_;
+        args.x_pixel = out_padded_;
+        args.rows = g_.height;
+        args.columns = g_.width;
+        args.x = spread_image(pass) + s.skip_top * args.x_row + s.skip_left * out_padded_;
+        args.blocks = blocks_of(g_.channels);
+        args.channels = g_.channels;
+        args.weights = pass.workspace.shared[index];
+        args.activation = input_activation;
+        if (input_activation != Activation::linear) {
+            args.input_activity = x.row(r);
+            args.activity_row = x.layout.line;
+            args.activity_pixel = g_.channels;
+        }
+        args.y = input_delta(pass).row(r);
+        args.y_row = g_.width * g_.channels;
+        args.y_pixel = g_.channels;
+        pass.kernels.conv(args);
+    }
+
+    std::ptrdiff_t scatter_line() const {
+        return padded((g_.padding.left + g_.width + g_.padding.right) * g_.channels) + padded(run_);
+    }
+
+    void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+        const Spread s = spread();
+        const Rows& x = input(pass);
+        kernels::ConvScatterArgs args{};
+        args.kernel_rows = g_.kernel_height;
+        args.kernel_row = s.width * out_padded_;
+        args.channels = g_.out_channels;
+        args.rows = g_.height;
+        args.columns = g_.out_width;
+        args.x = spread_image(pass) + s.skip_top * args.kernel_row + s.left * out_padded_;
+        args.x_pixel = out_padded_;
+        args.weights = pass.workspace.shared[index];
+        args.blocks = blocks_of(run_);
+        args.step = g_.channels;
+        args.lines = spread_image(pass) + unpooled_floats() + out_padded_;
+        args.line = scatter_line();
+        pass.kernels.conv_scatter(args);
+        for (std::ptrdiff_t y = 0; y < g_.height; ++y)
+            pass.kernels.activation_gradient(
+                input_activation, g_.width * g_.channels, x.line(r, y),
+                args.lines + y * args.line + g_.padding.left * g_.channels,
+                input_delta(pass).row(r) + y * g_.width * g_.channels);
+    }
+
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t chunk,
+                         bool first) const {
+        const Rows& x = input(pass);
+        if (visits_winners_) {
+            kernels::PooledWeightGradientArgs args{};
+            args.kernel_rows = g_.kernel_height;
+            args.kernel_row = x.layout.line;
+            args.padded_run = padded(run_);
+            args.rows = output_shape[0];
+            args.columns = output_shape[1];
+            args.x_row = g_.stride_rows * x.layout.line;
+            args.x_pixel = g_.stride_columns * g_.channels;
+            args.x = corner(x, r);
+            args.channels = g_.out_channels;
+            args.d = output_delta(pass).row(r);
+            args.winners = winners(pass, r);
+            args.gradient = partials(pass, chunk);
+            args.first = first;
+            pass.kernels.pooled_weight_gradient(args);
+            return;
+        }
+        const Spread s = spread();
+        auto args = taps<kernels::ConvWeightGradientArgs>(x.layout.line);
+        args.rows = rows_;
+        args.columns = columns_;
+        args.x = corner(x, r);
+        args.blocks = out_padded_ / kBlock;
+        args.d = d;
+        args.d_row = g_.stride_rows * s.width * out_padded_;
+        args.d_pixel = g_.stride_columns * out_padded_;
+        args.gradient = partials(pass, chunk);
+        args.first = first;
+        pass.kernels.conv_weight_gradient(args);
+    }
+
+    // Over the output gradient as it came: pooling left zeros out that would add nothing.
+    void bias_gradient(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t chunk, bool first) const {
+        float* const total = partials(pass, chunk) + kernel_partial_floats();
+        float* const own = spread_image(pass) + unpooled_floats();
+        pass.kernels.bias_gradient(output_shape[0] * output_shape[1], g_.out_channels,
+                                   output_delta(pass).row(r), g_.out_channels, first ? total : own);
+        if (!first)
+            for (std::ptrdiff_t c = 0; c < g_.out_channels; ++c) total[c] += own[c];
+    }
+
+    // ---- the shared place: turned weights, then partial gradients by chunk
+    std::ptrdiff_t turned_floats() const {
+        if (index == 0) return 0;
+        if (scatters_) return padded(g_.kernel_height * g_.out_channels * padded(run_));
+        return g_.kernel_height * g_.kernel_width * out_padded_ * padded(g_.channels);
+    }
+    std::ptrdiff_t kernel_partial_floats() const {
+        return visits_winners_ ? g_.out_channels * g_.kernel_height * padded(run_)
+                               : parameters[0].size();
+    }
+    std::ptrdiff_t chunk_floats() const { return kernel_partial_floats() + out_padded_; }
+    static std::ptrdiff_t chunks_capacity(std::ptrdiff_t largest) {
+        return std::min(kMostChunks, (largest + kSmallestChunk - 1) / kSmallestChunk);
+    }
+    float* partials(const Pass& pass, std::ptrdiff_t chunk) const {
+        return pass.workspace.shared[index] + turned_floats() + chunk * chunk_floats();
+    }
+
+    ConvGeometry g_;
+    bool use_bias_, pooled_, visits_winners_, scatters_;
+    std::ptrdiff_t rows_, columns_, out_padded_, run_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_conv_stage(const std::string& name, const ConvGeometry& geometry,
+                                       Activation activation, bool use_bias, bool pooled,
+                                       std::ptrdiff_t parameter_offset) {
+    return std::make_unique<ConvStage>(name, geometry, activation, use_bias, pooled,
+                                       parameter_offset);
+}
+
+}  // namespace nncore::network

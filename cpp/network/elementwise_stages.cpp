@@ -1,0 +1,156 @@
+#include <algorithm>
+
+#include "../runtime/philox.h"
+#include "stage.h"
+
+namespace nncore::network {
+namespace {
+
+using kernels::Activation;
+
+// None of these stages asks for a border, so their input has no gaps; their output has, if the next
+// stage asks for one. Its lines need not be the input's: a Flatten may stand between.
+
+// An activation that could not be fused into the stage before it.
+class ActivationStage final : public Stage {
+ public:
+    ActivationStage(const Shape& shape, Activation activation) {
+        input_shape = output_shape = shape;
+        output_activation = activation;
+    }
+    std::string describe() const override { return name_of(output_activation); }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+                pass.kernels.activation(output_activation, y.layout.run,
+                                        x.row(r) + l * y.layout.run, y.line(r, l));
+    }
+    void backward_data(const Pass& pass) const override {
+        if (index == 0) return;
+        // The delta of the output buffer is already taken before this activation.
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            std::copy_n(output_delta(pass).row(r), element_count(input_shape),
+                        input_delta(pass).row(r));
+            multiply_by_input_derivative(pass, r);
+        }
+    }
+};
+
+// Over the features of a flat sample.
+class SoftmaxStage final : public Stage {
+ public:
+    explicit SoftmaxStage(const Shape& shape) { input_shape = output_shape = shape; }
+    std::string describe() const override { return "softmax"; }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const auto share = pass.member.share(pass.rows);
+        pass.kernels.softmax(share.last - share.first, element_count(input_shape),
+                             x.row(share.first), x.stride(), y.row(share.first), y.stride(),
+                             scratch(pass));
+    }
+    void backward_data(const Pass& pass) const override {
+        if (index == 0) return;
+        const Rows& y = output(pass);
+        const Rows& dy = output_delta(pass);
+        const Rows& dx = input_delta(pass);
+        const auto share = pass.member.share(pass.rows);
+        pass.kernels.softmax_gradient(share.last - share.first, element_count(input_shape),
+                                      y.row(share.first), y.stride(), dy.row(share.first),
+                                      dy.stride(), dx.row(share.first), dx.stride(), scratch(pass));
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            multiply_by_input_derivative(pass, r);
+    }
+
+ private:
+    static float* scratch(const Pass& pass) {
+        return pass.workspace.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)];
+    }
+};
+
+// Training: y = x * mask, mask 0 with probability `rate` and 1 / (1 - rate) otherwise, drawn anew
+// for each (seed, epoch, image, element). Inference: the identity.
+class DropoutStage final : public Stage {
+ public:
+    DropoutStage(const Shape& shape, float rate, std::uint32_t number)
+        : rate_(rate), number_(number) {
+        input_shape = output_shape = shape;
+    }
+    std::string describe() const override { return "dropout " + std::to_string(rate_); }
+    Sizes sizes(std::ptrdiff_t, bool training) const override {
+        return {.saved = training ? element_count(input_shape) : 0};
+    }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            if (pass.training) draw_mask(pass, r);
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l) {
+                const std::ptrdiff_t run = y.layout.run;
+                const float* values = x.row(r) + l * run;
+                if (pass.training) {
+                    pass.kernels.multiply(run, values, pass.workspace.saved[index].row(r) + l * run,
+                                          y.line(r, l));
+                } else {
+                    std::copy_n(values, run, y.line(r, l));
+                }
+            }
+        }
+    }
+    void backward_data(const Pass& pass) const override {
+        if (index == 0) return;
+        const std::ptrdiff_t count = element_count(input_shape);
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            const float* dy = output_delta(pass).row(r);
+            float* dx = input_delta(pass).row(r);
+            if (pass.training) {
+                pass.kernels.multiply(count, dy, pass.workspace.saved[index].row(r), dx);
+            } else {
+                std::copy_n(dy, count, dx);
+            }
+            multiply_by_input_derivative(pass, r);
+        }
+    }
+
+ private:
+    void draw_mask(const Pass& pass, std::ptrdiff_t row) const {
+        const std::ptrdiff_t image = pass.samples != nullptr ? pass.samples[row] : row;
+        const kernels::DropoutKey key{
+            .seed_low = static_cast<std::uint32_t>(pass.randomness.seed),
+            .seed_high = static_cast<std::uint32_t>(pass.randomness.seed >> 32),
+            .sample = static_cast<std::uint32_t>(image),
+            .stream = pass.randomness.epoch,
+            .purpose = static_cast<std::uint32_t>(runtime::Purpose::dropout) | number_ << 8};
+        pass.kernels.dropout_mask(element_count(input_shape), key,
+                                  static_cast<std::uint32_t>(rate_ * 65536.0f),
+                                  1.0f / (1.0f - rate_), pass.workspace.saved[index].row(row));
+    }
+
+    float rate_;
+    std::uint32_t number_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_activation_stage(const Shape& shape, Activation activation) {
+    return std::make_unique<ActivationStage>(shape, activation);
+}
+
+std::unique_ptr<Stage> make_softmax_stage(const Shape& shape) {
+    return std::make_unique<SoftmaxStage>(shape);
+}
+
+std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number) {
+    return std::make_unique<DropoutStage>(shape, rate, number);
+}
+
+}  // namespace nncore::network

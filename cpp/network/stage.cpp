@@ -1,0 +1,50 @@
+#include "stage.h"
+
+namespace nncore::network {
+
+Layout Layout::of(const Shape& shape, const Border& border) {
+    Layout layout;
+    if (shape.size() == 1) {
+        layout.run = layout.line = shape[0];
+        layout.stride = padded(shape[0]);
+        return layout;
+    }
+    const std::ptrdiff_t channels = shape[2];
+    layout.height = shape[0];
+    layout.run = shape[1] * channels;
+    layout.line = (border.left + shape[1] + border.right) * channels;
+    layout.origin = border.top * layout.line + border.left * channels;
+    layout.stride = padded((border.top + shape[0] + border.bottom) * layout.line);
+    return layout;
+}
+
+const char* name_of(kernels::Activation activation) {
+    switch (activation) {
+        case kernels::Activation::relu:
+            return "relu";
+        case kernels::Activation::sigmoid:
+            return "sigmoid";
+        case kernels::Activation::tanh:
+            return "tanh";
+        case kernels::Activation::linear:
+            break;
+    }
+    return "linear";
+}
+
+void Stage::update(const Pass& pass, const Parameter& parameter) const {
+    if (pass.optimizer == nullptr) return;
+    const auto share = pass.member.share(parameter.size() / kBlock);
+    const std::ptrdiff_t first = parameter.offset + share.first * kBlock;
+    pass.kernels.sgd_update((share.last - share.first) * kBlock, pass.optimizer->learning_rate,
+                            pass.gradients + first, pass.parameters + first);
+}
+
+void Stage::multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const {
+    if (input_activation == kernels::Activation::linear) return;
+    float* const dx = input_delta(pass).row(row);
+    pass.kernels.activation_gradient(input_activation, element_count(input_shape),
+                                     input(pass).row(row), dx, dx);
+}
+
+}  // namespace nncore::network

@@ -1,0 +1,153 @@
+"""Layers of rows of numbers and of any shape: Dense, Flatten, Activation, Dropout."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from nncore.arguments import check_int
+from nncore.layers.base import Layer, Shape, check_name, known_activation, set_field
+
+if TYPE_CHECKING:
+    from nncore import _core
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Every output is a weighted sum of all inputs: `activation(x @ kernel + bias)`.
+
+    Parameters
+    ----------
+    units
+        Number of outputs, at least 1. In the last layer: the number of classes.
+    activation
+        A name of `ACTIVATIONS`; None is "linear".
+    use_bias
+        Whether to add one trained number per output.
+    name
+        Name in the summary, the weights and the model file; by default "dense", "dense_1", ...
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is out of range or of the wrong type; the message gives its value.
+    """
+
+    default_name: ClassVar[str] = "dense"
+
+    units: int
+    activation: str | None = None
+    use_bias: bool = True
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        set_field(self, "units", check_int("Dense: units", self.units, 1))
+        set_field(self, "activation", known_activation("Dense", self.activation))
+        if not isinstance(self.use_bias, bool):
+            raise TypeError(f"Dense: use_bias must be True or False, not {self.use_bias!r}")
+        check_name("Dense", self.name)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"Dense takes a row of numbers, not inputs of shape {input_shape}; "
+                "put Flatten() before it"
+            )
+        return (self.units,)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {"kernel": (input_shape[0], self.units)}
+        if self.use_bias:
+            shapes["bias"] = (self.units,)
+        return shapes
+
+    def add_to(self, network: _core.Network, name: str) -> None:
+        network.add_dense(name, self.units, str(self.activation), self.use_bias)
+
+    def output_activation(self) -> str | None:
+        return self.activation
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """Rows of numbers from images: (H, W, C) becomes (H * W * C,), channels fastest."""
+
+    default_name: ClassVar[str] = "flatten"
+
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name("Flatten", self.name)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return {}
+
+    def add_to(self, network: _core.Network, name: str) -> None:
+        network.add_flatten(name)
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An activation as a layer of its own; the shape stays. `activation` as in `ACTIVATIONS`."""
+
+    default_name: ClassVar[str] = "activation"
+
+    activation: str
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        set_field(self, "activation", known_activation("Activation", self.activation))
+        check_name("Activation", self.name)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return {}
+
+    def add_to(self, network: _core.Network, name: str) -> None:
+        network.add_activation(name, self.activation)
+
+    def output_activation(self) -> str | None:
+        return self.activation
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, each value becomes 0 with probability `rate`; the others grow to make up for it.
+
+    The survivors are divided by ``1 - rate``, so that prediction needs no change. The draws depend
+    on the seed, the epoch, the image and the value's place alone: not on batches or threads.
+    Source: Srivastava et al., "Dropout", JMLR 15, 2014 (here in its inverted form).
+
+    Parameters
+    ----------
+    rate
+        Share of the values that is dropped, at least 0 and below 1 (in steps of 1/65536).
+    """
+
+    default_name: ClassVar[str] = "dropout"
+
+    rate: float
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float):
+            raise TypeError(f"Dropout: rate must be a number, not {self.rate!r}")
+        if not 0.0 <= self.rate < 1.0:
+            raise ValueError(f"Dropout: rate must be at least 0 and below 1, not {self.rate!r}")
+        set_field(self, "rate", float(self.rate))
+        check_name("Dropout", self.name)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return {}
+
+    def add_to(self, network: _core.Network, name: str) -> None:
+        network.add_dropout(name, self.rate)

@@ -1,0 +1,275 @@
+"""Convolutions, pooling and dropout in the engine: gradients against float64, and bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nncore as nn
+from nncore import _core
+from reference_network import ReferenceNetwork
+
+EPSILON = float(np.finfo(np.float32).eps)
+
+
+def conv(filters, kernel, **options):
+    return "conv2d", {"filters": filters, "kernel_size": kernel, **options}
+
+
+def pool(kind, size, strides=None):
+    return f"{kind}_pool2d", {"pool_size": size, "strides": strides or size}
+
+
+FLATTEN = ("flatten", {})
+OUTPUT = ("dense", {"units": 5})
+
+# Each takes another path through the engine: fused and separate pools, winners or all pixels for
+# the weight gradient, strides, every padding, channels around the block of 16.
+NETWORKS = {
+    "7x5, 1 channel": ((7, 5, 1), [conv(6, (3, 3), activation="relu"), FLATTEN]),
+    "lenet in small": (
+        (14, 14, 1),
+        [
+            conv(6, (5, 5), padding="explicit", pad=(2, 2), activation="relu"),
+            pool("max", (2, 2)),
+            conv(16, (5, 5), activation="relu"),
+            FLATTEN,
+        ],
+    ),
+    "winners": (
+        (8, 10, 3),
+        [
+            conv(32, (3, 3), padding="same", activation="relu"),
+            pool("max", (2, 2)),
+            conv(48, (3, 3), padding="same", activation="tanh"),
+            pool("max", (2, 2)),
+            FLATTEN,
+        ],
+    ),
+    "odd sizes drop a row": (
+        (9, 7, 17),
+        [conv(17, (2, 2), activation="relu"), pool("max", (2, 2)), conv(3, (2, 2)), FLATTEN],
+    ),
+    "wide channels": (
+        (6, 5, 16),
+        [
+            conv(80, (3, 3), padding="same", activation="relu"),
+            conv(64, (1, 1), activation="sigmoid"),
+            pool("average", (2, 2)),
+            FLATTEN,
+        ],
+    ),
+    "strides": (
+        (11, 9, 6),
+        [
+            conv(17, (3, 2), strides=(2, 3), padding="same", activation="relu"),
+            conv(6, (3, 3), strides=(2, 1), padding="explicit", pad=(3, 1), activation="relu"),
+            ("global_average_pool2d", {}),
+        ],
+    ),
+    "strided convolution under a fused pool": (
+        (17, 13, 16),
+        [
+            conv(32, (3, 3), strides=(2, 1), padding="same", activation="relu"),
+            pool("max", (2, 2)),
+            conv(16, (2, 2), activation="relu"),
+            FLATTEN,
+        ],
+    ),
+    "overlapping pools": (
+        (10, 12, 3),
+        [
+            pool("max", (3, 3), (1, 2)),
+            conv(6, (3, 3), use_bias=False, activation="tanh"),
+            pool("max", (3, 2), (2, 1)),
+            ("activation", {"activation": "tanh"}),
+            pool("average", (2, 2), (1, 1)),
+            FLATTEN,
+        ],
+    ),
+}
+
+
+def build(network, layers):
+    for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
+        getattr(network, f"add_{kind}")(f"layer{i}", **arguments)
+    network.build(1)
+    return network
+
+
+def twins(shape, layers):
+    core, reference = build(_core.Network(shape), layers), build(ReferenceNetwork(shape), layers)
+    rng = np.random.default_rng(0)
+    for name in core.parameter_names():
+        value = core.get_parameter(name)
+        if name.endswith("bias"):
+            value = rng.uniform(-0.2, 0.2, value.shape).astype(np.float32)
+            core.set_parameter(name, value)
+        reference.set_parameter(name, value)
+    return core, reference
+
+
+def data(shape, count):
+    rng = np.random.default_rng(2)
+    return rng.random((count, *shape), np.float32), rng.integers(0, 5, count, np.int32)
+
+
+@pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_and_bits(name, batch, restore_threads):
+    shape, layers = NETWORKS[name]
+    core, reference = twins(shape, layers)
+    x, y = data(shape, batch)
+    expected = reference.compute_gradients(x, y, "cross_entropy")
+    outputs = [f"layer{i}" for i in range(len(layers) + 1)]
+    before = nn.info()["isa"]
+    bits = set()
+    for isa in nn.info()["isas"]:
+        _core.select_isa(isa)
+        for threads in (1, 2, 3):
+            nn.set_num_threads(threads)
+            loss = core.compute_gradients(x, y, "cross_entropy")
+            gradients = {p: core.get_gradient(p) for p in core.parameter_names()}
+            seen = {layer: core.layer_output(layer) for layer in outputs}
+            arrays = [*gradients.values(), *seen.values(), core.forward(x)]
+            bits.add((loss, *(array.tobytes() for array in arrays)))
+    _core.select_isa(before)
+    assert len(bits) == 1
+    assert loss == pytest.approx(expected, rel=1e-5)
+    for layer in outputs:
+        np.testing.assert_allclose(seen[layer], reference.outputs[layer], rtol=1e-4, atol=1e-5)
+    for parameter, gradient in gradients.items():
+        exact = reference.get_gradient(parameter)
+        # Relative to the size of this parameter's update, not to the weights.
+        assert np.abs(gradient - exact).max() <= 1e-5 * np.abs(exact).max() + 1e-9, parameter
+
+
+@pytest.mark.parametrize("name", ["winners", "strides"])
+def test_a_batch_is_the_mean_of_its_samples(name):
+    shape, layers = NETWORKS[name]
+    core, _ = twins(shape, layers)
+    x, y = data(shape, 33)
+    single = []
+    for i in range(33):
+        core.compute_gradients(x[i : i + 1], y[i : i + 1], "cross_entropy")
+        single.append(core.get_gradient("layer0/kernel"))
+    core.compute_gradients(x, y, "cross_entropy")
+    error = np.abs(core.get_gradient("layer0/kernel") - np.mean(single, axis=0, dtype=np.float64))
+    assert error.max() <= 1e-5 * np.abs(single).max()
+
+
+def train(network, x, y, epochs=3):
+    for epoch in range(epochs):
+        order = _core.shuffled_indices(4, epoch, len(x))
+        losses, correct = network.train_steps(
+            x, y, order, 24, "cross_entropy", _core.SGD(0.05), 4, epoch
+        )
+    return losses, correct
+
+
+@pytest.mark.parametrize("name", ["winners", "wide channels", "strides", "lenet in small"])
+def test_training_has_the_same_bits_everywhere(name, restore_threads):
+    """Fused updates, dropout, a smaller last batch and the path back through inference."""
+    shape, layers = NETWORKS[name]
+    layers = [("dropout", {"rate": 0.1}), *layers, ("dropout", {"rate": 0.4})]
+    x, y = data(shape, 53)
+    pixels = (255 * x).astype(np.uint8)
+    before = nn.info()["isa"]
+    bits = set()
+    for isa in nn.info()["isas"]:
+        _core.select_isa(isa)
+        for threads in (1, 2, 3):
+            nn.set_num_threads(threads)
+            network = build(_core.Network(shape), layers)
+            losses, correct = train(network, pixels, y)
+            outputs, _ = network.evaluate(pixels, y, "cross_entropy")
+            weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
+            bits.add((*weights, losses.tobytes(), correct.tobytes(), outputs.tobytes()))
+    _core.select_isa(before)
+    assert len(bits) == 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fused_update_is_gradient_then_update(name):
+    shape, layers = NETWORKS[name]
+    x, y = data(shape, 24)
+    (fused, _), (apart, _) = twins(shape, layers), twins(shape, layers)
+    optimizer = _core.SGD(0.1)
+    fused.train_steps(x, y, np.arange(24, dtype=np.int32), 24, "cross_entropy", optimizer)
+    apart.compute_gradients(x, y, "cross_entropy")
+    apart.apply_gradients(optimizer)
+    for parameter in fused.parameter_names():
+        assert (fused.get_parameter(parameter) == apart.get_parameter(parameter)).all()
+
+
+def test_fused_pool_computes_what_a_separate_one_does():
+    """The engine fuses 2x2 pools; the same pool behind an activation layer stays separate."""
+    shape = (8, 8, 3)
+    fused = build(_core.Network(shape), [conv(16, (3, 3)), pool("max", (2, 2)), FLATTEN])
+    linear = ("dropout", {"rate": 0.0})
+    apart = build(_core.Network(shape), [conv(16, (3, 3)), linear, pool("max", (2, 2)), FLATTEN])
+    assert any("max pool 2x2" in stage for stage in fused.stages() if stage.startswith("conv"))
+    assert len(apart.stages()) > len(fused.stages())
+    x, _ = data(shape, 9)
+    assert (fused.forward(x) == apart.forward(x)).all()
+
+
+def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
+    network = _core.Network((40_000,))
+    network.add_dropout("dropout", 0.3)
+    network.add_dense("sum", 1, "linear", use_bias=False)
+    network.build(0)
+    network.set_parameter("sum/kernel", np.zeros((40_000, 1), np.float32))
+    x, target = np.ones((2, 40_000), np.float32), np.ones((2, 1), np.float32)
+    seen = []
+    for index, seed, epoch in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]:
+        network.set_parameter("sum/kernel", np.zeros((40_000, 1), np.float32))
+        order = np.array([index], np.int32)
+        network.train_steps(x, target, order, 1, "sse", _core.SGD(0.5), seed, epoch)
+        # The gradient of each weight is -2 times its input: the update shows the mask.
+        mask = network.get_parameter("sum/kernel").ravel()
+        assert set(np.unique(mask)) == {np.float32(0), np.float32(1) / np.float32(0.7)}
+        assert abs((mask == 0).mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 40_000)
+        seen.append(mask)
+    assert (seen[0] == seen[4]).all()
+    for i in range(4):
+        for j in range(i):
+            agreement = (seen[i] == seen[j]).mean()
+            assert abs(agreement - (0.7**2 + 0.3**2)) < 0.02
+    assert (network.forward(x) == x @ network.get_parameter("sum/kernel")).all() or np.allclose(
+        network.forward(x), x @ network.get_parameter("sum/kernel"), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (conv(0, (3, 3)), "filters must be positive"),
+        (conv(4, (0, 3)), "kernel must be from 1x1"),
+        (conv(4, (3, 3), strides=(0, 1)), "strides must be at least 1"),
+        (conv(4, (3, 3), padding="full"), "known: valid, same, explicit"),
+        (conv(4, (3, 3), padding="explicit", pad=(-1, 0)), "padding must be from 0"),
+        (conv(4, (9, 3)), r"kernel \(9, 3\) is larger than the padded image \(8, 8\)"),
+        (conv(4, (3, 3), activation="softmax"), "unknown activation"),
+        (conv(1 << 40, (3, 3)), "filters must be positive and"),
+        (pool("max", (9, 2)), "must fit into the image"),
+        (pool("average", (2, 2), (0, 1)), "strides must be at least 1"),
+        (("dropout", {"rate": 1.0}), "below 1"),
+        (("dropout", {"rate": float("nan")}), "below 1"),
+        (("activation", {"activation": "softmax"}), "softmax needs a flat input"),
+        (("dense", {"units": 3}), "add a Flatten layer"),
+    ],
+)
+def test_bad_layers(layer, message):
+    network = _core.Network((8, 8, 3))
+    kind, arguments = layer
+    with pytest.raises(ValueError, match=message):
+        getattr(network, f"add_{kind}")("layer", **arguments)
+
+
+@pytest.mark.parametrize("layer", [conv(4, (3, 3)), pool("max", (2, 2))])
+def test_images_are_needed(layer):
+    network = _core.Network((64,))
+    kind, arguments = layer
+    with pytest.raises(ValueError, match="needs images"):
+        getattr(network, f"add_{kind}")("layer", **arguments)
