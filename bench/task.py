@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
 from works import F32, WORKS, Work, make_data, make_weights
 
 

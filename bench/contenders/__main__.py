@@ -8,9 +8,10 @@ import sys
 import traceback
 from pathlib import Path
 
+from task import Task
+
 from contenders import CONTENDERS
 from contenders.base import replies_on_stdout, serve
-from task import Task
 
 
 def main() -> int:

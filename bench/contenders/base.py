@@ -22,7 +22,6 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-
 from task import Task
 from works import F32
 

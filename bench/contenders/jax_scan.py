@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from numpy.typing import NDArray
+from works import Work
 
 from contenders import jax_step
 from contenders.jax_step import Weights, sgd_step
-from works import Work
 
 
 class Trainer(jax_step.Trainer):

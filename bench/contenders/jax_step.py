@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from numpy.typing import NDArray
+from task import Task
+from works import F32, Conv, Dense, Flatten, Pool, Work
 
 from contenders.base import Trainer as Base
-from task import Task
-from works import F32, LEARNING_RATE, Conv, Dense, Flatten, Pool, Work
 
 Weights = list[jax.Array]
 
@@ -28,8 +28,10 @@ def forward(work: Work, weights: Weights, x: jax.Array) -> jax.Array:
                 )
                 x = jax.nn.relu(x + bias)
             case Pool():
-                window = (1, 2, 2, 1)
-                x = lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+                # Up to twice as fast as lax.reduce_window, whose gradient is slow on CPUs.
+                n, height, width, channels = x.shape
+                x = x[:, : height // 2 * 2, : width // 2 * 2]
+                x = x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
             case Flatten():
                 x = x.reshape(len(x), -1)
             case Dense(_, relu):
@@ -48,7 +50,7 @@ def sgd_step(
         return -jnp.take_along_axis(log_p, labels[batch][:, None], axis=1).mean()
 
     gradients = jax.grad(loss)(weights)
-    return [w - LEARNING_RATE * g for w, g in zip(weights, gradients, strict=True)]
+    return [w - work.learning_rate * g for w, g in zip(weights, gradients, strict=True)]
 
 
 class Trainer(Base):

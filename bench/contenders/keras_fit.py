@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
+from task import Task
+from works import F32, Conv, Dense, Flatten, Pool, Work
 
 from contenders.base import Trainer as Base
-from task import Task
-from works import F32, LEARNING_RATE, Conv, Dense, Flatten, Pool, Work
 
 
 def make_model(work: Work) -> keras.Model:
@@ -45,7 +45,7 @@ class Trainer(Base):
         tf.config.threading.set_inter_op_parallelism_threads(task.threads)
         self.model = make_model(task.work)
         self.model.compile(
-            optimizer=keras.optimizers.SGD(LEARNING_RATE),
+            optimizer=keras.optimizers.SGD(task.work.learning_rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             steps_per_execution=task.work.steps,
         )

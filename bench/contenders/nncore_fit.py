@@ -6,13 +6,13 @@ users of `fit` pay is in the time: checking the arrays, shuffling, history, Ctrl
 
 from __future__ import annotations
 
-import nncore as nn
 import numpy as np
 from numpy.typing import NDArray
-
-from contenders.base import Trainer as Base
 from task import Task
-from works import F32, LEARNING_RATE, Conv, Dense, Flatten, Pool, Work
+from works import F32, Conv, Dense, Flatten, Pool, Work
+
+import nncore as nn
+from contenders.base import Trainer as Base
 
 
 def make_model(work: Work) -> nn.Sequential:
@@ -36,7 +36,7 @@ class Trainer(Base):
         super().__init__(task)
         nn.set_num_threads(task.threads)
         self.model = make_model(task.work)
-        self.optimizer = nn.SGD(LEARNING_RATE)
+        self.optimizer = nn.SGD(task.work.learning_rate)
 
     def reset(self) -> None:
         self.model.build(self.task.work.input_shape)

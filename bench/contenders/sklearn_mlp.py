@@ -12,10 +12,10 @@ import sklearn
 import threadpoolctl
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
+from task import Task
+from works import CLASSES, F32, Dense
 
 from contenders.base import Trainer as Base
-from task import Task
-from works import CLASSES, F32, LEARNING_RATE, Dense
 
 
 class Trainer(Base):
@@ -30,7 +30,7 @@ class Trainer(Base):
             alpha=0.0,
             batch_size=task.work.batch,
             learning_rate="constant",
-            learning_rate_init=LEARNING_RATE,
+            learning_rate_init=task.work.learning_rate,
             momentum=0.0,
             nesterovs_momentum=False,
             shuffle=False,

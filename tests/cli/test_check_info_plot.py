@@ -94,12 +94,13 @@ def test_info_of_a_model(call, run):
     assert told["input_shape"] == [8, 8, 1]
     assert told["classes"] == ["lying", "nothing", "standing"]
     assert told["parameters"] == model.parameter_count
-    assert [layer["type"] for layer in told["layers"]] == ["Flatten", "Dense", "Dense", "Dense"]
+    kinds = [layer["type"] for layer in told["layers"]]
+    assert kinds == ["Flatten", "Dropout", "Dense", "Dropout", "Dense"]
     assert told["layers"][-1]["output_shape"] == [3]
     assert told["preprocessing"] == model.preprocessing.to_dict()
     assert told["training"]["images"] == 102
     text = call("info", run / "best.safetensors").out
-    assert "dense_2 (Dense)" in text
+    assert "dense_1 (Dense)" in text
     assert "0 lying, 1 nothing, 2 standing" in text
     assert "SGD(learning_rate=0.1)" in text
 

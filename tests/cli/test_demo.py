@@ -118,7 +118,7 @@ def test_documented_python_runs(demo, monkeypatch, capsys, name):
         )
         assert explained.group(1) in shown
     else:
-        assert "(64, 256)" in shown
+        assert "(64, 512)" in shown
 
 
 def test_documented_commands_are_known(call):

@@ -122,7 +122,7 @@ def test_without_validation(call, pictures, tmp_path):
     assert "says nothing" in called.out
     model = nn.load(tmp_path / "x" / "best.safetensors")
     assert model.preprocessing.mean is None
-    assert model.layers[1].output_shape == (4,)
+    assert model.layers[2].output_shape == (4,)
 
 
 def test_the_same_command_gives_the_same_bytes(call, pictures, run, tmp_path):
@@ -257,3 +257,20 @@ def test_ctrl_c_saves_what_was_trained(call, pictures, tmp_path):
     assert told["epochs"] >= 3
     assert sorted(os.listdir(tmp_path / "x")) == sorted(FILES)
     assert call("evaluate", tmp_path / "x", pictures).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kinds"),
+    [
+        ("cnn", 12, {"Conv2D", "MaxPool2D", "Flatten", "Dropout", "Dense"}),
+        ("lenet", 28, {"Conv2D", "MaxPool2D", "Flatten", "Dense"}),
+    ],
+)
+def test_convolutional_presets_learn(call, pictures, tmp_path, name, size, kinds):
+    called = call(
+        *("train", pictures, "--model", name, "--size", size, "--epochs", 8, "--quiet"),
+        *("--output", tmp_path, "--name", name, "--json"),
+    )
+    assert json.loads(called.out)["accuracy"] > 0.8
+    model = nn.load(tmp_path / name / "best.safetensors")
+    assert {layer.description.to_dict()["type"] for layer in model.layers} == kinds

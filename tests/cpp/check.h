@@ -36,7 +36,11 @@ std::string show(const T& value) {
         return text;
     } else {
         std::ostringstream text;
-        text << std::boolalpha << value;
+        if constexpr (std::is_integral_v<T> && sizeof(T) == 1 && !std::is_same_v<T, bool>) {
+            text << static_cast<int>(value);  // a number, not a character
+        } else {
+            text << std::boolalpha << value;
+        }
         return text.str();
     }
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "check.h"
@@ -114,7 +115,11 @@ inline GuardedArray<float> random_floats(Random& random, std::ptrdiff_t count,
 inline bool same(float a, float b) {
     return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (a != a && b != b);
 }
-inline bool same(std::int32_t a, std::int32_t b) { return a == b; }
+template <class Integer>
+    requires std::is_integral_v<Integer>
+bool same(Integer a, Integer b) {
+    return a == b;
+}
 
 // The first index at which two arrays differ, -1 if there is none.
 template <class T>

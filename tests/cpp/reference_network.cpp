@@ -9,18 +9,145 @@
 using nncore::network::Loss;
 using nncore::network::Network;
 
+using nncore::network::Extent;
+using nncore::network::Shape;
+using Kind = LayerSpec::Kind;
+
+LayerSpec conv(std::ptrdiff_t filters, Extent kernel, const std::string& activation,
+               const std::string& padding, Extent strides, Extent pad, bool bias) {
+    LayerSpec layer{filters, activation, bias};
+    layer.kind = Kind::conv;
+    layer.kernel = kernel;
+    layer.strides = strides;
+    layer.padding = padding;
+    layer.pad = pad;
+    return layer;
+}
+
+namespace {
+
+LayerSpec pool(Kind kind, Extent window, Extent strides) {
+    LayerSpec layer;
+    layer.kind = kind;
+    layer.kernel = window;
+    layer.strides = strides;
+    return layer;
+}
+
+// Pixels of padding above (or left of) an image of `size` pixels, and how many outputs there are.
+struct Axis {
+    std::ptrdiff_t before, outputs;
+};
+
+Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride,
+          std::ptrdiff_t pad) {
+    if (layer.padding == "same") {
+        const std::ptrdiff_t outputs = (size + stride - 1) / stride;
+        return {std::max<std::ptrdiff_t>(0, (outputs - 1) * stride + kernel - size) / 2, outputs};
+    }
+    const std::ptrdiff_t both = layer.padding == "explicit" ? 2 * pad : 0;
+    return {both / 2, (size + both - kernel) / stride + 1};
+}
+
+// Calls body(input index, kernel position, output index) for every pair of pixels that a sliding
+// window connects; padding is left out.
+template <class Body>
+void for_pairs(const LayerSpec& layer, const Shape& in, const Shape& out, Body body) {
+    const std::ptrdiff_t top =
+        axis(layer, in[0], layer.kernel.rows, layer.strides.rows, layer.pad.rows).before;
+    const std::ptrdiff_t left =
+        axis(layer, in[1], layer.kernel.columns, layer.strides.columns, layer.pad.columns).before;
+    for (std::ptrdiff_t row = 0; row < out[0]; ++row)
+        for (std::ptrdiff_t column = 0; column < out[1]; ++column)
+            for (std::ptrdiff_t k = 0; k < layer.kernel.rows; ++k)
+                for (std::ptrdiff_t l = 0; l < layer.kernel.columns; ++l) {
+                    const std::ptrdiff_t y = row * layer.strides.rows + k - top;
+                    const std::ptrdiff_t x = column * layer.strides.columns + l - left;
+                    if (y < 0 || x < 0 || y >= in[0] || x >= in[1]) continue;
+                    body(static_cast<std::size_t>(y * in[1] + x),
+                         static_cast<std::size_t>(k * layer.kernel.columns + l),
+                         static_cast<std::size_t>(row * out[1] + column));
+                }
+}
+
+// The shape of a layer's output.
+Shape output_shape(const LayerSpec& layer, const Shape& in) {
+    const auto rows = [&] {
+        return axis(layer, in[0], layer.kernel.rows, layer.strides.rows, layer.pad.rows).outputs;
+    };
+    const auto columns = [&] {
+        return axis(layer, in[1], layer.kernel.columns, layer.strides.columns, layer.pad.columns)
+            .outputs;
+    };
+    switch (layer.kind) {
+        case Kind::conv:
+            return {rows(), columns(), layer.units};
+        case Kind::max_pool:
+        case Kind::average_pool:
+            return {rows(), columns(), in[2]};
+        case Kind::global_average_pool:
+            return {in[2]};
+        case Kind::flatten:
+            return {nncore::network::element_count(in)};
+        case Kind::plain:
+            break;
+    }
+    return layer.units > 0 ? Shape{layer.units} : in;
+}
+
+Shape input_shape(const NetworkSpec& spec) {
+    return spec.image.empty() ? Shape{spec.inputs} : spec.image;
+}
+
+}  // namespace
+
+LayerSpec max_pool(Extent window, Extent strides) { return pool(Kind::max_pool, window, strides); }
+LayerSpec average_pool(Extent window, Extent strides) {
+    return pool(Kind::average_pool, window, strides);
+}
+LayerSpec global_average_pool() { return pool(Kind::global_average_pool, {1, 1}, {1, 1}); }
+LayerSpec flatten() { return pool(Kind::flatten, {1, 1}, {1, 1}); }
+
+NetworkSpec image_network(const Shape& image, const std::vector<LayerSpec>& layers) {
+    return {nncore::network::element_count(image), layers, image};
+}
+
 std::ptrdiff_t NetworkSpec::outputs() const {
-    std::ptrdiff_t size = inputs;
-    for (const LayerSpec& layer : layers)
-        if (layer.units > 0) size = layer.units;
-    return size;
+    Shape shape = input_shape(*this);
+    for (const LayerSpec& layer : layers) shape = output_shape(layer, shape);
+    return nncore::network::element_count(shape);
 }
 
 std::string NetworkSpec::describe() const {
     std::ostringstream text;
-    text << inputs;
+    const auto pair = [&](Extent extent) { text << extent.rows << "x" << extent.columns; };
+    text << nncore::network::to_string(input_shape(*this));
     for (const LayerSpec& layer : layers) {
         text << "-";
+        switch (layer.kind) {
+            case Kind::conv:
+                text << "conv ";
+                pair(layer.kernel);
+                text << " " << layer.padding << " stride ";
+                pair(layer.strides);
+                text << " ";
+                break;
+            case Kind::max_pool:
+            case Kind::average_pool:
+                text << (layer.kind == Kind::max_pool ? "max pool " : "average pool ");
+                pair(layer.kernel);
+                text << " stride ";
+                pair(layer.strides);
+                continue;
+            case Kind::global_average_pool:
+                text << "global average pool";
+                continue;
+            case Kind::flatten:
+                text << "flatten";
+                continue;
+            case Kind::plain:
+                break;
+        }
         if (layer.units > 0) text << layer.units << " ";
         text << layer.activation;
         if (layer.units > 0 && !layer.bias) text << " without bias";
@@ -31,15 +158,36 @@ std::string NetworkSpec::describe() const {
 std::string layer_name(std::size_t index) { return "layer" + std::to_string(index); }
 
 std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
-    auto network = std::make_unique<Network>(nncore::network::Shape{inputs});
+    auto network = std::make_unique<Network>(input_shape(*this));
     for (std::size_t i = 0; i < layers.size(); ++i) {
-        if (layers[i].units > 0) {
-            network->add_dense(layer_name(i), layers[i].units, layers[i].activation,
-                               layers[i].bias);
-        } else if (layers[i].activation == "dropout") {
-            network->add_dropout(layer_name(i), layers[i].rate);
-        } else {
-            network->add_activation(layer_name(i), layers[i].activation);
+        const LayerSpec& layer = layers[i];
+        const std::string name = layer_name(i);
+        switch (layer.kind) {
+            case Kind::conv:
+                network->add_conv2d(name, {layer.units, layer.kernel, layer.strides, layer.padding,
+                                           layer.pad, layer.activation, layer.bias});
+                break;
+            case Kind::max_pool:
+                network->add_max_pool2d(name, layer.kernel, layer.strides);
+                break;
+            case Kind::average_pool:
+                network->add_average_pool2d(name, layer.kernel, layer.strides);
+                break;
+            case Kind::global_average_pool:
+                network->add_global_average_pool2d(name);
+                break;
+            case Kind::flatten:
+                network->add_flatten(name);
+                break;
+            case Kind::plain:
+                if (layer.units > 0) {
+                    network->add_dense(name, layer.units, layer.activation, layer.bias);
+                } else if (layer.activation == "dropout") {
+                    network->add_dropout(name, layer.rate);
+                } else {
+                    network->add_activation(name, layer.activation);
+                }
+                break;
         }
     }
     network->build(seed);
@@ -54,25 +202,145 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
 }
 
 ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& network) {
-    auto size = static_cast<std::size_t>(spec.inputs);
+    Shape shape = input_shape(spec);
     const auto take = [&](const std::string& name, std::size_t count) {
         std::vector<float> values(count);
         network.read_parameter(network.parameter(name), values.data());
         return Doubles(values.begin(), values.end());
     };
     for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-        const LayerSpec& from = spec.layers[i];
         Layer layer{};
-        layer.dense = from.units > 0;
-        layer.inputs = size;
-        layer.outputs = layer.dense ? static_cast<std::size_t>(from.units) : size;
-        layer.bias_used = layer.dense && from.bias;
-        layer.activation = from.activation;
-        if (layer.dense)
-            layer.kernel = take(layer_name(i) + "/kernel", layer.inputs * layer.outputs);
-        if (layer.bias_used) layer.bias = take(layer_name(i) + "/bias", layer.outputs);
-        size = layer.outputs;
+        layer.spec = spec.layers[i];
+        layer.in = shape;
+        layer.out = shape = output_shape(layer.spec, shape);
+        layer.inputs = static_cast<std::size_t>(nncore::network::element_count(layer.in));
+        layer.outputs = static_cast<std::size_t>(nncore::network::element_count(layer.out));
+        layer.has_kernel = layer.spec.units > 0;
+        layer.has_bias = layer.has_kernel && layer.spec.bias;
+        if (layer.spec.kind == Kind::global_average_pool) {
+            // A window over the whole image.
+            layer.spec.kind = Kind::average_pool;
+            layer.spec.kernel = layer.spec.strides = {layer.in[0], layer.in[1]};
+            layer.out = {1, 1, layer.in[2]};
+        }
+        if (layer.has_kernel) {
+            std::size_t weights = layer.inputs * layer.outputs;
+            if (layer.spec.kind == Kind::conv)
+                weights =
+                    static_cast<std::size_t>(layer.spec.kernel.rows * layer.spec.kernel.columns *
+                                             layer.in[2] * layer.spec.units);
+            layer.kernel = take(layer_name(i) + "/kernel", weights);
+        }
+        if (layer.has_bias)
+            layer.bias = take(layer_name(i) + "/bias", static_cast<std::size_t>(layer.spec.units));
         layers.push_back(std::move(layer));
+    }
+}
+
+void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, double* sums) {
+    const std::size_t I = layer.inputs, O = layer.outputs;
+    switch (layer.spec.kind) {
+        case Kind::plain:
+            if (!layer.has_kernel) {
+                std::copy(x, x + I, sums);
+                return;
+            }
+            std::fill(sums, sums + O, 0.0);
+            if (layer.has_bias) std::copy(layer.bias.begin(), layer.bias.end(), sums);
+            for (std::size_t i = 0; i < I; ++i)
+                for (std::size_t o = 0; o < O; ++o) sums[o] += x[i] * layer.kernel[i * O + o];
+            return;
+        case Kind::conv: {
+            const auto C = static_cast<std::size_t>(layer.in[2]),
+                       F = static_cast<std::size_t>(layer.out[2]);
+            for (std::size_t o = 0; o < O; ++o) sums[o] = layer.has_bias ? layer.bias[o % F] : 0.0;
+            for_pairs(layer.spec, layer.in, layer.out,
+                      [&](std::size_t in, std::size_t tap, std::size_t out) {
+                          for (std::size_t c = 0; c < C; ++c)
+                              for (std::size_t f = 0; f < F; ++f)
+                                  sums[out * F + f] +=
+                                      x[in * C + c] * layer.kernel[(tap * C + c) * F + f];
+                      });
+            return;
+        }
+        case Kind::max_pool:
+        case Kind::average_pool: {
+            const bool max = layer.spec.kind == Kind::max_pool;
+            const auto C = static_cast<std::size_t>(layer.in[2]);
+            const double share =
+                1.0 / static_cast<double>(layer.spec.kernel.rows * layer.spec.kernel.columns);
+            std::fill(sums, sums + O, max ? -HUGE_VAL : 0.0);
+            for_pairs(layer.spec, layer.in, layer.out,
+                      [&](std::size_t in, std::size_t, std::size_t out) {
+                          for (std::size_t c = 0; c < C; ++c) {
+                              double& y = sums[out * C + c];
+                              y = max ? std::max(y, x[in * C + c]) : y + share * x[in * C + c];
+                          }
+                      });
+            return;
+        }
+        case Kind::flatten:
+        case Kind::global_average_pool:
+            std::copy(x, x + I, sums);
+            return;
+    }
+}
+
+void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const double* d, double* dx) {
+    const std::size_t I = layer.inputs, O = layer.outputs;
+    std::fill(dx, dx + I, 0.0);
+    switch (layer.spec.kind) {
+        case Kind::plain:
+            if (!layer.has_kernel) {
+                std::copy(d, d + O, dx);
+                return;
+            }
+            for (std::size_t o = 0; o < O; ++o) layer.bias_gradient[o] += d[o];
+            for (std::size_t i = 0; i < I; ++i)
+                for (std::size_t o = 0; o < O; ++o) {
+                    layer.kernel_gradient[i * O + o] += x[i] * d[o];
+                    dx[i] += d[o] * layer.kernel[i * O + o];
+                }
+            return;
+        case Kind::conv: {
+            const auto C = static_cast<std::size_t>(layer.in[2]),
+                       F = static_cast<std::size_t>(layer.out[2]);
+            for (std::size_t o = 0; o < O; ++o) layer.bias_gradient[o % F] += d[o];
+            for_pairs(layer.spec, layer.in, layer.out,
+                      [&](std::size_t in, std::size_t tap, std::size_t out) {
+                          for (std::size_t c = 0; c < C; ++c)
+                              for (std::size_t f = 0; f < F; ++f) {
+                                  layer.kernel_gradient[(tap * C + c) * F + f] +=
+                                      x[in * C + c] * d[out * F + f];
+                                  dx[in * C + c] +=
+                                      d[out * F + f] * layer.kernel[(tap * C + c) * F + f];
+                              }
+                      });
+            return;
+        }
+        case Kind::max_pool:
+        case Kind::average_pool: {
+            const bool max = layer.spec.kind == Kind::max_pool;
+            const auto C = static_cast<std::size_t>(layer.in[2]);
+            const double share =
+                1.0 / static_cast<double>(layer.spec.kernel.rows * layer.spec.kernel.columns);
+            // The winner of each window, the first of equals.
+            std::vector<std::size_t> winner(O, I);
+            for_pairs(layer.spec, layer.in, layer.out,
+                      [&](std::size_t in, std::size_t, std::size_t out) {
+                          for (std::size_t c = 0; c < C; ++c) {
+                              std::size_t& w = winner[out * C + c];
+                              if (w == I || x[in * C + c] > x[w]) w = in * C + c;
+                              if (!max) dx[in * C + c] += share * d[out * C + c];
+                          }
+                      });
+            for (std::size_t o = 0; o < O && max; ++o) dx[winner[o]] += d[o];
+            return;
+        }
+        case Kind::flatten:
+        case Kind::global_average_pool:
+            std::copy(d, d + O, dx);
+            return;
     }
 }
 
@@ -81,22 +349,15 @@ void ReferenceNetwork::forward(const Doubles& x) {
     rows_ = x.size() / layers.front().inputs;
     const Doubles* in = &input_;
     for (Layer& layer : layers) {
-        const std::size_t I = layer.inputs, O = layer.outputs;
-        layer.sums = *in;
-        if (layer.dense) {
-            layer.sums.assign(rows_ * O, 0.0);
-            for (std::size_t r = 0; r < rows_; ++r) {
-                double* y = &layer.sums[r * O];
-                if (layer.bias_used) std::copy(layer.bias.begin(), layer.bias.end(), y);
-                for (std::size_t i = 0; i < I; ++i)
-                    for (std::size_t o = 0; o < O; ++o)
-                        y[o] += (*in)[r * I + i] * layer.kernel[i * O + o];
-            }
-        }
+        const std::size_t O = layer.outputs;
+        const std::string& activation = layer.spec.activation;
+        layer.sums.assign(rows_ * O, 0.0);
+        for (std::size_t r = 0; r < rows_; ++r)
+            forward_sample(layer, &(*in)[r * layer.inputs], &layer.sums[r * O]);
         layer.output = layer.sums;
         for (std::size_t r = 0; r < rows_; ++r) {
             double* y = &layer.output[r * O];
-            if (layer.activation == "softmax") {
+            if (activation == "softmax") {
                 const double largest = *std::max_element(y, y + O);
                 double sum = 0;
                 for (std::size_t o = 0; o < O; ++o) sum += y[o] = std::exp(y[o] - largest);
@@ -104,9 +365,9 @@ void ReferenceNetwork::forward(const Doubles& x) {
                 continue;
             }
             for (std::size_t o = 0; o < O; ++o) {
-                if (layer.activation == "relu") y[o] = std::max(0.0, y[o]);
-                if (layer.activation == "sigmoid") y[o] = 1 / (1 + std::exp(-y[o]));
-                if (layer.activation == "tanh") y[o] = std::tanh(y[o]);
+                if (activation == "relu") y[o] = std::max(0.0, y[o]);
+                if (activation == "sigmoid") y[o] = 1 / (1 + std::exp(-y[o]));
+                if (activation == "tanh") y[o] = std::tanh(y[o]);
             }
         }
         for (std::size_t i = 0; i < layer.mask.size(); ++i) layer.output[i] *= layer.mask[i];
@@ -116,7 +377,7 @@ void ReferenceNetwork::forward(const Doubles& x) {
 
 const ReferenceNetwork::Doubles& ReferenceNetwork::logits() const {
     const Layer& last = layers.back();
-    return last.activation == "softmax" ? last.sums : last.output;
+    return last.spec.activation == "softmax" ? last.sums : last.output;
 }
 
 double ReferenceNetwork::loss(Loss kind, const Doubles& targets) const {
@@ -164,9 +425,10 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
     }
     for (std::size_t l = layers.size(); l-- > 0;) {
         Layer& layer = layers[l];
-        const std::size_t I = layer.inputs, O = layer.outputs;
+        const std::size_t O = layer.outputs;
+        const std::string& activation = layer.spec.activation;
         const bool taken = l + 1 == layers.size() && kind == Loss::cross_entropy &&
-                           layer.activation == "softmax";  // delta is by the logits already
+                           activation == "softmax";  // delta is by the logits already
         for (std::size_t i = 0; i < layer.mask.size(); ++i) delta[i] *= layer.mask[i];
         for (std::size_t r = 0; r < rows_ && !taken; ++r) {
             const double* y = &layer.output[r * O];
@@ -174,30 +436,19 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
             double dot = 0;
             for (std::size_t o = 0; o < O; ++o) dot += y[o] * d[o];
             for (std::size_t o = 0; o < O; ++o) {
-                if (layer.activation == "relu") d[o] *= layer.sums[r * O + o] > 0 ? 1 : 0;
-                if (layer.activation == "sigmoid") d[o] *= y[o] * (1 - y[o]);
-                if (layer.activation == "tanh") d[o] *= 1 - y[o] * y[o];
-                if (layer.activation == "softmax") d[o] = y[o] * (d[o] - dot);
+                if (activation == "relu") d[o] *= layer.sums[r * O + o] > 0 ? 1 : 0;
+                if (activation == "sigmoid") d[o] *= y[o] * (1 - y[o]);
+                if (activation == "tanh") d[o] *= 1 - y[o] * y[o];
+                if (activation == "softmax") d[o] = y[o] * (d[o] - dot);
             }
         }
-        if (!layer.dense) continue;
         const Doubles& in = l == 0 ? input_ : layers[l - 1].output;
-        layer.kernel_gradient.assign(I * O, 0.0);
-        layer.bias_gradient.assign(O, 0.0);
-        Doubles before(rows_ * I, 0.0);
-        for (std::size_t r = 0; r < rows_; ++r) {
-            const double* d = &delta[r * O];
-            for (std::size_t o = 0; o < O; ++o) layer.bias_gradient[o] += d[o];
-            for (std::size_t i = 0; i < I; ++i) {
-                const double x = in[r * I + i];
-                double sum = 0;
-                for (std::size_t o = 0; o < O; ++o) {
-                    layer.kernel_gradient[i * O + o] += x * d[o];
-                    sum += d[o] * layer.kernel[i * O + o];
-                }
-                before[r * I + i] = sum;
-            }
-        }
+        layer.kernel_gradient.assign(layer.kernel.size(), 0.0);
+        layer.bias_gradient.assign(
+            layer.has_kernel ? static_cast<std::size_t>(layer.spec.units) : 0, 0.0);
+        Doubles before(rows_ * layer.inputs);
+        for (std::size_t r = 0; r < rows_; ++r)
+            backward_sample(layer, &in[r * layer.inputs], &delta[r * O], &before[r * layer.inputs]);
         delta = std::move(before);
     }
 }

@@ -9,24 +9,45 @@
 
 #include "network/network.h"
 
-// One layer of a network under test: dense with its activation, an activation alone (units 0), or
-// dropout (units 0, activation "dropout").
+// One layer of a network under test. Plain: dense with its activation, an activation alone
+// (units 0), or dropout (units 0, activation "dropout"). The others are made by the functions
+// below.
 struct LayerSpec {
-    std::ptrdiff_t units;
-    std::string activation;
+    enum class Kind { plain, conv, max_pool, average_pool, global_average_pool, flatten };
+
+    std::ptrdiff_t units = 0;  // or filters
+    std::string activation = "linear";
     bool bias = true;
     float rate = 0.0f;
+    Kind kind = Kind::plain;
+    nncore::network::Extent kernel{1, 1}, strides{1, 1};  // or window
+    std::string padding = "valid";
+    nncore::network::Extent pad{0, 0};
 };
 
+LayerSpec conv(std::ptrdiff_t filters, nncore::network::Extent kernel,
+               const std::string& activation, const std::string& padding = "valid",
+               nncore::network::Extent strides = {1, 1}, nncore::network::Extent pad = {0, 0},
+               bool bias = true);
+LayerSpec max_pool(nncore::network::Extent window, nncore::network::Extent strides);
+LayerSpec average_pool(nncore::network::Extent window, nncore::network::Extent strides);
+LayerSpec global_average_pool();
+LayerSpec flatten();
+
 struct NetworkSpec {
-    std::ptrdiff_t inputs;
+    std::ptrdiff_t inputs;  // pixels of an image, all channels
     std::vector<LayerSpec> layers;
+    nncore::network::Shape image{};  // (height, width, channels), or empty: flat samples
 
     std::ptrdiff_t outputs() const;
     std::string describe() const;  // "100-84 relu-10 softmax"
     // The network of nncore, its weights from the seed, biases random instead of zero.
     std::unique_ptr<nncore::network::Network> build(std::uint64_t seed) const;
 };
+
+// A network over images; the number of inputs follows from the shape.
+NetworkSpec image_network(const nncore::network::Shape& image,
+                          const std::vector<LayerSpec>& layers);
 
 std::string layer_name(std::size_t index);
 
@@ -45,9 +66,10 @@ class ReferenceNetwork {
     void backward(nncore::network::Loss kind, const Doubles& targets);
 
     struct Layer {
-        std::size_t inputs, outputs;
-        bool dense, bias_used;
-        std::string activation;
+        LayerSpec spec;
+        std::size_t inputs, outputs;  // of one sample
+        nncore::network::Shape in, out;
+        bool has_kernel, has_bias;
         Doubles kernel, bias, kernel_gradient, bias_gradient;
         Doubles mask;          // of dropout, rows x outputs; empty: nothing is dropped
         Doubles sums, output;  // before and after the activation
@@ -55,6 +77,10 @@ class ReferenceNetwork {
     std::vector<Layer> layers;
 
  private:
+    // Sums of one sample, from its inputs, and the gradient of its inputs from that of its sums.
+    static void forward_sample(const Layer& layer, const double* x, double* sums);
+    static void backward_sample(Layer& layer, const double* x, const double* d, double* dx);
+
     // The logits of cross_entropy: what the last softmax gets, or the outputs if there is none.
     const Doubles& logits() const;
 

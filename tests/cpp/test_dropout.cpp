@@ -68,6 +68,13 @@ const NetworkSpec kSpecs[] = {
       {0, "relu"},
       {5, "linear"}}},
     {30, {{17, "softmax"}, {0, "dropout", false, 0.5f}, {5, "relu"}, {0, "dropout", false, 0.1f}}},
+    // Among images: the buffer behind has a border, the one before has none.
+    image_network({5, 3, 2}, {conv(6, {3, 3}, "relu", "same"),
+                              {0, "dropout", false, 0.5f},
+                              conv(7, {3, 3}, "tanh", "same"),
+                              flatten(),
+                              {0, "dropout", false, 0.2f},
+                              {4, "softmax"}}),
 };
 
 // One step from the weights: their change is the learning rate times the gradient of the masked

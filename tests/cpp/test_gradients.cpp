@@ -84,8 +84,8 @@ void check_network(const NetworkSpec& spec, std::ptrdiff_t batch, std::size_t lo
             CHECK_THAT(error <= kGradientBound, what << ": gradient of " << layer_name(l) << name
                                                      << " is off by " << error << " of its size");
         };
-        if (layer.dense) check("/kernel", layer.kernel_gradient);
-        if (layer.bias_used) check("/bias", layer.bias_gradient);
+        if (layer.has_kernel) check("/kernel", layer.kernel_gradient);
+        if (layer.has_bias) check("/bias", layer.bias_gradient);
     }
 }
 
@@ -201,6 +201,109 @@ TEST(separate_activations) {
     for (const NetworkSpec& spec : specs)
         for (std::size_t loss = 0; loss < 3; ++loss)
             for (const std::ptrdiff_t batch : {1, 17}) check_network(spec, batch, loss, 1, ++seed);
+}
+
+// --- images ---------------------------------------------------------------------------------
+
+// Convolutions of every kind: few and many channels (gathered and scattered input gradients, lanes
+// that are full and not), all paddings, strides, kernels that are larger than the image, pools that
+// are fused and pools that are not, borders on both sides of every kind of layer.
+const NetworkSpec kImageNetworks[] = {
+    image_network({7, 6, 1}, {conv(5, {3, 3}, "relu"), flatten(), {3, "softmax"}}),
+    image_network({8, 9, 3}, {conv(6, {5, 5}, "tanh", "same"),
+                              max_pool({2, 2}, {2, 2}),
+                              conv(17, {3, 3}, "relu", "same"),
+                              max_pool({2, 2}, {2, 2}),
+                              flatten(),
+                              {3, "softmax"}}),
+    image_network({9, 7, 2}, {conv(16, {3, 2}, "relu", "same", {2, 2}),
+                              conv(33, {2, 3}, "sigmoid", "explicit", {1, 2}, {1, 2}),
+                              global_average_pool(),
+                              {3, "linear"}}),
+    image_network({6, 6, 17}, {conv(32, {3, 3}, "relu", "same"),
+                               conv(48, {3, 3}, "relu", "valid"),
+                               max_pool({2, 2}, {2, 2}),
+                               flatten(),
+                               {4, "softmax"}}),
+    image_network({7, 7, 4}, {conv(5, {1, 1}, "linear"),
+                              max_pool({3, 2}, {2, 1}),
+                              {0, "tanh"},
+                              conv(7, {3, 3}, "linear", "same"),
+                              average_pool({2, 3}, {1, 2}),
+                              flatten(),
+                              {3, "sigmoid"}}),
+    image_network(
+        {5, 5, 3},
+        {{0, "tanh"}, conv(8, {3, 3}, "relu", "same", {3, 3}), flatten(), {3, "softmax"}}),
+    image_network({5, 4, 3}, {average_pool({2, 2}, {1, 1}),
+                              conv(20, {2, 2}, "relu", "explicit", {1, 1}, {1, 1}),
+                              max_pool({2, 2}, {2, 2}),
+                              conv(6, {2, 2}, "tanh", "same"),
+                              flatten(),
+                              {3, "softmax"}}),
+    image_network({3, 3, 2}, {conv(4, {5, 5}, "relu", "same"),
+                              conv(3, {7, 7}, "tanh", "explicit", {2, 2}, {4, 4}),
+                              flatten(),
+                              {2, "linear"}}),
+    image_network({6, 5, 1},
+                  {conv(3, {2, 2}, "relu", "valid", {1, 1}, {0, 0}, false),
+                   max_pool({2, 2}, {1, 1}), conv(2, {2, 2}, "linear", "valid"), flatten()}),
+    image_network({9, 9, 6},
+                  {conv(16, {5, 5}, "relu"), max_pool({2, 2}, {2, 2}), flatten(), {10, "softmax"}}),
+};
+
+TEST(images) {
+    std::uint64_t seed = 5000;
+    for (const NetworkSpec& spec : kImageNetworks)
+        for (std::size_t loss = 0; loss < 3; ++loss)
+            for (const std::ptrdiff_t batch : {1, 5, 17}) {
+                ++seed;
+                check_network(spec, batch, loss, static_cast<int>(seed % 3), seed);
+            }
+}
+
+TEST(images_in_teams) {
+    std::uint64_t seed = 6000;
+    for (const int threads : {2, 3, 8}) {
+        runtime::set_thread_limit(threads);
+        for (const NetworkSpec& spec : kImageNetworks) check_network(spec, 33, 2, 0, ++seed);
+    }
+    runtime::set_thread_limit(1);
+}
+
+TEST(reference_gradients_of_images_are_finite_differences) {
+    std::uint64_t seed = 7000;
+    for (const NetworkSpec& spec : kImageNetworks) {
+        const auto network = spec.build(++seed);
+        ReferenceNetwork reference(spec, *network);
+        const Data data(2, spec.inputs, spec.outputs(), seed);
+        const Doubles x = doubles(data.x), targets = doubles(data.soft);
+        reference.forward(x);
+        reference.backward(Loss::mse, targets);
+        Random random(seed);
+        double worst = 0, size = 0;
+        for (ReferenceNetwork::Layer& layer : reference.layers) {
+            if (!layer.has_kernel) continue;
+            const Doubles gradient = layer.kernel_gradient;
+            size = std::max(size, size_of(gradient));
+            for (int draw = 0; draw < 10; ++draw) {
+                const auto i = static_cast<std::size_t>(
+                    random.below(static_cast<std::ptrdiff_t>(gradient.size())));
+                const double kept = layer.kernel[i], step = 1e-6;
+                layer.kernel[i] = kept + step;
+                reference.forward(x);
+                const double above = reference.loss(Loss::mse, targets);
+                layer.kernel[i] = kept - step;
+                reference.forward(x);
+                const double below = reference.loss(Loss::mse, targets);
+                layer.kernel[i] = kept;
+                worst = std::max(worst, std::fabs((above - below) / (2 * step) - gradient[i]));
+            }
+        }
+        CHECK(size > 1e-5);
+        CHECK_THAT(worst <= 1e-5 * size + 1e-8,
+                   spec.describe() << ": off by " << worst << " at a size of " << size);
+    }
 }
 
 // Stands last: how much of the bound the tests above have used.

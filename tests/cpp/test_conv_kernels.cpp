@@ -1,0 +1,416 @@
+// The kernels of convolutions: every instruction set against the reference, bit for bit; the
+// reference against double arithmetic.
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "guarded.h"
+#include "random.h"
+#include "tables.h"
+
+using namespace nncore::kernels;
+
+namespace {
+
+constexpr ptrdiff_t kBlock = 16;
+constexpr double kUnit = 0x1p-24;  // half a unit in the last place of 1
+
+ptrdiff_t blocks_of(ptrdiff_t count) { return (count + kBlock - 1) / kBlock; }
+
+// Half of the values are zero, as after relu.
+GuardedArray<float> rectified(Random& random, ptrdiff_t count, ptrdiff_t offset) {
+    auto array = random_floats(random, count, offset);
+    for (float& x : array) x = std::max(0.0f, x);
+    return array;
+}
+
+// An image with a border and the way a convolution walks it.
+struct Geometry {
+    ptrdiff_t rows, columns;  // of the output
+    ptrdiff_t channels, kernel_rows, kernel_columns, stride;
+
+    ptrdiff_t width() const { return (columns - 1) * stride + kernel_columns; }
+    ptrdiff_t height() const { return (rows - 1) * stride + kernel_rows; }
+    std::string describe() const {
+        return std::to_string(rows) + "x" + std::to_string(columns) + ", kernel " +
+               std::to_string(kernel_rows) + "x" + std::to_string(kernel_columns) + "x" +
+               std::to_string(channels) + ", stride " + std::to_string(stride);
+    }
+};
+
+const Geometry kGeometries[] = {
+    {1, 1, 1, 1, 1, 1},  {1, 2, 3, 1, 1, 1},  {3, 5, 1, 3, 3, 1},   {2, 6, 3, 3, 3, 1},
+    {2, 7, 5, 2, 3, 2},  {3, 13, 3, 5, 5, 1}, {2, 14, 16, 3, 3, 1}, {1, 15, 17, 1, 2, 3},
+    {2, 29, 6, 5, 5, 1}, {9, 9, 2, 3, 1, 1},  {1, 70, 1, 3, 3, 1},  {3, 30, 4, 2, 2, 2},
+};
+
+// Calls body(tap, index of the input) for the inputs of an output pixel, in the chain's order.
+template <class Args, class Body>
+void for_taps(const Args& p, ptrdiff_t row, ptrdiff_t column, Body body) {
+    ptrdiff_t tap = 0;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+        for (ptrdiff_t r = 0; r < p.runs; ++r)
+            for (ptrdiff_t i = 0; i < p.run; ++i)
+                body(tap++,
+                     row * p.x_row + column * p.x_pixel + k * p.kernel_row + r * p.run_step + i);
+}
+
+template <class Args>
+Args walk(const Geometry& g, bool dilated) {
+    Args args{};
+    args.kernel_rows = g.kernel_rows;
+    args.kernel_row = g.width() * g.channels;
+    // A kernel row in one run, or pixel by pixel.
+    args.runs = dilated ? g.kernel_columns : 1;
+    args.run = dilated ? g.channels : g.kernel_columns * g.channels;
+    args.run_step = g.channels;
+    args.rows = g.rows;
+    args.columns = g.columns;
+    args.x_row = g.stride * args.kernel_row;
+    args.x_pixel = g.stride * g.channels;
+    return args;
+}
+
+void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bool backward,
+                bool bias_used, bool dilated, ptrdiff_t offset) {
+    Random random(static_cast<std::uint64_t>(channels * 31 + g.columns));
+    const Kernels& reference = reference_table();
+    ConvArgs p = walk<ConvArgs>(g, dilated);
+    p.blocks = blocks_of(channels);
+    p.channels = channels;
+    const ptrdiff_t taps = p.kernel_rows * p.runs * p.run, padded = p.blocks * kBlock;
+    const auto x = random_floats(random, g.height() * g.width() * g.channels, offset);
+    const auto weights = random_floats(random, taps * padded, (offset + 1) % 4);
+    const auto bias = random_floats(random, padded, (offset + 2) % 4);
+    p.y_pixel = channels + offset;
+    p.y_row = g.columns * p.y_pixel + offset;
+    p.activity_pixel = channels + 1;
+    p.activity_row = g.columns * p.activity_pixel + 2;
+    const auto activity = rectified(
+        random, (g.rows - 1) * p.activity_row + (g.columns - 1) * p.activity_pixel + channels,
+        (offset + 3) % 4);
+    const auto start =
+        untouched((g.rows - 1) * p.y_row + (g.columns - 1) * p.y_pixel + channels, offset);
+    p.x = x.data();
+    p.weights = weights.data();
+    p.bias = bias_used ? bias.data() : nullptr;
+    p.activation = activation;
+    p.input_activity = backward ? activity.data() : nullptr;
+
+    const auto message = [&](const Kernels& table) {
+        return std::string(table.isa) + " " + g.describe() + " to " + std::to_string(channels) +
+               ", activation " + std::to_string(static_cast<int>(activation)) +
+               (backward ? " backward" : "");
+    };
+    GuardedArray<float> expected = start;
+    p.y = expected.data();
+    reference.conv(p);
+    CHECK_INTACT(expected, message(reference));
+    GuardedArray<float> rest = expected;
+    long wrong = 0;
+    for (ptrdiff_t row = 0; row < g.rows; ++row)
+        for (ptrdiff_t column = 0; column < g.columns; ++column)
+            for (ptrdiff_t c = 0; c < channels; ++c) {
+                double sum = bias_used ? static_cast<double>(bias[c]) : 0.0, size = std::fabs(sum);
+                for_taps(p, row, column, [&](ptrdiff_t tap, ptrdiff_t at) {
+                    const double product =
+                        static_cast<double>(x[at]) * static_cast<double>(weights[tap * padded + c]);
+                    sum += product;
+                    size += std::fabs(product);
+                });
+                double exact = sum;
+                const double y = static_cast<double>(
+                    activity[row * p.activity_row + column * p.activity_pixel + c]);
+                if (activation == Activation::relu)
+                    exact = backward ? (y > 0 ? sum : 0) : std::max(0.0, sum);
+                if (activation == Activation::sigmoid)
+                    exact = backward ? sum * y * (1 - y) : 1 / (1 + std::exp(-sum));
+                if (activation == Activation::tanh)
+                    exact = backward ? sum * (1 - y * y) : std::tanh(sum);
+                const ptrdiff_t place = row * p.y_row + column * p.y_pixel + c;
+                const double bound = kUnit * (static_cast<double>(taps + 1) * size +
+                                              4 * (std::fabs(exact) + std::fabs(sum)));
+                wrong += std::fabs(static_cast<double>(expected[place]) - exact) <= bound ? 0 : 1;
+                rest[place] = kUntouched;
+            }
+    for (const float value : rest) wrong += value == kUntouched ? 0 : 1;
+    CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
+    for (const Kernels* table : fast_tables()) {
+        GuardedArray<float> actual = start;
+        p.y = actual.data();
+        table->conv(p);
+        CHECK_SAME(expected, actual, message(*table));
+    }
+}
+
+TEST(conv) {
+    ptrdiff_t turn = 0;
+    for (const Geometry& g : kGeometries)
+        for (const ptrdiff_t channels : {1, 3, 6, 15, 16, 17, 32, 40, 48, 64, 80}) {
+            for (const Activation activation :
+                 {Activation::linear, Activation::relu, Activation::sigmoid, Activation::tanh}) {
+                // All activations on the small ones, in turn on the others.
+                if (g.columns > 3 && static_cast<ptrdiff_t>(activation) != turn % 4) continue;
+                check_conv(g, channels, activation, turn % 3 == 0, turn % 2 == 0, turn % 5 == 0,
+                           turn % 4);
+            }
+            // The common case of both directions always.
+            check_conv(g, channels, Activation::relu, turn % 2 == 0, turn % 2 == 1, false, 0);
+            ++turn;
+        }
+}
+
+TEST(conv_weight_gradient) {
+    const Kernels& reference = reference_table();
+    ptrdiff_t turn = 0;
+    for (const Geometry& g : kGeometries)
+        for (const ptrdiff_t blocks : {1, 2, 3, 4, 5})
+            for (const bool first : {true, false}) {
+                Random random(static_cast<std::uint64_t>(turn));
+                const ptrdiff_t offset = ++turn % 4;
+                auto p = walk<ConvWeightGradientArgs>(g, turn % 5 == 0);
+                const ptrdiff_t taps = p.kernel_rows * p.runs * p.run, channels = blocks * kBlock;
+                p.blocks = blocks;
+                p.d_pixel = channels + offset;
+                p.d_row = g.columns * p.d_pixel + offset;
+                p.first = first;
+                const auto x = random_floats(random, g.height() * g.width() * g.channels, offset);
+                const auto d = random_floats(
+                    random, (g.rows - 1) * p.d_row + (g.columns - 1) * p.d_pixel + channels,
+                    3 - offset);
+                const auto start = random_floats(random, taps * channels, (offset + 1) % 4);
+                p.x = x.data();
+                p.d = d.data();
+                const auto message = [&](const Kernels& table) {
+                    return std::string(table.isa) + " " + g.describe() + ", " +
+                           std::to_string(blocks) + " blocks" + (first ? ", first" : "");
+                };
+                GuardedArray<float> expected = start;
+                p.gradient = expected.data();
+                reference.conv_weight_gradient(p);
+                std::vector<double> sums(static_cast<std::size_t>(taps * channels)),
+                    sizes(sums.size());
+                for (std::size_t i = 0; i < sums.size() && !first; ++i) {
+                    sums[i] = static_cast<double>(start[static_cast<ptrdiff_t>(i)]);
+                    sizes[i] = std::fabs(sums[i]);
+                }
+                for (ptrdiff_t row = 0; row < g.rows; ++row)
+                    for (ptrdiff_t column = 0; column < g.columns; ++column)
+                        for_taps(p, row, column, [&](ptrdiff_t tap, ptrdiff_t at) {
+                            for (ptrdiff_t c = 0; c < channels; ++c) {
+                                const auto i = static_cast<std::size_t>(tap * channels + c);
+                                const double product =
+                                    static_cast<double>(x[at]) *
+                                    static_cast<double>(d[row * p.d_row + column * p.d_pixel + c]);
+                                sums[i] += product;
+                                sizes[i] += std::fabs(product);
+                            }
+                        });
+                const double unit = kUnit * static_cast<double>(g.rows * g.columns + 1);
+                long wrong = 0;
+                for (std::size_t i = 0; i < sums.size(); ++i) {
+                    const double error = std::fabs(
+                        static_cast<double>(expected[static_cast<ptrdiff_t>(i)]) - sums[i]);
+                    wrong += error <= unit * sizes[i] ? 0 : 1;
+                }
+                CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
+                for (const Kernels* table : fast_tables()) {
+                    GuardedArray<float> actual = start;
+                    p.gradient = actual.data();
+                    table->conv_weight_gradient(p);
+                    CHECK_SAME(expected, actual, message(*table));
+                }
+            }
+}
+
+TEST(pooled_weight_gradient) {
+    const Kernels& reference = reference_table();
+    ptrdiff_t turn = 0;
+    // Pooled sizes; runs of one vector up to more than the widest tile (12 vectors).
+    for (const Geometry& g :
+         {Geometry{1, 1, 1, 1, 1, 1}, Geometry{2, 3, 3, 3, 3, 1}, Geometry{3, 5, 1, 5, 5, 1},
+          Geometry{1, 17, 16, 3, 3, 1}, Geometry{2, 4, 32, 3, 3, 1}, Geometry{2, 2, 80, 2, 3, 1},
+          Geometry{3, 3, 6, 7, 2, 1}, Geometry{20, 2, 17, 1, 1, 1}})
+        for (const ptrdiff_t channels : {1, 2, 3, 4, 5, 16, 33})
+            for (const bool first : {true, false}) {
+                Random random(static_cast<std::uint64_t>(turn));
+                const ptrdiff_t offset = ++turn % 4;
+                const Geometry whole{2 * g.rows,    2 * g.columns,    g.channels,
+                                     g.kernel_rows, g.kernel_columns, 1};
+                const ptrdiff_t run = g.kernel_columns * g.channels;
+                const ptrdiff_t line = whole.width() * g.channels;
+                // Up to 15 floats beyond the last run may be read.
+                const auto x = random_floats(random, whole.height() * line + 15, offset);
+                const auto d = random_floats(random, g.rows * g.columns * channels, 3 - offset);
+                GuardedArray<std::uint8_t> winners(d.size(), offset);
+                for (std::uint8_t& winner : winners)
+                    winner = static_cast<std::uint8_t>(random.below(4));
+                const ptrdiff_t padded_run = blocks_of(run) * kBlock,
+                                taps = g.kernel_rows * padded_run;
+                const auto start = random_floats(random, channels * taps, (offset + 1) % 4);
+                PooledWeightGradientArgs p{g.kernel_rows, line,     padded_run,     g.rows,
+                                           g.columns,     line,     g.channels,     x.data(),
+                                           channels,      d.data(), winners.data(), nullptr,
+                                           first};
+                const auto message = [&](const Kernels& table) {
+                    return std::string(table.isa) + " " + g.describe() + " to " +
+                           std::to_string(channels) + (first ? ", first" : "");
+                };
+                GuardedArray<float> expected = start;
+                p.gradient = expected.data();
+                reference.pooled_weight_gradient(p);
+                long wrong = 0;
+                for (ptrdiff_t c = 0; c < channels; ++c)
+                    for (ptrdiff_t k = 0; k < g.kernel_rows; ++k)
+                        for (ptrdiff_t i = 0; i < run; ++i) {
+                            const ptrdiff_t to = c * taps + k * padded_run + i;
+                            double sum = first ? 0.0 : static_cast<double>(start[to]);
+                            double size = std::fabs(sum);
+                            for (ptrdiff_t row = 0; row < g.rows; ++row)
+                                for (ptrdiff_t column = 0; column < g.columns; ++column) {
+                                    const ptrdiff_t at = (row * g.columns + column) * channels + c;
+                                    const ptrdiff_t from =
+                                        (2 * row + winners[at] / 2 + k) * line +
+                                        (2 * column + winners[at] % 2) * g.channels + i;
+                                    const double product =
+                                        static_cast<double>(d[at]) * static_cast<double>(x[from]);
+                                    sum += product;
+                                    size += std::fabs(product);
+                                }
+                            const double unit = kUnit * static_cast<double>(g.rows * g.columns + 1);
+                            const double error = std::fabs(static_cast<double>(expected[to]) - sum);
+                            wrong += error <= unit * size ? 0 : 1;
+                        }
+                CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
+                for (const Kernels* table : fast_tables()) {
+                    GuardedArray<float> actual = start;
+                    p.gradient = actual.data();
+                    table->pooled_weight_gradient(p);
+                    CHECK_SAME(expected, actual, message(*table));
+                }
+            }
+}
+
+TEST(conv_scatter) {
+    const Kernels& reference = reference_table();
+    ptrdiff_t turn = 0;
+    for (const ptrdiff_t rows : {1, 2, 5, 6, 7, 13, 15, 28})
+        for (const ptrdiff_t columns : {1, 2, 9})
+            for (const ptrdiff_t channels : {1, 3, 17})
+                for (const ptrdiff_t blocks : {1, 2, 3, 5}) {
+                    Random random(static_cast<std::uint64_t>(turn));
+                    const ptrdiff_t offset = ++turn % 4, kernel_rows = 1 + turn % 3,
+                                    step = 1 + turn % 6;
+                    const ptrdiff_t run = blocks * kBlock, x_pixel = channels + offset;
+                    const ptrdiff_t kernel_row = columns * x_pixel + offset;
+                    const ptrdiff_t line = columns * step + run + offset;
+                    const auto x =
+                        random_floats(random, (rows + kernel_rows - 1) * kernel_row, offset);
+                    const auto weights =
+                        random_floats(random, kernel_rows * channels * run, 3 - offset);
+                    ConvScatterArgs p{kernel_rows, kernel_row, channels, rows,
+                                      columns,     x.data(),   x_pixel,  weights.data(),
+                                      blocks,      step,       nullptr,  line};
+                    const auto message = [&](const Kernels& table) {
+                        return std::string(table.isa) + " " + std::to_string(rows) + "x" +
+                               std::to_string(columns) + ", " + std::to_string(channels) +
+                               " channels, " + std::to_string(blocks) + " blocks";
+                    };
+                    auto expected = untouched(rows * line, (offset + 1) % 4);
+                    p.lines = expected.data();
+                    reference.conv_scatter(p);
+                    CHECK_INTACT(expected, message(reference));
+                    std::vector<double> sums(static_cast<std::size_t>(rows * line)),
+                        sizes(sums.size());
+                    for (ptrdiff_t y = 0; y < rows; ++y)
+                        for (ptrdiff_t column = 0; column < columns; ++column)
+                            for (ptrdiff_t j = 0; j < run; ++j)
+                                for (ptrdiff_t k = 0; k < kernel_rows; ++k)
+                                    for (ptrdiff_t c = 0; c < channels; ++c) {
+                                        const double product =
+                                            static_cast<double>(
+                                                x[(y + k) * kernel_row + column * x_pixel + c]) *
+                                            static_cast<double>(
+                                                weights[(k * channels + c) * run + j]);
+                                        const auto at =
+                                            static_cast<std::size_t>(y * line + column * step + j);
+                                        sums[at] += product;
+                                        sizes[at] += std::fabs(product);
+                                    }
+                    const double unit =
+                        kUnit * static_cast<double>(kernel_rows * channels + columns);
+                    long wrong = 0;
+                    for (std::size_t i = 0; i < sums.size(); ++i) {
+                        const double error = std::fabs(
+                            static_cast<double>(expected[static_cast<ptrdiff_t>(i)]) - sums[i]);
+                        wrong += error <= unit * sizes[i] ? 0 : 1;
+                    }
+                    CHECK_THAT(wrong == 0, message(reference)
+                                               << ": " << wrong << " wrong elements");
+                    for (const Kernels* table : fast_tables()) {
+                        auto actual = untouched(rows * line, (offset + 1) % 4);
+                        p.lines = actual.data();
+                        table->conv_scatter(p);
+                        CHECK_SAME(expected, actual, message(*table));
+                    }
+                }
+}
+
+TEST(transpose) {
+    Random random(1);
+    for (const ptrdiff_t rows : {1, 2, 7, 15, 16, 17, 33, 48})
+        for (const ptrdiff_t columns : {1, 3, 8, 15, 16, 17, 32, 47})
+            for (const ptrdiff_t offset : {0, 1, 3}) {
+                const ptrdiff_t source_row = columns + offset, target_row = rows + offset;
+                const auto source =
+                    random_floats(random, (rows - 1) * source_row + columns, offset);
+                const auto start = untouched((columns - 1) * target_row + rows, 3 - offset);
+                GuardedArray<float> expected = start;
+                for (ptrdiff_t r = 0; r < rows; ++r)
+                    for (ptrdiff_t c = 0; c < columns; ++c)
+                        expected[c * target_row + r] = source[r * source_row + c];
+                for (const std::string& isa : available_isas()) {
+                    GuardedArray<float> actual = start;
+                    table_named(isa).transpose(rows, columns, source.data(), source_row,
+                                               actual.data(), target_row);
+                    CHECK_SAME(expected, actual, isa << " " << rows << " x " << columns);
+                }
+            }
+}
+
+// In order, from the first part on; the sum may take the first part's place.
+TEST(sum_partials) {
+    Random random(2);
+    for (const ptrdiff_t count : {0, 1, 3, 4, 7, 8, 15, 16, 17, 33, 100})
+        for (const ptrdiff_t parts : {1, 2, 3, 16})
+            for (const ptrdiff_t offset : {0, 1, 3}) {
+                const ptrdiff_t stride = count + offset;
+                const auto partials = random_floats(random, (parts - 1) * stride + count, offset);
+                GuardedArray<float> expected(count, 3 - offset);
+                for (ptrdiff_t i = 0; i < count; ++i) {
+                    expected[i] = partials[i];
+                    for (ptrdiff_t part = 1; part < parts; ++part)
+                        expected[i] += partials[part * stride + i];
+                }
+                for (const std::string& isa : available_isas()) {
+                    auto actual = untouched(count, 3 - offset);
+                    table_named(isa).sum_partials(count, parts, stride, partials.data(),
+                                                  actual.data());
+                    CHECK_SAME(expected, actual,
+                               isa << " " << count << " in " << parts << " parts");
+                    GuardedArray<float> in_place = partials;
+                    table_named(isa).sum_partials(count, parts, stride, in_place.data(),
+                                                  in_place.data());
+                    long different = 0;
+                    for (ptrdiff_t i = 0; i < count; ++i)
+                        different += same(expected[i], in_place[i]) ? 0 : 1;
+                    for (ptrdiff_t i = count; i < partials.size(); ++i)
+                        different += same(partials[i], in_place[i]) ? 0 : 1;
+                    CHECK_THAT(different == 0, isa << " in place, " << count << " in " << parts);
+                }
+            }
+}
+
+}  // namespace
