@@ -140,7 +140,7 @@ def add_windows(dx: F64, d_windows: F64, strides: tuple[int, int]) -> None:
 
 
 class Conv2D:
-    """y[n, i, j, o] = f(sum of x[n, i * stride + k, j * stride + l, c] * kernel[k, l, c, o] + b)."""
+    """y[n, i, j, o] = f(sum of x[n, i * s + k, j * s + l, c] * kernel[k, l, c, o] + bias[o])."""
 
     def __init__(self, filters, kernel_size, strides, padding, pad, activation, use_bias) -> None:
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides

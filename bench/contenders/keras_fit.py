@@ -63,7 +63,7 @@ class Trainer(Base):
 
     def train(self, epochs: int) -> None:
         steps = self.task.work.steps
-        self.model.fit(self.data, epochs=epochs, steps_per_epoch=steps, verbose=0)
+        self.model.fit(self.data, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     def log_probabilities(self, images: F32) -> NDArray[np.floating]:
         return self.model(images, training=False).numpy()

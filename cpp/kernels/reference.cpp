@@ -65,7 +65,7 @@ float hyperbolic_tangent(float x) {
     const float square = x * x;
     float p = tanh_c0;
     for (const float c : {tanh_c1, tanh_c2, tanh_c3, tanh_c4}) p = std::fma(p, square, c);
-    return std::fma(p * square, x, x);
+    return std::copysign(std::fma(p * square, x, x), x);
 }
 
 float activate(Activation kind, float x) {

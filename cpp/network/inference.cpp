@@ -26,6 +26,8 @@ void Network::evaluate(const Images& images, const Targets& targets, Loss loss, 
 void Network::infer(const Images& images, const Targets* targets, Loss loss, float* outputs,
                     float* losses) const {
     const std::shared_lock lock(mutex_);
+    if (images.count == 0) return;
+    const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     std::ptrdiff_t floats = element_count(input_shape_);
     for (const auto& stage : stages_) floats += element_count(stage->output_shape);
     const std::ptrdiff_t chunk_rows =
@@ -59,7 +61,7 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
             const std::ptrdiff_t first = chunk * chunk_rows;
             const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first);
             // Inference only reads the parameters; Pass is shared with training, which writes.
-            const Pass pass{.kernels = kernels::active(),
+            const Pass pass{.kernels = kernels,
                             .member = alone,
                             .workspace = workspace,
                             .rows = rows,

@@ -62,7 +62,7 @@ Network::Network(Shape input) : input_shape_(std::move(input)) {
     }
 }
 
-Shape Network::current_shape() const {
+const Shape& Network::current_shape() const {
     return layers_.empty() ? input_shape_ : layers_.back().output_shape;
 }
 
@@ -103,7 +103,8 @@ void Network::add_dense(const std::string& name, std::ptrdiff_t units,
         throw std::invalid_argument("dense layer \"" + name + "\" needs a flat input, got " +
                                     to_string(shape) + "; add a Flatten layer before it");
     const std::ptrdiff_t inputs = shape[0];
-    if (units < 1 || padded(units) > (kMaximumFloats - parameter_floats_) / (inputs + 1))
+    if (units < 1 || units > kMaximumFloats ||
+        padded(units) > (kMaximumFloats - parameter_floats_) / (inputs + 1))
         throw std::invalid_argument(
             "dense layer \"" + name + "\": units must be from 1 to " +
             std::to_string((kMaximumFloats - parameter_floats_) / (inputs + 1)) + ", got " +
@@ -132,8 +133,8 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
     if (k.rows < 1 || k.columns < 1 || k.rows > 1024 || k.columns > 1024)
         fail("the kernel must be from 1x1 to 1024x1024, got " +
              to_string(Shape{k.rows, k.columns}));
-    if (s.rows < 1 || s.columns < 1)
-        fail("strides must be at least 1, got " + to_string(Shape{s.rows, s.columns}));
+    if (s.rows < 1 || s.columns < 1 || s.rows > 1024 || s.columns > 1024)
+        fail("strides must be from 1 to 1024, got " + to_string(Shape{s.rows, s.columns}));
     if (layer.pad.rows < 0 || layer.pad.columns < 0 || layer.pad.rows > 1024 ||
         layer.pad.columns > 1024)
         fail("padding must be from 0 to 1024, got " +
@@ -168,7 +169,7 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
     g.out_height = (height - k.rows) / s.rows + 1;
     g.out_width = (width - k.columns) / s.columns + 1;
     const std::ptrdiff_t taps = k.rows * k.columns * g.channels;
-    if (layer.filters < 1 ||
+    if (layer.filters < 1 || layer.filters > kMaximumFloats ||
         padded(layer.filters) > (kMaximumFloats - parameter_floats_) / (taps + 1) ||
         padded(layer.filters) > kMaximumFloats / (g.out_height * g.out_width))
         fail("filters must be positive and the weights and outputs below " +
@@ -390,14 +391,16 @@ bool Network::fuses_softmax(Loss loss) const {
     return loss == Loss::cross_entropy && ends_with_softmax_;
 }
 
-void Network::plan(Workspace& w, std::ptrdiff_t rows, bool training, int threads,
+void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
                    bool keeps_inner) const {
-    if (w.capacity >= rows && w.threads >= threads && w.training == training &&
-        (w.keeps_inner || !keeps_inner))
+    if (workspace.capacity >= rows && workspace.threads >= threads &&
+        workspace.training == training && (workspace.keeps_inner || !keeps_inner))
         return;
-    rows = std::max(rows, w.capacity);
-    threads = std::max(threads, w.threads);
-    keeps_inner = keeps_inner || w.keeps_inner;
+    rows = std::max(rows, workspace.capacity);
+    threads = std::max(threads, workspace.threads);
+    keeps_inner = keeps_inner || workspace.keeps_inner;
+    // Built aside: if memory runs out, the old workspace still stands.
+    Workspace w;
 
     const std::size_t buffers = stages_.size() + 1;
     const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
@@ -450,6 +453,7 @@ void Network::plan(Workspace& w, std::ptrdiff_t rows, bool training, int threads
     w.threads = threads;
     w.training = training;
     w.keeps_inner = keeps_inner;
+    workspace = std::move(w);
 }
 
 // Softmax and losses work on rows of the widest flat output.

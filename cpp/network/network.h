@@ -106,7 +106,7 @@ class Network {
                   float* losses) const;
 
  private:
-    Shape current_shape() const;
+    const Shape& current_shape() const;
     void check_new_layer(const std::string& name) const;
     void push_stage(std::unique_ptr<Stage> stage);
     PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;

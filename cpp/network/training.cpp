@@ -120,8 +120,9 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
     plan(workspace, images.count, true, threads, true);
     last_rows_ = images.count;
     double result = 0;
+    const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     runtime::run_team(threads, [&](const runtime::Member& member) {
-        const Pass pass{.kernels = kernels::active(),
+        const Pass pass{.kernels = kernels,
                         .member = member,
                         .workspace = workspace,
                         .rows = images.count,
@@ -149,10 +150,11 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                                  std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
                                  const Randomness& randomness) {
     const std::unique_lock lock(mutex_);
-    const std::ptrdiff_t largest = std::min(batch_size, count);
-    const int threads = threads_for(3 * multiply_adds() * static_cast<double>(largest));
+    if (count == 0) return {};
+    batch_size = std::min(batch_size, count);
+    const int threads = threads_for(3 * multiply_adds() * static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
-    plan(workspace, largest, true, threads, false);
+    plan(workspace, batch_size, true, threads, false);
     last_rows_ = 0;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
     const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
@@ -160,10 +162,11 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     results.losses.assign(steps, 0.0);
     results.correct.assign(steps, 0);
     std::size_t done = 0;
+    const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     runtime::run_team(threads, [&](const runtime::Member& member) {
         for (std::size_t step = 0; step < steps; ++step) {
             const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
-            const Pass pass{.kernels = kernels::active(),
+            const Pass pass{.kernels = kernels,
                             .member = member,
                             .workspace = workspace,
                             .rows = std::min(batch_size, count - first),

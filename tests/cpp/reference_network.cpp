@@ -401,6 +401,29 @@ double ReferenceNetwork::loss(Loss kind, const Doubles& targets) const {
     return kind == Loss::sse ? sum : sum / static_cast<double>(rows_);
 }
 
+double ReferenceNetwork::margin() const {
+    double margin = HUGE_VAL;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layers[l];
+        if (layer.spec.activation == "relu")
+            for (const double sum : layer.sums) margin = std::min(margin, std::fabs(sum));
+        if (layer.spec.kind != Kind::max_pool) continue;
+        const Doubles& in = l == 0 ? input_ : layers[l - 1].output;
+        const auto C = static_cast<std::size_t>(layer.in[2]);
+        for (std::size_t r = 0; r < rows_; ++r)
+            for_pairs(layer.spec, layer.in, layer.out,
+                      [&](std::size_t from, std::size_t, std::size_t to) {
+                          for (std::size_t c = 0; c < C; ++c) {
+                              const double gap = layer.sums[r * layer.outputs + to * C + c] -
+                                                 in[r * layer.inputs + from * C + c];
+                              // 0: the winner itself, or a tie that relu made.
+                              if (gap > 0) margin = std::min(margin, gap);
+                          }
+                      });
+    }
+    return margin;
+}
+
 void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
     const std::size_t classes = layers.back().outputs;
     const double scale = kind == Loss::sse ? 1.0 : 1.0 / static_cast<double>(rows_);

@@ -62,6 +62,10 @@ class ReferenceNetwork {
     void forward(const Doubles& x);
     // The loss of the last forward: nncore's definition (DESIGN.md, "Numerics").
     double loss(nncore::network::Loss kind, const Doubles& targets) const;
+    // How far the last forward stayed from a kink: the smallest distance of a relu's input from 0
+    // and of the winner of a max pool from the runner-up. Nearer than float arithmetic can tell,
+    // the gradients of nncore may rightly differ.
+    double margin() const;
     // Gradients of that loss by every parameter.
     void backward(nncore::network::Loss kind, const Doubles& targets);
 

@@ -16,9 +16,12 @@
 
 namespace {
 std::atomic<long> allocations{0};
+// Larger pieces than this cannot be had.
+std::atomic<std::size_t> largest_allowed{~std::size_t{0}};
 
 void* allocate(std::size_t size, std::size_t alignment) {
     allocations.fetch_add(1);
+    if (size > largest_allowed.load()) throw std::bad_alloc();
     const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
     void* place = alignment <= alignof(std::max_align_t) ? std::malloc(size == 0 ? 1 : size)
                                                          : std::aligned_alloc(alignment, rounded);
@@ -59,6 +62,14 @@ long count_allocations(Body body) {
 
 const NetworkSpec kSpec{100, {{84, "relu"}, {60, "sigmoid"}, {0, "tanh"}, {10, "softmax"}}};
 
+const NetworkSpec kImages = image_network({12, 12, 3}, {conv(6, {3, 3}, "relu", "same"),
+                                                        max_pool({2, 2}, {2, 2}),
+                                                        conv(17, {3, 3}, "relu"),
+                                                        max_pool({2, 2}, {1, 1}),
+                                                        flatten(),
+                                                        {0, "dropout", false, 0.5f},
+                                                        {10, "softmax"}});
+
 TEST(counting_works) {
     // Called by name: a compiler may leave out a new expression whose object is not used.
     CHECK_EQUAL(1L, count_allocations([] { ::operator delete(::operator new(1)); }));
@@ -67,15 +78,17 @@ TEST(counting_works) {
 
 TEST(steps_do_not_allocate) {
     const std::ptrdiff_t batch = 33;
-    const Data data(batch * 100, 100, 10, 1);
+    const Data data(batch * 100, 12 * 12 * 3, 10, 1);
     for (const std::string& isa : kernels::available_isas())
         for (const int threads : {1, 2}) {
             kernels::select_isa(isa);
             runtime::set_thread_limit(threads);
             // The slow ones do the same, only fewer of them.
-            const std::ptrdiff_t many = isa == "reference" || isa == "baseline" ? 5 : 100;
-            for (const Loss loss : {Loss::mse, Loss::cross_entropy}) {
-                const auto network = kSpec.build(1);
+            const std::ptrdiff_t many = isa == "reference" || isa == "baseline" ? 3 : 100;
+            for (const auto& [spec, loss] : {std::pair{kSpec, Loss::mse},
+                                             {kSpec, Loss::cross_entropy},
+                                             {kImages, Loss::cross_entropy}}) {
+                const auto network = spec.build(1);
                 const auto steps = [&](std::ptrdiff_t number) {
                     return count_allocations([&] {
                         network->train_steps(data.images(), data.label_targets(), data.order.data(),
@@ -141,6 +154,49 @@ TEST(matrices_of_a_batch_do_not_allocate) {
     const long one = product();
     args.batch_shape = {40};
     CHECK_EQUAL(one, product());
+}
+
+// Memory runs out: the error arrives, and the network goes on working as if nothing had been asked.
+TEST(memory_runs_out) {
+    for (const int threads : {1, 3}) {
+        runtime::set_thread_limit(threads);
+        for (const NetworkSpec& spec : {kSpec, kImages}) {
+            const Data data(2000, spec.inputs, 10, 4);
+            const auto network = spec.build(4), twin = spec.build(4);
+            const auto some = [&](std::ptrdiff_t count) {
+                return network::Images{nullptr, data.x.data(), count};
+            };
+            std::vector<float> y(20000), expected(20000);
+            const auto step = [&](network::Network& trained, std::ptrdiff_t batch) {
+                trained.train_steps(some(2000), data.label_targets(), data.order.data(), batch,
+                                    batch, Loss::mse, Optimizer{0.1f}, {});
+            };
+            const auto look = [&](network::Network& inside, std::ptrdiff_t count) {
+                return inside.compute_gradients(some(count), data.label_targets(), Loss::mse);
+            };
+            step(*network, 10);
+            step(*twin, 10);
+            network->forward(some(3), y.data());
+            twin->forward(some(3), expected.data());
+            largest_allowed = 20000;
+            CHECK_THROWS(std::bad_alloc, "", step(*network, 2000));
+            CHECK_THROWS(std::bad_alloc, "", look(*network, 2000));
+            CHECK_THROWS(std::bad_alloc, "", network->forward(some(2000), y.data()));
+            largest_allowed = ~std::size_t{0};
+            // No larger than before: the old workspace must still be sound.
+            step(*network, 10);
+            step(*twin, 10);
+            CHECK(identical(weights_of(*twin), weights_of(*network)));
+            CHECK_EQUAL(look(*twin, 10), look(*network, 10));
+            network->forward(some(3), y.data());
+            twin->forward(some(3), expected.data());
+            CHECK(identical(expected, y));
+            network->forward(some(2000), y.data());
+            twin->forward(some(2000), expected.data());
+            CHECK(identical(expected, y));
+        }
+    }
+    runtime::set_thread_limit(1);
 }
 
 }  // namespace

@@ -76,6 +76,79 @@ TEST(dense_needs_flat_input) {
     CHECK_EQUAL(std::ptrdiff_t{7}, network.output_size());
 }
 
+TEST(bad_convolutions) {
+    const auto fails = [](const std::string& text, const Network::Conv2D& layer) {
+        Network network({8, 9, 3});
+        CHECK_THROWS(std::invalid_argument, text, network.add_conv2d("c", layer));
+        CHECK_THROWS(std::invalid_argument, "\"", network.add_conv2d("c", layer));
+        CHECK(network.layers().empty());
+        CHECK(network.describe_stages().empty());
+        CHECK_EQUAL(std::ptrdiff_t{0}, network.parameter_count());
+    };
+    Network flat({10});
+    CHECK_THROWS(std::invalid_argument, "(10,)", flat.add_conv2d("c", {.filters = 4}));
+    fails("got 0", {.filters = 0});
+    fails("got -1", {.filters = -1});
+    fails("filters", {.filters = 1000000000000});
+    fails("filters", {.filters = kHuge});
+    fails("filters", {.filters = kHuge - 15});
+    fails("(0, 3)", {.filters = 4, .kernel = {0, 3}});
+    fails("(3, -1)", {.filters = 4, .kernel = {3, -1}});
+    fails("(2000, 3)", {.filters = 4, .kernel = {2000, 3}});
+    fails("(9, 3)", {.filters = 4, .kernel = {9, 3}});
+    fails("(0, 1)", {.filters = 4, .strides = {0, 1}});
+    fails("(1, -2)", {.filters = 4, .strides = {1, -2}});
+    for (const char* padding : {"valid", "same", "explicit"}) {
+        fails("strides", {.filters = 4, .strides = {kHuge, 1}, .padding = padding});
+        fails("strides", {.filters = 4, .strides = {1, kHuge}, .padding = padding});
+    }
+    fails("known: valid, same, explicit", {.filters = 4, .padding = "SAME"});
+    fails("(-1, 0)", {.filters = 4, .padding = "explicit", .pad = {-1, 0}});
+    fails("(0, 5000)", {.filters = 4, .padding = "explicit", .pad = {0, 5000}});
+    fails("\"gelu\"", {.filters = 4, .activation = "gelu"});
+}
+
+TEST(bad_pools) {
+    Network flat({10}), network({8, 9, 3});
+    for (const bool max : {true, false}) {
+        const auto add = [&](Network& to, Extent window, Extent strides) {
+            if (max) {
+                to.add_max_pool2d("p", window, strides);
+            } else {
+                to.add_average_pool2d("p", window, strides);
+            }
+        };
+        CHECK_THROWS(std::invalid_argument, "(10,)", add(flat, {2, 2}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(0, 2)", add(network, {0, 2}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(9, 2)", add(network, {9, 2}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(2, 10)", add(network, {2, 10}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(2, 0)", add(network, {2, 2}, {2, 0}));
+        CHECK_THROWS(std::invalid_argument, "strides", add(network, {2, 2}, {kHuge, 1}));
+        CHECK_THROWS(std::invalid_argument, "strides", add(network, {2, 2}, {1, kHuge}));
+    }
+    CHECK_THROWS(std::invalid_argument, "(10,)", flat.add_global_average_pool2d("p"));
+    CHECK(network.layers().empty());
+}
+
+TEST(shapes_of_image_layers) {
+    Network network({9, 8, 3});
+    network.add_conv2d("same",
+                       {.filters = 5, .kernel = {3, 2}, .strides = {2, 3}, .padding = "same"});
+    network.add_conv2d("explicit",
+                       {.filters = 6, .kernel = {3, 3}, .padding = "explicit", .pad = {2, 1}});
+    network.add_max_pool2d("max", {2, 2}, {2, 2});
+    network.add_average_pool2d("average", {2, 1}, {1, 1});
+    network.add_global_average_pool2d("global");
+    const auto& layers = network.layers();
+    CHECK(layers[0].output_shape == (Shape{5, 3, 5}));
+    CHECK(layers[1].output_shape == (Shape{7, 3, 6}));
+    CHECK(layers[2].output_shape == (Shape{3, 1, 6}));
+    CHECK(layers[3].output_shape == (Shape{2, 1, 6}));
+    CHECK(layers[4].output_shape == Shape{6});
+    CHECK(network.parameter("same/kernel").shape == (Shape{3, 2, 3, 5}));
+    CHECK_EQUAL(std::ptrdiff_t{3 * 2 * 3 * 5 + 5 + 3 * 3 * 5 * 6 + 6}, network.parameter_count());
+}
+
 TEST(bad_losses) {
     CHECK(loss_from_name("mse") == Loss::mse);
     CHECK(loss_from_name("sse") == Loss::sse);

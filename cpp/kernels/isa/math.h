@@ -74,10 +74,13 @@ NNCORE_INLINE vec vector_tanh(vec x) {
     p = fma(p, square, broadcast(tanh_c2));
     p = fma(p, square, broadcast(tanh_c3));
     p = fma(p, square, broadcast(tanh_c4));
-    const vec small = fma(p * square, x, x);
+    // The polynomial's sign is x's, also for -0, where the sum would give +0.
+    const vec sum = fma(p * square, x, x);
+    const ivec sign = (ivec)x & (int32_t)0x80000000;
+    const vec small = (vec)(((ivec)sum & 0x7fffffff) | sign);
     const vec e = vector_exp(magnitude + magnitude);
     const vec large = broadcast(1.0f) - broadcast(2.0f) / (e + broadcast(1.0f));
-    const vec signed_large = (vec)((ivec)large | ((ivec)x & (int32_t)0x80000000));
+    const vec signed_large = (vec)((ivec)large | sign);
     return magnitude >= broadcast(tanh_threshold) ? signed_large : small;
 }
 
