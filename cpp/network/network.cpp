@@ -197,8 +197,9 @@ PoolGeometry Network::pool_geometry(const std::string& name, Extent window, Exte
         window.columns > shape[1] || window.rows * window.columns > 65535)
         fail("the window " + to_string(Shape{window.rows, window.columns}) +
              " must fit into the image " + to_string(shape));
-    if (strides.rows < 1 || strides.columns < 1)
-        fail("strides must be at least 1, got " + to_string(Shape{strides.rows, strides.columns}));
+    if (strides.rows < 1 || strides.columns < 1 || strides.rows > 1024 || strides.columns > 1024)
+        fail("strides must be from 1 to 1024, got " +
+             to_string(Shape{strides.rows, strides.columns}));
     return {shape[0],
             shape[1],
             shape[2],
