@@ -22,6 +22,8 @@ class Entry:
         The command that installs them.
     works
         Which works it takes part in: "all", "mlp" or "conv".
+    note
+        How it is used, and why it takes no part in the other works.
     """
 
     name: str
@@ -49,17 +51,25 @@ _ENTRIES = (
         ("torch",),
         _TORCH,
         works="conv",
-        note="eager, channels_last memory format",
+        note="eager; channels_last is a memory format of images, which MLPs do not have",
     ),
     Entry("jax", "jax_step", ("jax",), "pip install jax", note="one jitted call per step"),
-    Entry("jax-scan", "jax_scan", ("jax",), "pip install jax", note="one jitted scan per epoch"),
+    Entry(
+        "jax-scan",
+        "jax_scan",
+        ("jax",),
+        "pip install jax",
+        works="mlp",
+        note="one jitted scan per epoch; XLA's convolutions within a loop took 3 to 16 times as "
+        "long as one call per step",
+    ),
     Entry(
         "sklearn",
         "sklearn_mlp",
         ("sklearn", "threadpoolctl"),
         "pip install scikit-learn",
         works="mlp",
-        note="MLPClassifier.partial_fit per epoch",
+        note="MLPClassifier.partial_fit per epoch; it has no convolutions",
     ),
     Entry(
         "keras",

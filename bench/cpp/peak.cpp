@@ -19,12 +19,14 @@ namespace {
 // Enough independent chains to cover the latency of FMA on every current core (at most 4 a cycle,
 // each of 4 or 5 cycles), few enough to stay in registers.
 using Loop = float (*)(std::int64_t repetitions);
+using Read = float (*)(const float* data, std::size_t count);  // count: a multiple of 128
 
 struct Measured {
     const char* isa;
     bool available;
     double flops;  // of one repetition
     Loop loop;
+    Read read;
 };
 
 #if defined(__x86_64__)
@@ -45,6 +47,19 @@ __attribute__((target("avx512f"))) float loop_avx512(std::int64_t repetitions) {
     return lanes[0];
 }
 
+__attribute__((target("avx512f"))) float read_avx512(const float* data, std::size_t count) {
+    __m512 sum[8];
+    for (int i = 0; i < 8; ++i) sum[i] = _mm512_setzero_ps();
+    for (const float* p = data; p < data + count; p += 128) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) sum[i] = _mm512_add_ps(sum[i], _mm512_loadu_ps(p + 16 * i));
+    }
+    for (int i = 1; i < 8; ++i) sum[0] = _mm512_add_ps(sum[0], sum[i]);
+    alignas(64) float lanes[16];
+    _mm512_store_ps(lanes, sum[0]);
+    return lanes[0];
+}
+
 __attribute__((target("avx2,fma"))) float loop_avx2(std::int64_t repetitions) {
     constexpr int kChains = 12;
     __m256 chain[kChains];
@@ -61,10 +76,24 @@ __attribute__((target("avx2,fma"))) float loop_avx2(std::int64_t repetitions) {
     return lanes[0];
 }
 
+__attribute__((target("avx2"))) float read_avx2(const float* data, std::size_t count) {
+    __m256 sum[8];
+    for (int i = 0; i < 8; ++i) sum[i] = _mm256_setzero_ps();
+    for (const float* p = data; p < data + count; p += 64) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) sum[i] = _mm256_add_ps(sum[i], _mm256_loadu_ps(p + 8 * i));
+    }
+    for (int i = 1; i < 8; ++i) sum[0] = _mm256_add_ps(sum[0], sum[i]);
+    alignas(32) float lanes[8];
+    _mm256_store_ps(lanes, sum[0]);
+    return lanes[0];
+}
+
 std::vector<Measured> loops() {
-    return {{"avx512", __builtin_cpu_supports("avx512f") != 0, 2.0 * 24 * 16, loop_avx512},
-            {"avx2", __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0,
-             2.0 * 12 * 8, loop_avx2}};
+    return {
+        {"avx512", __builtin_cpu_supports("avx512f") != 0, 2.0 * 24 * 16, loop_avx512, read_avx512},
+        {"avx2", __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0,
+         2.0 * 12 * 8, loop_avx2, read_avx2}};
 }
 
 #elif defined(__aarch64__)
@@ -83,7 +112,18 @@ float loop_neon(std::int64_t repetitions) {
     return vgetq_lane_f32(sum, 0);
 }
 
-std::vector<Measured> loops() { return {{"neon", true, 2.0 * 24 * 4, loop_neon}}; }
+float read_neon(const float* data, std::size_t count) {
+    float32x4_t sum[8];
+    for (int i = 0; i < 8; ++i) sum[i] = vdupq_n_f32(0);
+    for (const float* p = data; p < data + count; p += 32) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) sum[i] = vaddq_f32(sum[i], vld1q_f32(p + 4 * i));
+    }
+    for (int i = 1; i < 8; ++i) sum[0] = vaddq_f32(sum[0], sum[i]);
+    return vgetq_lane_f32(sum[0], 0);
+}
+
+std::vector<Measured> loops() { return {{"neon", true, 2.0 * 24 * 4, loop_neon, read_neon}}; }
 
 #else
 
@@ -146,21 +186,19 @@ double fma_gflops(const std::string& isa, int threads) {
 }
 
 double read_gigabytes_per_second(std::size_t bytes) {
-    // Plain C++: eight independent sums, which compilers turn into vector loads.
-    const std::size_t count = std::max<std::size_t>(bytes / sizeof(std::uint64_t) / 64 * 64, 64);
-    const std::vector<std::uint64_t> data(count, 1);
-    const std::size_t passes = std::max<std::size_t>(1, (std::size_t{1} << 26) / bytes);
+    const auto measured = loops();
+    const auto usable = std::find_if(measured.begin(), measured.end(),
+                                     [](const Measured& m) { return m.available; });
+    if (usable == measured.end()) return 0;
+    const std::size_t count = std::max<std::size_t>(bytes / sizeof(float) / 128, 1) * 128;
+    const std::vector<float> data(count, 1.0f);
+    const std::size_t passes = std::max<std::size_t>(1, (std::size_t{1} << 27) / bytes);
     double best = 0;
     for (int run = 0; run < 5; ++run) {
-        std::uint64_t sums[64] = {};
         const auto start = Clock::now();
-        for (std::size_t pass = 0; pass < passes; ++pass) {
-            for (std::size_t i = 0; i < count; i += 64)
-                for (std::size_t j = 0; j < 64; ++j) sums[j] += data[i + j];
-            sink = static_cast<float>(sums[pass % 64]);
-        }
-        const double seconds = seconds_since(start);
-        best = std::max(best, static_cast<double>(passes * count * 8) / seconds / 1e9);
+        for (std::size_t pass = 0; pass < passes; ++pass) sink = usable->read(data.data(), count);
+        best = std::max(
+            best, static_cast<double>(passes * count * sizeof(float)) / seconds_since(start) / 1e9);
     }
     return best;
 }

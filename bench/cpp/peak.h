@@ -14,7 +14,8 @@ std::vector<std::string> fma_isas();
 // several short runs. Throws std::invalid_argument unless fma_isas() lists `isa`.
 double fma_gflops(const std::string& isa, int threads);
 
-// GB/s at which one thread reads an array of so many bytes again and again.
+// GB/s at which one thread reads an array of so many bytes again and again; 0 where fma_isas() is
+// empty.
 double read_gigabytes_per_second(std::size_t bytes);
 
 }  // namespace nncore::bench

@@ -426,7 +426,8 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
             const Shape& shape = i == 0 ? input_shape_ : stages_[i - 1]->output_shape;
             const Border border = i < stages_.size() ? stages_[i]->input_border() : Border{};
             const Layout layout = Layout::of(shape, border);
-            w.activations[i] = {take(rows * layout.stride), layout};
+            // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
+            w.activations[i] = {take(rows * layout.stride + kBlock), layout};
             const Layout compact = Layout::of(shape);
             if (training && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
         }
