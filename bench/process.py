@@ -64,17 +64,20 @@ class ContenderProcess:
     def __init__(self, name: str, task_path: Path, threads: int, patience: float = 600.0) -> None:
         self.name = name
         self._patience = patience
-        self._errors = tempfile.TemporaryFile()
-        places = cpus(threads)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "contenders", name, str(task_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment(threads),
-            cwd=BENCH,
-            preexec_fn=lambda: os.sched_setaffinity(0, places),
-        )
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cpus(threads))  # the child inherits it
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "contenders", name, str(task_path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=environment(threads),
+                cwd=BENCH,
+            )
+        finally:
+            os.sched_setaffinity(0, before)
         self._pending = b""
         try:
             self.versions: dict[str, str] = self._answer()["versions"]

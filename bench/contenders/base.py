@@ -4,7 +4,8 @@ The process reads one command per line and answers with one line of JSON each:
 
     check    {"before": loss, "after": loss}  mean loss over the data set before and after
                                               `work.check_epochs` epochs from the given weights
-    run K    {"seconds": s}                   K epochs from the given weights
+    run K    {"seconds": s, "cpu_seconds": c} K epochs from the given weights: time, and CPU time
+                                              of all threads
     quit     ends
 
 Its first line is {"versions": {...}} once it is ready. Errors end it with {"error": "..."}.
@@ -18,6 +19,7 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
@@ -78,9 +80,12 @@ def serve(make_trainer: type[Trainer], task: Task, replies: IO[str]) -> None:
             reply(before=before, after=mean_loss(trainer))
         elif command == "run":
             trainer.reset()
-            started = time.perf_counter()
+            started, cpu_started = time.perf_counter(), time.process_time()
             trainer.train(int(arguments[0]))
-            reply(seconds=time.perf_counter() - started)
+            reply(
+                seconds=time.perf_counter() - started,
+                cpu_seconds=time.process_time() - cpu_started,
+            )
         elif command == "quit":
             return
         else:
@@ -88,7 +93,7 @@ def serve(make_trainer: type[Trainer], task: Task, replies: IO[str]) -> None:
 
 
 @contextlib.contextmanager
-def replies_on_stdout() -> object:
+def replies_on_stdout() -> Iterator[IO[str]]:
     """The real standard output for replies; whatever libraries print goes to standard error."""
     with os.fdopen(os.dup(1), "w") as replies:
         os.dup2(2, 1)

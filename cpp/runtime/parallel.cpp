@@ -23,6 +23,9 @@ namespace nncore::runtime {
 namespace {
 
 constexpr int kMaximumThreads = 1024;
+// Some 10 microseconds: longer than a balanced phase's wait, short enough that on a busy machine the
+// CPU soon goes to the thread that is waited for.
+constexpr int kSpins = 300;
 
 std::atomic<int> configured_threads{0};
 std::atomic<bool> team_started{false};
@@ -129,7 +132,7 @@ void Barrier::wait() noexcept {
         return;
     }
     for (int spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins) {
-        if (spins < 4000) {
+        if (spins < kSpins) {
             pause();
         } else {
             std::this_thread::yield();
