@@ -23,8 +23,8 @@ namespace nncore::runtime {
 namespace {
 
 constexpr int kMaximumThreads = 1024;
-// Some 10 microseconds: longer than a balanced phase's wait, short enough that on a busy machine the
-// CPU soon goes to the thread that is waited for.
+// Some 10 microseconds: longer than a balanced phase's wait, short enough that on a busy machine
+// the CPU soon goes to the thread that is waited for.
 constexpr int kSpins = 300;
 
 std::atomic<int> configured_threads{0};
