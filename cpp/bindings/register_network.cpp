@@ -194,12 +194,13 @@ py::tuple evaluate(const Network& network, const py::array& x, const py::array& 
 
 py::array_t<float> layer_output(const Network& network, const std::string& name) {
     const auto& layer = layer_of(network, name);
-    if (network.last_rows() == 0)
+    const std::ptrdiff_t rows = network.last_rows();
+    if (rows == 0)
         throw py::value_error("layer_output needs a call of compute_gradients just before");
     Shape shape = layer.output_shape;
-    shape.insert(shape.begin(), network.last_rows());
+    shape.insert(shape.begin(), rows);
     py::array_t<float> result = new_floats(shape);
-    network.read_layer_output(layer, result.mutable_data());
+    network.read_layer_output(layer, rows, result.mutable_data());
     return result;
 }
 

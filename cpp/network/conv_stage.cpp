@@ -108,7 +108,7 @@ class ConvStage final : public Stage {
             args.x = corner(x, r);
             if (pooled_) {
                 forward_pooled(pass, args, r);
-                if (pass.workspace.keeps_inner) keep_unpooled(pass, args, r);
+                if (pass.workspace.keeps_inner && !pass.training) keep_unpooled(pass, args, r);
             } else {
                 args.y = y.row(r);
                 pass.kernels.conv(args);

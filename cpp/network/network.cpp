@@ -369,6 +369,9 @@ void Network::set_input_normalization(const std::vector<float>& mean,
                                         std::to_string(deviation[c]));
         scale[c] = 1.0f / deviation[c];
         offset[c] = -mean[c] / deviation[c];
+        if (!std::isfinite(scale[c]) || !std::isfinite(offset[c]))
+            throw std::invalid_argument("std of channel " + std::to_string(c) +
+                                        " is too small: 1 / std is not finite");
     }
     const std::unique_lock lock(mutex_);
     input_scale_ = std::move(scale);
@@ -466,8 +469,10 @@ std::ptrdiff_t Network::widest_softmax() const {
     return widest;
 }
 
-void Network::read_layer_output(const Layer& layer, float* rows) const {
+void Network::read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const {
     const std::shared_lock lock(mutex_);
+    if (expected != last_rows_)
+        throw std::logic_error("another thread used the network in the meantime");
     const Rows& buffer = layer.fused_away ? training_workspace_.inner.at(layer.buffer - 1)
                                           : training_workspace_.activations.at(layer.buffer);
     for (std::ptrdiff_t r = 0; r < last_rows_; ++r)

@@ -87,7 +87,9 @@ class Network {
     double compute_gradients(const Images& images, const Targets& targets, Loss loss);
     // The output of one layer during the last compute_gradients: rows x element_count floats.
     std::ptrdiff_t last_rows() const { return last_rows_; }
-    void read_layer_output(const Layer& layer, float* rows) const;
+    // expected: last_rows() when `rows` was allocated; throws std::logic_error if another thread
+    // changed it since.
+    void read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const;
     void apply_gradients(const Optimizer& optimizer);
 
     // Whole steps over indices[0..count) cut into batches (the last may be smaller). Stops early

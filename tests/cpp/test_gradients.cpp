@@ -78,7 +78,7 @@ void check_network(const NetworkSpec& spec, std::ptrdiff_t batch, std::size_t lo
     for (std::size_t l = 0; l < spec.layers.size(); ++l) {
         const ReferenceNetwork::Layer& layer = reference.layers[l];
         std::vector<float> output(layer.output.size());
-        network->read_layer_output(network->layers()[l], output.data());
+        network->read_layer_output(network->layers()[l], network->last_rows(), output.data());
         const double output_error = relative_error(output, layer.output);
         CHECK_THAT(output_error <= 1e-5, what << ": output of layer " << l << " is off by "
                                               << output_error << " of its size");

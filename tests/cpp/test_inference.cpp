@@ -143,9 +143,9 @@ TEST(inference_leaves_training_alone) {
     network->compute_gradients(data.images(), data.label_targets(), Loss::cross_entropy);
     const auto weights = weights_of(*network), gradients = gradients_of(*network);
     std::vector<float> before(40 * 84), after(40 * 84);
-    network->read_layer_output(network->layers()[0], before.data());
+    network->read_layer_output(network->layers()[0], network->last_rows(), before.data());
     outputs_of(*network, data.byte_images());
-    network->read_layer_output(network->layers()[0], after.data());
+    network->read_layer_output(network->layers()[0], network->last_rows(), after.data());
     CHECK(identical(before, after));
     CHECK(identical(weights, weights_of(*network)));
     CHECK(identical(gradients, gradients_of(*network)));
