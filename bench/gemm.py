@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import threadpoolctl
 from machine import load_warning, machine, versions
 from numpy.typing import NDArray
 from output import microseconds, table, write_json
@@ -26,6 +25,10 @@ from rounds import Run, Timing, alternate
 
 import nncore as nn
 
+try:
+    import threadpoolctl
+except ImportError:
+    sys.exit("gemm.py needs threadpoolctl, to tell OpenBLAS its threads: pip install threadpoolctl")
 try:
     import torch
 except ImportError:

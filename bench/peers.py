@@ -20,7 +20,7 @@ from contenders import CONTENDERS, Entry
 from machine import load_warning, machine
 from output import microseconds, table, write_json
 from peak import Peak, measure_peak
-from process import ContenderFailed, ContenderProcess
+from process import ContenderFailed, ContenderProcess, cpus
 from rounds import Run, Timing, alternate
 from task import make_task
 from works import WORKS, Work
@@ -213,6 +213,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.rounds < 1 or min(options.threads) < 1 or options.seconds <= 0:
         parser.error("--rounds, --threads and --seconds must be positive")
+    try:
+        cpus(max(options.threads))
+    except ValueError as error:
+        parser.error(f"--threads: {error}")
     return options
 
 

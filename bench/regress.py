@@ -21,7 +21,7 @@ from typing import Any
 from machine import cpu_model, load_warning
 from output import table, write_json
 from peak import measure_peak
-from process import BENCH, ContenderProcess
+from process import BENCH, ContenderProcess, cpus
 from task import make_task
 from works import WORKS, Work
 
@@ -165,6 +165,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.threads < 1 or options.seconds <= 0:
         parser.error("--rounds, --threads and --seconds must be positive")
+    try:
+        cpus(options.threads)
+    except ValueError as error:
+        parser.error(f"--threads: {error}")
     return options
 
 

@@ -60,7 +60,7 @@ _ENTRIES = (
         ("jax",),
         "pip install jax",
         works="mlp",
-        note="one jitted scan per epoch; XLA's convolutions within a loop took 3 to 16 times as "
+        note="one jitted scan per epoch; XLA's convolutions within a loop took 4 to 21 times as "
         "long as one call per step",
     ),
     Entry(

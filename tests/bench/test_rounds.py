@@ -71,7 +71,7 @@ def test_products_have_the_shapes_that_they_name():
     assert len(PRODUCTS) >= 30
     assert len(set(map(str, PRODUCTS))) == len(PRODUCTS)
     for product in PRODUCTS:
-        if product.flops > 1e7:
+        if product.flops > 3e6:
             continue
         a, b, out = product.operands(np.random.default_rng(0))
         assert (a.shape[-2:], b.shape[-2:]) == ((product.m, product.k), (product.k, product.n))
