@@ -116,6 +116,32 @@ struct PooledWeightGradientArgs {
     bool first;
 };
 
+// The input gradient of the same. Each winner adds its gradient times its channel's weights to the
+// inputs it saw:
+//   image[y + k][x * x_pixel + j] += sum of d[c] * weights[k][c][j]
+// over 32 windows at a time in row-major order; for them over the groups of pooled_groups.h; for
+// each group over the windows, of each window its four places, and of each place the channels that
+// won there with d != 0. That last sum is two chains, of the channels at even and at odd positions
+// of their list, added at the end. padded_run floats from the first input on are touched in each
+// line.
+struct PooledInputGradientArgs {
+    ptrdiff_t kernel_rows, padded_run;
+    ptrdiff_t rows, columns, channels;  // of the pooled output
+    const float* d;
+    const uint8_t* winners;
+    const float* weights;  // [kernel_rows][channels][padded_run]
+    float* image;          // cleared by the caller
+    ptrdiff_t line;
+    ptrdiff_t x_row, x_pixel;  // between the first inputs of neighbouring unpooled outputs
+    float* scratch;            // pooled_input_gradient_scratch(channels) floats
+};
+constexpr ptrdiff_t pooled_input_gradient_windows = 32;  // listed at once
+constexpr ptrdiff_t pooled_input_gradient_scratch(ptrdiff_t channels) {
+    // Two lists, with room for one vector beyond the last entry, and where their parts begin.
+    return 2 * (pooled_input_gradient_windows * channels + 16) + 4 * pooled_input_gradient_windows +
+           16;
+}
+
 // The input gradient of a convolution (stride 1) with few input channels, where lanes over channels
 // would mostly idle: lanes run over the kernel_width * C inputs of a kernel row instead.
 //   lines[y][x * step + j] += sum over kernel rows and channels of x[y + k][x][c] *
@@ -219,6 +245,7 @@ struct Kernels {
     void (*conv)(const ConvArgs&);
     void (*conv_weight_gradient)(const ConvWeightGradientArgs&);
     void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
+    void (*pooled_input_gradient)(const PooledInputGradientArgs&);
     void (*conv_scatter)(const ConvScatterArgs&);
     // target[c * target_row + r] = source[r * source_row + c]
     void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,

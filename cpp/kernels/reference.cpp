@@ -5,10 +5,12 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "../runtime/philox.h"
 #include "kernels.h"
 #include "math_constants.h"
+#include "pooled_groups.h"
 
 namespace nncore::kernels::reference {
 namespace {
@@ -331,6 +333,35 @@ void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
             }
 }
 
+void pooled_input_gradient(const PooledInputGradientArgs& p) {
+    constexpr ptrdiff_t at_once = pooled_input_gradient_windows;
+    const auto add = [&](ptrdiff_t window, ptrdiff_t place, ptrdiff_t row, ptrdiff_t rows,
+                         ptrdiff_t block, ptrdiff_t blocks) {
+        std::vector<ptrdiff_t> won;
+        for (ptrdiff_t c = 0; c < p.channels; ++c)
+            if (p.winners[window * p.channels + c] == place && p.d[window * p.channels + c] != 0.0f)
+                won.push_back(c);
+        if (won.empty()) return;
+        float* const inputs = p.image + (2 * (window / p.columns) + place / 2) * p.x_row +
+                              (2 * (window % p.columns) + place % 2) * p.x_pixel;
+        for (ptrdiff_t k = row; k < row + rows; ++k)
+            for (ptrdiff_t j = block * kBlock; j < (block + blocks) * kBlock; ++j) {
+                float sums[2] = {0.0f, 0.0f};
+                for (std::size_t i = 0; i < won.size(); ++i) {
+                    const float w = p.weights[(k * p.channels + won[i]) * p.padded_run + j];
+                    sums[i % 2] = std::fma(p.d[window * p.channels + won[i]], w, sums[i % 2]);
+                }
+                inputs[k * p.line + j] += sums[0] + sums[1];
+            }
+    };
+    for (ptrdiff_t first = 0; first < p.rows * p.columns; first += at_once)
+        for_pooled_groups(p.kernel_rows, p.padded_run / kBlock, p.channels, [&](auto... group) {
+            const ptrdiff_t last = std::min(first + at_once, p.rows * p.columns);
+            for (ptrdiff_t window = first; window < last; ++window)
+                for (ptrdiff_t place = 0; place < 4; ++place) add(window, place, group...);
+        });
+}
+
 void conv_scatter(const ConvScatterArgs& p) {
     const ptrdiff_t run = p.blocks * kBlock;
     std::fill_n(p.lines, p.rows * p.line, 0.0f);
@@ -471,6 +502,7 @@ const Kernels& table() {
         .conv = conv,
         .conv_weight_gradient = conv_weight_gradient,
         .pooled_weight_gradient = pooled_weight_gradient,
+        .pooled_input_gradient = pooled_input_gradient,
         .conv_scatter = conv_scatter,
         .transpose = transpose,
         .sum_partials = sum_partials,

@@ -52,6 +52,13 @@ class ConvStage final : public Stage {
         const std::ptrdiff_t by_scattering = g_.out_width * g_.out_channels * blocks_of(run_);
         scatters_ =
             g_.stride_rows == 1 && g_.stride_columns == 1 && 5 * by_scattering < 4 * by_gathering;
+        // After a max pool, again the winners alone: a quarter of the pixels, at half the speed.
+        const std::ptrdiff_t by_spreading =
+            output_shape[0] * output_shape[1] * g_.out_channels * blocks_of(run_);
+        const std::ptrdiff_t otherwise =
+            scatters_ ? g_.height * by_scattering : g_.height * by_gathering;
+        spreads_winners_ = pooled && 2 * by_spreading < otherwise;
+        scatters_ = scatters_ && !spreads_winners_;
     }
 
     std::string describe() const override {
@@ -67,6 +74,7 @@ class ConvStage final : public Stage {
             text += std::string(" + ") + name_of(output_activation);
         if (pooled_) text += " + max pool 2x2";
         if (visits_winners_) text += "; weight gradient from the pool's winners";
+        if (index > 0 && spreads_winners_) text += "; input gradient from the pool's winners";
         if (index > 0 && scatters_) text += "; input gradient scattered";
         return text;
     }
@@ -86,6 +94,9 @@ class ConvStage final : public Stage {
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
         sizes.scratch += unpooled_floats() + out_padded_;
         if (index > 0 && scatters_) sizes.scratch += padded(g_.height * scatter_line());
+        if (index > 0 && spreads_winners_)
+            sizes.scratch += padded(spread_lines() * scatter_line()) +
+                             kernels::pooled_input_gradient_scratch(g_.out_channels);
         sizes.shared = turned_floats() + chunks_capacity(largest) * chunk_floats();
         return sizes;
     }
@@ -118,15 +129,16 @@ class ConvStage final : public Stage {
 
     void prepare_backward(const Pass& pass) const override {
         if (index == 0) return;
-        if (scatters_) {
-            // Per kernel row, from the last to the first: [output channel][inputs of the row].
+        if (scatters_ || spreads_winners_) {
+            // Per kernel row, to be scattered from the last to the first: [output channel][inputs
+            // of the row].
             const auto share = pass.member.share(g_.kernel_height);
             for (std::ptrdiff_t k = share.first; k < share.last; ++k)
                 pass.kernels.transpose(
                     run_, g_.out_channels,
                     pass.parameters + parameters[0].offset + k * run_ * out_padded_, out_padded_,
                     pass.workspace.shared[index] +
-                        (g_.kernel_height - 1 - k) * g_.out_channels * padded(run_),
+                        (scatters_ ? g_.kernel_height - 1 - k : k) * g_.out_channels * padded(run_),
                     padded(run_));
             return;
         }
@@ -152,8 +164,15 @@ class ConvStage final : public Stage {
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
                 const bool first = r == chunk * size;
                 const float* dense = unpooled(pass, r);
-                if (index > 0 && scatters_) scattered_input_gradient(pass, r);
-                if (index > 0 && !scatters_) input_gradient(pass, r);
+                if (index > 0) {
+                    if (spreads_winners_) {
+                        spread_input_gradient(pass, r);
+                    } else if (scatters_) {
+                        scattered_input_gradient(pass, r);
+                    } else {
+                        input_gradient(pass, r);
+                    }
+                }
                 weight_gradient(pass, r, dense, chunk, first);
                 if (use_bias_) bias_gradient(pass, r, chunk, first);
             }
@@ -297,7 +316,7 @@ class ConvStage final : public Stage {
 
     // Spreads sample r's output gradient out; returns the place of output pixel (0, 0).
     const float* unpooled(const Pass& pass, std::ptrdiff_t r) const {
-        if (visits_winners_ && index == 0) return nullptr;  // nobody needs it
+        if (visits_winners_ && (index == 0 || spreads_winners_)) return nullptr;  // nobody needs it
         const Spread s = spread();
         const std::ptrdiff_t line = s.width * out_padded_;
         float* const place = spread_image(pass) + s.top * line + s.left * out_padded_;
@@ -358,7 +377,6 @@ class ConvStage final : public Stage {
 
     void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
         const Spread s = spread();
-        const Rows& x = input(pass);
         kernels::ConvScatterArgs args{};
         args.kernel_rows = g_.kernel_height;
         args.kernel_row = s.width * out_padded_;
@@ -373,10 +391,41 @@ class ConvStage final : public Stage {
         args.lines = spread_image(pass) + unpooled_floats() + out_padded_;
         args.line = scatter_line();
         pass.kernels.conv_scatter(args);
+        finish_lines(pass, r, args.lines);
+    }
+
+    // The image with its border, all of which the windows see.
+    std::ptrdiff_t spread_lines() const { return g_.padding.top + g_.height + g_.padding.bottom; }
+
+    void spread_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+        float* const image = spread_image(pass) + unpooled_floats() + out_padded_;
+        const std::ptrdiff_t floats = padded(spread_lines() * scatter_line());
+        std::fill_n(image, floats, 0.0f);
+        kernels::PooledInputGradientArgs args{};
+        args.kernel_rows = g_.kernel_height;
+        args.padded_run = padded(run_);
+        args.rows = output_shape[0];
+        args.columns = output_shape[1];
+        args.channels = g_.out_channels;
+        args.d = output_delta(pass).row(r);
+        args.winners = winners(pass, r);
+        args.weights = pass.workspace.shared[index];
+        args.image = image;
+        args.line = scatter_line();
+        args.x_row = g_.stride_rows * args.line;
+        args.x_pixel = g_.stride_columns * g_.channels;
+        args.scratch = image + floats;
+        pass.kernels.pooled_input_gradient(args);
+        finish_lines(pass, r, image + g_.padding.top * args.line);
+    }
+
+    // From lines with a border to the compact input delta.
+    void finish_lines(const Pass& pass, std::ptrdiff_t r, const float* lines) const {
+        const Rows& x = input(pass);
         for (std::ptrdiff_t y = 0; y < g_.height; ++y)
             pass.kernels.activation_gradient(
                 input_activation, g_.width * g_.channels, x.line(r, y),
-                args.lines + y * args.line + g_.padding.left * g_.channels,
+                lines + y * scatter_line() + g_.padding.left * g_.channels,
                 input_delta(pass).row(r) + y * g_.width * g_.channels);
     }
 
@@ -428,7 +477,8 @@ class ConvStage final : public Stage {
     // ---- the shared place: turned weights, then partial gradients by chunk
     std::ptrdiff_t turned_floats() const {
         if (index == 0) return 0;
-        if (scatters_) return padded(g_.kernel_height * g_.out_channels * padded(run_));
+        if (scatters_ || spreads_winners_)
+            return padded(g_.kernel_height * g_.out_channels * padded(run_));
         return g_.kernel_height * g_.kernel_width * out_padded_ * padded(g_.channels);
     }
     std::ptrdiff_t kernel_partial_floats() const {
@@ -444,7 +494,7 @@ class ConvStage final : public Stage {
     }
 
     ConvGeometry g_;
-    bool use_bias_, pooled_, visits_winners_, scatters_;
+    bool use_bias_, pooled_, visits_winners_, scatters_, spreads_winners_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };
 

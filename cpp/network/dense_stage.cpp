@@ -36,8 +36,8 @@ class DenseStage final : public Stage {
         return static_cast<double>(inputs_) * static_cast<double>(units_);
     }
     Sizes sizes(std::ptrdiff_t, bool training) const override {
-        // The transposed weights, for the input gradient.
-        return {.shared = training && index > 0 ? blocks_of(inputs_) * transposed_stride() : 0};
+        // A pair of transposed panels, for the input gradient.
+        return {.scratch = training && index > 0 ? 2 * transposed_stride() : 0};
     }
 
     void forward(const Pass& pass) const override {
@@ -49,55 +49,46 @@ class DenseStage final : public Stage {
         args.panel_stride = parameters[0].panel_stride();
         args.bias = use_bias_ ? pass.parameters + parameters[1].offset : nullptr;
         args.activation = output_activation;
-        product(pass, args, blocks_of(units_), x, y, nullptr);
+        const Share own = share(pass, blocks_of(units_));
+        args.panels += own.blocks.first * args.panel_stride;
+        product(pass, args, own, x, y, nullptr);
     }
 
-    void prepare_backward(const Pass& pass) const override {
-        if (index == 0) return;
-        const auto share = pass.member.share(blocks_of(inputs_));
-        pass.kernels.transpose_panels(inputs_, blocks_of(units_),
-                                      pass.parameters + parameters[0].offset,
-                                      parameters[0].panel_stride(), share.first, share.last,
-                                      pass.workspace.shared[index], transposed_stride());
-    }
-
+    // Pair by pair of input blocks: turn their weights, compute their input gradient, and while
+    // those weights are in the cache, update them.
     void backward_data(const Pass& pass) const override {
         if (index == 0) return;
+        const Share own = share(pass, blocks_of(inputs_));
+        float* const turned =
+            pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+        const float* const panels = pass.parameters + parameters[0].offset;
         kernels::DenseProductArgs args{};
         args.K = units_;
-        args.panels = pass.workspace.shared[index];
+        args.panels = turned;
         args.panel_stride = transposed_stride();
         args.activation = input_activation;
-        product(pass, args, blocks_of(inputs_), output_delta(pass), input_delta(pass),
-                &input(pass));
+        for (std::ptrdiff_t first = own.blocks.first; first < own.blocks.last; first += 2) {
+            const std::ptrdiff_t last = std::min(first + 2, own.blocks.last);
+            pass.kernels.transpose_panels(
+                inputs_ - first * kBlock, blocks_of(units_), panels + first * kBlock * kBlock,
+                parameters[0].panel_stride(), 0, last - first, turned, transposed_stride());
+            product(pass, args, {{first, last}, own.rows, own.has_all_rows}, output_delta(pass),
+                    input_delta(pass), &input(pass));
+            if (own.has_all_rows)
+                weight_gradient(pass, first * kBlock, std::min(last * kBlock, inputs_));
+        }
     }
 
     void backward_weights(const Pass& pass) const override {
-        const Rows& x = input(pass);
-        const Rows& d = output_delta(pass);
-        const bool update = pass.optimizer != nullptr;
-        const auto share = pass.member.share(inputs_);
-        kernels::DenseWeightGradientArgs args{};
-        args.rows = pass.rows;
-        args.input_begin = share.first;
-        args.input_end = share.last;
-        args.blocks = blocks_of(units_);
-        args.x = x.data;
-        args.x_row = x.stride();
-        args.d = d.data;
-        args.d_row = d.stride();
-        args.panel_stride = parameters[0].panel_stride();
-        if (update) {
-            args.weights = pass.parameters + parameters[0].offset;
-            args.learning_rate = pass.optimizer->learning_rate;
-        } else {
-            args.gradient = pass.gradients + parameters[0].offset;
+        if (index == 0 || !share(pass, blocks_of(inputs_)).has_all_rows) {
+            const auto inputs = pass.member.share(inputs_);
+            weight_gradient(pass, inputs.first, inputs.last);
         }
-        pass.kernels.dense_weight_gradient(args);
         if (use_bias_ && pass.member.thread == 0) {
+            const Rows& d = output_delta(pass);
             float* gradient = pass.gradients + parameters[1].offset;
             pass.kernels.bias_gradient(pass.rows, padded(units_), d.data, d.stride(), gradient);
-            if (update)
+            if (pass.optimizer != nullptr)
                 pass.kernels.sgd_update(padded(units_), pass.optimizer->learning_rate, gradient,
                                         pass.parameters + parameters[1].offset);
         }
@@ -106,32 +97,58 @@ class DenseStage final : public Stage {
  private:
     std::ptrdiff_t transposed_stride() const { return padded(units_) * kBlock; }
 
-    // One thread's share of y = epilogue(a panels): by pairs of blocks where there are enough of
-    // them, else by rows.
-    void product(const Pass& pass, kernels::DenseProductArgs args, std::ptrdiff_t blocks,
-                 const Rows& a, const Rows& y, const Rows* activity) const {
-        runtime::Member::Range block_range{0, blocks}, row_range{0, pass.rows};
+    // One thread's share of a product: pairs of blocks where there are enough of them, else rows.
+    struct Share {
+        runtime::Member::Range blocks, rows;
+        bool has_all_rows;
+    };
+    static Share share(const Pass& pass, std::ptrdiff_t blocks) {
         const std::ptrdiff_t pairs = (blocks + 1) / 2;
-        if (pairs >= pass.member.threads) {
-            const auto share = pass.member.share(pairs);
-            block_range = {share.first * 2, std::min(blocks, share.last * 2)};
-        } else {
-            row_range = pass.member.share(pass.rows);
-        }
-        const std::ptrdiff_t column = block_range.first * kBlock;
-        args.rows = row_range.last - row_range.first;
-        args.blocks = block_range.last - block_range.first;
-        args.a = a.row(row_range.first);
+        if (pairs < pass.member.threads) return {{0, blocks}, pass.member.share(pass.rows), false};
+        const auto own = pass.member.share(pairs);
+        return {{own.first * 2, std::min(blocks, own.last * 2)}, {0, pass.rows}, true};
+    }
+
+    // y = epilogue(a panels) for some rows and blocks of columns; the first panel is that of the
+    // first block.
+    static void product(const Pass& pass, kernels::DenseProductArgs args, const Share& part,
+                        const Rows& a, const Rows& y, const Rows* activity) {
+        const std::ptrdiff_t column = part.blocks.first * kBlock;
+        args.rows = part.rows.last - part.rows.first;
+        args.blocks = part.blocks.last - part.blocks.first;
+        args.a = a.row(part.rows.first);
         args.a_row = a.stride();
-        args.panels += block_range.first * args.panel_stride;
         if (args.bias != nullptr) args.bias += column;
         if (activity != nullptr) {
-            args.input_activity = activity->row(row_range.first) + column;
+            args.input_activity = activity->row(part.rows.first) + column;
             args.input_activity_row = activity->stride();
         }
-        args.y = y.row(row_range.first) + column;
+        args.y = y.row(part.rows.first) + column;
         args.y_row = y.stride();
         pass.kernels.dense_product(args);
+    }
+
+    // And the update, for the inputs [first, last).
+    void weight_gradient(const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t last) const {
+        const Rows& x = input(pass);
+        const Rows& d = output_delta(pass);
+        kernels::DenseWeightGradientArgs args{};
+        args.rows = pass.rows;
+        args.input_begin = first;
+        args.input_end = last;
+        args.blocks = blocks_of(units_);
+        args.x = x.data;
+        args.x_row = x.stride();
+        args.d = d.data;
+        args.d_row = d.stride();
+        args.panel_stride = parameters[0].panel_stride();
+        if (pass.optimizer != nullptr) {
+            args.weights = pass.parameters + parameters[0].offset;
+            args.learning_rate = pass.optimizer->learning_rate;
+        } else {
+            args.gradient = pass.gradients + parameters[0].offset;
+        }
+        pass.kernels.dense_weight_gradient(args);
     }
 
     std::ptrdiff_t inputs_, units_;

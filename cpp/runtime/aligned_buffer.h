@@ -1,10 +1,14 @@
-// A zeroed, 64-byte aligned array of floats that owns its memory.
+// A zeroed, aligned array of floats that owns its memory.
 #pragma once
 
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace nncore::runtime {
 
@@ -14,8 +18,7 @@ class AlignedBuffer {
 
     AlignedBuffer() = default;
     explicit AlignedBuffer(std::size_t count)
-        : size_(count),
-          data_(static_cast<float*>(::operator new(bytes(count), std::align_val_t{kAlignment}))) {
+        : size_(count), data_(allocate(bytes(count)), Release{alignment(bytes(count))}) {
         std::memset(data_.get(), 0, bytes(count));
     }
 
@@ -24,10 +27,37 @@ class AlignedBuffer {
     std::size_t size() const { return size_; }
 
  private:
-    struct Release {
-        void operator()(float* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+    // The kernels walk dozens of rows at once, which are pages apart: with pages of 4 KiB the
+    // processor's table of pages is too small for them. Larger buffers therefore ask for huge
+    // pages.
+    static constexpr std::size_t kHugePage = std::size_t{2} << 20;
+    static constexpr std::size_t kWorthHugePages = kHugePage / 4;
+
+    class Release {
+     public:
+        Release() : alignment_(kAlignment) {}
+        explicit Release(std::size_t alignment) : alignment_(alignment) {}
+        void operator()(float* p) const { ::operator delete(p, std::align_val_t{alignment_}); }
+
+     private:
+        std::size_t alignment_;
     };
-    static std::size_t bytes(std::size_t count) { return (count + 16) / 16 * 16 * sizeof(float); }
+
+    static std::size_t alignment(std::size_t bytes) {
+        return bytes >= kWorthHugePages ? kHugePage : kAlignment;
+    }
+    static std::size_t bytes(std::size_t count) {
+        const std::size_t bytes = (count + 16) / 16 * 16 * sizeof(float);
+        return bytes >= kWorthHugePages ? (bytes + kHugePage - 1) / kHugePage * kHugePage : bytes;
+    }
+    static float* allocate(std::size_t bytes) {
+        void* const memory = ::operator new(bytes, std::align_val_t{alignment(bytes)});
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+        // Before the first touch. A kernel without huge pages refuses, and nothing is lost.
+        if (bytes >= kWorthHugePages) (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+        return static_cast<float*>(memory);
+    }
 
     std::size_t size_ = 0;
     std::unique_ptr<float, Release> data_;

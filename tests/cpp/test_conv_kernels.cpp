@@ -293,6 +293,86 @@ TEST(pooled_weight_gradient) {
             }
 }
 
+// Windows beyond one list, runs beyond one group and beyond one tile, lists of any length.
+TEST(pooled_input_gradient) {
+    const Kernels& reference = reference_table();
+    ptrdiff_t turn = 0;
+    for (const Geometry& g :
+         {Geometry{1, 1, 1, 1, 1, 1}, Geometry{2, 3, 3, 3, 3, 1}, Geometry{3, 5, 6, 5, 5, 1},
+          Geometry{9, 7, 2, 3, 3, 1}, Geometry{2, 4, 32, 3, 3, 1}, Geometry{2, 2, 80, 2, 3, 1},
+          Geometry{3, 3, 6, 7, 2, 1}, Geometry{2, 2, 3, 3, 3, 2}})
+        for (const ptrdiff_t channels : {1, 2, 3, 16, 17, 33, 64, 130}) {
+            Random random(static_cast<std::uint64_t>(turn));
+            const ptrdiff_t offset = ++turn % 4;
+            const Geometry whole{2 * g.rows,    2 * g.columns,    g.channels,
+                                 g.kernel_rows, g.kernel_columns, g.stride};
+            const ptrdiff_t padded_run = blocks_of(g.kernel_columns * g.channels) * kBlock;
+            const ptrdiff_t line = whole.width() * g.channels + padded_run + offset;
+            const auto d = rectified(random, g.rows * g.columns * channels, 3 - offset);
+            GuardedArray<std::uint8_t> winners(d.size(), offset);
+            for (std::uint8_t& winner : winners)
+                winner = static_cast<std::uint8_t>(random.below(4));
+            const auto weights =
+                random_floats(random, g.kernel_rows * channels * padded_run, offset);
+            const auto start = random_floats(random, whole.height() * line, (offset + 1) % 4);
+            PooledInputGradientArgs p{};
+            p.kernel_rows = g.kernel_rows;
+            p.padded_run = padded_run;
+            p.rows = g.rows;
+            p.columns = g.columns;
+            p.channels = channels;
+            p.d = d.data();
+            p.winners = winners.data();
+            p.weights = weights.data();
+            p.line = line;
+            p.x_row = g.stride * line;
+            p.x_pixel = g.stride * g.channels;
+            GuardedArray<float> scratch(pooled_input_gradient_scratch(channels), 0);
+            p.scratch = scratch.data();
+            const auto message = [&](const Kernels& table) {
+                return std::string(table.isa) + " " + whole.describe() + " to " +
+                       std::to_string(channels);
+            };
+            GuardedArray<float> expected = start;
+            p.image = expected.data();
+            reference.pooled_input_gradient(p);
+            CHECK_INTACT(expected, message(reference));
+            std::vector<double> sums(start.begin(), start.end()), sizes;
+            for (const float x : start) sizes.push_back(std::fabs(static_cast<double>(x)));
+            for (ptrdiff_t window = 0; window < g.rows * g.columns; ++window)
+                for (ptrdiff_t c = 0; c < channels; ++c) {
+                    const ptrdiff_t at = window * channels + c;
+                    const ptrdiff_t to = (2 * (window / g.columns) + winners[at] / 2) * p.x_row +
+                                         (2 * (window % g.columns) + winners[at] % 2) * p.x_pixel;
+                    for (ptrdiff_t k = 0; k < g.kernel_rows; ++k)
+                        for (ptrdiff_t j = 0; j < padded_run; ++j) {
+                            const double product =
+                                static_cast<double>(d[at]) *
+                                static_cast<double>(weights[(k * channels + c) * padded_run + j]);
+                            const auto place = static_cast<std::size_t>(to + k * line + j);
+                            sums[place] += product;
+                            sizes[place] += std::fabs(product);
+                        }
+                }
+            const double unit =
+                kUnit * static_cast<double>(channels + 4 * g.kernel_rows * g.kernel_columns);
+            long wrong = 0;
+            for (std::size_t i = 0; i < sums.size(); ++i) {
+                const double error =
+                    std::fabs(static_cast<double>(expected[static_cast<ptrdiff_t>(i)]) - sums[i]);
+                wrong += error <= unit * sizes[i] ? 0 : 1;
+            }
+            CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
+            for (const Kernels* table : fast_tables()) {
+                GuardedArray<float> actual = start;
+                p.image = actual.data();
+                table->pooled_input_gradient(p);
+                CHECK_SAME(expected, actual, message(*table));
+                CHECK_INTACT(scratch, message(*table));
+            }
+        }
+}
+
 TEST(conv_scatter) {
     const Kernels& reference = reference_table();
     ptrdiff_t turn = 0;

@@ -70,7 +70,7 @@ TEST(same_bits_as_ever) {
     };
     CHECK_EQUAL(std::uint64_t{0xd84fee6ad19aaa68}, trained(kOdd, Loss::cross_entropy));
     CHECK_EQUAL(std::uint64_t{0x8a1f416b36b3050d}, trained(kSmall, Loss::mse));
-    CHECK_EQUAL(std::uint64_t{0xc07b4ca34884839d}, trained(kImages, Loss::cross_entropy));
+    CHECK_EQUAL(std::uint64_t{0x6c611b79af556253}, trained(kImages, Loss::cross_entropy));
     CHECK_EQUAL(std::uint64_t{0x7b036ff8b4ad8850}, trained(kChannels, Loss::sse));
     CHECK_EQUAL(
         std::uint64_t{0x04239f29fc4b22d9},

@@ -3,7 +3,7 @@
 #include "dense.h"
 
 #include "activation.h"
-#include "tile.h"
+#include "conv_tiles.h"
 #include "transpose.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
@@ -26,7 +26,7 @@ NNCORE_INLINE ptrdiff_t vector_offset(ptrdiff_t v, ptrdiff_t panel_stride) {
 }
 
 template <int H, int V>
-void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector) {
+void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector, Ahead ahead) {
     const float* streams[V];
     vec acc[H][V];
     NNCORE_UNROLL
@@ -36,7 +36,7 @@ void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector) {
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) acc[i][j] = start;
     }
-    multiply_rows<H, V>(p.K, p.a + row * p.a_row, p.a_row, streams, kBlock, acc);
+    multiply_rows<H, V>(p.K, p.a + row * p.a_row, p.a_row, streams, kBlock, acc, ahead);
     float* y = p.y + row * p.y_row + vector * kLanes;
     if (p.input_activity != nullptr) {
         const float* x = p.input_activity + row * p.input_activity_row + vector * kLanes;
@@ -75,11 +75,12 @@ void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector) {
 }
 
 template <int H, int V>
-void product_of_height(int height, const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector) {
+void product_of_height(int height, const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector,
+                       Ahead ahead) {
     if (height == H) {
-        product_tile<H, V>(p, row, vector);
+        product_tile<H, V>(p, row, vector, ahead);
     } else if constexpr (H > 1) {
-        product_of_height<H - 1, V>(height, p, row, vector);
+        product_of_height<H - 1, V>(height, p, row, vector, ahead);
     }
 }
 
@@ -120,47 +121,53 @@ void gradient_of_height(int height, const DenseWeightGradientArgs& p, ptrdiff_t 
     }
 }
 
-// Deals `total` evenly into tiles of at most kRows and calls body(first, height).
-template <class Body>
-NNCORE_INLINE void for_tiles(ptrdiff_t total, Body body) {
-    const ptrdiff_t tiles = (total + kRows - 1) / kRows;
-    for (ptrdiff_t i = 0; i < tiles; ++i) {
-        const ptrdiff_t first = total * i / tiles;
-        body(first, static_cast<int>(total * (i + 1) / tiles - first));
+// Asks for the weights of the next column of tiles while this one is computed.
+struct WeightsAhead {
+    const float* panels;
+    ptrdiff_t panel_stride, lines;  // of each panel, 16 floats each
+    ptrdiff_t floats;               // of all
+
+    // What tile `tile` of `tiles` should ask for in K steps, of the V vectors from `vector` on.
+    template <int V>
+    Ahead part(ptrdiff_t vector, ptrdiff_t tile, ptrdiff_t tiles, ptrdiff_t K) const {
+        // Weights that stay in the second cache need no such help.
+        if (floats < kStayCached || vector < 0) return {panels, 0};
+        const ptrdiff_t next = lines * kLanes * V;
+        return {panels + vector_offset(vector, panel_stride) + next * tile / tiles,
+                next / (tiles * K)};
     }
-}
+    static constexpr ptrdiff_t kStayCached = ptrdiff_t{1} << 18;
+};
 
 }  // namespace
 
+// From the last panel to the first: weights that were just updated, from the first to the last, are
+// in the cache then.
 void dense_product(const DenseProductArgs& p) {
-    const ptrdiff_t vectors = p.blocks * kVectorsPerBlock;
-    ptrdiff_t v = 0;
-    for (; v + kVectors <= vectors; v += kVectors)
-        for_tiles(p.rows, [&](ptrdiff_t row, int height) {
-            product_of_height<kRows, kVectors>(height, p, row, v);
+    const WeightsAhead weights{p.panels, p.panel_stride, p.K, p.K * p.blocks * kBlock};
+    const ptrdiff_t tiles = (p.rows + kRows - 1) / kRows;
+    ptrdiff_t v = p.blocks * kVectorsPerBlock;
+    const auto column = [&]<int V>() {
+        v -= V;
+        ptrdiff_t tile = 0;
+        for_even_tiles(p.rows, kRows, [&](ptrdiff_t row, int height) {
+            product_of_height<kRows, V>(height, p, row, v,
+                                        weights.part<V>(v - kVectors, tile++, tiles, p.K));
         });
-    // Only with one block per vector can an odd one be left.
+    };
+    // Only with one vector per block can an odd one be left.
     if constexpr (kVectorsPerBlock < kVectors) {
-        for (; v < vectors; ++v)
-            for_tiles(p.rows, [&](ptrdiff_t row, int height) {
-                product_of_height<kRows, 1>(height, p, row, v);
-            });
+        while (v % kVectors != 0) column.template operator()<1>();
     }
+    while (v > 0) column.template operator()<kVectors>();
 }
 
 void dense_weight_gradient(const DenseWeightGradientArgs& p) {
-    const ptrdiff_t vectors = p.blocks * kVectorsPerBlock;
-    ptrdiff_t v = 0;
-    for (; v + kVectors <= vectors; v += kVectors)
-        for_tiles(p.input_end - p.input_begin, [&](ptrdiff_t input, int height) {
-            gradient_of_height<kRows, kVectors>(height, p, p.input_begin + input, v);
+    for_channel_tiles(p.blocks * kVectorsPerBlock, [&]<int V>(ptrdiff_t vector) {
+        for_even_tiles(p.input_end - p.input_begin, kPixels<V>, [&](ptrdiff_t input, int height) {
+            gradient_of_height<kPixels<V>, V>(height, p, p.input_begin + input, vector);
         });
-    if constexpr (kVectorsPerBlock < kVectors) {
-        for (; v < vectors; ++v)
-            for_tiles(p.input_end - p.input_begin, [&](ptrdiff_t input, int height) {
-                gradient_of_height<kRows, 1>(height, p, p.input_begin + input, v);
-            });
-    }
+    });
 }
 
 void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* panels,

@@ -166,6 +166,6 @@ NNCORE_INLINE void store_partial(float* p, vec v, int count) {
 }
 
 NNCORE_INLINE int min_int(int a, int b) { return a < b ? a : b; }
-NNCORE_INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+NNCORE_INLINE constexpr ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

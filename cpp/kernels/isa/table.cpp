@@ -35,6 +35,7 @@ const Kernels& table() {
         .conv = conv,
         .conv_weight_gradient = conv_weight_gradient,
         .pooled_weight_gradient = pooled_weight_gradient,
+        .pooled_input_gradient = pooled_input_gradient,
         .conv_scatter = conv_scatter,
         .transpose = transpose,
         .sum_partials = sum_partials,

@@ -21,11 +21,26 @@ NNCORE_INLINE void clear_tile(vec (&acc)[H][V]) {
     }
 }
 
+// What a later tile will read, asked for bit by bit during this one: a tile alone would read it
+// faster than the last cache can deliver.
+struct NothingAhead {
+    void ask() {}
+};
+struct Ahead {
+    const float* next;
+    ptrdiff_t step;  // floats per k; 0: again and again the same line
+    __attribute__((always_inline)) void ask() {
+        __builtin_prefetch(next, 0, 2);
+        next += step;
+    }
+};
+
 // a(i, k) = a[i * a_row + k]: the rows of a row-major matrix, read without packing.
 // b(k, j) = b[j][k * b_row ...]: V independent streams of vectors.
-template <int H, int V>
+template <int H, int V, class What = NothingAhead>
 NNCORE_INLINE void multiply_rows(ptrdiff_t K, const float* a, ptrdiff_t a_row,
-                                 const float* const (&b)[V], ptrdiff_t b_row, vec (&acc)[H][V]) {
+                                 const float* const (&b)[V], ptrdiff_t b_row, vec (&acc)[H][V],
+                                 What ahead = {}) {
     // One base register for three rows: the others are reached by base + a_row and
     // base + 2 * a_row, which x86 addresses directly. H pointers would not fit the registers.
     constexpr int kBases = (H + 2) / 3;
@@ -36,6 +51,7 @@ NNCORE_INLINE void multiply_rows(ptrdiff_t K, const float* a, ptrdiff_t a_row,
     NNCORE_UNROLL
     for (int j = 0; j < V; ++j) stream[j] = b[j];
     for (ptrdiff_t k = 0; k < K; ++k) {
+        ahead.ask();
         vec y[V];
         NNCORE_UNROLL
         for (int j = 0; j < V; ++j) {
