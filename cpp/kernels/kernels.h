@@ -86,6 +86,16 @@ struct ConvArgs {
     ptrdiff_t y_row, y_pixel;
 };
 
+// One row of a convolution and 2x2 max pool: two rows of the convolution, linear, which go to
+// conv.y or need not, depending on the kernel; then y = activation(max) for each window, compact,
+// and winners (or nullptr) as of max_pool_2x2.
+struct ConvPoolArgs {
+    ConvArgs conv;  // rows = 2, an even number of columns, y_pixel = channels
+    Activation activation;
+    float* y;
+    uint8_t* winners;
+};
+
 // gradient[kernel row][runs * run][16 * blocks] += sum over the output pixels of x * d, one chain
 // per element in row-major pixel order; starts from 0 if `first`.
 struct ConvWeightGradientArgs {
@@ -243,6 +253,7 @@ struct Kernels {
                              ptrdiff_t transposed_stride);
 
     void (*conv)(const ConvArgs&);
+    void (*conv_pool_2x2)(const ConvPoolArgs&);
     void (*conv_weight_gradient)(const ConvWeightGradientArgs&);
     void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
     void (*pooled_input_gradient)(const PooledInputGradientArgs&);

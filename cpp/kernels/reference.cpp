@@ -427,6 +427,18 @@ void max_pool_2x2(const PoolArgs& p, Activation activation, const float* x, floa
     });
 }
 
+void conv_pool_2x2(const ConvPoolArgs& p) {
+    conv(p.conv);
+    PoolArgs pool{};
+    pool.window_rows = pool.window_columns = pool.step_rows = pool.step_columns = 2;
+    pool.rows = 1;
+    pool.columns = p.conv.columns / 2;
+    pool.channels = p.conv.channels;
+    pool.x_row = p.conv.y_row;
+    pool.x_pixel = pool.y_pixel = p.conv.channels;
+    max_pool_2x2(pool, p.activation, p.conv.y, p.y, p.winners);
+}
+
 void unpool_2x2(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const float* d,
                 const uint8_t* winners, float* target, ptrdiff_t target_row,
                 ptrdiff_t target_pixel) {
@@ -500,6 +512,7 @@ const Kernels& table() {
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,
         .conv = conv,
+        .conv_pool_2x2 = conv_pool_2x2,
         .conv_weight_gradient = conv_weight_gradient,
         .pooled_weight_gradient = pooled_weight_gradient,
         .pooled_input_gradient = pooled_input_gradient,

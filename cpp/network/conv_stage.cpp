@@ -251,24 +251,14 @@ class ConvStage final : public Stage {
     // Two output rows at a time into scratch, from there the pooled row.
     void forward_pooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r) const {
         const Rows& y = output(pass);
-        float* const lines = scratch(pass);
-        args.y = lines;
-        kernels::PoolArgs pool{};
-        pool.window_rows = pool.window_columns = 2;
-        pool.step_rows = pool.step_columns = 2;
-        pool.rows = 1;
-        pool.columns = output_shape[1];
-        pool.channels = g_.out_channels;
-        pool.x_row = args.y_row;
-        pool.x_pixel = args.y_pixel;
-        pool.y_pixel = g_.out_channels;
+        args.y = scratch(pass);
+        kernels::ConvPoolArgs pooled{args, output_activation, nullptr, nullptr};
         for (std::ptrdiff_t row = 0; row < output_shape[0]; ++row) {
-            pass.kernels.conv(args);
-            args.x += 2 * args.x_row;
-            pass.kernels.max_pool_2x2(
-                pool, output_activation, lines, y.line(r, row),
-                pass.workspace.training ? winners(pass, r) + row * output_shape[1] * g_.out_channels
-                                        : nullptr);
+            pooled.y = y.line(r, row);
+            if (pass.workspace.training)
+                pooled.winners = winners(pass, r) + row * output_shape[1] * g_.out_channels;
+            pass.kernels.conv_pool_2x2(pooled);
+            pooled.conv.x += 2 * args.x_row;
         }
     }
 

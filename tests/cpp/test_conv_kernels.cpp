@@ -41,9 +41,23 @@ struct Geometry {
 };
 
 const Geometry kGeometries[] = {
-    {1, 1, 1, 1, 1, 1},  {1, 2, 3, 1, 1, 1},  {3, 5, 1, 3, 3, 1},   {2, 6, 3, 3, 3, 1},
-    {2, 7, 5, 2, 3, 2},  {3, 13, 3, 5, 5, 1}, {2, 14, 16, 3, 3, 1}, {1, 15, 17, 1, 2, 3},
-    {2, 29, 6, 5, 5, 1}, {9, 9, 2, 3, 1, 1},  {1, 70, 1, 3, 3, 1},  {3, 30, 4, 2, 2, 2},
+    {1, 1, 1, 1, 1, 1},
+    {1, 2, 3, 1, 1, 1},
+    {3, 5, 1, 3, 3, 1},
+    {2, 6, 3, 3, 3, 1},
+    {2, 7, 5, 2, 3, 2},
+    {3, 13, 3, 5, 5, 1},
+    {2, 14, 16, 3, 3, 1},
+    {1, 15, 17, 1, 2, 3},
+    {2, 29, 6, 5, 5, 1},
+    {9, 9, 2, 3, 1, 1},
+    {1, 70, 1, 3, 3, 1},
+    {3, 30, 4, 2, 2, 2},
+    // One channel, whose rows have whole and partial vectors and more than one strip.
+    {5, 28, 1, 5, 5, 1},
+    {2, 16, 1, 3, 2, 1},
+    {3, 19, 1, 1, 3, 1},
+    {2, 131, 1, 2, 2, 1},
 };
 
 // Calls body(tap, index of the input) for the inputs of an output pixel, in the chain's order.
@@ -160,6 +174,74 @@ TEST(conv) {
             check_conv(g, channels, Activation::relu, turn % 2 == 0, turn % 2 == 1, false, 0);
             ++turn;
         }
+}
+
+// The same as a convolution and then a pool.
+TEST(conv_pool_2x2) {
+    const Kernels& reference = reference_table();
+    ptrdiff_t turn = 0;
+    for (const Geometry& g :
+         {Geometry{2, 2, 1, 1, 1, 1}, Geometry{2, 28, 1, 5, 5, 1}, Geometry{2, 18, 1, 3, 3, 1},
+          Geometry{2, 134, 1, 2, 3, 1}, Geometry{2, 26, 3, 3, 3, 1}, Geometry{2, 10, 6, 5, 5, 1},
+          Geometry{2, 20, 1, 3, 3, 2}})
+        for (const ptrdiff_t channels : {1, 3, 6, 7, 8, 13, 16, 17, 32, 50})
+            for (const bool with_winners : {true, false}) {
+                Random random(static_cast<std::uint64_t>(turn));
+                const ptrdiff_t offset = ++turn % 4, padded = blocks_of(channels) * kBlock;
+                ConvPoolArgs p{walk<ConvArgs>(g, false),
+                               turn % 3 == 0 ? Activation::tanh : Activation::relu, nullptr,
+                               nullptr};
+                const auto x = random_floats(random, g.height() * g.width() * g.channels, offset);
+                const auto weights =
+                    random_floats(random, g.kernel_rows * p.conv.run * padded, (offset + 1) % 4);
+                const auto bias = random_floats(random, padded, (offset + 2) % 4);
+                p.conv.x = x.data();
+                p.conv.blocks = padded / kBlock;
+                p.conv.channels = p.conv.y_pixel = channels;
+                p.conv.y_row = g.columns * channels;
+                p.conv.weights = weights.data();
+                p.conv.bias = turn % 2 == 0 ? bias.data() : nullptr;
+                p.conv.activation = Activation::linear;
+                auto lines = untouched(2 * p.conv.y_row, offset);
+                p.conv.y = lines.data();
+                const auto message = [&](const Kernels& table) {
+                    return std::string(table.isa) + " " + g.describe() + " to " +
+                           std::to_string(channels);
+                };
+                GuardedArray<std::uint8_t> winners(g.columns / 2 * channels, offset);
+                auto expected = untouched(winners.size(), 3 - offset);
+                p.y = expected.data();
+                p.winners = winners.data();
+                reference.conv_pool_2x2(p);
+                CHECK_INTACT(expected, message(reference));
+                for (ptrdiff_t i = 0; i < winners.size(); ++i) {
+                    const ptrdiff_t column = i / channels * 2, c = i % channels;
+                    float best = lines[column * channels + c];
+                    int winner = 0;
+                    for (int place = 1; place < 4; ++place) {
+                        const float value =
+                            lines[place / 2 * p.conv.y_row + (column + place % 2) * channels + c];
+                        if (value > best) {
+                            best = value;
+                            winner = place;
+                        }
+                    }
+                    const int won = winners[i];
+                    CHECK_EQUAL(winner, won);
+                    const float rectified = std::max(0.0f, best), got = expected[i];
+                    if (p.activation == Activation::relu) CHECK_EQUAL(rectified, got);
+                }
+                for (const Kernels* table : fast_tables()) {
+                    auto actual = untouched(winners.size(), 3 - offset);
+                    GuardedArray<std::uint8_t> chosen(winners.size(), offset);
+                    p.y = actual.data();
+                    p.winners = with_winners ? chosen.data() : nullptr;
+                    table->conv_pool_2x2(p);
+                    CHECK_SAME(expected, actual, message(*table));
+                    CHECK_INTACT(lines, message(*table));
+                    if (with_winners) CHECK_SAME(winners, chosen, message(*table));
+                }
+            }
 }
 
 TEST(conv_weight_gradient) {

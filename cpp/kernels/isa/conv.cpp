@@ -4,6 +4,7 @@
 
 #include "activation.h"
 #include "conv_tiles.h"
+#include "pool.h"
 #include "transpose.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
@@ -19,6 +20,26 @@ NNCORE_INLINE void store_channels(float* y, vec value, ptrdiff_t left) {
 }
 NNCORE_INLINE vec load_channels(const float* x, ptrdiff_t left) {
     return left >= kLanes ? load(x) : left > 0 ? load_partial(x, static_cast<int>(left)) : zero();
+}
+
+// The epilogue for the rarer activations and for partial blocks of channels.
+__attribute__((noinline)) void finish_conv(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column,
+                                           ptrdiff_t vector, int height, int vectors,
+                                           const float* values) {
+    for (int i = 0; i < height; ++i)
+        for (int j = 0; j < vectors; ++j) {
+            const ptrdiff_t channel = (vector + j) * kLanes, left = p.channels - channel;
+            const vec sum = load(values + (i * vectors + j) * kLanes);
+            const vec y =
+                p.input_activity != nullptr
+                    ? times_derivative(p.activation,
+                                       load_channels(p.input_activity + row * p.activity_row +
+                                                         (column + i) * p.activity_pixel + channel,
+                                                     left),
+                                       sum)
+                    : activate(p.activation, sum);
+            store_channels(p.y + row * p.y_row + (column + i) * p.y_pixel + channel, y, left);
+        }
 }
 
 // H neighbouring pixels of an output row, V vectors of channels from number `vector` on.
@@ -82,18 +103,9 @@ void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vec
         }
         return;
     }
-    for (int i = 0; i < H; ++i)
-        for (int j = 0; j < V; ++j) {
-            const ptrdiff_t rest = left - j * kLanes;
-            const vec value =
-                activity != nullptr
-                    ? times_derivative(
-                          p.activation,
-                          load_channels(activity + i * p.activity_pixel + j * kLanes, rest),
-                          acc[i][j])
-                    : activate(p.activation, acc[i][j]);
-            store_channels(y + i * p.y_pixel + j * kLanes, value, rest);
-        }
+    alignas(64) float values[H * V * kLanes];
+    spill_tile(acc, values);
+    finish_conv(p, row, column, vector, H, V, values);
 }
 
 template <int H, int V>
@@ -164,12 +176,32 @@ void conv_scatter(const ConvScatterArgs& p) {
 }
 
 void conv(const ConvArgs& p) {
+    if (suits_conv_narrow(p)) {
+        conv_narrow(p);
+        return;
+    }
     for (ptrdiff_t row = 0; row < p.rows; ++row)
         for_channel_tiles(p.blocks * kVectorsPerBlock, [&]<int V>(ptrdiff_t vector) {
             for_even_tiles(p.columns, kPixels<V>, [&](ptrdiff_t column, int height) {
                 conv_of_height<kPixels<V>, V>(height, p, row, column, vector);
             });
         });
+}
+
+void conv_pool_2x2(const ConvPoolArgs& p) {
+    if (suits_conv_narrow(p.conv)) {
+        conv_narrow_pool(p.conv, p.activation, p.y, p.winners);
+        return;
+    }
+    conv(p.conv);
+    PoolArgs pool{};
+    pool.rows = 1;
+    pool.columns = p.conv.columns / 2;
+    pool.channels = p.conv.channels;
+    pool.x_row = p.conv.y_row;
+    pool.x_pixel = pool.y_pixel = p.conv.channels;
+    pool.step_rows = pool.step_columns = 2;
+    max_pool_2x2(pool, p.activation, p.conv.y, p.y, p.winners);
 }
 
 void transpose(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,

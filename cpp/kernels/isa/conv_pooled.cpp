@@ -2,7 +2,7 @@
 // window has a gradient: leaving the other three out is exact and saves three quarters of the work.
 #include "../pooled_groups.h"
 #include "conv.h"
-#include "tile.h"
+#include "conv_tiles.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
@@ -79,6 +79,17 @@ struct PooledBand {
     bool first;
 };
 
+template <int C, int R, int V>
+NNCORE_INLINE void pooled_of_channels(int count, const PooledBand& band, const float* x,
+                                      ptrdiff_t channel, float* gradient) {
+    if (count == C) {
+        pooled_tile<C, R, V>(band.args, band.offsets, x, band.d + channel, band.winners + channel,
+                             gradient, band.rows, band.first);
+    } else if constexpr (C > 1) {
+        pooled_of_channels<C - 1, R, V>(count, band, x, channel, gradient);
+    }
+}
+
 // All channels for R kernel rows from `kernel_row` on and V vectors from `vector` on.
 template <int R, int V>
 void pooled_channels(const PooledBand& band, ptrdiff_t kernel_row, ptrdiff_t vector) {
@@ -88,13 +99,9 @@ void pooled_channels(const PooledBand& band, ptrdiff_t kernel_row, ptrdiff_t vec
     const float* x = band.x + kernel_row * p.kernel_row + vector * kLanes;
     float* gradient = p.gradient + kernel_row * p.padded_run + vector * kLanes;
     const ptrdiff_t g_channel = p.kernel_rows * p.padded_run;
-    ptrdiff_t c = 0;
-    for (; c + C <= p.channels; c += C)
-        pooled_tile<C, R, V>(p, band.offsets, x, band.d + c, band.winners + c,
-                             gradient + c * g_channel, band.rows, band.first);
-    for (; c < p.channels; ++c)
-        pooled_tile<1, R, V>(p, band.offsets, x, band.d + c, band.winners + c,
-                             gradient + c * g_channel, band.rows, band.first);
+    for_even_tiles(p.channels, C, [&](ptrdiff_t c, int count) {
+        pooled_of_channels<C, R, V>(count, band, x, c, gradient + c * g_channel);
+    });
 }
 
 // R counts down to the number of kernel rows that are left and fit.

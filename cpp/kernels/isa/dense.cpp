@@ -25,6 +25,24 @@ NNCORE_INLINE ptrdiff_t vector_offset(ptrdiff_t v, ptrdiff_t panel_stride) {
     return v / kVectorsPerBlock * panel_stride + v % kVectorsPerBlock * kLanes;
 }
 
+// The epilogue for the rarer activations.
+__attribute__((noinline)) void finish_product(const DenseProductArgs& p, ptrdiff_t row,
+                                              ptrdiff_t vector, int height, int vectors,
+                                              const float* values) {
+    for (int i = 0; i < height; ++i)
+        for (int j = 0; j < vectors; ++j) {
+            const ptrdiff_t column = (vector + j) * kLanes;
+            const vec sum = load(values + (i * vectors + j) * kLanes);
+            const vec y =
+                p.input_activity != nullptr
+                    ? times_derivative(
+                          p.activation,
+                          load(p.input_activity + (row + i) * p.input_activity_row + column), sum)
+                    : activate(p.activation, sum);
+            store(p.y + (row + i) * p.y_row + column, y);
+        }
+}
+
 template <int H, int V>
 void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector, Ahead ahead) {
     const float* streams[V];
@@ -38,28 +56,18 @@ void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector, Ah
     }
     multiply_rows<H, V>(p.K, p.a + row * p.a_row, p.a_row, streams, kBlock, acc, ahead);
     float* y = p.y + row * p.y_row + vector * kLanes;
-    if (p.input_activity != nullptr) {
+    if (p.input_activity != nullptr && p.activation == Activation::relu) {
         const float* x = p.input_activity + row * p.input_activity_row + vector * kLanes;
-        if (p.activation == Activation::relu) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
             NNCORE_UNROLL
-            for (int i = 0; i < H; ++i) {
-                NNCORE_UNROLL
-                for (int j = 0; j < V; ++j)
-                    store(y + i * p.y_row + j * kLanes,
-                          times_derivative(Activation::relu,
-                                           load(x + i * p.input_activity_row + j * kLanes),
-                                           acc[i][j]));
-            }
-            return;
-        }
-        for (int i = 0; i < H; ++i)
             for (int j = 0; j < V; ++j)
                 store(y + i * p.y_row + j * kLanes,
-                      times_derivative(p.activation,
+                      times_derivative(Activation::relu,
                                        load(x + i * p.input_activity_row + j * kLanes), acc[i][j]));
-        return;
-    }
-    if (p.activation == Activation::relu || p.activation == Activation::linear) {
+        }
+    } else if (p.input_activity == nullptr &&
+               (p.activation == Activation::relu || p.activation == Activation::linear)) {
         const bool relu = p.activation == Activation::relu;
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) {
@@ -67,11 +75,11 @@ void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector, Ah
             for (int j = 0; j < V; ++j)
                 store(y + i * p.y_row + j * kLanes, relu ? max(zero(), acc[i][j]) : acc[i][j]);
         }
-        return;
+    } else {
+        alignas(64) float values[H * V * kLanes];
+        spill_tile(acc, values);
+        finish_product(p, row, vector, H, V, values);
     }
-    for (int i = 0; i < H; ++i)
-        for (int j = 0; j < V; ++j)
-            store(y + i * p.y_row + j * kLanes, activate(p.activation, acc[i][j]));
 }
 
 template <int H, int V>

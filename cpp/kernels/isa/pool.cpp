@@ -18,7 +18,11 @@ NNCORE_INLINE void store_indices(uint8_t* p, ivec indices, int count) {
 #endif
         return;
     }
+#if defined(__AVX512F__)
+    _mm512_mask_cvtepi32_storeu_epi8(p, (__mmask16)((1u << count) - 1u), (__m512i)indices);
+#else
     for (int i = 0; i < count; ++i) p[i] = static_cast<uint8_t>(indices[i]);
+#endif
 }
 
 NNCORE_INLINE ivec load_indices(const uint8_t* p, int count) {
@@ -29,9 +33,13 @@ NNCORE_INLINE ivec load_indices(const uint8_t* p, int count) {
         return __builtin_convertvector(*reinterpret_cast<const bytes_unaligned*>(p), ivec);
 #endif
     }
+#if defined(__AVX512F__)
+    return (ivec)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)((1u << count) - 1u), p));
+#else
     ivec indices{};
     for (int i = 0; i < count; ++i) indices[i] = p[i];
     return indices;
+#endif
 }
 
 NNCORE_INLINE vec load_some(const float* p, int count) {

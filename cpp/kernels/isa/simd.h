@@ -165,6 +165,22 @@ NNCORE_INLINE void store_partial(float* p, vec v, int count) {
 #endif
 }
 
+// Of 2 * kLanes floats at p, those at even and those at odd places.
+NNCORE_INLINE void load_pairs(const float* p, vec& even, vec& odd) {
+#if defined(__AVX512F__)
+    const __m512i places =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512 low = _mm512_loadu_ps(p), high = _mm512_loadu_ps(p + 16);
+    even = (vec)_mm512_permutex2var_ps(low, places, high);
+    odd = (vec)_mm512_permutex2var_ps(low, _mm512_add_epi32(places, _mm512_set1_epi32(1)), high);
+#else
+    for (int i = 0; i < kLanes; ++i) {
+        even[i] = p[2 * i];
+        odd[i] = p[2 * i + 1];
+    }
+#endif
+}
+
 NNCORE_INLINE int min_int(int a, int b) { return a < b ? a : b; }
 NNCORE_INLINE constexpr ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 

@@ -33,6 +33,7 @@ const Kernels& table() {
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,
         .conv = conv,
+        .conv_pool_2x2 = conv_pool_2x2,
         .conv_weight_gradient = conv_weight_gradient,
         .pooled_weight_gradient = pooled_weight_gradient,
         .pooled_input_gradient = pooled_input_gradient,

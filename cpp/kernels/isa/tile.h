@@ -21,6 +21,17 @@ NNCORE_INLINE void clear_tile(vec (&acc)[H][V]) {
     }
 }
 
+// The accumulators as an array in memory, for an epilogue that walks them in a loop: a loop over
+// `acc` itself would make the compiler keep them in memory all the time.
+template <int H, int V>
+NNCORE_INLINE void spill_tile(const vec (&acc)[H][V], float* values) {
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) {
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j) store(values + (i * V + j) * kLanes, acc[i][j]);
+    }
+}
+
 // What a later tile will read, asked for bit by bit during this one: a tile alone would read it
 // faster than the last cache can deliver.
 struct NothingAhead {
