@@ -125,6 +125,8 @@ def matmul(
     with `accumulate`, from the element of `out`. Algorithm: Goto and van de Geijn, "Anatomy of
     high-performance matrix multiplication", ACM TOMS 34(3), 2008.
     """
+    if out is not None and alpha == 1.0 and not accumulate and _core.matmul_plain(a, b, out):
+        return out
     a, b = _array(a, "a"), _array(b, "b")
     if a.ndim < 2 or b.ndim < 2:
         raise ValueError(

@@ -31,6 +31,9 @@ constexpr ptrdiff_t kDepth = 256;
 constexpr ptrdiff_t kColumns = 512;
 constexpr ptrdiff_t kPanelFloats = (kRows * kDepth + 16 + 15) / 16 * 16;
 
+// Packing B pays from this many panels of A on.
+constexpr ptrdiff_t kTilesInPlace = 5;
+
 enum class Source { rows, columns };  // how a tile reads A: see tile.h
 
 struct TileArgs {
@@ -150,7 +153,8 @@ void run_tile(Source source, int height, const TileArgs& t) {
     }
 }
 
-// One sliver of B, kWidth columns wide, zeros beyond `width`: target[k * kWidth + j].
+// One sliver of B, kWidth columns wide: target[k * kWidth + j]. Zeros beyond `width`, as far as its
+// last vector reaches.
 void pack_sliver(ptrdiff_t depth, int width, const float* b, ptrdiff_t b_row, ptrdiff_t b_column,
                  float* target) {
     if (b_column == 1) {
@@ -162,8 +166,8 @@ void pack_sliver(ptrdiff_t depth, int width, const float* b, ptrdiff_t b_row, pt
                 for (int j = 0; j < kVectors; ++j)
                     store(row + j * kLanes, load(source + j * kLanes));
             } else {
-                for (int j = 0; j < width; ++j) row[j] = source[j];
-                for (int j = width; j < kWidth; ++j) row[j] = 0.0f;
+                for (int j = 0; j < width; j += kLanes)
+                    store(row + j, load_partial(source + j, min_int(kLanes, width - j)));
             }
         }
         return;
@@ -226,9 +230,12 @@ void run(const Problem& p, float* scratch) {
     const bool a_in_place =
         p.alpha == 1.0f && (few_slivers || (p.a_column == 1 && p.a_row % 1024 != 0));
     const Source direct = p.a_column == 1 ? Source::rows : Source::columns;
-    // A row-major B is read in place while few panels of A share a sliver of it; the last,
-    // narrow sliver is packed all the same, as a tile reads whole vectors.
-    const bool b_in_place = p.b_column == 1 && tiles <= 2;
+    // A row-major B is read in place while few panels of A share a sliver of it; a last sliver that
+    // is no whole number of vectors is packed all the same, as a tile reads whole vectors.
+    const bool b_stands = p.b_column == 1 && tiles <= kTilesInPlace;
+    const auto in_place = [&](int width) {
+        return b_stands && (width == kWidth || width == kLanes);
+    };
 
     for (ptrdiff_t k0 = 0; k0 < p.K; k0 += kDepth) {
         const ptrdiff_t depth = min_size(kDepth, p.K - k0);
@@ -237,7 +244,7 @@ void run(const Problem& p, float* scratch) {
             const ptrdiff_t columns = min_size(kColumns, p.N - j0);
             for (ptrdiff_t j = 0; j < columns; j += kWidth) {
                 const int width = static_cast<int>(min_size(kWidth, columns - j));
-                if (b_in_place && width == kWidth) continue;
+                if (in_place(width)) continue;
                 pack_sliver(depth, width, p.b + k0 * p.b_row + (j0 + j) * p.b_column, p.b_row,
                             p.b_column, block + j * depth);
             }
@@ -263,7 +270,7 @@ void run(const Problem& p, float* scratch) {
                 }
                 for (ptrdiff_t j = 0; j < columns; j += kWidth) {
                     t.width = static_cast<int>(min_size(kWidth, columns - j));
-                    if (b_in_place && t.width == kWidth) {
+                    if (in_place(t.width)) {
                         t.b = p.b + k0 * p.b_row + j0 + j;
                         t.b_row = p.b_row;
                     } else {
@@ -282,6 +289,62 @@ void run(const Problem& p, float* scratch) {
     }
 }
 
+// So few rows that a tile of normal width would wait for itself: wide tiles, B in place. The
+// columns that are left over go the normal way.
+constexpr ptrdiff_t kFewRows = 3;
+#if defined(__AVX512F__)
+constexpr int kWideVectors = 8;
+#elif defined(__ARM_NEON)
+constexpr int kWideVectors = 6;
+#else
+constexpr int kWideVectors = 4;
+#endif
+
+template <int V>
+void wide_tile(ptrdiff_t rows, const TileArgs& t, bool columns) {
+    switch (rows) {
+        case 1:
+            if (columns) {
+                tile<1, V, Source::columns>(t);
+            } else {
+                tile<1, V, Source::rows>(t);
+            }
+            break;
+        case 2:
+            tile<2, V, Source::rows>(t);
+            break;
+        default:
+            tile<3, V, Source::rows>(t);
+    }
+}
+
+void few_rows(const GemmArgs& g, float* scratch) {
+    constexpr ptrdiff_t kWide = kWideVectors * kLanes;
+    // One row whose elements are apart is a column, read step by step.
+    const bool columns = g.a_column != 1;
+    TileArgs t;
+    t.K = g.K;
+    t.a = g.a;
+    t.a_stride = columns ? g.a_column : g.a_row;
+    t.b_row = g.b_row;
+    t.accumulate = g.accumulate;
+    t.c_row = g.c_row;
+    t.c_column = 1;
+    t.width = kWide;
+    ptrdiff_t j = 0;
+    for (; j + kWide <= g.N; j += kWide) {
+        t.b = g.b + j;
+        t.c = g.c + j;
+        wide_tile<kWideVectors>(g.M, t, columns);
+    }
+    if (j == g.N) return;
+    Problem rest{g, 1};
+    rest.N -= j;
+    rest.b += j;
+    rest.c += j;
+    run(rest, scratch);
+}
+
 }  // namespace
 
 const ptrdiff_t gemm_scratch_floats = kPanelFloats + kDepth * (kColumns + kWidth);
@@ -297,7 +360,10 @@ void gemm(const GemmArgs& args, float* scratch) {
     // element's chain multiplies the same pairs in the same order, so the bits are the same
     // (alpha scales the same operand only if it is 1).
     const bool narrow = args.N <= 8 || (args.N < 16 && args.a_row == 1);
-    if (args.alpha == 1.0f && narrow && args.M > args.N) {
+    if (args.M <= kFewRows && args.alpha == 1.0f && args.b_column == 1 && args.N >= kLanes &&
+        (args.a_column == 1 || args.M == 1)) {
+        few_rows(args, scratch);
+    } else if (args.alpha == 1.0f && narrow && args.M > args.N) {
         const Problem turned{{args.N, args.M, args.K, 1.0f, args.b, args.b_column, args.b_row,
                               args.a, args.a_column, args.a_row, args.accumulate, args.c, 1},
                              args.c_row};
