@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.inputs import load_labelled
-from nncore.cli.options import add_max_broken
+from nncore.cli.options import add_max_broken, add_max_pixels
 from nncore.cli.output import (
     Output,
     count,
@@ -36,12 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with one sub-folder per class, or table with the columns path and label",
     )
     add_max_broken(parser)
+    add_max_pixels(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     # Everything is read, however bad, and judged afterwards: a check that stops at the first
     # fault would have to be called once per fault.
-    data = load_labelled(args.data, out, max_broken=1.0, allow_missing_classes=True)
+    data = load_labelled(
+        args.data, out, max_broken=1.0, max_pixels=args.max_pixels, allow_missing_classes=True
+    )
     problems = _problems(args.data, data, args.max_broken)
     facts = _facts(data)
     out.result(_text(args.data, data, facts), facts | {"problems": problems})

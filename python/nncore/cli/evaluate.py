@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there (made if missing)"
     )
     options.add_max_broken(parser)
+    options.add_max_pixels(parser)
     options.add_min_accuracy(parser)
 
 
@@ -64,6 +65,7 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
         out,
         classes=classes,
         max_broken=args.max_broken,
+        max_pixels=args.max_pixels,
         preprocessing=preprocessing,
         allow_missing_classes=True,
     )

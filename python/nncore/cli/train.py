@@ -123,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(on by default)",
     )
     options.add_max_broken(data)
+    options.add_max_pixels(data)
     results = parser.add_argument_group("results")
     results.add_argument(
         "--output", default="runs", metavar="DIR", help="where runs are kept (default runs)"
@@ -189,6 +190,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         color=None if args.color == "auto" else args.color,
         classes=args.classes,
         max_broken=args.max_broken,
+        max_pixels=args.max_pixels,
     )
     train_part, val, test = data.split(args.val, args.test, args.seed)
     if args.normalize:

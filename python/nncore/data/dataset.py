@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.arrays import image_array, label_array
 from nncore.data.class_map import ClassMap, list_names
+from nncore.data.decode import MAX_PIXELS
 from nncore.data.encoding import check_labels, one_hot
 from nncore.data.folder import scan_folder
 from nncore.data.loading import (
@@ -90,6 +91,7 @@ class ImageDataset:
         progress: Progress | None = None,
         preprocessing: Preprocessing | None = None,
         *,
+        max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
     ) -> ImageDataset:
         """Read a folder with one sub-folder of images per class.
@@ -115,6 +117,8 @@ class ImageDataset:
             Called as ``progress(done, total)``, in files, from the calling thread.
         preprocessing
             A model's; takes the place of `size` and `color`.
+        max_pixels
+            Larger pictures are refused (as broken) before they are decoded.
         allow_missing_classes
             Accept that some classes have no images (to evaluate on part of the classes).
 
@@ -155,6 +159,7 @@ class ImageDataset:
             preprocessing=preprocessing,
             workers=workers,
             progress=progress,
+            max_pixels=max_pixels,
         )
         labels = class_map.encode([name for _, name in scan.files])
         return cls._loaded(
@@ -181,6 +186,7 @@ class ImageDataset:
         progress: Progress | None = None,
         preprocessing: Preprocessing | None = None,
         *,
+        max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
     ) -> ImageDataset:
         """Read the images listed in a table with the columns ``path`` and ``label``.
@@ -222,6 +228,7 @@ class ImageDataset:
             preprocessing=preprocessing,
             workers=workers,
             progress=progress,
+            max_pixels=max_pixels,
         )
         return cls._loaded(
             where,
