@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore.data import ImageDataset, Preprocessing, decode_image, load_images
+from nncore.data import ImageDataset, NotAnImageError, Preprocessing, decode_image, load_images
 
 SIDE = 24
 BLUE = (20, 60, 200)
@@ -180,6 +180,11 @@ def test_random_bytes_and_text_are_no_pictures(tmp_path: Path):
         high = 256 if number % 2 else 128
         content = rng.integers(0 if number % 2 else 9, high, size, dtype=np.uint8).tobytes()
         (tmp_path / f"{number}").write_bytes(content)
+    # The header of a TGA picture of 9 x 9 pixels, and no pixels.
+    header = bytes([0, 0, 2, *[0] * 9, 9, 0, 9, 0, 24, 0])
+    (tmp_path / "dump.bin").write_bytes(header + b"..")
+    with pytest.raises(NotAnImageError, match="as TGA"):
+        decode_image(tmp_path / "dump.bin", PLAN)
     _, kept, skipped = load_images(sorted(tmp_path.iterdir()), PLAN)
     assert kept == []
     assert {file.kind for file in skipped} == {"foreign"}
