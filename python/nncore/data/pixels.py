@@ -42,13 +42,13 @@ def flatten(
     from PIL import Image
 
     if color is None:
-        color = "gray" if _is_gray(image.mode) else "rgb"
+        color = "gray" if is_gray(image.mode) else "rgb"
     if is_deep(image.mode):
         image = to_8_bits(image)
     elif image.mode == "LAB":
         image = lab_to_rgb(image)
     elif image.has_transparency_data:
-        image = image.convert("LA" if _is_gray(image.mode) else "RGBA")
+        image = image.convert("LA" if is_gray(image.mode) else "RGBA")
     if image.mode == "LA" and color == "gray":
         luma = Image.new("RGB", (1, 1), alpha_background).convert("L").getpixel((0, 0))
         canvas = Image.new("L", image.size, luma)
@@ -67,7 +67,8 @@ def flatten(
     return image if image.mode == wanted else image.convert(wanted)
 
 
-def _is_gray(mode: str) -> bool:
+def is_gray(mode: str) -> bool:
+    """Whether a picture of this Pillow mode has no colour."""
     return mode in ("1", "L", "LA", "La") or is_deep(mode)
 
 
