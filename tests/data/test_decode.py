@@ -509,6 +509,35 @@ def test_exif_orientation(orientation: int, kind: str):
     assert_rgb(decode_image(data, plan(height=height, width=width)), expected)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("orientation", AS_SHOWN)
+def test_exif_orientation_of_jpegs(orientation: int, progressive: bool):
+    # Blocks of 8 x 8 of one gray each, which JPEG keeps nearly as they are.
+    blocks = np.repeat(np.repeat(GRAY, 8, axis=0), 8, axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(blocks), "JPEG", quality=95, exif=exif, progressive=progressive)
+    expected = AS_SHOWN[orientation](blocks)
+    height, width = expected.shape
+    assert_gray(decode_image(data, plan("gray", height, width)), expected, 3)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_exif_orientation_of_sixteen_bit_colour(channels: int):
+    wide = np.random.default_rng(2).integers(0, 65536, (3, 4, channels), dtype=np.uint16)
+    wide[..., 3:] = 65535
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in wide)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    chunk = png_chunk(b"eXIf", exif.tobytes()[6:])
+    data = png(4, 3, 16, 2 if channels == 3 else 6, rows)
+    # EXIF may stand before the pixels, or after them.
+    for mark in (b"IDAT", b"IEND"):
+        place = data.index(mark) - 4
+        turned = decode_image(data[:place] + chunk + data[place:], plan("rgb", 4, 3))
+        assert_rgb(turned, scaled(np.rot90(wide, -1))[..., :3])
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("exif", [b"MM\0*\xff\xff\xff\xff\xff\xff", b"not EXIF at all"])
 def test_damaged_exif_leaves_the_picture_as_stored(exif: bytes):
@@ -594,10 +623,11 @@ def test_an_unread_jpeg_gives_what_its_file_gives(tmp_path: Path):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "progressive JPEG", "GIF", "TIFF", "WEBP", "BMP"])
 def test_truncated_files_are_broken_never_half_read(tmp_path: Path, kind: str):
     pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    data = encode(Image.fromarray(pixels), kind)
+    options = {"progressive": True} if kind.startswith("progressive") else {}
+    data = encode(Image.fromarray(pixels), kind.removeprefix("progressive "), **options)
     path = tmp_path / "picture"
     for length in (len(data) * 9 // 10, len(data) // 2, len(data) // 10, 40, 20, 12):
         path.write_bytes(data[:length])
@@ -692,6 +722,12 @@ def test_a_second_attempt_at_a_broken_picture_is_refused_as_the_first():
             for _ in range(3):
                 with pytest.raises(BrokenImageError):
                     decode_image(image, plan())
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1 << 25), (1 << 25, 1)])
+def test_endless_lines_are_refused(width: int, height: int):
+    with pytest.raises(BrokenImageError, match="no side may be longer than 16777216"):
+        decode_image(png(width, height, 8, 0, b"\0" * 8), plan())
 
 
 def test_a_picture_without_pixels():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
 
 MAX_PIXELS = 1 << 26  # 67 megapixels: their decoding takes less than 1 GB in any mode
+_MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the memory
 AUTO_SIDE = 64  # side of the images when none is asked for
 
 _BUFFERED_BYTES = 1 << 22  # smaller files are read in one go: a fifth faster for tiny images
@@ -196,6 +197,9 @@ def _read(path: str | os.PathLike[str], name: str) -> IO[bytes]:
 
 
 def _feed(digest: Digest, file: IO[bytes]) -> None:
+    if isinstance(file, io.BytesIO):
+        digest.update(file.getbuffer())
+        return
     while block := file.read(_BUFFERED_BYTES):
         digest.update(block)
     file.seek(0)
@@ -216,6 +220,10 @@ def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
             name,
             f"{width} x {height} pixels are more than the limit of {max_pixels} pixels "
             "(max_pixels raises it)",
+        )
+    if max(width, height) > _MAX_SIDE:
+        raise BrokenImageError(
+            name, f"{width} x {height} pixels: no side may be longer than {_MAX_SIDE} pixels"
         )
     if width * height == 0:
         raise BrokenImageError(name, f"has no pixels ({width} x {height})")

@@ -61,12 +61,12 @@ def scan_folder(folder: str | os.PathLike[str]) -> FolderScan:
 
 @dataclass(frozen=True)
 class _Level:
-    """What one folder holds: sub-folders, its class map, other files, hidden files."""
+    """What one folder holds: sub-folders, its class map, other files, what is left out anyway."""
 
     folders: list[os.DirEntry[str]]
     class_map: str | None
     loose: list[str]
-    hidden: list[SkippedFile]
+    skipped: list[SkippedFile]
 
     @classmethod
     def of(cls, folder: str) -> _Level:
@@ -74,9 +74,14 @@ class _Level:
         class_map = None
         for entry in _entries(folder):
             if _is_hidden(entry.name):
-                level.hidden.extend(_hidden(entry))
+                level.skipped.extend(_hidden(entry))
             elif _leads_to(entry, stat.S_ISDIR):
-                level.folders.append(entry)
+                if _leads_around(entry, folder):
+                    level.skipped.append(
+                        SkippedFile(entry.path, "is a link to a folder that it lies in", "foreign")
+                    )
+                else:
+                    level.folders.append(entry)
             elif entry.name == CLASS_MAP_FILE:
                 class_map = entry.path
             else:
@@ -86,7 +91,7 @@ class _Level:
 
 def _scan_classes(root: str, level: _Level) -> FolderScan:
     skipped = [SkippedFile(path, "is not inside a class folder", "foreign") for path in level.loose]
-    skipped += level.hidden
+    skipped += level.skipped
     files: list[tuple[str, str]] = []
     seen: dict[str, str] = {}
     for entry in level.folders:
@@ -107,7 +112,7 @@ def _scan_split(root: str, top: _Level, parts: Sequence[str]) -> FolderScan:
     skipped = [
         SkippedFile(path, "is not inside a part of the split", "foreign") for path in top.loose
     ]
-    skipped += top.hidden
+    skipped += top.skipped
     classes: dict[str, None] = {}
     files: list[tuple[str, str]] = []
     sides: list[str] = []
@@ -193,13 +198,23 @@ def find_images(
     return found, skipped
 
 
+def _leads_around(entry: os.DirEntry[str], folder: str) -> bool:
+    """Whether a link leads back to `folder`, which it lies in, or to one around it."""
+    if not entry.is_symlink():
+        return False
+    inside, target = os.path.realpath(folder), os.path.realpath(entry.path)
+    return os.path.commonpath([inside, target]) == target
+
+
 def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
     """Regular files below `folder`, sorted by path; everything else goes to `skipped`."""
-    for entry in _entries(folder):
+    waiting = _entries(folder)[::-1]  # a stack: folders may be nested deeper than Python's calls
+    while waiting:
+        entry = waiting.pop()
         if _is_hidden(entry.name):
             skipped.extend(_hidden(entry))
         elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, skipped)
+            waiting += _entries(entry.path)[::-1]
         elif _leads_to(entry, stat.S_ISDIR):
             skipped.append(
                 SkippedFile(entry.path, "is a link to a folder, which is not followed", "foreign")

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 def upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF orientation says."""
-    from PIL import Image
-
     try:
         orientation = image.getexif().get(0x0112)
     except Exception:
         return image  # damaged EXIF beside sound pixels: shown as stored, as viewers do
+    if orientation is None or orientation == 1:
+        return image
+    from PIL import Image
+
     turns: dict[Any, Image.Transpose] = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -47,7 +49,7 @@ def flatten(
         image = to_8_bits(image)
     elif image.mode == "LAB":
         image = lab_to_rgb(image)
-    elif image.has_transparency_data:
+    elif image.mode not in ("LA", "RGBA") and image.has_transparency_data:
         image = image.convert("LA" if is_gray(image.mode) else "RGBA")
     if image.mode == "LA" and color == "gray":
         luma = Image.new("RGB", (1, 1), alpha_background).convert("L").getpixel((0, 0))
@@ -55,9 +57,10 @@ def flatten(
         canvas.paste(image.getchannel("L"), mask=image.getchannel("A"))
         image = canvas
     elif image.mode in ("LA", "RGBA"):
-        image = image.convert("RGBA")
+        # Nothing is copied that need not be: the picture may be huge.
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         canvas = Image.new("RGB", image.size, alpha_background)
-        canvas.paste(image, mask=image)  # without a copy of each channel: it may be huge
+        canvas.paste(image, mask=image)
         image = canvas
     wanted = "L" if color == "gray" else "RGB"
     if image.mode == wanted:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _CODECS = ("zip", "raw", "libtiff")  # PNG and TIFF
-_CHANNELS = ("RGB", "RGBA", "RGBX", "CMYK")
+_WIDE_RAWMODES = ("RGB;16", "RGBA;16", "RGBX;16", "CMYK;16")
 _OTHER_END = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _BLOCK_PIXELS = 1 << 20
 
@@ -46,7 +46,6 @@ def decode_wide(image: ImageFile, again: ImageFile) -> Image.Image:
     image.load()
     transparent = image.info.pop("transparency", None)
     width, height = image.size
-    result = image.copy()
     alpha = _opaque(image) if isinstance(transparent, tuple) else None
     rows = max(_BLOCK_PIXELS // width, 1)
     for top in range(0, height, rows):
@@ -54,31 +53,35 @@ def decode_wide(image: ImageFile, again: ImageFile) -> Image.Image:
         size = (width, box[3] - top)
         high = np.asarray(image.crop(box)).astype(np.int16)
         low = np.asarray(again.crop(box)).astype(np.int16)
-        result.paste(_frombytes(image.mode, size, _rounded(high, low)), box)
+        image.paste(_frombytes(image.mode, size, _rounded(high, low)), box)
         if alpha is not None:
             values = high.astype(np.int32) * 256 + low
             seen = np.where((values == transparent).all(axis=-1), 0, 255).astype(np.uint8)
             alpha.paste(_frombytes("L", size, seen), box)
     if alpha is not None:
-        result.putalpha(alpha)
-    return result
+        image.putalpha(alpha)
+    return image
 
 
 def _low_byte_rawmode(image: Image.Image) -> str | None:
     """How to unpack the low bytes; None unless all of the picture is 16-bit colour."""
-    rawmodes = {
-        tile[3] if isinstance(tile[3], str) else tile[3][0]
-        for tile in getattr(image, "tile", ())
-        if tile[0] in _CODECS and tile[3]
-    }
-    if len(rawmodes) != 1 or len({tile[0] for tile in image.tile}) != 1:  # type: ignore[attr-defined]
+    tiles = getattr(image, "tile", None)
+    if not tiles or not tiles[0][3]:
         return None
-    rawmode = rawmodes.pop()
+    codec, rawmode = tiles[0][0], _rawmode(tiles[0])
+    if not isinstance(rawmode, str) or ";16" not in rawmode or codec not in _CODECS:
+        return None
+    if any((tile[0], _rawmode(tile)) != (codec, rawmode) for tile in tiles):
+        return None
     if rawmode == "LA;16B" and image.mode == "RGBA":
         return "RGBA"
-    if not isinstance(rawmode, str) or rawmode[:-1] not in {f"{c};16" for c in _CHANNELS}:
+    if rawmode[:-1] not in _WIDE_RAWMODES:
         return None
     return rawmode[:-1] + _OTHER_END[rawmode[-1]]
+
+
+def _rawmode(tile: Any) -> Any:
+    return tile[3] if isinstance(tile[3], str) else tile[3][0]
 
 
 def _with_rawmode(tile: Any, rawmode: str) -> Any:
