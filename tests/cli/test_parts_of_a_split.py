@@ -98,6 +98,24 @@ def test_evaluate_takes_the_test_part(trained, parent, call, fails, new_pictures
     assert json.loads(call("evaluate", run, new_pictures, "--json").out)["part"] == "all"
 
 
+def test_evaluate_on_the_split_of_a_run(trained, pictures, call, tmp_path):
+    words = ("--output", tmp_path, "--name", "a", "--epochs", 1, "--test", 0.2, "--quiet", "--json")
+    run, file = tmp_path / "a", tmp_path / "a" / "split.csv"
+    told = json.loads(call("train", pictures, *words).out)
+    tested = json.loads(call("evaluate", run, pictures, "--split", file, "--json").out)
+    assert (tested["part"], tested["images"]) == ("test", 24)
+    assert tested["accuracy"] == told["accuracy"]
+    shutil.copytree(pictures, tmp_path / "bars")
+    moved = file.read_text().replace(
+        os.path.relpath(pictures, run), os.path.relpath(tmp_path / "bars", run)
+    )
+    file.write_text(moved)
+    (tmp_path / "bars" / "lying" / "0.png").rename(tmp_path / "bars" / "lying" / "new.png")
+    called = call("evaluate", run, tmp_path / "bars", "--split", file, "--part", "val", "--json")
+    assert len(called.err.splitlines()) == 2  # one image too many, one too few
+    assert json.loads(called.out)["part"] == "val"
+
+
 def test_max_pixels_of_every_verb(trained, parent, call, tmp_path):
     run, _ = trained
     shutil.copytree(parent, tmp_path / "bars")

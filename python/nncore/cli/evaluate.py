@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with one sub-folder per class, or table with the columns path and label",
     )
     parser.add_argument(
+        "--split",
+        metavar="FILE",
+        help="table with the columns path and split, such as the split.csv of the run, to measure "
+        "on a part of the images that were trained on",
+    )
+    parser.add_argument(
         "--part",
         choices=("train", "val", "test", "all"),
         help="part of images that come with a split, in folders train, val and test or a column "
@@ -76,6 +82,10 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
         preprocessing=preprocessing,
         allow_missing_classes=True,
     )
+    if args.split is not None:
+        data = data.with_split(args.split)
+        for note in data.split_notes:
+            out.warn(note)
     data, part = _chosen(args, data)
     report = model.evaluate(data)
     files = []

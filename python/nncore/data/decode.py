@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
 
-MAX_PIXELS = 1 << 26  # 67 megapixels: their decoding takes less than 1 GB in any mode
+MAX_PIXELS = 1 << 26  # 67 megapixels: decoding them takes half a GB to one, by their mode
 _MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the memory
 AUTO_SIDE = 64  # side of the images when none is asked for
 
