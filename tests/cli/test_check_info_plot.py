@@ -123,6 +123,10 @@ def test_check_names_suspicious_classes(call, tmp_path):
     assert lone.startswith("class 'lone' (1 image(s)) has no validation image")
     text = call("check", tmp_path).out
     assert all(f"note: {note}" in text for note in told["notes"])
+    shutil.rmtree(tmp_path / "lone")
+    told = json.loads(call("check", tmp_path, "--json").out)
+    assert told["imbalance"] == 15
+    assert "'many' has 15 times as many images as class 'few'" in told["notes"][0]
 
 
 def test_check_data_with_a_split(call, pictures, tmp_path):
@@ -132,15 +136,17 @@ def test_check_data_with_a_split(call, pictures, tmp_path):
             for number in numbers:
                 shutil.copy(pictures / name / f"{number}.png", tmp_path / part / name)
     shutil.copy(pictures / "lying" / "0.png", tmp_path / "test" / "lying" / "again.png")
+    shutil.copy(pictures / "lying" / "9.png", tmp_path / "val" / "lying" / "again.png")
     told = json.loads(call("check", tmp_path, "--json").out)
-    assert told["split"] == {"train": 18, "val": 6, "test": 5}
-    assert told["split_counts"]["lying"] == {"train": 9, "val": 3, "test": 3}
+    assert told["split"] == {"train": 18, "val": 7, "test": 5}
+    assert told["duplicates"] == 2
+    assert told["split_counts"]["lying"] == {"train": 9, "val": 4, "test": 3}
     assert told["duplicates_across_splits"] == 1
-    assert told["duplicate_sets"][0]["parts"] == ["test", "train"]
+    assert [one["parts"] for one in told["duplicate_sets"]] == [["test", "train"], ["val"]]
     assert any("more than one part of the given split" in note for note in told["notes"])
     text = call("check", tmp_path).out
-    assert re.search(r"class +images +train +val +test\n +lying +15 +9 +3 +3\n", text)
-    assert "comes with the data: 18 train, 6 val, 5 test" in text
+    assert re.search(r"class +images +train +val +test\n +lying +16 +9 +4 +3\n", text)
+    assert "comes with the data: 18 train, 7 val, 5 test" in text
     assert "1 picture in more than one part of the split" in text
     # A class that cannot be learned is what training would refuse, too.
     shutil.rmtree(tmp_path / "train" / "nothing")

@@ -60,7 +60,7 @@ STORED = [
     ("JPEG", {"progressive": True}, ("L", "RGB", "CMYK"), 6),
     ("WEBP", {}, ("RGB", "RGBA"), 8),
     ("WEBP", {"lossless": True}, ("RGB", "RGBA"), 0),
-    ("PPM", {}, ("1", "L", "RGB", "I;16"), 0),
+    ("PPM", {}, ("1", "L", "RGB"), 0),
     ("TGA", {}, ("1", "L", "LA", "P", "RGB", "RGBA"), 0),
     ("TGA", {"compression": "tga_rle"}, ("L", "LA", "P", "RGB", "RGBA"), 0),
     ("ICO", {"sizes": [(SIDE, SIDE)]}, ("L", "RGB", "RGBA"), 0),

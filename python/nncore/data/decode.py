@@ -132,7 +132,12 @@ def decode(
         with file:
             if digest is not None:
                 _feed(digest, file)
-            return _decode_file(file, name, size, color, alpha_background, max_pixels)
+            pixels = _decode_file(file, name, size, color, alpha_background, max_pixels)
+        opened: Any = source
+        if getattr(opened, "tile", None) and opened.format not in ("JPEG", "MPO"):
+            # Who opens a picture for one use seldom closes it: loading does. Photos take too long.
+            opened.load()
+        return pixels
     except UnusableImageError:
         raise
     except MemoryError as error:

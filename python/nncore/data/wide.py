@@ -81,7 +81,8 @@ def _low_byte_rawmode(image: Image.Image) -> str | None:
 
 
 def _rawmode(tile: Any) -> Any:
-    return tile[3] if isinstance(tile[3], str) else tile[3][0]
+    args = tile[3]
+    return args[0] if isinstance(args, tuple) and args else args
 
 
 def _with_rawmode(tile: Any, rawmode: str) -> Any:
