@@ -10,6 +10,9 @@ import shutil
 import pytest
 from PIL import Image
 
+from nncore.cli.parser import parse
+from nncore.data.decode import MAX_PIXELS
+
 
 @pytest.fixture(scope="module")
 def parent(pictures, tmp_path_factory):
@@ -114,6 +117,13 @@ def test_evaluate_on_the_split_of_a_run(trained, pictures, call, tmp_path):
     called = call("evaluate", run, tmp_path / "bars", "--split", file, "--part", "val", "--json")
     assert len(called.err.splitlines()) == 2  # one image too many, one too few
     assert json.loads(called.out)["part"] == "val"
+
+
+def test_the_default_limit_is_that_of_python():
+    # Written twice, since the command line's help loads nothing heavy.
+    for verb in ("check", "train", "evaluate", "predict"):
+        words = ("a", "b") if verb in ("evaluate", "predict") else ("a",)
+        assert parse([verb, *words]).max_pixels == MAX_PIXELS
 
 
 def test_max_pixels_of_every_verb(trained, parent, call, tmp_path):
