@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import nncore as nn
+from nncore.cli.output import table
 
 
 @pytest.fixture
@@ -41,6 +44,13 @@ def test_check_good(call, pictures):
     assert told["sizes"] == {"8x8": 120}
     assert told["modes"] == {"L": 120}
     assert told["duplicates"] == 0
+    assert told["duplicate_sets"] == told["notes"] == []
+    assert told["imbalance"] == 1
+    assert told["split"] is told["groups"] is told["sheet"] is None
+    assert told["size_reason"] == "every image has this size"
+    assert told["color_reason"] == "every image is stored as gray"
+    assert told["memory_bytes"] == 2 * 120 * 8 * 8
+    assert 0 < told["seconds"]["epoch"] < 5
     text = call("check", pictures).out
     assert "120 images in 3 classes" in text
     assert "train reads them as 8x8 gray" in text
@@ -60,6 +70,21 @@ def test_check_tells_everything_and_then_fails(call, odd):
     assert told["formats"] == {"PNG": 3, "JPEG": 2}
     assert told["duplicates"] == 2
     assert told["duplicates_across_classes"] == 1
+    assert told["duplicate_sets"] == [
+        {
+            "paths": [str(odd / "a" / "1.jpg"), str(odd / "a" / "again.jpg")],
+            "classes": ["a"],
+            "parts": [],
+        },
+        {
+            "paths": [str(odd / "a" / "2.png"), str(odd / "b" / "same.png")],
+            "classes": ["a", "b"],
+            "parts": [],
+        },
+    ]
+    assert told["size_reason"] == "the images have 3 different sizes"
+    assert told["color_reason"] == f"3 images stored in colour, first {odd}/a/1.jpg"
+    assert any("both labels" in note for note in told["notes"])
     kinds = {os.path.basename(one["path"]): one["kind"] for one in told["skipped"]}
     assert kinds == {".DS_Store": "hidden", "broken.png": "broken", "notes.txt": "foreign"}
     assert all(one["reason"] for one in told["skipped"])
@@ -71,6 +96,80 @@ def test_check_tells_everything_and_then_fails(call, odd):
     assert len(text.err.splitlines()) == 1
     assert "contradictory" in text.out
     assert f"{odd}/b/notes.txt: not an image" in text.out
+    assert "skipped 3 files (1 broken, 1 foreign, 1 hidden; --json lists all):" in text.out
+    # The set that contradicts itself comes first.
+    lines = text.out.splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("duplicates"))
+    assert lines[place + 1] == f"  {odd}/a/2.png = {odd}/b/same.png"
+
+
+def test_check_names_suspicious_classes(call, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, images in {"many": 30, "few": 2, "lone": 1}.items():
+        (tmp_path / name).mkdir()
+        for number in range(images):
+            gray = rng.integers(0, 256, (9, 9, 1), dtype=np.uint8)
+            pixels = np.repeat(gray, 3, axis=2)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    called = call("check", tmp_path, "--json")
+    assert called.code == 0
+    told = json.loads(called.out)
+    assert told["imbalance"] == 30
+    alone, unequal, gray, few, lone = told["notes"]
+    assert alone.startswith("only one image in class 'lone'")
+    assert unequal.startswith("class 'many' has 30 times as many images as class 'lone'")
+    assert "--color gray" in gray
+    assert few.startswith("class 'few' (2 image(s)) has no validation image")
+    assert lone.startswith("class 'lone' (1 image(s)) has no validation image")
+    text = call("check", tmp_path).out
+    assert all(f"note: {note}" in text for note in told["notes"])
+    shutil.rmtree(tmp_path / "lone")
+    told = json.loads(call("check", tmp_path, "--json").out)
+    assert told["imbalance"] == 15
+    assert "'many' has 15 times as many images as class 'few'" in told["notes"][0]
+
+
+def test_check_data_with_a_split(call, pictures, tmp_path):
+    for part, numbers in {"train": range(9), "val": range(9, 12), "test": range(12, 14)}.items():
+        for name in ("lying", "nothing"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(pictures / name / f"{number}.png", tmp_path / part / name)
+    shutil.copy(pictures / "lying" / "0.png", tmp_path / "test" / "lying" / "again.png")
+    shutil.copy(pictures / "lying" / "9.png", tmp_path / "val" / "lying" / "again.png")
+    told = json.loads(call("check", tmp_path, "--json").out)
+    assert told["split"] == {"train": 18, "val": 7, "test": 5}
+    assert told["duplicates"] == 2
+    assert told["split_counts"]["lying"] == {"train": 9, "val": 4, "test": 3}
+    assert told["duplicates_across_splits"] == 1
+    assert [one["parts"] for one in told["duplicate_sets"]] == [["test", "train"], ["val"]]
+    assert any("more than one part of the given split" in note for note in told["notes"])
+    text = call("check", tmp_path).out
+    assert re.search(r"class +images +train +val +test\n +lying +16 +9 +4 +3\n", text)
+    assert "comes with the data: 18 train, 7 val, 5 test" in text
+    assert "1 picture in more than one part of the split" in text
+    # A class that cannot be learned is what training would refuse, too.
+    shutil.rmtree(tmp_path / "train" / "nothing")
+    for verb in ("check", "train"):
+        called = call(verb, tmp_path, "--json")
+        assert called.code == 3
+        assert "no training image of class 'nothing'" in called.err
+
+
+def test_check_draws_a_contact_sheet(call, fails, odd, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    called = call("check", odd, "--sheet", sheet, "--json")
+    assert json.loads(called.out)["sheet"] == str(sheet)
+    with Image.open(sheet) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    colors = {tuple(color) for color in np.unique(pixels, axis=0).tolist()}
+    assert {(254, 0, 0), (0, 0, 255)} <= colors  # the red pictures of a, the blue one of b
+    assert "must end in .png" in fails(2, "check", odd, "--sheet", tmp_path / "sheet.txt")
+
+
+def test_tables_stand_straight_with_wide_letters():
+    lines = table([("class", "images"), ("\u732b", "1"), ("e\u0301te\u0301", "10")]).splitlines()
+    assert lines == ["  class  images", "  \u732b          1", "  e\u0301te\u0301        10"]
 
 
 def test_check_what_is_no_data_set(fails, pictures, tmp_path):

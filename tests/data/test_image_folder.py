@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,29 @@ def test_a_link_in_a_circle_is_a_broken_image(make_folder):
     (root / "loop").symlink_to("loop")
     data = ImageDataset.from_folder(root, max_broken=0.5)
     assert kinds(data) == {"loop": "foreign", "loop.png": "broken"}
+
+
+def test_a_link_around_itself_is_no_class(make_folder):
+    root = make_folder({"cat": 2, "dog": 1})
+    (root / "again").symlink_to(root)
+    (root / "above").symlink_to(root.parent)
+    data = ImageDataset.from_folder(root)
+    assert data.counts == {"cat": 2, "dog": 1}
+    assert kinds(data) == {"again": "foreign", "above": "foreign"}
+
+
+def test_folders_nested_deeper_than_calls(make_folder):
+    root = make_folder({"cat": 1, "dog": 1})
+    deep = root / "cat" / "/".join("d" * 300)
+    os.makedirs(deep)
+    os.rename(root / "cat" / "000.png", deep / "a.png")
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(len(inspect.stack()) + 250)
+        data = ImageDataset.from_folder(root)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert data.paths[0] == str(deep / "a.png")
 
 
 def test_every_file_that_is_left_out_is_named(make_folder):
@@ -179,7 +204,7 @@ def test_no_or_one_class_folder(make_folder, tmp_path: Path):
 
 def test_parts_of_a_split_are_not_classes(make_folder):
     root = make_folder({"train": 1, "Test": 1})
-    with pytest.raises(DataError, match=r"\(Test, train\) are parts of a split"):
+    with pytest.raises(DataError, match=r"are parts of a split, but .*train has no sub-folder per"):
         ImageDataset.from_folder(root)
     (root / "car").mkdir()
     Image.new("L", (8, 6)).save(root / "car" / "a.png")

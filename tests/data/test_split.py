@@ -132,7 +132,7 @@ def test_copies_in_different_classes_stay_on_one_side_and_are_noted():
             seen.update(where["a", pixels])
     assert all(seen[part] > 15 for part in ("train", "val", "test"))
     notes = mixed.split()[0].split_notes
-    assert notes[0].startswith("10 picture(s) with the same pixels occur in more than one class")
+    assert notes[0].startswith("10 set(s) of images with the same pixels or group occur in more")
 
 
 def test_pictures_in_two_classes_do_not_move_when_one_class_grows():
@@ -172,15 +172,17 @@ def test_small_classes_are_noted_on_every_part():
     parts = data.split(0.15, 0.1)
     for part in parts:
         assert part.split_notes == [
-            "class 'a' (1 image(s)) has no validation image",
-            "class 'a' (1 image(s)) has no test image",
-            "class 'b' (4 image(s)) has no test image",
+            "class 'a' (1 image(s)) has no validation and no test image: it is too small, or its "
+            "copies and groups too large; 1 in training",
+            "class 'b' (4 image(s)) has no test image: it is too small, or its copies and groups "
+            "too large; 3 in training, 1 in validation",
         ]
     assert data.split_notes == []
     same = ImageDataset.from_arrays(np.zeros((20, 2, 2), np.uint8), [0] * 20, ["a", "b"])
     train, val, _ = same.split(0.2)
     assert (len(train), len(val)) == (20, 0)
-    assert train.split_notes == ["class 'a' (20 image(s)) has no validation image"]
+    assert len(train.split_notes) == 1
+    assert "'a' (20 image(s)) has no validation image" in train.split_notes[0]
 
 
 def test_empty_parts_split_into_empty_parts():

@@ -5,13 +5,15 @@ would refuse the folder."""
 from __future__ import annotations
 
 import argparse
+import time
+import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.inputs import load_labelled
-from nncore.cli.options import add_max_broken
+from nncore.cli.options import add_max_broken, add_max_pixels
 from nncore.cli.output import (
     Output,
     count,
@@ -24,110 +26,281 @@ from nncore.cli.output import (
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
+    from nncore.data.duplicates import Duplicates
+    from nncore.data.facts import ImageFacts
 
 HELP = "look at a folder of images before training"
 _MOST_SIZES = 8
+_MOST_CLASSES = 50
+_MOST_NAMED = 5
+_VAL = 0.15  # what `nncore train` sets apart by itself
+_UNEQUAL = 10  # a class this many times as frequent as another is worth a word
+_TIMED_IMAGES = 512  # enough steps to time, few enough to take no time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="FOLDER|CSV",
-        help="folder with one sub-folder per class, or table with the columns path and label",
+        help="folder with one sub-folder per class (also one with such folders in train, val and "
+        "test), or table with the columns path and label, and perhaps split and group",
+    )
+    parser.add_argument(
+        "--sheet",
+        metavar="FILE",
+        help="draw some images of every class, and the duplicates, to this .png, .svg or .pdf",
     )
     add_max_broken(parser)
+    add_max_pixels(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
+    from nncore.data.duplicates import find_duplicates
+
+    if args.sheet is not None:
+        from nncore.cli.sheet import check_path
+
+        check_path(args.sheet)
     # Everything is read, however bad, and judged afterwards: a check that stops at the first
     # fault would have to be called once per fault.
-    data = load_labelled(args.data, out, max_broken=1.0, allow_missing_classes=True)
-    problems = _problems(args.data, data, args.max_broken)
-    facts = _facts(data)
-    out.result(_text(args.data, data, facts), facts | {"problems": problems})
+    start = time.perf_counter()
+    data = load_labelled(
+        args.data, out, max_broken=1.0, max_pixels=args.max_pixels, allow_missing_classes=True
+    )
+    seconds = time.perf_counter() - start
+    duplicates = find_duplicates(data)
+    problems, notes = _judge(args, data, duplicates)
+    facts = _facts(data, duplicates)
+    facts["seconds"] = {"read": round(seconds, 3), "epoch": _epoch_seconds(data)}
+    facts |= {"notes": notes, "problems": problems, "sheet": args.sheet}
+    if args.sheet is not None:
+        from nncore.cli.sheet import draw_sheet
+
+        draw_sheet(data, duplicates, args.sheet)
+    out.result(_text(args.data, data, facts), facts)
     for problem in problems:
         write_error(problem)
     return BAD_DATA if problems else DONE
 
 
-def _problems(source: str, data: ImageDataset, max_broken: float) -> list[str]:
-    """Why training would refuse these images."""
+def _judge(
+    args: argparse.Namespace, data: ImageDataset, duplicates: Sequence[Duplicates]
+) -> tuple[list[str], list[str]]:
+    """Why training would refuse these images; and what else a person should know."""
     from nncore.data.loading import check_broken
+    from nncore.data.split import keep_together, split_sides
     from nncore.errors import DataError
 
-    problems = []
+    problems, notes = [], []
     try:
-        check_broken(source, len(data), data.skipped, max_broken)
+        check_broken(args.data, len(data), data.skipped, args.max_broken)
     except DataError as error:
         problems.append(str(error))
-    empty = [name for name, images in data.counts.items() if images == 0]
+    counts = data.counts
+    empty = [name for name, images in counts.items() if images == 0]
     if empty:
-        named = ", ".join(map(repr, empty[:20])) + (" and more" if len(empty) > 20 else "")
         problems.append(
-            f"{source}: no usable image in class {named}; add images or remove the class"
+            f"{args.data}: no usable image in class {_named(empty)}; add images or remove the class"
         )
-    return problems
+    single = [name for name, images in counts.items() if images == 1]
+    if single:
+        notes.append(
+            f"only one image in class {_named(single)}: it can be learned or tested, not both"
+        )
+    used = {name: images for name, images in counts.items() if images}
+    if used and max(used.values()) >= _UNEQUAL * min(used.values()):
+        most, least = max(used, key=used.__getitem__), min(used, key=used.__getitem__)
+        notes.append(
+            f"class {most!r} has {used[most] / used[least]:.0f} times as many images as class "
+            f"{least!r}: always answering the frequent classes may look like success"
+        )
+    across = sum(1 for same in duplicates if len(same.classes) > 1)
+    if across:
+        notes.append(
+            f"{count(across, 'picture')} in more than one class: no network can learn both labels"
+        )
+    if data.preprocessing.color == "rgb" and len(data) and _is_gray(data):
+        notes.append(
+            "every image is gray, though some are stored as colour: --color gray is faster"
+        )
+    keys = keep_together(data.images, data.digests, data.groups)
+    try:
+        _, split_notes = split_sides(
+            keys, data.labels, data.classes.names, _VAL, 0.0, args.seed, data.given_split
+        )
+    except DataError as error:
+        problems.append(f"{args.data}: {error}")
+        split_notes = []
+    if across:
+        split_notes = [note for note in split_notes if "in more than one class" not in note]
+    return problems, [*notes, *split_notes]
 
 
-def _facts(data: ImageDataset) -> dict[str, Any]:
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:20])) + (" and more" if len(names) > 20 else "")
+
+
+def _is_gray(data: ImageDataset) -> bool:
+    images = data.images
+    return bool((images[..., :1] == images[..., 1:]).all())
+
+
+def _facts(data: ImageDataset, duplicates: Sequence[Duplicates]) -> dict[str, Any]:
     from nncore.data.facts import image_facts
 
-    headers = [image_facts(path) for path in data.paths]
-    copies, conflicts = _duplicates(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, as when the files were read
+        headers = [image_facts(path) for path in data.paths]
+    size, color = _reasons(data, headers)
     return {
         "images": len(data),
         "classes": list(data.classes.names),
         "counts": data.counts,
+        "imbalance": _imbalance(data),
+        "split": _split_counts(data, range(len(data))),
+        "split_counts": {
+            name: _split_counts(data, (data.labels == label).nonzero()[0].tolist())
+            for label, name in enumerate(data.classes)
+        }
+        if data.given_split is not None
+        else None,
+        "groups": None if data.groups is None else len({g for g in data.groups if g}),
         "size": [data.preprocessing.height, data.preprocessing.width],
+        "size_reason": size,
         "color": data.preprocessing.color,
+        "color_reason": color,
         "sizes": _tally(f"{header.height}x{header.width}" for header in headers),
         "modes": _tally(header.mode for header in headers),
         "formats": _tally(header.format for header in headers),
-        "duplicates": copies,
-        "duplicates_across_classes": conflicts,
+        "duplicates": sum(len(same.positions) - 1 for same in duplicates),
+        "duplicates_across_classes": sum(1 for same in duplicates if len(same.classes) > 1),
+        "duplicates_across_splits": sum(1 for same in duplicates if len(same.parts) > 1),
+        "duplicate_sets": [
+            {
+                "paths": [data.paths[position] for position in same.positions],
+                "classes": list(same.classes),
+                "parts": list(same.parts),
+            }
+            for same in duplicates
+        ],
+        "memory_bytes": 2 * data.images.nbytes,  # whole, and in its parts
         "skipped": skipped_json(data.skipped),
     }
 
 
-def _tally(values: Any) -> dict[str, int]:
+def _imbalance(data: ImageDataset) -> float | None:
+    """How many times as frequent the largest class is as the smallest that has images."""
+    used = [images for images in data.counts.values() if images]
+    return round(max(used) / min(used), 2) if used else None
+
+
+def _split_counts(data: ImageDataset, positions: Iterable[int]) -> dict[str, int] | None:
+    if data.given_split is None:
+        return None
+    tally = Counter(data.given_split[position] for position in positions)
+    return {part: tally[part] for part in ("train", "val", "test")}
+
+
+def _reasons(data: ImageDataset, headers: Sequence[ImageFacts]) -> tuple[str, str]:
+    """Why these are the size and colour that nncore chooses."""
+    from nncore.data.decode import AUTO_SIDE
+    from nncore.data.pixels import is_gray
+
+    sizes = {(header.height, header.width) for header in headers}
+    chosen = (data.preprocessing.height, data.preprocessing.width)
+    if sizes == {chosen}:
+        size = "every image has this size"
+    elif len(sizes) == 1:
+        size = f"every image is larger; no more than {AUTO_SIDE}x{AUTO_SIDE} is chosen by itself"
+    else:
+        size = f"the images have {count(len(sizes), 'different size')}"
+    colored = [i for i, header in enumerate(headers) if not is_gray(header.mode)]
+    if not colored:
+        return size, "every image is stored as gray"
+    return size, f"{count(len(colored), 'image')} stored in colour, first {data.paths[colored[0]]}"
+
+
+def _tally(values: Iterable[str]) -> dict[str, int]:
     """How often each value occurs, the most frequent first."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _duplicates(data: ImageDataset) -> tuple[int, int]:
-    """Images whose pixels, at the model's size, an earlier one has; and how many different
-    pictures stand in more than one class."""
-    import hashlib
+def _epoch_seconds(data: ImageDataset) -> float | None:
+    """Seconds that an epoch of the usual network takes on this machine, from a few steps of it."""
+    if len(data) == 0:
+        return None
+    from nncore.cli.presets import HIDDEN, PRESETS
+    from nncore.training.model import Sequential
 
-    classes_of: dict[bytes, set[int]] = {}
-    for image, label in zip(data.images, data.labels.tolist(), strict=True):
-        key = hashlib.blake2b(image, digest_size=16).digest()
-        classes_of.setdefault(key, set()).add(label)
-    shared = sum(1 for labels in classes_of.values() if len(labels) > 1)
-    return len(data) - len(classes_of), shared
+    sample = data.subset(range(min(len(data), _TIMED_IMAGES)))
+    model = Sequential(PRESETS["mlp"](len(data.classes), HIDDEN))
+    # In the first epochs memory is touched for the first time and threads wake up.
+    history = model.fit(sample, epochs=3, verbose=0)
+    return round(min(history.seconds) * len(data) / len(sample), 4)
 
 
 def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
     height, width = facts["size"]
+    split = facts["split"]
     lines = [
         f"{printable(source)}: {count(len(data), 'image')} in {count(len(data.counts), 'class')}"
+        + (f", {count(facts['groups'], 'group')}" if facts["groups"] else "")
     ]
     lines += count_lines(data)
+    made = f"none; train sets {_VAL:.0%} of each class apart for validation (--val, --test)"
+    parts = "" if split is None else ", ".join(f"{n:,} {part}" for part, n in split.items() if n)
+    epoch = facts["seconds"]["epoch"]
     lines += [
         f"sizes       {_listed(facts['sizes'])} (height x width)",
         f"modes       {_listed(facts['modes'])}",
         f"formats     {_listed(facts['formats'])}",
+        f"split       {f'comes with the data: {parts}' if split else made}",
         f"duplicates  {_duplicate_words(facts)}",
-        f"train reads them as {height}x{width} {facts['color']} (--size, --color)",
+        *_duplicate_lines(facts),
+        f"train reads them as {height}x{width} {facts['color']} (--size, --color):",
+        f"  size      {facts['size_reason']}",
+        f"  colour    {printable(facts['color_reason'])}",
+        f"  memory    about {_bytes(facts['memory_bytes'])} for the images",
+        f"  time      {_seconds(facts['seconds']['read'])} to read them"
+        + ("" if epoch is None else f", {_seconds(epoch)} per epoch with --model mlp"),
     ]
-    return "\n".join(lines + (skipped_lines(data.skipped) or ["skipped no file"]))
+    lines += [f"note: {printable(note)}" for note in facts["notes"]]
+    if facts["sheet"] is not None:
+        lines.append(f"pictures of every class: {printable(facts['sheet'])}")
+    return "\n".join(lines + _skipped_words(data))
+
+
+def _skipped_words(data: ImageDataset) -> list[str]:
+    if not data.skipped:
+        return ["skipped no file"]
+    kinds = _tally(file.kind for file in data.skipped)
+    shown = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
+    # What was meant to be an image first: a thousand hidden files must not push it off the list.
+    order = {"broken": 0, "foreign": 1, "hidden": 2}
+    first, *others = skipped_lines(sorted(data.skipped, key=lambda file: order[file.kind]))
+    return [f"{first.removesuffix(':')} ({shown}; --json lists all):", *others]
 
 
 def count_lines(data: ImageDataset) -> list[str]:
-    """A table of the classes with their numbers of images."""
-    rows = [("class", "images")]
-    rows += [(printable(name), f"{images:,}") for name, images in data.counts.items()]
-    return [table(rows)]
+    """A table of the classes with their numbers of images, by part where a split is given."""
+    counts = list(data.counts.items())
+    given = data.given_split
+    rows: list[tuple[str, ...]]
+    if given is None:
+        rows = [("class", "images"), *((printable(name), f"{n:,}") for name, n in counts)]
+    else:
+        tally = Counter(zip(data.labels.tolist(), given, strict=True))
+        parts = ("train", "val", "test")
+        rows = [("class", "images", *parts)]
+        for label, (name, n) in enumerate(counts):
+            numbers = (n, *(tally[label, part] for part in parts))
+            rows.append((printable(name), *(f"{number:,}" for number in numbers)))
+    lines = table(rows[: _MOST_CLASSES + 1]).split("\n")
+    if len(counts) > _MOST_CLASSES:
+        smallest = sorted(counts, key=lambda item: item[1])[:3]
+        named = ", ".join(f"{printable(name)} ({n:,})" for name, n in smallest)
+        lines.append(f"  and {len(counts) - _MOST_CLASSES:,} more; the smallest: {named}")
+    return lines
 
 
 def _listed(tally: Mapping[str, int]) -> str:
@@ -143,7 +316,37 @@ def _duplicate_words(facts: Mapping[str, Any]) -> str:
     words = count(facts["duplicates"], "image") + " with the same pixels as an earlier one"
     across = facts["duplicates_across_classes"]
     if across:
-        words += (
-            f"; {count(across, 'picture')} stand in more than one class, which is contradictory"
-        )
+        words += f"; {count(across, 'picture')} in more than one class, which is contradictory"
+    leaks = facts["duplicates_across_splits"]
+    if leaks:
+        words += f"; {count(leaks, 'picture')} in more than one part of the split"
     return words
+
+
+def _duplicate_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Some sets, those first that do harm."""
+    sets = sorted(
+        facts["duplicate_sets"], key=lambda one: (-len(one["classes"]), -len(one["parts"]))
+    )
+    lines = []
+    for one in sets[:_MOST_NAMED]:
+        first, second, *others = map(printable, one["paths"])
+        rest = f" and {len(others)} more" if others else ""
+        lines.append(f"  {first} = {second}{rest}")
+    if len(sets) > _MOST_NAMED:
+        lines.append(f"  and {len(sets) - _MOST_NAMED:,} more sets (--json lists all)")
+    return lines
+
+
+def _bytes(number: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number = number // 1000
+    return f"{number:,.0f} GB"
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{1000 * seconds:.2g} ms"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:,.0f} min"

@@ -31,9 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with one sub-folder per class, or table with the columns path and label",
     )
     parser.add_argument(
+        "--split",
+        metavar="FILE",
+        help="table with the columns path and split, such as the split.csv of the run, to measure "
+        "on a part of the images that were trained on",
+    )
+    parser.add_argument(
+        "--part",
+        choices=("train", "val", "test", "all"),
+        help="part of images that come with a split, in folders train, val and test or a column "
+        "split (default: test, or val where there is no test)",
+    )
+    parser.add_argument(
         "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there (made if missing)"
     )
     options.add_max_broken(parser)
+    options.add_max_pixels(parser)
     options.add_min_accuracy(parser)
 
 
@@ -43,6 +56,7 @@ class Outcome:
 
     model: str
     data: ImageDataset
+    part: str
     report: Report
     files: list[str]
 
@@ -64,9 +78,15 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
         out,
         classes=classes,
         max_broken=args.max_broken,
+        max_pixels=args.max_pixels,
         preprocessing=preprocessing,
         allow_missing_classes=True,
     )
+    if args.split is not None:
+        data = data.with_split(args.split)
+        for note in data.split_notes:
+            out.warn(note)
+    data, part = _chosen(args, data)
     report = model.evaluate(data)
     files = []
     if args.output is not None:
@@ -74,11 +94,35 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
         folder.mkdir(parents=True, exist_ok=True)
         RunDirectory(folder).write_report(report, data.images)
         files = [str(folder / name) for name in _FILES]
-    return Outcome(file, data, report, files)
+    return Outcome(file, data, part, report, files)
+
+
+def _chosen(args: argparse.Namespace, data: ImageDataset) -> tuple[ImageDataset, str]:
+    """The images to measure on, and which part they are; "all" where there are no parts."""
+    from nncore.errors import DataError
+
+    given = data.given_split
+    if given is None:
+        if args.part not in (None, "all"):
+            raise DataError(
+                f"{args.data}: does not come with a split, so there is no part {args.part!r}; "
+                "leave out --part"
+            )
+        return data, "all"
+    part = args.part or next((name for name in ("test", "val") if name in given), "all")
+    if part == "all":
+        return data, part
+    chosen = data.subset([name == part for name in given])
+    if not len(chosen):
+        raise DataError(f"{args.data}: the part {part!r} of its split has no images")
+    chosen.skipped = data.skipped
+    return chosen, part
 
 
 def _text(args: argparse.Namespace, outcome: Outcome) -> str:
-    lines = [f"{printable(outcome.model)} on {printable(args.data)}", "", str(outcome.report)]
+    part = "" if outcome.part == "all" else f" (part {outcome.part} of its split)"
+    lines = [f"{printable(outcome.model)} on {printable(args.data)}{part}"]
+    lines += ["", str(outcome.report)]
     if outcome.data.skipped:
         lines += ["", *skipped_lines(outcome.data.skipped)]
     if outcome.files:
@@ -91,6 +135,7 @@ def as_json(args: argparse.Namespace, outcome: Outcome) -> dict[str, Any]:
     return {
         "model": outcome.model,
         "data": args.data,
+        "part": outcome.part,
         **outcome.report.to_dict(),
         "skipped": skipped_json(outcome.data.skipped),
         "files": outcome.files,

@@ -24,6 +24,7 @@ def load_labelled(
     color: str | None = None,
     classes: ClassMap | str | None = None,
     max_broken: float = 0.01,
+    max_pixels: int = 1 << 26,
     preprocessing: Preprocessing | None = None,
     allow_missing_classes: bool = False,
 ) -> ImageDataset:
@@ -49,6 +50,7 @@ def load_labelled(
             color=color,
             classes=classes,
             max_broken=max_broken,
+            max_pixels=max_pixels,
             progress=progress,
             preprocessing=preprocessing,
             allow_missing_classes=allow_missing_classes,

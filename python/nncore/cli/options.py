@@ -42,6 +42,17 @@ def add_max_broken(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_max_pixels(parser: argparse._ActionsContainer) -> None:
+    """The flag of the verbs that read image files."""
+    parser.add_argument(
+        "--max-pixels",
+        type=whole(1),
+        default=1 << 26,
+        metavar="N",
+        help="refuse larger pictures before decoding them (default 67108864, 2 to the 26th)",
+    )
+
+
 def add_min_accuracy(parser: argparse._ActionsContainer) -> None:
     """The quality gate."""
     parser.add_argument(

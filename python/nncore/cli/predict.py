@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="how many of the most probable classes to list (default 1)",
     )
+    options.add_max_pixels(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the predictions to this file, too")
 
 
@@ -49,7 +50,7 @@ def predict(args: argparse.Namespace) -> Predictions:
     model, classes, _, file = open_image_model(args.model)
     if args.top_k > len(classes):
         raise UsageError(f"--top-k {args.top_k}: the model {file} has {len(classes)} classes")
-    found = model.predict(list(args.paths), top_k=args.top_k)
+    found = model.predict(list(args.paths), top_k=args.top_k, max_pixels=args.max_pixels)
     if args.csv is not None:
         from nncore.atomic import atomic_write_bytes
         from nncore.data.skipped import csv_bytes

@@ -4,6 +4,7 @@ the columns path and label), and write everything about it to a run directory.""
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import errno
 import os
@@ -110,6 +111,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="part that training never sees, for an honest accuracy (default 0)",
     )
     data.add_argument(
+        "--split",
+        metavar="FILE|new",
+        help="table with the columns path and split, such as the split.csv of a run; new: do not "
+        "use the split that comes with the data (default: that one if there is one, from folders "
+        "train, val and test or a column split; what it lacks is made)",
+    )
+    data.add_argument(
         "--classes",
         metavar="FILE",
         help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
@@ -123,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(on by default)",
     )
     options.add_max_broken(data)
+    options.add_max_pixels(data)
     results = parser.add_argument_group("results")
     results.add_argument(
         "--output", default="runs", metavar="DIR", help="where runs are kept (default runs)"
@@ -148,6 +157,7 @@ class Outcome:
     model: Sequential
     data: ImageDataset
     parts: dict[str, ImageDataset]
+    split: str
     history: History
     part: str
     report: Report | None
@@ -189,7 +199,9 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         color=None if args.color == "auto" else args.color,
         classes=args.classes,
         max_broken=args.max_broken,
+        max_pixels=args.max_pixels,
     )
+    data = _with_split(args, data)
     train_part, val, test = data.split(args.val, args.test, args.seed)
     if args.normalize:
         train_part = with_normalization(train_part)
@@ -199,6 +211,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     model = Sequential(layers, name=args.model)
     model.build(train_part.preprocessing.input_shape, args.seed)
     _say_found(args, out, data, parts, model)
+    if args.test and "test" in (data.given_split or ()):
+        out.warn("--test is not used: the split that is given has test images")
 
     try:
         directory = RunDirectory.create(args.output, args.name, overwrite=args.overwrite)
@@ -230,7 +244,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         measured = {"test": test, "validation": val, "training": train_part}[part]
         report = model.evaluate(measured)
         directory.write_report(report, measured.images)
-    return Outcome(directory, model, data, parts, history, part, report)
+    source = split_source(args, data)
+    return Outcome(directory, model, data, parts, source, history, part, report)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -243,6 +258,27 @@ def _check(args: argparse.Namespace) -> None:
         folder = Path(args.output) / args.name
         if folder.is_dir() and any(folder.iterdir()):
             _explain(FileExistsError(errno.EEXIST, "", str(folder)))
+
+
+def _with_split(args: argparse.Namespace, data: ImageDataset) -> ImageDataset:
+    """The data with the split that --split asks for."""
+    if args.split == "new":
+        return dataclasses.replace(data, given_split=None)
+    return data if args.split is None else data.with_split(args.split)
+
+
+def split_source(args: argparse.Namespace, data: ImageDataset) -> str:
+    """Where the parts come from, in words."""
+    made = f"made with seed {args.seed}"
+    if data.given_split is None:
+        return made
+    given = "came with the data" if args.split is None else f"from {args.split}"
+    missing = [
+        name
+        for name, wanted in (("val", args.val), ("test", args.test))
+        if wanted and name not in data.given_split
+    ]
+    return f"{given}; {' and '.join(missing)} {made} from train" if missing else given
 
 
 def _explain(error: OSError) -> NoReturn:
@@ -270,7 +306,7 @@ def _say_found(
         out.say(line)
     out.warn_of_skipped([file for file in data.skipped if file.kind != "hidden"])
     sizes = [f"{len(part):,} {name}" for name, part in parts.items() if len(part)]
-    out.say(f"split (seed {args.seed}): {', '.join(sizes)}")
+    out.say(f"split ({printable(split_source(args, data))}): {', '.join(sizes)}")
     notes = parts["train"].split_notes
     for note in notes[:_MOST_NOTES]:
         out.warn(note)
@@ -309,6 +345,7 @@ def _config(
             "normalize": args.normalize,
             "val": args.val,
             "test": args.test,
+            "split": split_source(args, data),
             "images": len(data),
             "train_images": len(parts["train"]),
             "val_images": len(parts["val"]),
@@ -394,6 +431,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "epochs": len(history),
         "best_epoch": history.best_epoch() if len(history) else None,
         "images": {name: len(part) for name, part in outcome.parts.items()},
+        "split": outcome.split,
         "classes": list(outcome.data.classes.names),
         "counts": outcome.data.counts,
         "skipped": skipped_json(outcome.data.skipped),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.arrays import image_array, label_array
 from nncore.data.class_map import ClassMap, list_names
+from nncore.data.decode import MAX_PIXELS
 from nncore.data.encoding import check_labels, one_hot
 from nncore.data.folder import scan_folder
 from nncore.data.loading import (
@@ -23,10 +24,11 @@ from nncore.data.loading import (
     check_size,
     load_files,
 )
+from nncore.data.parts import PARTS, TEST, TRAIN, VAL, part_of
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.skipped import SkippedFile
-from nncore.data.split import TEST, TRAIN, VAL, split_sides
-from nncore.data.table import read_table
+from nncore.data.split import keep_together, split_sides
+from nncore.data.table import read_split_csv, read_table, split_keys
 from nncore.errors import DataError
 
 Classes = ClassMap | str | os.PathLike[str] | Sequence[str]
@@ -53,6 +55,13 @@ class ImageDataset:
         Every file that was found and not used, with the reason.
     split_notes
         On the parts that `split` returns: what could not be done as asked.
+    given_split
+        "train", "val" or "test" for each image where the data came with a split, else None.
+    groups
+        The group of each image, whose members stay on one side of a split; "" is no group. None
+        where the data has no groups.
+    digests
+        BLAKE2b-128 of the bytes of each file; None for images that came from arrays.
     """
 
     images: NDArray[np.uint8]
@@ -62,6 +71,9 @@ class ImageDataset:
     paths: list[str]
     skipped: list[SkippedFile] = field(default_factory=list)
     split_notes: list[str] = field(default_factory=list)
+    given_split: list[str] | None = None
+    groups: list[str] | None = None
+    digests: list[bytes] | None = None
 
     def __post_init__(self) -> None:
         self.images = np.ascontiguousarray(self.images)
@@ -71,6 +83,13 @@ class ImageDataset:
                 f"images, labels and paths differ in length: {count}, {len(self.labels)} and "
                 f"{len(self.paths)}"
             )
+        for name in ("given_split", "groups", "digests"):
+            values = getattr(self, name)
+            if values is not None and len(values) != count:
+                raise ValueError(f"{name} has {len(values)} entries for {count} images")
+        for part in set(self.given_split or ()):
+            if part not in PARTS:
+                raise ValueError(f"given_split holds {part!r}; known: {', '.join(PARTS)}")
         if self.images.dtype != np.uint8 or self.images.shape[1:] != self.preprocessing.input_shape:
             raise ValueError(
                 f"images are {self.images.dtype} {self.images.shape}, but the preprocessing says "
@@ -90,6 +109,7 @@ class ImageDataset:
         progress: Progress | None = None,
         preprocessing: Preprocessing | None = None,
         *,
+        max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
     ) -> ImageDataset:
         """Read a folder with one sub-folder of images per class.
@@ -98,7 +118,9 @@ class ImageDataset:
         ----------
         folder
             Its sub-folders name the classes; folders nested in them are read too. Hidden files
-            are left out, files are recognised by content.
+            are left out, files are recognised by content. Where all its sub-folders are named
+            train, val (valid, validation) or test, they are the parts of a split, and `split`
+            keeps to it.
         size
             Side or (height, width) in pixels. None: the images' own size if all have the same and
             it is at most 64 x 64, else (64, 64).
@@ -115,6 +137,8 @@ class ImageDataset:
             Called as ``progress(done, total)``, in files, from the calling thread.
         preprocessing
             A model's; takes the place of `size` and `color`.
+        max_pixels
+            Larger pictures are refused (as broken) before they are decoded.
         allow_missing_classes
             Accept that some classes have no images (to evaluate on part of the classes).
 
@@ -155,6 +179,7 @@ class ImageDataset:
             preprocessing=preprocessing,
             workers=workers,
             progress=progress,
+            max_pixels=max_pixels,
         )
         labels = class_map.encode([name for _, name in scan.files])
         return cls._loaded(
@@ -166,6 +191,7 @@ class ImageDataset:
             skipped,
             max_broken,
             allow_missing_classes,
+            given_split=scan.parts,
         )
 
     @classmethod
@@ -181,14 +207,17 @@ class ImageDataset:
         progress: Progress | None = None,
         preprocessing: Preprocessing | None = None,
         *,
+        max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
     ) -> ImageDataset:
         """Read the images listed in a table with the columns ``path`` and ``label``.
 
-        ``.tsv`` and ``.tab`` files are tab-separated, others comma-separated. Paths are relative
-        to `root`, by default the folder of the table. Labels are class names; where `classes` is
-        given and no label is one of its names, they may be its integers. A file that is missing
-        counts as broken. The other arguments are those of `from_folder`.
+        A column ``split`` (train, val or test in every line) is the split that `split` keeps to;
+        images with the same name in a column ``group``, such as those of one patient or one film,
+        stay on one side. ``.tsv`` and ``.tab`` files are tab-separated, others comma-separated.
+        Paths are relative to `root`, by default the folder of the table. Labels are class names;
+        where `classes` is given and no label is one of its names, they may be its integers. A file
+        that is missing counts as broken. The other arguments are those of `from_folder`.
 
         Raises
         ------
@@ -222,6 +251,7 @@ class ImageDataset:
             preprocessing=preprocessing,
             workers=workers,
             progress=progress,
+            max_pixels=max_pixels,
         )
         return cls._loaded(
             where,
@@ -232,6 +262,8 @@ class ImageDataset:
             [],
             max_broken,
             allow_missing_classes,
+            given_split=[row.part for row in rows if row.part is not None] or None,
+            groups=[row.group for row in rows] if any(row.group for row in rows) else None,
         )
 
     @classmethod
@@ -241,6 +273,9 @@ class ImageDataset:
         labels: Any,
         classes: Classes | None = None,
         names: Sequence[str] | None = None,
+        *,
+        split: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
     ) -> ImageDataset:
         """Data set of images that are already in memory.
 
@@ -255,6 +290,10 @@ class ImageDataset:
             sorted names among the labels.
         names
             A name per image, kept as `paths` (shown beside mistakes).
+        split
+            "train", "val" or "test" per image: the split that `split` keeps to.
+        groups
+            A name per image; images of one name stay on one side of a split, "" is no group.
 
         Raises
         ------
@@ -292,6 +331,8 @@ class ImageDataset:
                 "gray" if pixels.shape[3] == 1 else "rgb",
             ),
             paths=[""] * len(pixels) if names is None else [str(name) for name in names],
+            given_split=None if split is None else _parts(split),
+            groups=None if groups is None else [str(group) for group in groups],
         )
 
     @classmethod
@@ -305,6 +346,8 @@ class ImageDataset:
         skipped: list[SkippedFile],
         max_broken: float,
         allow_missing_classes: bool,
+        given_split: list[str] | None = None,
+        groups: list[str] | None = None,
     ) -> ImageDataset:
         check_broken(where, len(loaded.kept), loaded.skipped, max_broken)
         kept_labels = labels[loaded.kept]
@@ -325,6 +368,9 @@ class ImageDataset:
             preprocessing=loaded.preprocessing,
             paths=[paths[position] for position in loaded.kept],
             skipped=[*skipped, *loaded.skipped],
+            given_split=_at(given_split, loaded.kept),
+            groups=_at(groups, loaded.kept),
+            digests=loaded.digests,
         )
 
     def __len__(self) -> int:
@@ -375,6 +421,9 @@ class ImageDataset:
             classes=self.classes,
             preprocessing=self.preprocessing,
             paths=[self.paths[position] for position in positions],
+            given_split=_at(self.given_split, positions),
+            groups=_at(self.groups, positions),
+            digests=_at(self.digests, positions),
         )
 
     def split(
@@ -383,21 +432,89 @@ class ImageDataset:
         """Training, validation and test part; always three, a part of fraction 0 is empty.
 
         Stratified: of the n images of each class round(test * n) and round(val * n) are set
-        aside, at least one stays for training. The same pixels are never on two sides. Whatever
-        the order of the files and the machine, the same seed gives the same parts, and images of
-        one class stay where they are when another class changes. See `split_notes` on each part.
+        aside, at least one stays for training. The same pixels, and the images of one group, are
+        never on two sides. Whatever the order of the files, the machine and the size asked for,
+        the same files and seed give the same parts, and images of one class stay where they are
+        when another class changes. See `split_notes` on each part.
+
+        Data that came with a split (`given_split`) keep it: only a part that is wanted and wholly
+        missing is taken from the training images. For a new split, set `given_split` to None.
 
         Raises
         ------
+        DataError
+            The split that came with the data leaves a class without training images.
         TypeError, ValueError
             Fractions outside 0 <= f < 1 or that sum to 1 or more; a seed that
             is no integer of 0..2**63-1.
         """
-        sides, notes = split_sides(self.images, self.labels, self.classes.names, val, test, seed)
+        keys = keep_together(self.images, self.digests, self.groups)
+        sides, notes = split_sides(
+            keys, self.labels, self.classes.names, val, test, seed, self.given_split
+        )
         parts = [self.subset(np.flatnonzero(sides == side)) for side in (TRAIN, VAL, TEST)]
         for part in parts:
-            part.split_notes = list(notes)
+            part.split_notes = [*self.split_notes, *notes]
+            part.given_split = None
         return parts[0], parts[1], parts[2]
+
+    def with_split(self, path: str | os.PathLike[str]) -> ImageDataset:
+        """The same images with the split of a table with the columns ``path`` and ``split``.
+
+        Such as the ``split.csv`` of a run. Images that the table lacks go where images of the same
+        pixels or group are, and else to training; `split_notes` counts them, and the files of the
+        table that are not among the images.
+
+        Raises
+        ------
+        DataError
+            The table is missing or wrong, or has none of the images.
+        """
+        listed = read_split_csv(path)
+        keys = split_keys(self.paths)
+        missing = [i for i, key in enumerate(keys) if key not in listed]
+        if len(missing) == len(keys):
+            example = keys[0] if keys else "no image"
+            raise DataError(
+                f"{os.fspath(path)}: lists none of these {len(keys)} images (the first is "
+                f"{example}); its paths are relative to its own folder"
+            )
+        parts = [listed.get(key, "") for key in keys]
+        notes = []
+        if missing:
+            together = keep_together(self.images, self.digests, self.groups)
+            known = {together[i]: part for i, part in enumerate(parts) if part}
+            for position in missing:
+                parts[position] = known.get(together[position], "train")
+            counts = ", ".join(
+                f"{count} to {part}"
+                for part in PARTS
+                if (count := sum(1 for position in missing if parts[position] == part))
+            )
+            notes.append(
+                f"{len(missing)} image(s) are not in {os.fspath(path)}, the first is "
+                f"{self.paths[missing[0]]}; they went where their copies are, or else to training "
+                f"({counts})"
+            )
+        gone = listed.keys() - set(keys)
+        if gone:
+            notes.append(
+                f"{len(gone)} image(s) of {os.fspath(path)} are not in the data, the first is "
+                f"{min(gone)}"
+            )
+        return replace(self, given_split=parts, split_notes=[*self.split_notes, *notes])
+
+
+def _at(values: list[Any] | None, positions: Any) -> list[Any] | None:
+    return None if values is None else [values[position] for position in positions]
+
+
+def _parts(split: Sequence[str]) -> list[str]:
+    parts = [part_of(name) for name in split]
+    for position, part in enumerate(parts):
+        if part is None:
+            raise ValueError(f"split[{position}] is {split[position]!r}; known: {', '.join(PARTS)}")
+    return [part for part in parts if part is not None]
 
 
 def _same_file(classes: Classes | None, path: str) -> bool:

@@ -7,44 +7,43 @@ to gray or RGB, and last resized. Nothing else in nncore opens an image file.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
-from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+import threading
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.pixels import as_array, flatten, resize, upright
+from nncore.data.formats import WEAK, UnidentifiedError, open_picture
+from nncore.data.pixels import as_array, flatten, scaled, upright
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.wide import decode_wide, is_wide
 from nncore.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
     ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
 
-MAX_PIXELS = 178_956_970  # where Pillow, too, gives up: twice its warning limit
+MAX_PIXELS = 1 << 26  # 67 megapixels: decoding them takes half a GB to one, by their mode
+_MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the memory
 AUTO_SIDE = 64  # side of the images when none is asked for
-IMAGE_EXTENSIONS = frozenset(
-    (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif"),
-        *(".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".jp2", ".avif", ".heic", ".heif"),
-    )
-)
-
-# Only raster formats with a recognisable start. Pillow also opens formats that run other programs
-# (EPS through Ghostscript), that it can identify but never decode, or that match almost anything.
-_FORMATS = (
-    *("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "MPO"),
-    *("DIB", "ICO", "JPEG2000", "AVIF", "QOI", "PSD", "SGI", "PCX"),
-)
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 _BUFFERED_BYTES = 1 << 22  # smaller files are read in one go: a fifth faster for tiny images
 _JPEG_MARGIN = 4  # a JPEG is never reduced by its decoder below this multiple of the model's size
+# Larger pictures are decoded one at a time, so that threads do not multiply the memory.
+_LARGE_PIXELS = 1 << 24
+_one_large_picture = threading.Lock()
+
+
+class Digest(Protocol):
+    """Such as hashlib makes."""
+
+    def update(self, data: Any, /) -> object: ...
 
 
 class UnusableImageError(DataError):
@@ -83,7 +82,7 @@ def decode_image(
     preprocessing
         Size, colour and the other recorded choices.
     max_pixels
-        Larger pictures are refused before they are decoded. Pillow's own limit stays in force.
+        Larger pictures are refused before they are decoded.
 
     Returns
     -------
@@ -96,8 +95,7 @@ def decode_image(
     NotAnImageError
         The content is no image.
     BrokenImageError
-        The picture is missing, truncated, damaged, too large, or has pixels without a fixed
-        black and white: 32-bit integers must lie in 0..65535 and floats in 0..1.
+        The picture is missing, truncated, damaged or too large.
     """
     return decode(
         source,
@@ -115,21 +113,31 @@ def decode(
     alpha_background: tuple[int, int, int] = (255, 255, 255),
     *,
     max_pixels: int = MAX_PIXELS,
+    digest: Digest | None = None,
 ) -> NDArray[np.uint8]:
     """`decode_image` with open choices: uint8 (height, width, 1 or 3).
 
     `size` None keeps pictures up to 64 x 64 as they are and resizes others to 64 x 64; `color`
-    None gives one channel for gray pictures and three for others.
+    None gives one channel for gray pictures and three for others. `digest` is fed the bytes of the
+    file.
     """
     name = _name(source)
     file = _file(source, name)
     try:
         if file is None:
             image = cast("Image.Image", source)
-            return _render(image, name, size, color, alpha_background, max_pixels, draft=False)
+            _check_pixels(image, name, max_pixels)
+            image.load()
+            return _finish(image, size, color, alpha_background)
         with file:
-            image = _identify(file, name)
-            return _render(image, name, size, color, alpha_background, max_pixels, draft=True)
+            if digest is not None:
+                _feed(digest, file)
+            pixels = _decode_file(file, name, size, color, alpha_background, max_pixels)
+        opened: Any = source
+        if getattr(opened, "tile", None) and opened.format not in ("JPEG", "MPO"):
+            # Who opens a picture for one use seldom closes it: loading does. Photos take too long.
+            opened.load()
+        return pixels
     except UnusableImageError:
         raise
     except MemoryError as error:
@@ -151,7 +159,7 @@ def _name(source: object) -> str:
 
 def _file(source: Any, name: str) -> IO[bytes] | None:
     """A fresh file object with the encoded picture; None for a Pillow image with pixels."""
-    from PIL import Image, JpegImagePlugin
+    from PIL import Image
 
     if isinstance(source, (str, os.PathLike)):
         return _read(source, name)
@@ -159,13 +167,10 @@ def _file(source: Any, name: str) -> IO[bytes] | None:
         return io.BytesIO(source)
     if isinstance(source, Image.Image):
         file = getattr(source, "fp", None)
-        if isinstance(source, JpegImagePlugin.JpegImageFile) and source.tile and file is not None:
-            # Opened but not decoded yet: give the pixels that its file gives (see `draft` below).
-            position = file.tell()
-            file.seek(0)
-            content = file.read()
-            file.seek(position)
-            return io.BytesIO(content)
+        if getattr(source, "tile", None) and file is not None and source.tell() == 0:
+            # Opened but not decoded yet: read afresh, to give the pixels that its file gives.
+            # And an attempt that failed must not be repeated: Pillow may accept the second.
+            return io.BytesIO(_content(file))
         return None
     if hasattr(source, "read"):
         if source.seekable():
@@ -196,54 +201,91 @@ def _read(path: str | os.PathLike[str], name: str) -> IO[bytes]:
         raise BrokenImageError(name, f"cannot be read: {error.strerror or error}") from error
 
 
-@lru_cache(maxsize=1)
-def _known_formats() -> tuple[str, ...]:
-    from PIL import Image
+def _feed(digest: Digest, file: IO[bytes]) -> None:
+    if isinstance(file, io.BytesIO):
+        digest.update(file.getbuffer())
+        return
+    while block := file.read(_BUFFERED_BYTES):
+        digest.update(block)
+    file.seek(0)
 
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
-
-def _identify(file: IO[bytes], name: str) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
-
+def _identify(file: IO[bytes], name: str) -> ImageFile:
     try:
-        return Image.open(file, formats=_known_formats())
-    except UnidentifiedImageError:
-        file.seek(0)
-        start = file.read(16)
-    if not start:
-        raise NotAnImageError(name, "empty file (0 bytes)")
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
-        raise BrokenImageError(name, "HEIC/HEIF is not supported; convert it to JPEG or PNG")
-    if start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP"):
-        raise BrokenImageError(name, "starts like an image, but its header is damaged or cut off")
-    raise NotAnImageError(name, "not an image")
+        return open_picture(file)
+    except UnidentifiedError as error:
+        kind = BrokenImageError if error.damaged else NotAnImageError
+        raise kind(name, str(error)) from None
 
 
-def _render(
-    image: Image.Image,
+def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise BrokenImageError(
+            name,
+            f"{width} x {height} pixels are more than the limit of {max_pixels} pixels "
+            "(max_pixels raises it)",
+        )
+    if max(width, height) > _MAX_SIDE:
+        raise BrokenImageError(
+            name, f"{width} x {height} pixels: no side may be longer than {_MAX_SIDE} pixels"
+        )
+    if width * height == 0:
+        raise BrokenImageError(name, f"has no pixels ({width} x {height})")
+
+
+def _decode_file(
+    file: IO[bytes],
     name: str,
     size: tuple[int, int] | None,
     color: str | None,
     alpha_background: tuple[int, int, int],
     max_pixels: int,
-    draft: bool,
 ) -> NDArray[np.uint8]:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise BrokenImageError(
-            name, f"{width} x {height} pixels are more than the limit of {max_pixels} pixels"
-        )
-    if width * height == 0:
-        raise BrokenImageError(name, f"has no pixels ({width} x {height})")
-    if draft:
+    image = _identify(file, name)
+    try:
+        _check_pixels(image, name, max_pixels)
+        width, height = image.size
         # Photos decode several times faster; the square is right for either orientation.
         side = _JPEG_MARGIN * max(size or (AUTO_SIDE, AUTO_SIDE))
         if min(width, height) >= 2 * side:
             image.draft(None, (side, side))
-    image.load()
-    pixels = as_array(flatten(upright(image), color, alpha_background))
-    if size is None and max(pixels.shape[:2]) > AUTO_SIDE:
+        width, height = image.size
+        large = width * height > _LARGE_PIXELS
+        with _one_large_picture if large else contextlib.nullcontext():
+            decoded: Image.Image = image
+            if is_wide(image):
+                decoded = decode_wide(image, _identify(io.BytesIO(_content(file)), name))
+            else:
+                image.load()
+            return _finish(decoded, size, color, alpha_background)
+    except Exception as error:
+        if isinstance(error, MemoryError) or image.format not in WEAK:
+            raise
+        # Nothing but a few plausible numbers made it a picture, and its pixels are not there.
+        what = getattr(error, "reason", None) or error or type(error).__name__
+        raise NotAnImageError(name, f"not an image (as {image.format}: {what})") from error
+    finally:
+        image.close()  # its pixels would live as long as an exception that knows this frame
+
+
+def _content(file: IO[bytes]) -> bytes:
+    """The whole file; the position is left as it was."""
+    position = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(position)
+    return content
+
+
+def _finish(
+    image: Image.Image,
+    size: tuple[int, int] | None,
+    color: str | None,
+    alpha_background: tuple[int, int, int],
+) -> NDArray[np.uint8]:
+    """From decoded pixels to the model's."""
+    image = flatten(upright(image), color, alpha_background)
+    if size is None and max(image.size) > AUTO_SIDE:
         size = (AUTO_SIDE, AUTO_SIDE)
-    return np.array(pixels if size is None else resize(pixels, size), order="C")
+    return np.array(as_array(image if size is None else scaled(image, size)), order="C")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nncore.data.class_map import canonical_name
+from nncore.data.parts import part_of
 from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
 
 CLASS_MAP_FILE = "classes.csv"
-_SPLIT_NAMES = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,22 @@ class FolderScan:
 
     `files` holds (path, class name), sorted by class folder and then by path within it; `classes`
     the names of all class folders, empty ones included; `class_map` the folder's own
-    ``classes.csv``, if it has one.
+    ``classes.csv``, if it has one. `parts` has "train", "val" or "test" for every file where the
+    folder holds a split, else it is None.
     """
 
     classes: list[str]
     files: list[tuple[str, str]]
     skipped: list[SkippedFile]
     class_map: str | None
+    parts: list[str] | None = None
 
 
 def scan_folder(folder: str | os.PathLike[str]) -> FolderScan:
     """Find the files of every class folder, nested folders included.
+
+    A folder whose sub-folders are all named ``train``, ``val``, ``valid``, ``validation``, ``test``
+    or the like holds the parts of a split, each with a sub-folder per class.
 
     Links to files and links that are class folders are followed; links to folders deeper down are
     not, since they could lead round in a circle. Dot-files and ``__MACOSX`` are left out.
@@ -42,36 +47,54 @@ def scan_folder(folder: str | os.PathLike[str]) -> FolderScan:
         The folder is missing or unreadable, has no sub-folder, or two of them have one name.
     """
     root = os.fspath(folder)
-    skipped: list[SkippedFile] = []
-    class_folders: list[os.DirEntry[str]] = []
-    loose: list[SkippedFile] = []
-    class_map: str | None = None
-    for entry in _entries(root):
-        if _is_hidden(entry.name):
-            skipped.extend(_hidden(entry))
-        elif _leads_to(entry, stat.S_ISDIR):
-            class_folders.append(entry)
-        elif entry.name == CLASS_MAP_FILE:
-            class_map = entry.path
-        else:
-            loose.append(SkippedFile(entry.path, "is not inside a class folder", "foreign"))
-    if not class_folders:
+    top = _Level.of(root)
+    if not top.folders:
         raise DataError(
-            f"{root}: has no sub-folders ({len(loose)} files lie directly in it); "
+            f"{root}: has no sub-folders ({len(top.loose)} files lie directly in it); "
             "put the images of each class into a sub-folder named after the class"
         )
-    if all(entry.name.lower() in _SPLIT_NAMES for entry in class_folders):
-        names = ", ".join(entry.name for entry in class_folders)
-        shown = next(
-            (e for e in class_folders if e.name.lower().startswith("train")), class_folders[0]
-        )
-        raise DataError(
-            f"{root}: its sub-folders ({names}) are parts of a split, not classes; "
-            f"give one of them, for example {shown.path}"
-        )
+    parts = [part_of(entry.name) for entry in top.folders]
+    if None in parts:
+        return _scan_classes(root, top)
+    return _scan_split(root, top, [part for part in parts if part is not None])
+
+
+@dataclass(frozen=True)
+class _Level:
+    """What one folder holds: sub-folders, its class map, other files, what is left out anyway."""
+
+    folders: list[os.DirEntry[str]]
+    class_map: str | None
+    loose: list[str]
+    skipped: list[SkippedFile]
+
+    @classmethod
+    def of(cls, folder: str) -> _Level:
+        level = cls([], None, [], [])
+        class_map = None
+        for entry in _entries(folder):
+            if _is_hidden(entry.name):
+                level.skipped.extend(_hidden(entry))
+            elif _leads_to(entry, stat.S_ISDIR):
+                if _leads_around(entry, folder):
+                    level.skipped.append(
+                        SkippedFile(entry.path, "is a link to a folder that it lies in", "foreign")
+                    )
+                else:
+                    level.folders.append(entry)
+            elif entry.name == CLASS_MAP_FILE:
+                class_map = entry.path
+            else:
+                level.loose.append(entry.path)
+        return replace(level, class_map=class_map)
+
+
+def _scan_classes(root: str, level: _Level) -> FolderScan:
+    skipped = [SkippedFile(path, "is not inside a class folder", "foreign") for path in level.loose]
+    skipped += level.skipped
     files: list[tuple[str, str]] = []
     seen: dict[str, str] = {}
-    for entry in class_folders:
+    for entry in level.folders:
         try:
             name = canonical_name(entry.name)
         except ValueError as error:
@@ -82,7 +105,51 @@ def scan_folder(folder: str | os.PathLike[str]) -> FolderScan:
             )
         seen[name] = entry.name
         files.extend((path, name) for path in _walk(entry.path, skipped))
-    return FolderScan(list(seen), files, [*loose, *skipped], class_map)
+    return FolderScan(list(seen), files, skipped, level.class_map)
+
+
+def _scan_split(root: str, top: _Level, parts: Sequence[str]) -> FolderScan:
+    skipped = [
+        SkippedFile(path, "is not inside a part of the split", "foreign") for path in top.loose
+    ]
+    skipped += top.skipped
+    classes: dict[str, None] = {}
+    files: list[tuple[str, str]] = []
+    sides: list[str] = []
+    folder_of: dict[str, str] = {}
+    maps: dict[str, str] = {}
+    for entry, part in zip(top.folders, parts, strict=True):
+        other = folder_of.setdefault(part, entry.name)
+        if other != entry.name:
+            raise DataError(
+                f"{root}: the sub-folders {other!r} and {entry.name!r} are both the part {part!r} "
+                "of a split; join them, or give one of them"
+            )
+        level = _Level.of(entry.path)
+        if not level.folders and part == "train":
+            raise DataError(
+                f"{root}: its sub-folders ({', '.join(folder_of)}) are parts of a split, but "
+                f"{entry.path} has no sub-folder per class"
+            )
+        scan = _scan_classes(entry.path, level)
+        classes.update(dict.fromkeys(scan.classes))
+        files += scan.files
+        sides += [part] * len(scan.files)
+        skipped += scan.skipped
+        if scan.class_map is not None:
+            maps[part] = scan.class_map
+    if "train" not in folder_of:
+        raise DataError(
+            f"{root}: its sub-folders ({', '.join(e.name for e in top.folders)}) are parts of a "
+            f"split without training images; give one of them, for example {top.folders[0].path}"
+        )
+    class_map = top.class_map or maps.get("train")
+    skipped += [
+        SkippedFile(path, "is not used: the class map is that of the whole or of train", "foreign")
+        for path in maps.values()
+        if path != class_map
+    ]
+    return FolderScan(list(classes), files, skipped, class_map, sides)
 
 
 def list_images(
@@ -131,13 +198,23 @@ def find_images(
     return found, skipped
 
 
+def _leads_around(entry: os.DirEntry[str], folder: str) -> bool:
+    """Whether a link leads back to `folder`, which it lies in, or to one around it."""
+    if not entry.is_symlink():
+        return False
+    inside, target = os.path.realpath(folder), os.path.realpath(entry.path)
+    return os.path.commonpath([inside, target]) == target
+
+
 def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
     """Regular files below `folder`, sorted by path; everything else goes to `skipped`."""
-    for entry in _entries(folder):
+    waiting = _entries(folder)[::-1]  # a stack: folders may be nested deeper than Python's calls
+    while waiting:
+        entry = waiting.pop()
         if _is_hidden(entry.name):
             skipped.extend(_hidden(entry))
         elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, skipped)
+            waiting += _entries(entry.path)[::-1]
         elif _leads_to(entry, stat.S_ISDIR):
             skipped.append(
                 SkippedFile(entry.path, "is a link to a folder, which is not followed", "foreign")

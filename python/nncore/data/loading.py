@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +15,12 @@ from numpy.typing import NDArray
 from nncore.arguments import check_int
 from nncore.data.decode import (
     AUTO_SIDE,
-    IMAGE_EXTENSIONS,
+    MAX_PIXELS,
     NotAnImageError,
     UnusableImageError,
     decode,
 )
+from nncore.data.formats import IMAGE_EXTENSIONS
 from nncore.data.pixels import resize
 from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing
 from nncore.data.skipped import SkippedFile
@@ -33,12 +36,14 @@ _BYTES_WORTH_A_THREAD = 4096
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of a list of files: images (M, H, W, C) of the files at positions `kept`."""
+    """What became of a list of files: images (M, H, W, C) of the files at positions `kept`, and a
+    digest of the bytes of each of these files."""
 
     images: NDArray[np.uint8]
     kept: list[int]
     skipped: list[SkippedFile]
     preprocessing: Preprocessing
+    digests: list[bytes]
 
 
 def load_images(
@@ -47,6 +52,7 @@ def load_images(
     *,
     workers: int | None = None,
     progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[NDArray[np.uint8], list[str], list[SkippedFile]]:
     """Decode files for prediction.
 
@@ -60,6 +66,8 @@ def load_images(
         Threads; by default as many as this process may use, or one for tiny files.
     progress
         Called as ``progress(done, total)`` from the calling thread.
+    max_pixels
+        Larger pictures are refused before they are decoded.
 
     Returns
     -------
@@ -67,7 +75,13 @@ def load_images(
     the files that did not.
     """
     files = [os.fspath(path) for path in paths]
-    loaded = load_files(files, preprocessing=preprocessing, workers=workers, progress=progress)
+    loaded = load_files(
+        files,
+        preprocessing=preprocessing,
+        workers=workers,
+        progress=progress,
+        max_pixels=max_pixels,
+    )
     return loaded.images, [files[position] for position in loaded.kept], loaded.skipped
 
 
@@ -79,6 +93,7 @@ def load_files(
     preprocessing: Preprocessing | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Loaded:
     """Decode files once each, whatever is still open about size and colour.
 
@@ -90,13 +105,22 @@ def load_files(
     else:
         background = (255, 255, 255)
 
-    def load(path: str) -> NDArray[np.uint8] | SkippedFile:
+    limit = check_int("max_pixels", max_pixels, 1)
+    digests: list[bytes] = [b""] * len(paths)
+
+    def load(position: int) -> NDArray[np.uint8] | SkippedFile:
+        path, digest = paths[position], hashlib.blake2b(digest_size=16)
         try:
-            return decode(path, size, color, background)
+            pixels = decode(path, size, color, background, max_pixels=limit, digest=digest)
         except UnusableImageError as error:
             return skipped_file(path, error)
+        digests[position] = digest.digest()
+        return pixels
 
-    results = _for_each(paths, load, workers, progress)
+    with warnings.catch_warnings():
+        # Pillow warns of harmless oddities, without saying in which file.
+        warnings.simplefilter("ignore")
+        results = _for_each(paths, load, workers, progress)
     kept = [i for i, result in enumerate(results) if not isinstance(result, SkippedFile)]
     skipped = [result for result in results if isinstance(result, SkippedFile)]
     shapes = {results[i].shape for i in kept}
@@ -112,7 +136,7 @@ def load_files(
     for row, position in enumerate(kept):
         images[row] = resize(results[position], size)  # gray is copied into all three channels
         results[position] = None
-    return Loaded(images, kept, skipped, preprocessing)
+    return Loaded(images, kept, skipped, preprocessing, [digests[i] for i in kept])
 
 
 def skipped_file(path: str, error: UnusableImageError) -> SkippedFile:
@@ -173,11 +197,11 @@ def default_workers() -> int:
 
 def _for_each(
     paths: Sequence[str],
-    load: Callable[[str], NDArray[np.uint8] | SkippedFile],
+    load: Callable[[int], NDArray[np.uint8] | SkippedFile],
     workers: int | None,
     progress: Progress | None,
 ) -> list[Any]:
-    """`load` of every path, in order, by `workers` threads."""
+    """`load` of the position of every path, in order, by `workers` threads."""
     if workers is None:
         workers = default_workers() if _mean_bytes(paths) >= _BYTES_WORTH_A_THREAD else 1
     workers = check_int("workers", workers, 1)
@@ -186,7 +210,7 @@ def _for_each(
     def run(start: int) -> int:
         stop = min(start + _FILES_PER_TASK, len(paths))
         for position in range(start, stop):
-            results[position] = load(paths[position])
+            results[position] = load(position)
         return stop - start
 
     starts = range(0, len(paths), _FILES_PER_TASK)

@@ -12,6 +12,7 @@ COLORS = ("rgb", "gray")
 RESIZES = ("bilinear-antialias",)
 FITS = ("stretch",)
 SIXTEEN_BITS = ("scale",)
+FLOATS = ("range",)
 MAX_SIDE = 16384
 
 
@@ -35,8 +36,12 @@ class Preprocessing:
     alpha_background
         Red, green, blue (0..255) behind transparent pixels; white by default.
     sixteen_bit
-        ``"scale"``: 16-bit gray becomes round(value / 257). (Pillow itself reduces 16-bit colour
-        to its high byte.)
+        ``"scale"``: 16 bits per channel, gray (also 32-bit integers up to 65535) or colour (PNG and
+        TIFF), become round(value / 257).
+    floating_point
+        ``"range"``: white is the first of 1, 255 and 65535 that no pixel of the picture exceeds,
+        black is 0. Where pixels are negative or above 65535 (or 32-bit integers are), the
+        picture's own smallest and largest value are black and white. NaN is black.
     mean, std
         None, or one number per channel, on the scale of the network's input where uint8 255 is
         1.0; the network computes (x / 255 - mean) / std.
@@ -56,6 +61,7 @@ class Preprocessing:
     fit: str = "stretch"
     alpha_background: tuple[int, int, int] = (255, 255, 255)
     sixteen_bit: str = "scale"
+    floating_point: str = "range"
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
@@ -67,6 +73,7 @@ class Preprocessing:
             ("resize", RESIZES),
             ("fit", FITS),
             ("sixteen_bit", SIXTEEN_BITS),
+            ("floating_point", FLOATS),
         ):
             value = getattr(self, name)
             if not isinstance(value, str):
@@ -134,6 +141,8 @@ class Preprocessing:
         """
         if not isinstance(values, dict):
             raise TypeError(f"preprocessing must be a dict, not {type(values).__name__}")
+        # Not in the first model files. What it says was then done, or refused.
+        values = {"floating_point": "range", **values}
         known = [field.name for field in fields(cls)]
         missing = [name for name in known if name not in values]
         unknown = [str(name) for name in values if name not in known]

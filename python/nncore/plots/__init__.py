@@ -10,11 +10,13 @@ from __future__ import annotations
 from nncore.plots._confusion import confusion_matrix
 from nncore.plots._descent import Descent, gradient_descent
 from nncore.plots._mistakes import mistakes
+from nncore.plots._sheet import contact_sheet
 from nncore.plots._training import curves, iteration_loss
 
 __all__ = [
     "Descent",
     "confusion_matrix",
+    "contact_sheet",
     "curves",
     "gradient_descent",
     "iteration_loss",

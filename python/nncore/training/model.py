@@ -469,7 +469,7 @@ class Sequential:
             paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
         )
 
-    def predict(self, x: Any, top_k: int = 1) -> Predictions:
+    def predict(self, x: Any, top_k: int = 1, *, max_pixels: int | None = None) -> Predictions:
         """The most probable classes of images.
 
         Parameters
@@ -479,6 +479,8 @@ class Sequential:
             an `ImageDataset` (its labels are not looked at).
         top_k
             How many classes to list in `Prediction.top`, 1 to K.
+        max_pixels
+            Larger pictures are refused before they are decoded; by default 2**26.
 
         Returns
         -------
@@ -493,9 +495,10 @@ class Sequential:
         ValueError, TypeError
             A bad `top_k`, or an array of a wrong shape or dtype.
         """
+        from nncore.data.decode import MAX_PIXELS
         from nncore.training.predictions import predict
 
-        return predict(self, x, top_k)
+        return predict(self, x, top_k, MAX_PIXELS if max_pixels is None else max_pixels)
 
     def predict_proba(self, x: Any) -> F32:
         """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.

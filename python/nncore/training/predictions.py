@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nncore.arguments import check_int
 from nncore.data.dataset import ImageDataset
-from nncore.data.decode import decode_image
+from nncore.data.decode import MAX_PIXELS, decode_image
 from nncore.data.folder import find_images
 from nncore.data.loading import load_images
 from nncore.data.preprocessing import Preprocessing
@@ -76,11 +76,11 @@ class Gathered:
     skipped: list[SkippedFile]
 
 
-def predict(model: Sequential, x: Any, top_k: int) -> Predictions:
+def predict(model: Sequential, x: Any, top_k: int, max_pixels: int) -> Predictions:
     """See `Sequential.predict`."""
     classes = model._classes()
     top_k = check_int("top_k", top_k, 1, len(classes))
-    gathered = gather_images(model, x)
+    gathered = gather_images(model, x, max_pixels)
     probabilities = model._probabilities(gathered.images)
     # A stable sort of the negated values: equal ones stay in the order of the classes.
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
@@ -92,7 +92,7 @@ def predict(model: Sequential, x: Any, top_k: int) -> Predictions:
     return Predictions(predictions, gathered.skipped)
 
 
-def gather_images(model: Sequential, x: Any) -> Gathered:
+def gather_images(model: Sequential, x: Any, max_pixels: int = MAX_PIXELS) -> Gathered:
     """Whatever `Sequential.predict` accepts, prepared as the training images were.
 
     Raises
@@ -111,7 +111,7 @@ def gather_images(model: Sequential, x: Any) -> Gathered:
     if isinstance(x, (list, tuple)) and not x:
         raise DataError("there is nothing to predict: the list is empty")
     if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
-        return _from_sources(x, _preprocessing(model))
+        return _from_sources(x, _preprocessing(model), max_pixels)
     array = np.asarray(x)
     if array.shape == input_shape or (*array.shape, 1) == input_shape:
         array = array[np.newaxis]
@@ -119,18 +119,23 @@ def gather_images(model: Sequential, x: Any) -> Gathered:
     return Gathered(images, [None] * len(images), [])
 
 
-def _from_sources(sources: Sequence[Any], preprocessing: Preprocessing) -> Gathered:
+def _from_sources(
+    sources: Sequence[Any], preprocessing: Preprocessing, max_pixels: int
+) -> Gathered:
     """Images of files, folders and pictures, in the order given."""
     images: list[NDArray[np.uint8]] = []
     paths: list[str | None] = []
     skipped: list[SkippedFile] = []
     for kind, group in itertools.groupby(sources, _kind):
         if kind == "picture":
-            images += [decode_image(picture, preprocessing)[np.newaxis] for picture in group]
+            images += [
+                decode_image(picture, preprocessing, max_pixels=max_pixels)[np.newaxis]
+                for picture in group
+            ]
             paths += [None] * (len(images) - len(paths))
             continue
         files, left_out = find_images(list(group))
-        pixels, found, broken = load_images(files, preprocessing)
+        pixels, found, broken = load_images(files, preprocessing, max_pixels=max_pixels)
         if broken and kind == "file":
             raise DataError(_complaint(broken))
         images.extend(np.split(pixels, len(pixels)) if len(pixels) else [])
