@@ -81,9 +81,9 @@ NNCORE_INLINE void multiply(const TileArgs& t, vec (&acc)[H][V]) {
     }
 }
 
-// A tile at the edge of C, or of a column-strided C.
+// A tile of a column-strided C.
 template <int H, int V, Source S>
-__attribute__((noinline)) void edge_tile(const TileArgs& t) {
+__attribute__((noinline)) void strided_tile(const TileArgs& t) {
     vec acc[H][V];
     for (int i = 0; i < H; ++i)
         for (int j = 0; j < V; ++j) {
@@ -91,28 +91,49 @@ __attribute__((noinline)) void edge_tile(const TileArgs& t) {
             const int count = min_int(kLanes, t.width - j * kLanes);
             if (!t.accumulate || count <= 0) continue;
             const float* c = t.c + i * t.c_row + j * kLanes * t.c_column;
-            if (t.c_column == 1) {
-                acc[i][j] = load_partial(c, count);
-            } else {
-                for (int l = 0; l < count; ++l) acc[i][j][l] = c[l * t.c_column];
-            }
+            for (int l = 0; l < count; ++l) acc[i][j][l] = c[l * t.c_column];
         }
     multiply<H, V, S>(t, acc);
-    if (t.c_column != 1) {
-        store_transposed<H, V>(t, acc);
-        return;
-    }
-    for (int i = 0; i < H; ++i)
-        for (int j = 0; j < V; ++j) {
-            const int count = min_int(kLanes, t.width - j * kLanes);
-            if (count > 0) store_partial(t.c + i * t.c_row + j * kLanes, acc[i][j], count);
-        }
+    store_transposed<H, V>(t, acc);
 }
 
-// Kept apart from the edge so that the accumulators never leave the registers here.
+// A tile at the right edge of C.
+template <int H, int V, Source S>
+__attribute__((noinline)) void edge_tile(const TileArgs& t) {
+    vec acc[H][V];
+    int count[V];
+    NNCORE_UNROLL
+    for (int j = 0; j < V; ++j) {
+        const int left = t.width - j * kLanes;
+        count[j] = left < 0 ? 0 : min_int(kLanes, left);
+    }
+    clear_tile(acc);
+    if (t.accumulate) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j)
+                if (count[j] > 0)
+                    acc[i][j] = load_partial(t.c + i * t.c_row + j * kLanes, count[j]);
+        }
+    }
+    multiply<H, V, S>(t, acc);
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) {
+        NNCORE_UNROLL
+        for (int j = 0; j < V; ++j)
+            if (count[j] > 0) store_partial(t.c + i * t.c_row + j * kLanes, acc[i][j], count[j]);
+    }
+}
+
+// Kept apart from those so that the accumulators never leave the registers here.
 template <int H, int V, Source S>
 void tile(const TileArgs& t) {
-    if (t.width != V * kLanes || t.c_column != 1) {
+    if (t.c_column != 1) {
+        strided_tile<H, V, S>(t);
+        return;
+    }
+    if (t.width != V * kLanes) {
         edge_tile<H, V, S>(t);
         return;
     }
@@ -300,26 +321,25 @@ constexpr int kWideVectors = 6;
 constexpr int kWideVectors = 4;
 #endif
 
-template <int V>
 void wide_tile(ptrdiff_t rows, const TileArgs& t, bool columns) {
     switch (rows) {
         case 1:
             if (columns) {
-                tile<1, V, Source::columns>(t);
+                tile<1, 2 * kWideVectors, Source::columns>(t);
             } else {
-                tile<1, V, Source::rows>(t);
+                tile<1, 2 * kWideVectors, Source::rows>(t);
             }
             break;
         case 2:
-            tile<2, V, Source::rows>(t);
+            tile<2, kWideVectors, Source::rows>(t);
             break;
         default:
-            tile<3, V, Source::rows>(t);
+            tile<3, kWideVectors, Source::rows>(t);
     }
 }
 
 void few_rows(const GemmArgs& g, float* scratch) {
-    constexpr ptrdiff_t kWide = kWideVectors * kLanes;
+    const int wide = (g.M == 1 ? 2 : 1) * kWideVectors * kLanes;
     // One row whose elements are apart is a column, read step by step.
     const bool columns = g.a_column != 1;
     TileArgs t;
@@ -330,12 +350,12 @@ void few_rows(const GemmArgs& g, float* scratch) {
     t.accumulate = g.accumulate;
     t.c_row = g.c_row;
     t.c_column = 1;
-    t.width = kWide;
+    t.width = wide;
     ptrdiff_t j = 0;
-    for (; j + kWide <= g.N; j += kWide) {
+    for (; j + wide <= g.N; j += wide) {
         t.b = g.b + j;
         t.c = g.c + j;
-        wide_tile<kWideVectors>(g.M, t, columns);
+        wide_tile(g.M, t, columns);
     }
     if (j == g.N) return;
     Problem rest{g, 1};
@@ -343,6 +363,116 @@ void few_rows(const GemmArgs& g, float* scratch) {
     rest.b += j;
     rest.c += j;
     run(rest, scratch);
+}
+
+// ---- one column: 16 chains per element, see GemmArgs
+
+struct Lanes16 {
+    vec part[kVectorsPerBlock];
+};
+
+// acc[l] = fma(alpha * a[l], x[l], acc[l]) for l < count.
+NNCORE_INLINE void add_products(Lanes16& acc, const float* a, vec alpha, const float* x) {
+    NNCORE_UNROLL
+    for (int v = 0; v < kVectorsPerBlock; ++v)
+        acc.part[v] = fma(alpha * load(a + v * kLanes), load(x + v * kLanes), acc.part[v]);
+}
+
+NNCORE_INLINE float sum_lanes(const Lanes16& acc) {
+    alignas(64) float s[16];
+    NNCORE_UNROLL
+    for (int v = 0; v < kVectorsPerBlock; ++v) store(s + v * kLanes, acc.part[v]);
+    for (int half = 8; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) s[l] += s[l + half];
+    return s[0];
+}
+
+// H rows of A, K floats each, times x.
+template <int H>
+NNCORE_INLINE void dot_rows(const GemmArgs& g, const float* a, const float* x, float* c) {
+    const vec alpha = broadcast(g.alpha);
+    Lanes16 acc[H];
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) {
+        NNCORE_UNROLL
+        for (int v = 0; v < kVectorsPerBlock; ++v) acc[i].part[v] = zero();
+    }
+    ptrdiff_t k = 0;
+    for (; k + 16 <= g.K; k += 16) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) add_products(acc[i], a + i * g.a_row + k, alpha, x + k);
+    }
+    // Zeros for what is missing: they change no sum.
+    if (k < g.K) {
+        alignas(64) float rest[2][16] = {};
+        for (ptrdiff_t l = 0; k + l < g.K; ++l) rest[1][l] = x[k + l];
+        for (int i = 0; i < H; ++i) {
+            for (ptrdiff_t l = 0; k + l < g.K; ++l) rest[0][l] = a[i * g.a_row + k + l];
+            add_products(acc[i], rest[0], alpha, rest[1]);
+        }
+    }
+    for (int i = 0; i < H; ++i) {
+        const float sum = sum_lanes(acc[i]);
+        c[i * g.c_row] = g.accumulate ? c[i * g.c_row] + sum : sum;
+    }
+}
+
+// One vector of rows of a column-major A, `count` of them real, times x.
+void dot_columns(const GemmArgs& g, const float* a, int count, const float* x, float* c) {
+    const vec alpha = broadcast(g.alpha);
+    vec acc[16] = {};
+    const auto column = [&](ptrdiff_t k) {
+        const float* p = a + k * g.a_column;
+        return alpha * (count == kLanes ? load(p) : load_partial(p, count));
+    };
+    ptrdiff_t k = 0;
+    for (; k + 16 <= g.K; k += 16) {
+        NNCORE_UNROLL
+        for (int l = 0; l < 16; ++l) acc[l] = fma(column(k + l), broadcast(x[k + l]), acc[l]);
+    }
+    for (int l = 0; k + l < g.K; ++l) acc[l] = fma(column(k + l), broadcast(x[k + l]), acc[l]);
+    for (int half = 8; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) acc[l] += acc[l + half];
+    for (int i = 0; i < count; ++i)
+        c[i * g.c_row] = g.accumulate ? c[i * g.c_row] + acc[0][i] : acc[0][i];
+}
+
+// Any strides, element by element; x is contiguous.
+void dot_scattered(const GemmArgs& g, const float* a, const float* x, float* c) {
+    const vec alpha = broadcast(g.alpha);
+    Lanes16 acc{};
+    alignas(64) float part[2][16];
+    for (ptrdiff_t k = 0; k < g.K; k += 16) {
+        for (ptrdiff_t l = 0; l < 16; ++l) {
+            part[0][l] = k + l < g.K ? a[(k + l) * g.a_column] : 0.0f;
+            part[1][l] = k + l < g.K ? x[k + l] : 0.0f;
+        }
+        add_products(acc, part[0], alpha, part[1]);
+    }
+    const float sum = sum_lanes(acc);
+    *c = g.accumulate ? *c + sum : sum;
+}
+
+static_assert(longest_column <= kDepth * kColumns, "a column that is not contiguous is copied");
+
+void one_column(const GemmArgs& g, float* scratch) {
+    const float* x = g.b;
+    if (g.b_row != 1) {
+        for (ptrdiff_t k = 0; k < g.K; ++k) scratch[k] = g.b[k * g.b_row];
+        x = scratch;
+    }
+    if (g.a_column == 1) {
+        ptrdiff_t i = 0;
+        for (; i + 4 <= g.M; i += 4) dot_rows<4>(g, g.a + i * g.a_row, x, g.c + i * g.c_row);
+        for (; i < g.M; ++i) dot_rows<1>(g, g.a + i * g.a_row, x, g.c + i * g.c_row);
+    } else if (g.a_row == 1) {
+        for (ptrdiff_t i = 0; i < g.M; i += kLanes)
+            dot_columns(g, g.a + i, static_cast<int>(min_size(kLanes, g.M - i)), x,
+                        g.c + i * g.c_row);
+    } else {
+        for (ptrdiff_t i = 0; i < g.M; ++i)
+            dot_scattered(g, g.a + i * g.a_row, x, g.c + i * g.c_row);
+    }
 }
 
 }  // namespace
@@ -360,8 +490,10 @@ void gemm(const GemmArgs& args, float* scratch) {
     // element's chain multiplies the same pairs in the same order, so the bits are the same
     // (alpha scales the same operand only if it is 1).
     const bool narrow = args.N <= 8 || (args.N < 16 && args.a_row == 1);
-    if (args.M <= kFewRows && args.alpha == 1.0f && args.b_column == 1 && args.N >= kLanes &&
-        (args.a_column == 1 || args.M == 1)) {
+    if (args.N == 1 && args.K <= longest_column) {
+        one_column(args, scratch);
+    } else if (args.M <= kFewRows && args.alpha == 1.0f && args.b_column == 1 && args.N >= kLanes &&
+               (args.a_column == 1 || args.M == 1)) {
         few_rows(args, scratch);
     } else if (args.alpha == 1.0f && narrow && args.M > args.N) {
         const Problem turned{{args.N, args.M, args.K, 1.0f, args.b, args.b_column, args.b_row,
