@@ -2,6 +2,7 @@
 // milliseconds and touches no Python object.
 #include <pybind11/stl.h>
 
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -174,6 +175,55 @@ py::array_t<float> forward(const Network& network, const py::array& x) {
     return outputs;
 }
 
+// Neither NaN nor infinite: no exponent of all ones. Without a branch, so that it vectorises.
+bool all_finite(const float* values, std::ptrdiff_t count) {
+    constexpr std::uint32_t kExponent = 0x7f800000;
+    std::uint32_t bad = 0;
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent ? 1u : 0u;
+    return bad == 0;
+}
+
+// forward, and softmax if asked for, of an array that suits the network as it is, without the
+// microseconds of Python that a check of every possible argument takes. None if the array is
+// anything else, or something in or out is not finite: then the long way says what is wrong.
+py::object probabilities(const Network& network, const py::object& x, bool softmax) {
+    if (!network.is_built() || !py::isinstance<py::array>(x)) return py::none();
+    const auto array = py::reinterpret_borrow<py::array>(x);
+    const Shape& shape = network.input_shape();
+    const auto rank = static_cast<py::ssize_t>(shape.size());
+    // One channel need not be an axis.
+    const bool flat_channel = array.ndim() == rank && rank == 3 && shape.back() == 1;
+    if (array.ndim() != rank + 1 && !flat_channel) return py::none();
+    for (py::ssize_t i = 1; i < array.ndim(); ++i)
+        if (array.shape(i) != shape[static_cast<std::size_t>(i - 1)]) return py::none();
+    if (array.shape(0) < 1 || (array.flags() & py::array::c_style) == 0 ||
+        (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
+        return py::none();
+    Images images;
+    images.count = array.shape(0);
+    if (py::isinstance<py::array_t<float>>(array)) {
+        images.floats = static_cast<const float*>(array.data());
+        if (!all_finite(images.floats, array.size())) return py::none();
+    } else if (py::isinstance<py::array_t<std::uint8_t>>(array)) {
+        images.bytes = static_cast<const std::uint8_t*>(array.data());
+    } else {
+        return py::none();
+    }
+    py::array_t<float> outputs({images.count, network.output_size()});
+    float* const data = outputs.mutable_data();
+    {
+        const py::gil_scoped_release unlocked;
+        if (softmax) {
+            network.forward_softmax(images, data);
+        } else {
+            network.forward(images, data);
+        }
+    }
+    if (!all_finite(data, outputs.size())) return py::none();
+    return outputs;
+}
+
 py::tuple evaluate(const Network& network, const py::array& x, const py::array& y,
                    const std::string& loss_name) {
     require_built(network);
@@ -337,6 +387,7 @@ void register_network(py::module_& m) {
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0)
         .def("forward", &forward, arg("images"))
+        .def("probabilities", &probabilities, arg("images"), arg("softmax"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));
 }
 

@@ -14,46 +14,38 @@ constexpr std::ptrdiff_t kChunkFloats = 1 << 18;
 
 }  // namespace
 
-void Network::forward(const Images& images, float* outputs) const {
-    infer(images, nullptr, Loss::mse, outputs, nullptr);
-}
-
-void Network::evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
-                       float* losses) const {
-    infer(images, &targets, loss, outputs, losses);
-}
-
-void Network::infer(const Images& images, const Targets* targets, Loss loss, float* outputs,
-                    float* losses) const {
+template <class Finish>
+void Network::infer(const Images& images, const Finish& finish) const {
     const std::shared_lock lock(mutex_);
     if (images.count == 0) return;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     std::ptrdiff_t floats = element_count(input_shape_);
     for (const auto& stage : stages_) floats += element_count(stage->output_shape);
+    const std::ptrdiff_t limit = threads_for(multiply_adds() * static_cast<double>(images.count));
+    // Few images are dealt out one by one, so that no thread idles.
     const std::ptrdiff_t chunk_rows =
-        std::min(images.count, std::clamp(kChunkFloats / floats, kSmallestChunk, kLargestChunk));
+        std::min(std::clamp(kChunkFloats / floats, kSmallestChunk, kLargestChunk),
+                 (images.count + limit - 1) / limit);
     const std::ptrdiff_t chunks = (images.count + chunk_rows - 1) / chunk_rows;
-    const int threads = static_cast<int>(
-        std::min<std::ptrdiff_t>(std::max<std::ptrdiff_t>(1, chunks),
-                                 threads_for(multiply_adds() * static_cast<double>(images.count))));
+    const int threads = static_cast<int>(std::min(chunks, limit));
 
-    std::vector<std::unique_ptr<Workspace>> workspaces;
+    std::unique_ptr<Crew> crew;
     {
         const std::lock_guard guard(idle_mutex_);
-        while (!idle_workspaces_.empty() && static_cast<int>(workspaces.size()) < threads) {
-            workspaces.push_back(std::move(idle_workspaces_.back()));
-            idle_workspaces_.pop_back();
+        if (!idle_crews_.empty()) {
+            crew = std::move(idle_crews_.back());
+            idle_crews_.pop_back();
         }
     }
-    while (static_cast<int>(workspaces.size()) < threads)
-        workspaces.push_back(std::make_unique<Workspace>());
-    for (auto& workspace : workspaces) plan(*workspace, chunk_rows, false, 1, false);
+    if (crew == nullptr) crew = std::make_unique<Crew>();
+    while (static_cast<int>(crew->size()) < threads) crew->push_back(std::make_unique<Workspace>());
+    for (int thread = 0; thread < threads; ++thread)
+        plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false, 1, false);
 
-    const std::size_t loss_buffer = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
-    const std::ptrdiff_t pixels = element_count(input_shape_), classes = output_size();
+    const std::ptrdiff_t pixels = element_count(input_shape_);
     runtime::run_team(threads, [&](const runtime::Member& team) {
         // Each thread takes whole chunks: no barrier, and a row's bits do not depend on its chunk.
-        Workspace& workspace = *workspaces[static_cast<std::size_t>(team.thread)];
+        Workspace& workspace = *(*crew)[static_cast<std::size_t>(team.thread)];
         runtime::Barrier nobody_else;
         const runtime::Member alone{0, 1, nobody_else};
         const auto share = team.share(chunks);
@@ -76,21 +68,47 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
             if (part.floats != nullptr) part.floats += first * pixels;
             load_images(pass, part, nullptr);
             for (const auto& stage : stages_) stage->forward(pass);
-            const Rows& y = workspace.activations.back();
-            for (std::ptrdiff_t r = 0; r < rows; ++r)
-                std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
-            if (targets == nullptr) continue;
-            Targets part_targets = *targets;
-            if (part_targets.labels != nullptr) part_targets.labels += first;
-            if (part_targets.rows != nullptr) part_targets.rows += first * classes;
-            load_targets(pass, part_targets, nullptr);
-            compute_loss(pass, loss, loss_buffer, false);
-            std::copy_n(workspace.losses, rows, losses + first);
+            finish(pass, first, rows);
         }
     });
 
     const std::lock_guard guard(idle_mutex_);
-    for (auto& workspace : workspaces) idle_workspaces_.push_back(std::move(workspace));
+    idle_crews_.push_back(std::move(crew));
+}
+
+void Network::forward(const Images& images, float* outputs) const {
+    const std::ptrdiff_t classes = output_size();
+    infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        const Rows& y = pass.workspace.activations.back();
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
+    });
+}
+
+void Network::forward_softmax(const Images& images, float* probabilities) const {
+    const std::ptrdiff_t classes = output_size();
+    infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        const Rows& y = pass.workspace.activations.back();
+        pass.kernels.softmax(rows, classes, y.row(0), y.stride(), probabilities + first * classes,
+                             classes, pass.workspace.rowwise_scratch[0]);
+    });
+}
+
+void Network::evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
+                       float* losses) const {
+    const std::size_t loss_buffer = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
+    const std::ptrdiff_t classes = output_size();
+    infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        const Rows& y = pass.workspace.activations.back();
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
+        Targets part = targets;
+        if (part.labels != nullptr) part.labels += first;
+        if (part.rows != nullptr) part.rows += first * classes;
+        load_targets(pass, part, nullptr);
+        compute_loss(pass, loss, loss_buffer, false);
+        std::copy_n(pass.workspace.losses, rows, losses + first);
+    });
 }
 
 }  // namespace nncore::network

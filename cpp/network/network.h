@@ -102,6 +102,8 @@ class Network {
     // --- inference; safe from several threads at once ---------------------------------------
     // outputs: images.count x output_size.
     void forward(const Images& images, float* outputs) const;
+    // The same, with a softmax after the last layer.
+    void forward_softmax(const Images& images, float* probabilities) const;
     // Also the loss of each image. With cross_entropy, outputs are logits unless the last layer is
     // a softmax.
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
@@ -128,8 +130,9 @@ class Network {
     double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
                             const std::int32_t* indices, Loss loss, bool every_stage) const;
     void backward(const Pass& pass, std::size_t stages) const;
-    void infer(const Images& images, const Targets* targets, Loss loss, float* outputs,
-               float* losses) const;
+    // `finish` gets each chunk's pass, where its first image stands, and its number of images.
+    template <class Finish>
+    void infer(const Images& images, const Finish& finish) const;
 
     Shape input_shape_;
     std::vector<Layer> layers_;
@@ -148,9 +151,10 @@ class Network {
     Workspace training_workspace_;
     std::ptrdiff_t last_rows_ = 0;
 
-    // Workspaces of inference that nobody uses just now.
+    // Workspaces of inference, one per thread of a team, that nobody uses just now.
+    using Crew = std::vector<std::unique_ptr<Workspace>>;
     mutable std::mutex idle_mutex_;
-    mutable std::vector<std::unique_ptr<Workspace>> idle_workspaces_;
+    mutable std::vector<std::unique_ptr<Crew>> idle_crews_;
 };
 
 }  // namespace nncore::network

@@ -140,7 +140,7 @@ void Barrier::wait() noexcept {
     }
 }
 
-void run_team(int threads, const std::function<void(const Member&)>& body) {
+void run_team(int threads, const TeamBody& body) {
     Barrier barrier;
     if (threads <= 1) {
         body(Member{0, 1, barrier});

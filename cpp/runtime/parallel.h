@@ -2,8 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <type_traits>
 
 namespace nncore::runtime {
 
@@ -44,8 +45,24 @@ struct Member {
     }
 };
 
+// What a team runs: a reference to somebody's function object, which costs no allocation.
+class TeamBody {
+ public:
+    template <class Body>
+        requires(!std::is_same_v<std::remove_cvref_t<Body>, TeamBody>)
+    TeamBody(const Body& body)  // NOLINT: lambdas are meant to convert
+        : body_(&body), call_([](const void* b, const Member& member) {
+              (*static_cast<const Body*>(b))(member);
+          }) {}
+    void operator()(const Member& member) const { call_(body_, member); }
+
+ private:
+    const void* body_;
+    void (*call_)(const void*, const Member&);
+};
+
 // Runs body once on each thread of a team of at most `threads` (the runtime may give fewer: the
 // body must take the size from its Member). The body must not throw.
-void run_team(int threads, const std::function<void(const Member&)>& body);
+void run_team(int threads, const TeamBody& body);
 
 }  // namespace nncore::runtime

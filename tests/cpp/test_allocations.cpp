@@ -106,6 +106,23 @@ TEST(steps_do_not_allocate) {
     kernels::select_isa(kernels::available_isas().front());
 }
 
+// Once its workspaces are planned, inference asks for none.
+TEST(inference_does_not_allocate) {
+    const Data data(70, 12 * 12 * 3, 10, 3);
+    const auto network = kImages.build(3);
+    std::vector<float> outputs(70 * 10);
+    for (const int threads : {1, 2}) {
+        runtime::set_thread_limit(threads);
+        const auto forward = [&] {
+            return count_allocations([&] { network->forward(data.images(), outputs.data()); });
+        };
+        const long first = forward(), second = forward();
+        CHECK(first > 0);
+        CHECK_EQUAL(0L, second);
+    }
+    runtime::set_thread_limit(1);
+}
+
 // Single steps: the second and all later ones ask for no more than the results need.
 TEST(repeated_gradients_do_not_allocate) {
     runtime::set_thread_limit(1);
@@ -119,7 +136,7 @@ TEST(repeated_gradients_do_not_allocate) {
     };
     const long first = gradients(), second = gradients();
     CHECK(second < first);
-    CHECK(second <= 1);  // at most the std::function of run_team
+    CHECK_EQUAL(0L, second);
     for (int i = 0; i < 5; ++i) CHECK_EQUAL(second, gradients());
 }
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from nncore.data import ImageDataset
 from nncore.errors import DataError
-from nncore.layers import Dense, Flatten
+from nncore.layers import Conv2D, Dense, Flatten
 from nncore.optimizers import SGD
 from nncore.training.model import Sequential
 
@@ -215,3 +215,31 @@ def test_prediction_in_blocks_gives_the_same(model):
     many = np.concatenate([images] * 140)
     assert len(many) > 4096
     assert (model.predict_proba(many)[-30:] == model.predict_proba(images)).all()
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_arrays_that_suit_the_engine_take_a_shorter_way_to_the_same_bits(last, dtype):
+    model = Sequential([Conv2D(3, 3, activation="relu"), Flatten(), Dense(4, last)])
+    model.build((6, 5))
+    x = np.random.default_rng(0).integers(0, 256, (70, 6, 5, 1)).astype(dtype)
+    # A view that is not contiguous, and one image at a time.
+    long_way = model.predict_proba(np.repeat(x, 2, axis=0)[::2])
+    assert np.array_equal(model.predict_proba(x), long_way)
+    assert np.array_equal(model.predict_proba(x[..., 0]), long_way)
+    assert np.array_equal(np.concatenate([model.predict_proba(one[None]) for one in x]), long_way)
+    assert np.allclose(long_way.sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_shorter_way_refuses_what_the_longer_one_refuses():
+    model = Sequential([Dense(3)])
+    model.build((4,))
+    with pytest.raises(DataError, match=r"x\[1\]"):
+        model.predict_proba(np.array([[1, 2, 3, 4], [0, np.inf, 0, 0]], np.float32))
+    with pytest.raises(ValueError, match=r"\(N, 4\)"):
+        model.predict_proba(np.zeros((2, 5), np.float32))
+    with pytest.raises(DataError, match="no image"):
+        model.predict_proba(np.zeros((0, 4), np.float32))
+    model.set_weights([np.full((4, 3), 3e38, np.float32), np.zeros(3, np.float32)])
+    with pytest.raises(ValueError, match="not finite"):
+        model.predict_proba(np.ones((1, 4), np.float32))

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from nncore.training.probabilities import project_on_simplex, softmax, to_probabilities
+from nncore.kernels import softmax
+from nncore.training.probabilities import project_on_simplex, to_probabilities
 
 
 def test_softmax_of_huge_logits_is_finite():

@@ -506,6 +506,12 @@ class Sequential:
         Softmax of the outputs after training with cross_entropy; after mse or sse, the nearest
         distribution to the outputs. See `nncore.training.probabilities`.
         """
+        if self._network is not None and isinstance(x, np.ndarray) and len(x) <= _IMAGES_AT_ONCE:
+            last_is_softmax = self._last_activation() == "softmax"
+            if last_is_softmax or (self.loss or "cross_entropy") == "cross_entropy":
+                result = self._network.probabilities(x, not last_is_softmax)
+                if result is not None:
+                    return result
         from nncore.training.predictions import gather_images
 
         return self._probabilities(gather_images(self, x).images)
@@ -603,13 +609,18 @@ class Sequential:
     def _probabilities(self, images: _core.Images) -> F32:
         network = self._built_network()
         blocks = [
-            network.forward(images[start : start + 4096]) for start in range(0, len(images), 4096)
+            network.forward(images[start : start + _IMAGES_AT_ONCE])
+            for start in range(0, len(images), _IMAGES_AT_ONCE)
         ]
         return to_probabilities(
             np.concatenate(blocks),
             last_activation=self._last_activation(),
             loss=self.loss or "cross_entropy",
         )
+
+
+# As many images as `predict_proba` gives to the engine at once, which Ctrl-C cannot interrupt.
+_IMAGES_AT_ONCE = 4096
 
 
 def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore import kernels
+
 F32 = NDArray[np.float32]
 
 
@@ -32,15 +34,7 @@ def to_probabilities(outputs: F32, *, last_activation: str, loss: str) -> F32:
         )
     if last_activation == "softmax":
         return outputs
-    return softmax(outputs) if loss == "cross_entropy" else project_on_simplex(outputs)
-
-
-def softmax(logits: F32) -> F32:
-    """exp(logits) over its sum in each row, (N, K), without overflow for any finite logits."""
-    z = logits.astype(np.float64)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    result: F32 = (e / e.sum(axis=1, keepdims=True)).astype(np.float32)
-    return result
+    return kernels.softmax(outputs) if loss == "cross_entropy" else project_on_simplex(outputs)
 
 
 def project_on_simplex(outputs: F32) -> F32:
