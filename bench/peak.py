@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 from process import BENCH
+from rounds import Run
 
 _SOURCES = [BENCH / "cpp" / name for name in ("peak.cpp", "peak_main.cpp", "peak.h")]
+_LOOP = "FMA loop (bench/cpp/peak.cpp)"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,30 @@ def measure_peak(threads: int, isa: str | None = None) -> Peak:
     if not peaks:
         return _matmul_peak(threads)
     chosen = isa if isa in peaks else next(iter(peaks))
-    return Peak(peaks[chosen], chosen, threads, "FMA loop (bench/cpp/peak.cpp)")
+    return Peak(peaks[chosen], chosen, threads, _LOOP)
+
+
+def limit_run(threads: int, isa: str | None = None) -> tuple[Run, Peak] | None:
+    """The FMA loop as a contender: units are GFLOP; and the peak in a short run.
+
+    Under lasting load a processor's clock is lower than in the short runs of `measure_peak`: a
+    share of the peak means something only if both ran in turns. None without a compiler or FMAs.
+    """
+    tool = build_tool()
+    peak = measure_peak(threads, isa)
+    if tool is None or peak.source != _LOOP:
+        return None
+
+    def run(gflop: int) -> float:
+        done = subprocess.run(
+            [str(tool), str(threads), peak.isa, str(gflop)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return float(done.stdout)
+
+    return run, peak
 
 
 def build_tool() -> Path | None:

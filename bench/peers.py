@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from contenders import CONTENDERS, Entry
 from machine import load_warning, machine
 from output import microseconds, table, write_json
-from peak import Peak, measure_peak
+from peak import Peak, limit_run, measure_peak
 from process import ContenderFailed, ContenderProcess, cpus
 from rounds import Run, Timing, alternate
 from task import make_task
@@ -27,6 +28,7 @@ from works import WORKS, Work
 
 LOSS_TOLERANCE = 1e-3
 OURS = "nncore"
+LIMIT = "limit"
 
 
 class DifferentWork(RuntimeError):
@@ -43,6 +45,15 @@ class Result:
     losses: dict[str, dict[str, float]] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    limit_timing: Timing | None = None  # seconds per step of the FMA loop, which took its turns
+
+    def share(self, name: str) -> float:
+        """Median over the rounds of the limit's time over the contender's."""
+        timing = self.timings[name]
+        if self.limit_timing is None:
+            return self.limit / timing.median
+        pairs = zip(self.limit_timing.rounds, timing.rounds, strict=True)
+        return statistics.median(limit / taken for limit, taken in pairs)
 
     @property
     def limit(self) -> float:
@@ -62,6 +73,8 @@ class Result:
             "step_flops": self.work.step_flops(),
             "peak": self.peak.to_dict(),
             "limit_seconds": self.limit,
+            "limit_rounds": self.limit_timing.rounds if self.limit_timing else None,
+            "share_of_limit": {name: self.share(name) for name in self.timings},
             "seconds_per_step": {n: t.to_dict() for n, t in self.timings.items()},
             "losses": self.losses,
             "versions": self.versions,
@@ -80,7 +93,7 @@ class Result:
                     microseconds(timing.median),
                     f"{microseconds(low)} to {microseconds(high)}",
                     f"{ratio:.2f} x" if best else "no peer",
-                    f"{100 * self.limit / timing.median:.2g}%",
+                    f"{100 * self.share(name):.3g}%",
                     f"{self.losses[name]['after']:.5f}",
                 )
             )
@@ -130,12 +143,15 @@ def measure(work: Work, threads: int, entries: list[Entry], rounds: int, seconds
             result.versions[entry.name] = process.versions
             runs[entry.name] = _run(process)
         check_losses(result.losses)
-        epochs = alternate(runs, rounds, seconds, pause=0.2)
-        result.timings = {name: timing.per(work.steps) for name, timing in epochs.items()}
-        # The best of two: another program may have slowed one of them down.
-        again = measure_peak(threads)
-        if again.gflops > result.peak.gflops:
-            result.peak = again
+        limit = limit_run(threads)
+        if limit is not None:
+            runs[LIMIT] = limit[0]
+        timings = alternate(runs, rounds, seconds, pause=0.2)
+        per_gflop = timings.pop(LIMIT, None)
+        result.timings = {name: timing.per(work.steps) for name, timing in timings.items()}
+        if limit is not None and per_gflop is not None:
+            result.limit_timing = per_gflop.per(1e9 / work.step_flops())
+            result.peak = replace(limit[1], gflops=1 / per_gflop.median)
     return result
 
 

@@ -65,7 +65,8 @@ def _draw(panel: Any, result: dict[str, Any]) -> None:
     longest = max(m + e for m, e in zip(medians, high, strict=True)) * scale
     panel.set_xlim(limit / 2, longest * (2 * longest / limit) ** 0.35)  # room for the texts
     for i, (median, above) in enumerate(zip(medians, high, strict=True)):
-        text = f"  {microseconds(median)} us ({100 * limit / scale / median:.2g}%)"
+        share = result["share_of_limit"][names[i]]
+        text = f"  {microseconds(median)} us ({100 * share:.3g}%)"
         panel.text((median + above) * scale, i, text, va="center", fontsize=7)
     panel.set_title(f"{result['work']}, {result['threads']} thread(s)", fontsize=9)
     panel.tick_params(labelsize=8)

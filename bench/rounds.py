@@ -27,9 +27,9 @@ class Timing:
         """Fastest and slowest round."""
         return min(self.rounds), max(self.rounds)
 
-    def per(self, parts: int) -> Timing:
+    def per(self, parts: float) -> Timing:
         """The same with each unit taken as so many."""
-        return Timing(tuple(seconds / parts for seconds in self.rounds), self.units * parts)
+        return Timing(tuple(seconds / parts for seconds in self.rounds), round(self.units * parts))
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "median": self.median}

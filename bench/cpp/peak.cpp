@@ -185,6 +185,20 @@ double fma_gflops(const std::string& isa, int threads) {
     throw std::invalid_argument("no FMA loop for \"" + isa + "\" on this machine");
 }
 
+double fma_seconds(const std::string& isa, int threads, double gflop) {
+    for (const Measured& measured : loops()) {
+        if (isa != measured.isa || !measured.available) continue;
+        const auto repetitions =
+            static_cast<std::int64_t>(gflop * 1e9 / threads / measured.flops) + 1;
+        const double work =
+            measured.flops * static_cast<double>(repetitions) * static_cast<double>(threads);
+        rate(measured, threads, 1000);  // wakes the wide units
+        const double flops = rate(measured, threads, repetitions);
+        return work / flops * (gflop * 1e9 / work);
+    }
+    throw std::invalid_argument("no FMA loop for \"" + isa + "\" on this machine");
+}
+
 double read_gigabytes_per_second(std::size_t bytes) {
     const auto measured = loops();
     const auto usable = std::find_if(measured.begin(), measured.end(),

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "../network/network.h"
 #include "../runtime/philox.h"
@@ -175,13 +176,14 @@ py::array_t<float> forward(const Network& network, const py::array& x) {
     return outputs;
 }
 
-// Neither NaN nor infinite: no exponent of all ones. Without a branch, so that it vectorises.
+// Neither NaN nor infinite: no exponent of all ones, to which adding 1 would carry. This way
+// it vectorises.
 bool all_finite(const float* values, std::ptrdiff_t count) {
     constexpr std::uint32_t kExponent = 0x7f800000;
     std::uint32_t bad = 0;
     for (std::ptrdiff_t i = 0; i < count; ++i)
-        bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent ? 1u : 0u;
-    return bad == 0;
+        bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) + (1u << 23);
+    return (bad >> 31) == 0;
 }
 
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
@@ -374,6 +376,13 @@ void register_network(py::module_& m) {
                 network.write_gradient(parameter, parameter_values(parameter, value));
             },
             arg("name"), arg("value"))
+        .def("non_finite_parameter",
+             [](const Network& network) -> std::optional<std::string> {
+                 require_built(network);
+                 const auto* parameter = network.non_finite_parameter();
+                 if (parameter == nullptr) return std::nullopt;
+                 return parameter->name;
+             })
         .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"))
         .def(
             "apply_gradients",

@@ -74,6 +74,8 @@ class Network {
     const Parameter& parameter(const std::string& name) const;
     void read_parameter(const Parameter& parameter, float* natural) const;
     void write_parameter(const Parameter& parameter, const float* natural);
+    // The first parameter that holds NaN or infinity; nullptr: none does.
+    const Parameter* non_finite_parameter() const;
     void read_gradient(const Parameter& parameter, float* natural) const;
     void write_gradient(const Parameter& parameter, const float* natural);
 

@@ -307,9 +307,9 @@ class TrainingLoop:
 
     def _refuse_non_finite_weights(self) -> None:
         # The last update of an epoch can overflow without any later loss to show it.
-        for name in self.network.parameter_names():
-            if not np.isfinite(self.network.get_parameter(name)).all():
-                raise self._diverged(f"{name} is not finite")
+        name = self.network.non_finite_parameter()
+        if name is not None:
+            raise self._diverged(f"{name} is not finite")
 
     def _non_finite_loss(self, iteration: int) -> NonFiniteLossError:
         epoch = self.position.epoch + 1
