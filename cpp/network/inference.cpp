@@ -83,8 +83,9 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
             Targets part_targets = *targets;
             if (part_targets.labels != nullptr) part_targets.labels += first;
             if (part_targets.rows != nullptr) part_targets.rows += first * classes;
+            if (part_targets.weights != nullptr) part_targets.weights += first;
             load_targets(pass, part_targets, nullptr);
-            compute_loss(pass, loss, loss_buffer, false);
+            compute_loss(pass, loss, loss_buffer, false, part_targets.weights != nullptr);
             std::copy_n(workspace.losses, rows, losses + first);
         }
     });

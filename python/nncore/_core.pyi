@@ -34,6 +34,30 @@ def softmax_cross_entropy(
 def sgd_update(weights: F32, gradient: F32, learning_rate: float) -> None: ...
 def shuffled_indices(seed: int, epoch: int, count: int) -> NDArray[np.int32]: ...
 
+class Augmentation:
+    def __init__(
+        self,
+        shift: float = ...,
+        rotation: float = ...,
+        scale: float = ...,
+        horizontal_flip: bool = ...,
+        vertical_flip: bool = ...,
+        brightness: float = ...,
+        contrast: float = ...,
+        crop_padding: int = ...,
+        erase: float = ...,
+        fill: str = ...,
+        fill_value: float = ...,
+    ) -> None: ...
+
+def augment(
+    images: Images,
+    indices: NDArray[np.int32],
+    seed: int,
+    epoch: int,
+    augmentation: Augmentation,
+) -> Images: ...
+
 class SGD:
     @property
     def learning_rate(self) -> float: ...
@@ -83,7 +107,9 @@ class Network:
     def set_parameter(self, name: str, value: F32) -> None: ...
     def get_gradient(self, name: str) -> F32: ...
     def set_gradient(self, name: str, value: F32) -> None: ...
-    def compute_gradients(self, images: Images, targets: Targets, loss: LossName) -> float: ...
+    def compute_gradients(
+        self, images: Images, targets: Targets, loss: LossName, sample_weight: F32 | None = ...
+    ) -> float: ...
     def apply_gradients(self, optimizer: SGD) -> None: ...
     def layer_output(self, layer: str) -> F32: ...
     def train_steps(
@@ -96,6 +122,8 @@ class Network:
         optimizer: SGD,
         seed: int = ...,
         epoch: int = ...,
+        augmentation: Augmentation | None = ...,
+        sample_weight: F32 | None = ...,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
     def forward(self, images: Images) -> F32: ...
     def evaluate(
