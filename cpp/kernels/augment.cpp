@@ -19,13 +19,14 @@ T from_double(double value) {
     }
 }
 
-// The weights are 12 bits each, so the four products of a byte and their sum stay below 2^32.
+// Modulo 2^32, which loses nothing: the weights are 12 bits each, so the mixture of four bytes is
+// below 2^32 whatever the differences are on the way.
 std::uint8_t interpolate(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d,
                          std::uint32_t x, std::uint32_t y) {
-    const std::uint32_t upper = a * (kPositions - x) + b * x;
-    const std::uint32_t lower = c * (kPositions - x) + d * x;
+    const std::uint32_t upper = a * kPositions + (std::uint32_t{b} - a) * x;
+    const std::uint32_t lower = c * kPositions + (std::uint32_t{d} - c) * x;
     constexpr std::uint32_t half = 1u << (2 * kPositionBits - 1);
-    return static_cast<std::uint8_t>((upper * (kPositions - y) + lower * y + half) >>
+    return static_cast<std::uint8_t>((upper * kPositions + (lower - upper) * y + half) >>
                                      (2 * kPositionBits));
 }
 
@@ -97,9 +98,12 @@ void copy(const AugmentArgs& args, const Source<T>& source, T* y) {
         if (forward) {
             std::copy_n(line + column(first) * channels, (last - first) * channels,
                         y + first * channels);
+        } else if (channels == 1) {
+            std::reverse_copy(line + column(last - 1), line + column(first) + 1, y + first);
         } else {
             for (ptrdiff_t c = first; c < last; ++c)
-                std::copy_n(line + column(c) * channels, channels, y + c * channels);
+                for (ptrdiff_t k = 0; k < channels; ++k)
+                    y[c * channels + k] = line[column(c) * channels + k];
         }
         look_up(last, width);
     }

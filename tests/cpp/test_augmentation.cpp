@@ -23,10 +23,10 @@ using network::Randomness;
 namespace {
 
 // Enough work in a step of seven images for a team of threads.
-const network::Shape kShape{9, 11, 3};
+const network::Shape kShape{33, 31, 3};
+constexpr std::ptrdiff_t kPixels = 33 * 31 * 3;
 const NetworkSpec kSpec = image_network(
-    kShape,
-    {conv(24, {3, 3}, "relu", "same"), max_pool({2, 2}, {2, 2}), flatten(), {5, "softmax"}});
+    kShape, {conv(4, {3, 3}, "relu", "same"), max_pool({2, 2}, {2, 2}), flatten(), {5, "softmax"}});
 const Augmentation kEverything{.shift = 0.2,
                                .rotation = 25,
                                .scale = 0.2,
@@ -51,10 +51,10 @@ std::vector<float> trained(const Data& data, bool bytes, std::ptrdiff_t batch,
 }
 
 TEST(a_step_sees_the_copies_that_are_drawn) {
-    const Data data(21, 9 * 11 * 3, 5, 1);
+    const Data data(21, kPixels, 5, 1);
     const Randomness randomness{.seed = 0x123456789abcdef0u, .epoch = 7};
     Data copies = data;
-    const std::size_t size = 9 * 11 * 3;
+    const std::size_t size = kPixels;
     for (std::uint32_t i = 0; i < 21; ++i) {
         const auto args = network::draw_augmentation(kEverything, kShape, randomness, i);
         kernels::augment(args, data.x.data() + i * size, copies.x.data() + i * size);
@@ -79,7 +79,7 @@ TEST(a_step_sees_the_copies_that_are_drawn) {
 }
 
 TEST(nothing_else_is_augmented) {
-    const Data data(12, 9 * 11 * 3, 5, 2);
+    const Data data(12, kPixels, 5, 2);
     const auto network = kSpec.build(4);
     Images changed = data.byte_images();
     changed.augmentation = &kEverything;
@@ -93,7 +93,7 @@ TEST(nothing_else_is_augmented) {
 }
 
 TEST(no_change_is_the_image_itself) {
-    const Data data(8, 9 * 11 * 3, 5, 3);
+    const Data data(8, kPixels, 5, 3);
     const Augmentation nothing{};
     for (const bool bytes : {false, true})
         CHECK(
