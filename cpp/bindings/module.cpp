@@ -8,6 +8,7 @@ namespace py = pybind11;
 
 namespace nncore::bindings {
 
+void register_augmentation(py::module_& module);
 void register_kernels(py::module_& module);
 void register_network(py::module_& module);
 
@@ -39,6 +40,7 @@ PYBIND11_MODULE(_core, module) {
     module.def("get_num_threads", &runtime::thread_limit);
     module.def("set_num_threads", &runtime::set_thread_limit, py::arg("threads"));
     module.def("select_isa", &kernels::select_isa, py::arg("name"));
+    register_augmentation(module);
     register_kernels(module);
     register_network(module);
 }

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "../network/augmentation.h"
 #include "../network/network.h"
 #include "../runtime/philox.h"
 #include "arrays.h"
@@ -74,6 +75,21 @@ Targets targets_of(const Network& network, const py::array& y, std::ptrdiff_t co
     return targets;
 }
 
+// What each image's loss is multiplied by.
+const float* weights_of(const py::array& weights, std::ptrdiff_t count) {
+    require_dimensions(weights, "sample_weight", 1);
+    const float* values = input<float>(weights, "sample_weight");
+    if (weights.shape(0) != count)
+        throw py::value_error("sample_weight must have one weight per image (" +
+                              std::to_string(count) + "), got shape " + shape_of(weights));
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        if (!(values[i] >= 0.0f) || !std::isfinite(values[i]))
+            throw py::value_error("sample_weight[" + std::to_string(i) +
+                                  "] must be finite and not negative, got " +
+                                  std::to_string(values[i]));
+    return values;
+}
+
 py::array_t<float> parameter_array(const Shape& shape) { return new_floats(shape); }
 
 const float* parameter_values(const network::Parameter& parameter, const py::array& value) {
@@ -127,11 +143,13 @@ Optimizer sgd(float learning_rate) {
 }
 
 double compute_gradients(Network& network, const py::array& x, const py::array& y,
-                         const std::string& loss_name) {
+                         const std::string& loss_name,
+                         const std::optional<py::array>& sample_weight) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
-    const Targets targets = targets_of(network, y, images.count);
+    Targets targets = targets_of(network, y, images.count);
+    if (sample_weight) targets.weights = weights_of(*sample_weight, images.count);
     const py::gil_scoped_release unlocked;
     return network.compute_gradients(images, targets, loss);
 }
@@ -139,11 +157,14 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
-                      std::uint32_t epoch) {
+                      std::uint32_t epoch, const network::Augmentation* augmentation,
+                      const std::optional<py::array>& sample_weight) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
-    const Images images = images_of(network, x);
-    const Targets targets = targets_of(network, y, images.count);
+    Images images = images_of(network, x);
+    images.augmentation = augmentation;
+    Targets targets = targets_of(network, y, images.count);
+    if (sample_weight) targets.weights = weights_of(*sample_weight, images.count);
     require_dimensions(order, "indices", 1);
     const std::int32_t* indices = input<std::int32_t>(order, "indices");
     const std::ptrdiff_t count = order.shape(0);
@@ -383,7 +404,8 @@ void register_network(py::module_& m) {
                  if (parameter == nullptr) return std::nullopt;
                  return parameter->name;
              })
-        .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"))
+        .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"),
+             arg("sample_weight") = py::none())
         .def(
             "apply_gradients",
             [](Network& network, const Optimizer& optimizer) {
@@ -394,7 +416,8 @@ void register_network(py::module_& m) {
             arg("optimizer"))
         .def("layer_output", &layer_output, arg("layer"))
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
-             arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0)
+             arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
+             arg("augmentation") = py::none(), arg("sample_weight") = py::none())
         .def("forward", &forward, arg("images"))
         .def("probabilities", &probabilities, arg("images"), arg("softmax"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));

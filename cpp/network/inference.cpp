@@ -105,8 +105,9 @@ void Network::evaluate(const Images& images, const Targets& targets, Loss loss, 
         Targets part = targets;
         if (part.labels != nullptr) part.labels += first;
         if (part.rows != nullptr) part.rows += first * classes;
+        if (part.weights != nullptr) part.weights += first;
         load_targets(pass, part, nullptr);
-        compute_loss(pass, loss, loss_buffer, false);
+        compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
         std::copy_n(pass.workspace.losses, rows, losses + first);
     });
 }

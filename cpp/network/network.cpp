@@ -442,6 +442,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
         w.shared.assign(stages_.size(), nullptr);
         w.scratch.assign(stages_.size(), {});
         w.rowwise_scratch.clear();
+        w.augmented.clear();
         for (std::size_t i = 0; i < buffers; ++i) {
             const Shape& shape = i == 0 ? input_shape_ : stages_[i - 1]->output_shape;
             const Border border = i < stages_.size() ? stages_[i]->input_border() : Border{};
@@ -464,6 +465,8 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
         w.losses = take(rows);
         for (int t = 0; t < threads; ++t)
             w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
+        for (int t = 0; training && t < threads; ++t)
+            w.augmented.push_back(take(element_count(input_shape_)));
     };
     deal();
     w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
@@ -471,6 +474,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
     deal();
     w.predicted.assign(static_cast<std::size_t>(rows), 0);
     w.labels.assign(static_cast<std::size_t>(rows), 0);
+    w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
     w.capacity = rows;
     w.threads = threads;
     w.training = training;

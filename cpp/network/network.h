@@ -95,7 +95,8 @@ class Network {
     void apply_gradients(const Optimizer& optimizer);
 
     // Whole steps over indices[0..count) cut into batches (the last may be smaller). Stops early
-    // after a step whose loss is not finite; that step's update is left out.
+    // after a step whose loss is not finite; that step's update is left out. Only here are images
+    // augmented. Throws std::invalid_argument for an augmentation of flat samples.
     StepResults train_steps(const Images& images, const Targets& targets,
                             const std::int32_t* indices, std::ptrdiff_t count,
                             std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
@@ -128,7 +129,8 @@ class Network {
     // Steps of a pass; every thread of the team calls them with the same arguments.
     void load_images(const Pass& pass, const Images& images, const std::int32_t* indices) const;
     void load_targets(const Pass& pass, const Targets& targets, const std::int32_t* indices) const;
-    void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient) const;
+    void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
+                      bool weighted) const;
     double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
                             const std::int32_t* indices, Loss loss, bool every_stage) const;
     void backward(const Pass& pass, std::size_t stages) const;

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "../kernels/dispatch.h"
+#include "augmentation.h"
 #include "network.h"
 
 namespace nncore::network {
@@ -15,18 +16,36 @@ void Network::load_images(const Pass& pass, const Images& images,
     const Rows& x = pass.workspace.activations[0];
     const std::ptrdiff_t count = element_count(input_shape_);
     const bool normalized = !input_scale_.empty();
+    const Augmentation* const augmentation = pass.training ? images.augmentation : nullptr;
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
-        for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
-            const std::ptrdiff_t first = image * count + y * x.layout.run;
-            if (images.bytes != nullptr) {
-                pass.kernels.bytes_to_floats(
-                    x.layout.run, images.bytes + first, input_shape_.back(),
-                    normalized ? input_scale_.data() : nullptr,
-                    normalized ? input_offset_.data() : nullptr, x.line(r, y));
+        const std::uint8_t* bytes =
+            images.bytes != nullptr ? images.bytes + image * count : nullptr;
+        const float* floats = images.floats != nullptr ? images.floats + image * count : nullptr;
+        if (augmentation != nullptr) {
+            const auto args = draw_augmentation(*augmentation, input_shape_, pass.randomness,
+                                                static_cast<std::uint32_t>(image));
+            float* const copy =
+                pass.workspace.augmented[static_cast<std::size_t>(pass.member.thread)];
+            if (bytes != nullptr) {
+                auto* const byte_copy = reinterpret_cast<std::uint8_t*>(copy);
+                kernels::augment(args, bytes, byte_copy);
+                bytes = byte_copy;
             } else {
-                std::copy_n(images.floats + first, x.layout.run, x.line(r, y));
+                kernels::augment(args, floats, copy);
+                floats = copy;
+            }
+        }
+        for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
+            const std::ptrdiff_t first = y * x.layout.run;
+            if (bytes != nullptr) {
+                pass.kernels.bytes_to_floats(x.layout.run, bytes + first, input_shape_.back(),
+                                             normalized ? input_scale_.data() : nullptr,
+                                             normalized ? input_offset_.data() : nullptr,
+                                             x.line(r, y));
+            } else {
+                std::copy_n(floats + first, x.layout.run, x.line(r, y));
             }
         }
     }
@@ -51,12 +70,15 @@ void Network::load_targets(const Pass& pass, const Targets& targets,
             label = static_cast<std::int32_t>(std::max_element(source, source + classes) - source);
         }
         w.labels[static_cast<std::size_t>(r)] = label;
+        if (targets.weights != nullptr)
+            w.weights[static_cast<std::size_t>(r)] = targets.weights[image];
     }
 }
 
-// Per-row losses and predictions; with a gradient also the delta of buffer `output`.
-void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output,
-                           bool with_gradient) const {
+// Per-row losses and predictions; with a gradient also the delta of buffer `output`. Weighted: by
+// the weights of the workspace.
+void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
+                           bool weighted) const {
     Workspace& w = pass.workspace;
     const Rows& y = w.activations[output];
     const std::ptrdiff_t classes = output_size();
@@ -74,6 +96,11 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output,
            w.targets.stride(), w.losses + first, gradient, delta.stride(),
            w.predicted.data() + first,
            w.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)]);
+    for (std::ptrdiff_t r = first; weighted && r < last; ++r) {
+        const float weight = w.weights[static_cast<std::size_t>(r)];
+        w.losses[r] *= weight;
+        for (std::ptrdiff_t c = 0; with_gradient && c < classes; ++c) delta.row(r)[c] *= weight;
+    }
     const Activation activation =
         output == 0 ? Activation::linear : stages_[output - 1]->output_activation;
     if (with_gradient && activation != Activation::linear)
@@ -95,7 +122,7 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
         stages_[i]->forward(pass);
         pass.member.barrier.wait();
     }
-    compute_loss(pass, loss, used, true);
+    compute_loss(pass, loss, used, true, targets.weights != nullptr);
     for (std::size_t i = 0; i < used; ++i) stages_[i]->prepare_backward(pass);
     pass.member.barrier.wait();
     double sum = 0;
@@ -150,6 +177,13 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                                  std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
                                  const Randomness& randomness) {
     const std::unique_lock lock(mutex_);
+    if (images.augmentation != nullptr) {
+        images.augmentation->validate();
+        if (input_shape_.size() != 3)
+            throw std::invalid_argument(
+                "augmentation needs images (height, width, channels), but this network takes " +
+                to_string(input_shape_));
+    }
     if (count == 0) return {};
     batch_size = std::min(batch_size, count);
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(batch_size));

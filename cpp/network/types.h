@@ -26,17 +26,22 @@ Loss loss_from_name(const std::string& name);
 
 // Images of a whole data set, C-contiguous samples; exactly one pointer is set. Bytes are scaled to
 // [0, 1] (and normalised, if the network says so) while they are loaded; floats are used as they
-// are.
+// are. With an augmentation, training sees a changed copy of each, another one in each epoch.
+struct Augmentation;
 struct Images {
     const std::uint8_t* bytes = nullptr;
     const float* floats = nullptr;
     std::ptrdiff_t count = 0;
+    const Augmentation* augmentation = nullptr;
 };
 
-// One target per image; exactly one pointer is set. Labels stand for one-hot rows.
+// One target per image; either labels, which stand for one-hot rows, or rows. With weights, the
+// loss of each image and its gradient are multiplied by the image's weight; the mean over a batch
+// still divides by the number of images.
 struct Targets {
     const std::int32_t* labels = nullptr;
-    const float* rows = nullptr;  // count x output_size
+    const float* rows = nullptr;     // count x output_size
+    const float* weights = nullptr;  // count, or nullptr: all are 1
 };
 
 // Plain stochastic gradient descent: w = w - learning_rate * gradient.

@@ -54,7 +54,9 @@ struct Workspace {
     float* losses = nullptr;              // per row
     std::vector<std::int32_t> predicted;  // per row
     std::vector<std::int32_t> labels;     // per row
+    std::vector<float> weights;           // per row, where the targets have weights
     std::vector<float*> rowwise_scratch;  // per thread
+    std::vector<float*> augmented;        // per thread: one image, in training
     runtime::AlignedBuffer storage;
 };
 

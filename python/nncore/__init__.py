@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nncore import kernels, plots
     from nncore._core import __version__
     from nncore.data import (
+        Augmentation,
         ClassMap,
         ImageDataset,
         Preprocessing,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 # NNCORE_ISA or NNCORE_NUM_THREADS that makes it refuse to load.
 _HOMES = {
     "__version__": "_core",
+    "Augmentation": "data",
     "ClassMap": "data",
     "ImageDataset": "data",
     "Preprocessing": "data",
@@ -71,6 +73,7 @@ _SUBMODULES = ("kernels", "plots")
 __all__ = [
     "SGD",
     "Activation",
+    "Augmentation",
     "AveragePool2D",
     "Callback",
     "ClassMap",

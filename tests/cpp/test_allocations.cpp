@@ -10,6 +10,7 @@
 #include "check.h"
 #include "kernels/dispatch.h"
 #include "kernels/matmul.h"
+#include "network/augmentation.h"
 #include "network_data.h"
 #include "reference_network.h"
 #include "runtime/parallel.h"
@@ -119,6 +120,34 @@ TEST(inference_does_not_allocate) {
         const long first = forward(), second = forward();
         CHECK(first > 0);
         CHECK_EQUAL(0L, second);
+    }
+    runtime::set_thread_limit(1);
+}
+
+// Nor do augmented images with weights.
+TEST(augmented_and_weighted_steps_do_not_allocate) {
+    const std::ptrdiff_t batch = 9;
+    const Data data(batch * 20, 12 * 12 * 3, 10, 5);
+    const std::vector<float> weights(static_cast<std::size_t>(data.count), 0.5f);
+    const network::Augmentation augmentation{
+        .shift = 0.2, .rotation = 30, .contrast = 0.3, .erase = 0.5};
+    for (const int threads : {1, 2}) {
+        runtime::set_thread_limit(threads);
+        for (network::Images images : {data.images(), data.byte_images()}) {
+            images.augmentation = &augmentation;
+            network::Targets targets = data.label_targets();
+            targets.weights = weights.data();
+            const auto network = kImages.build(1);
+            const auto steps = [&](std::ptrdiff_t number) {
+                return count_allocations([&] {
+                    network->train_steps(images, targets, data.order.data(), number * batch, batch,
+                                         Loss::cross_entropy, Optimizer{1e-3f}, {});
+                });
+            };
+            steps(1);
+            const long one = steps(1), twenty = steps(20);
+            CHECK_EQUAL(one, twenty);
+        }
     }
     runtime::set_thread_limit(1);
 }

@@ -90,6 +90,12 @@ def _text(model: Sequential, data: dict[str, Any]) -> str:
             f"{training['epochs']} epochs on {training['images']:,} images, "
             f"batch size {training['batch_size']}, seed {training['seed']}"
         )
+        if training["augmentation"] is not None:
+            changes = {name: value for name, value in training["augmentation"].items() if value}
+            facts["augmented"] = ", ".join(f"{name} {value}" for name, value in changes.items())
+        if training["class_weight"] is not None:
+            weights = training["class_weight"].items()
+            facts["weighted"] = ", ".join(f"{printable(name)} {w:.3g}" for name, w in weights)
         facts["then"] = ", ".join(f"{k} {v:.4f}" for k, v in training["metrics"].items())
     return "\n".join([*lines, _pairs({name: value for name, value in facts.items() if value})])
 

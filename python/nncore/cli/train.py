@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nncore.cli import options
+from nncore.cli import augment, options
 from nncore.cli.check import count_lines
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
@@ -81,6 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="cross_entropy",
         help="what to make small (default cross_entropy)",
     )
+    model.add_argument(
+        "--class-weight",
+        choices=("balanced", "none"),
+        default="none",
+        help="balanced: each class counts the same in the training loss, however many images it "
+        "has (default none)",
+    )
+    augment.add_arguments(parser)
     data = parser.add_argument_group("images")
     data.add_argument(
         "--size",
@@ -211,6 +219,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     model = Sequential(layers, name=args.model)
     model.build(train_part.preprocessing.input_shape, args.seed)
     _say_found(args, out, data, parts, model)
+    changes = augment.augmentation(args)
     if args.test and "test" in (data.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")
 
@@ -219,12 +228,17 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     except OSError as error:
         _explain(error)
     directory.write_data(data.classes, parts, data.skipped)
+    if changes is not None:
+        directory.write_augmented(train_part.images, changes, args.seed)
+        out.say(f"augmentation: {printable(str(directory.file('augmented.png')))} shows it")
 
     class WriteConfig(Callback):
         """Once `fit` has settled the optimizer, and before any training."""
 
         def on_train_begin(self) -> None:
             directory.write_config(_config(args, data, parts, part, model))
+            for line in _class_weight_lines(model):
+                out.say(line)
 
     history = model.fit(
         train_part,
@@ -237,6 +251,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         verbose=out.verbose,
         callbacks=[WriteConfig(), directory.checkpoints()],
         restore_best_weights=True,
+        augmentation=changes,
+        class_weight=None if args.class_weight == "none" else args.class_weight,
     )
     directory.write_history(history)
     report = None
@@ -320,6 +336,17 @@ def _say_found(
     out.say()
 
 
+def _class_weight_lines(model: Sequential) -> list[str]:
+    weights = model.facts.class_weight if model.facts is not None else None
+    if weights is None:
+        return []
+    shown = ", ".join(f"{printable(name)} {weight:.3g}" for name, weight in weights.items())
+    return [
+        f"class weights: {shown}",
+        "  the training loss is weighted by them; validation and evaluation losses are not",
+    ]
+
+
 def _config(
     args: argparse.Namespace,
     data: ImageDataset,
@@ -331,7 +358,8 @@ def _config(
 
     machine = info()
     assert model.optimizer is not None
-    optimizer = model.optimizer.to_dict()
+    assert model.facts is not None
+    optimizer, facts = model.optimizer.to_dict(), model.facts
     return {
         "run": {
             "command": args.command_line,
@@ -364,7 +392,11 @@ def _config(
             "optimizer": optimizer.pop("type"),
             **optimizer,
             "seed": args.seed,
+            "class_weight": args.class_weight,
+            "augment": args.augment,
         },
+        **({} if facts.augmentation is None else {"augmentation": facts.augmentation}),
+        **({} if facts.class_weight is None else {"class_weights": facts.class_weight}),
         "report": {"measured_on": part},
         # For the record: the results do not depend on these.
         "machine": {name: machine[name] for name in ("isa", "threads", "compiler")},

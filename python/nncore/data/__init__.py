@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nncore.data.augmentation import Augmentation
 from nncore.data.class_map import ClassMap, sort_class_names
 from nncore.data.dataset import ImageDataset
 from nncore.data.decode import BrokenImageError, NotAnImageError, UnusableImageError, decode_image
@@ -13,6 +14,7 @@ from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.table import write_split_csv
 
 __all__ = [
+    "Augmentation",
     "BrokenImageError",
     "ClassMap",
     "ImageDataset",

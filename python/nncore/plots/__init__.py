@@ -7,6 +7,7 @@ Matplotlib is imported when the first plot is drawn.
 
 from __future__ import annotations
 
+from nncore.plots._augmented import augmented
 from nncore.plots._confusion import confusion_matrix
 from nncore.plots._descent import Descent, gradient_descent
 from nncore.plots._mistakes import mistakes
@@ -15,6 +16,7 @@ from nncore.plots._training import curves, iteration_loss
 
 __all__ = [
     "Descent",
+    "augmented",
     "confusion_matrix",
     "contact_sheet",
     "curves",

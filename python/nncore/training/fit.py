@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.augmentation import Augmentation
 from nncore.errors import TrainingError
 from nncore.training.history import History
 from nncore.training.interrupt import Interrupt
@@ -127,6 +128,12 @@ class TrainingFacts:
         Of the last call of `fit`: seed of the shuffles, training images, images per step.
     metrics
         loss, accuracy, val_loss, val_accuracy of the last finished epoch, as far as known.
+    augmentation
+        Its settings (as `Augmentation.to_dict`) in the last call of `fit`; None without.
+    class_weight
+        Weight of each class in the last call of `fit`; None without.
+    sample_weight
+        Whether images had weights of their own.
     """
 
     epochs: int
@@ -134,25 +141,40 @@ class TrainingFacts:
     images: int
     batch_size: int
     metrics: dict[str, float]
+    augmentation: dict[str, Any] | None = None
+    class_weight: dict[str, float] | None = None
+    sample_weight: bool = False
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TrainingFacts:
-        """Inverse of `dataclasses.asdict`; ValueError, TypeError or KeyError for anything else."""
+        """Inverse of `dataclasses.asdict`; ValueError, TypeError or KeyError for anything else.
+
+        The facts of older files, without augmentation and weights, are understood, too.
+        """
+        augmentation, class_weight = data.get("augmentation"), data.get("class_weight")
+        if augmentation is not None:
+            augmentation = Augmentation.from_dict(augmentation).to_dict()
+        if class_weight is not None:
+            class_weight = {str(name): float(value) for name, value in class_weight.items()}
         return cls(
             epochs=_count(data["epochs"]),
             seed=_count(data["seed"]),
             images=_count(data["images"]),
             batch_size=_count(data["batch_size"]),
             metrics={str(name): float(value) for name, value in data["metrics"].items()},
+            augmentation=augmentation,
+            class_weight=class_weight,
+            sample_weight=bool(data.get("sample_weight", False)),
         )
 
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """What the engine trains on: images (N, *input_shape) and targets (N,) or (N, K)."""
+    """What the engine trains on: images (N, *input_shape), targets (N,) or (N, K), weights (N,)."""
 
     images: _core.Images
     targets: _core.Targets
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -168,6 +190,7 @@ class TrainingPlan:
     optimizer: _core.SGD
     learning_rate: float
     seed: int
+    augmentation: _core.Augmentation | None = None
 
 
 class TrainingLoop:
@@ -240,6 +263,8 @@ class TrainingLoop:
                 plan.optimizer,
                 plan.seed,
                 position.epoch,
+                plan.augmentation,
+                self.train.weights,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):

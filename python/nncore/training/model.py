@@ -7,6 +7,7 @@ classes, preprocessing. The numbers live in the C++ engine; the loop is in `fit.
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int, check_seed
+from nncore.data.augmentation import Augmentation
 from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
 from nncore.data.preprocessing import Preprocessing
@@ -46,6 +48,7 @@ from nncore.training.layer_view import LayerView, as_parameter
 from nncore.training.probabilities import to_probabilities
 from nncore.training.progress import last_epoch, make_progress
 from nncore.training.report import Report
+from nncore.training.weights import ClassWeight, class_weights, image_weights
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -233,6 +236,9 @@ class Sequential:
         callbacks: Sequence[Callback] = (),
         restore_best_weights: bool = False,
         history: History | None = None,
+        augmentation: Augmentation | None = None,
+        class_weight: ClassWeight | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> History:
         """Train from the current weights; the first call initialises them from `seed`.
 
@@ -267,12 +273,23 @@ class Sequential:
             `History.best_epoch` names, if it is one of this call.
         history
             Continue this record (in place) rather than begin a new one.
+        augmentation
+            Random changes of the training images, other ones in each epoch; validation images are
+            left as they are.
+        class_weight
+            "balanced" (each class counts the same, however many images it has), or a mapping from
+            class names or numbers to weights; classes that it lacks have weight 1.
+        sample_weight
+            One weight per training image, (N,); multiplied by that of its class.
 
         Returns
         -------
         History
             One row per finished epoch. Losses are means per image (for sse as well), measured
-            during the epoch, while the weights change; validation is measured after it.
+            during the epoch, while the weights change; validation is measured after it. With class
+            or sample weights w, the training loss of a batch is sum(w * loss of the image) divided
+            by the number of images, as in Keras; validation losses and all accuracies, like those
+            of `evaluate`, are never weighted.
 
         Raises
         ------
@@ -307,6 +324,10 @@ class Sequential:
         preprocessing = self.preprocessing or preprocessing_of(x, images)
         optimizer = self._optimizer(optimizer, loss_name, batch_size, shape)
         train = labelled(x, y, images, classes)
+        weight_of_class = class_weights(class_weight, train.targets, classes)
+        weights = image_weights(weight_of_class, sample_weight, train.targets)
+        train = dataclasses.replace(train, weights=weights)
+        augmentation = _checked_augmentation(augmentation, images)
         validation = validation_arrays(validation_data, shape, preprocessing, classes)
         iterations = math.ceil(len(train) / batch_size)
         progress = make_progress(verbose, epochs, iterations)
@@ -320,16 +341,31 @@ class Sequential:
         record = self.history = history or History(loss_name, iterations)
         self.interrupted = self.stop_training = False
         plan = TrainingPlan(
-            epochs, batch_size, loss_name, optimizer.for_core(), optimizer.learning_rate, seed
+            epochs,
+            batch_size,
+            loss_name,
+            optimizer.for_core(),
+            optimizer.learning_rate,
+            seed,
+            None if augmentation is None else augmentation.for_core(),
         )
         if self._position.key != (len(train), batch_size, seed, loss_name):
             self._position.drop_epoch_in_progress()
-        self.facts = TrainingFacts(self._position.epoch, seed, len(train), batch_size, {})
+        facts = self.facts = TrainingFacts(
+            self._position.epoch,
+            seed,
+            len(train),
+            batch_size,
+            {},
+            None if augmentation is None else augmentation.to_dict(),
+            weight_of_class,
+            sample_weight is not None,
+        )
         best: list[F32] = []
 
         def on_epoch_end() -> bool:
             logs, epoch = last_epoch(record), record.epoch[-1]
-            self.facts = TrainingFacts(self._position.epoch, seed, len(train), batch_size, logs)
+            self.facts = dataclasses.replace(facts, epochs=self._position.epoch, metrics=logs)
             if restore_best_weights and record.best_epoch() == epoch:
                 best[:] = self.get_weights()
             for callback in callbacks:
@@ -629,6 +665,22 @@ def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:
     if len(shape) not in (1, 2, 3):
         raise ValueError(f"input_shape must be (H, W, C), (H, W) or (features,), not {shape}")
     return (*shape, 1) if len(shape) == 2 else shape
+
+
+def _checked_augmentation(
+    augmentation: Augmentation | None, images: _core.Images
+) -> Augmentation | None:
+    """None where nothing would be changed."""
+    if augmentation is None:
+        return None
+    if not isinstance(augmentation, Augmentation):
+        raise TypeError(
+            f"augmentation must be one such as Augmentation(shift=0.1), not {augmentation!r}"
+        )
+    if augmentation.changes_nothing:
+        return None
+    augmentation.check_images(images)
+    return augmentation
 
 
 def _checked_optimizer(optimizer: object) -> Optimizer:

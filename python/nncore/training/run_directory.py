@@ -6,6 +6,7 @@
 - `skipped.csv`: path,kind,reason; which files were left out
 - `best.safetensors`: the model of the best epoch (`History.best_epoch`)
 - `last.safetensors`: the model of the last epoch, with what resuming needs
+- `augmented.png`: images and the changed copies that training saw, if it did
 - `history.csv`, `loss.png`, `accuracy.png`: one row or point per epoch
 - `report.json`, `confusion.png`, `mistakes.png`: the evaluation
 """
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nncore.data.augmentation import Augmentation
     from nncore.data.dataset import ImageDataset
 
 FILES = (
@@ -44,6 +46,7 @@ FILES = (
     "classes.csv",
     "split.csv",
     "skipped.csv",
+    "augmented.png",
     "best.safetensors",
     "last.safetensors",
     "history.csv",
@@ -142,6 +145,14 @@ class RunDirectory:
         classes.write(self.file("classes.csv"))
         write_split_csv(self.file("split.csv"), parts)
         write_skipped_csv(self.file("skipped.csv"), skipped)
+
+    def write_augmented(
+        self, images: NDArray[np.uint8], augmentation: Augmentation, seed: int
+    ) -> None:
+        """Write augmented.png: what training on `images` with `seed` sees of some of them."""
+        from nncore import plots
+
+        plots.augmented(images, augmentation, self.file("augmented.png"), seed=seed)
 
     def checkpoints(self, interval: float = 5.0) -> Callback:
         """A callback that keeps best.safetensors, last.safetensors and history.csv up to date.

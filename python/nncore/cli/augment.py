@@ -1,0 +1,88 @@
+"""The flags of `nncore train` that say how training images are changed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from nncore.cli import options
+
+if TYPE_CHECKING:
+    from nncore.data import Augmentation
+
+# The words of `Augmentation.preset`; the data room is not imported for the sake of --help.
+STRENGTHS = ("off", "light", "medium", "strong")
+_FLAGS = (
+    "shift",
+    "rotation",
+    "scale",
+    "horizontal_flip",
+    "vertical_flip",
+    "brightness",
+    "contrast",
+    "crop_padding",
+    "erase",
+    "fill",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "augmentation, of the training images alone: each epoch sees other copies of them"
+    )
+    group.add_argument(
+        "--augment",
+        choices=STRENGTHS,
+        default="off",
+        help="small moves, turns, changes of size, brightness and contrast; strong also erases a "
+        "part (default off). The flags below add to it or replace a part of it",
+    )
+    for name, unit, text in (
+        ("shift", "FRACTION", "largest move, as a share of height and width"),
+        ("rotation", "DEGREES", "largest angle"),
+        ("scale", "FRACTION", "size times 1 - FRACTION to 1 + FRACTION"),
+        ("brightness", "FRACTION", "values times 1 - FRACTION to 1 + FRACTION"),
+        ("contrast", "FRACTION", "distances from the mean times 1 - FRACTION to 1 + FRACTION"),
+        ("erase", "FRACTION", "longest sides of an erased rectangle"),
+    ):
+        high = {"rotation": 180.0, "scale": 0.9}.get(name, 1.0)
+        group.add_argument(f"--{name}", type=options.number(0, high), metavar=unit, help=text)
+    for name, text in (
+        ("horizontal-flip", "mirror every second image left to right, not for letters and digits"),
+        ("vertical-flip", "mirror every second image top to bottom"),
+    ):
+        group.add_argument(f"--{name}", action="store_true", default=None, help=text)
+    group.add_argument(
+        "--crop-padding",
+        type=options.whole(0, 16384),
+        metavar="N",
+        help="move by up to N pixels more",
+    )
+    group.add_argument(
+        "--fill",
+        type=_fill,
+        metavar="VALUE",
+        help="what stands outside an image: 0 (black) to 255, edge or reflect (default edge)",
+    )
+
+
+def augmentation(args: argparse.Namespace) -> Augmentation | None:
+    """What the flags say; None if nothing is to be changed."""
+    from nncore.data import Augmentation
+
+    given = {name: getattr(args, name) for name in _FLAGS if getattr(args, name) is not None}
+    settings = {"fill": "edge"} | given
+    result = dataclasses.replace(Augmentation.preset(args.augment), **settings)
+    return None if result.changes_nothing else result
+
+
+def _fill(text: str) -> float | str:
+    if text in ("edge", "reflect"):
+        return text
+    try:
+        return options.number(0, 255)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be a value from 0 to 255, edge or reflect, not {text!r}"
+        ) from None
