@@ -70,7 +70,7 @@ void Network::infer(const Images& images, const Targets* targets, Loss loss, flo
                             .training = false,
                             .randomness = {},
                             .samples = nullptr,
-                            .optimizer = nullptr};
+                            .learning_rate = nullptr};
             Images part = images;
             if (part.bytes != nullptr) part.bytes += first * pixels;
             if (part.floats != nullptr) part.floats += first * pixels;

@@ -400,7 +400,7 @@ def change(described, where, value):
         ("preprocessing.height", 5, "images are prepared as"),
         ("preprocessing.color", "hsv", "color"),
         ("loss", "hinge", "unknown loss 'hinge'"),
-        ("optimizer", {"type": "Adam"}, "unknown optimizer 'Adam'"),
+        ("optimizer", {"type": "Adagrad"}, "unknown optimizer 'Adagrad'"),
         ("optimizer.learning_rate", float("nan"), "learning_rate"),
         ("training", {}, "inconsistent"),
         ("training.epochs", -3, "not a count"),
