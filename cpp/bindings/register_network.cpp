@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -135,11 +136,62 @@ py::array_t<std::int32_t> shuffled_indices(std::uint64_t seed, std::uint32_t epo
     return result;
 }
 
-Optimizer sgd(float learning_rate) {
+// A number with the bounds of its argument; `high` itself is excluded.
+void require_in_range(const char* name, double value, double low, double high) {
+    if (!(value >= low && value < high))
+        throw py::value_error(std::string(name) + " must be at least " + std::to_string(low) +
+                              " and below " + std::to_string(high) + ", got " +
+                              std::to_string(value));
+}
+
+Optimizer make_optimizer(float learning_rate, const std::string& method, double momentum,
+                         bool nesterov, double rho, double beta_1, double beta_2, double epsilon,
+                         double weight_decay, double clipnorm, double global_clipnorm, bool use_ema,
+                         double ema_momentum) {
     if (!std::isfinite(learning_rate) || learning_rate <= 0.0f)
         throw py::value_error("learning_rate must be finite and positive, got " +
                               std::to_string(learning_rate));
-    return Optimizer{learning_rate};
+    constexpr double kAny = std::numeric_limits<double>::infinity();
+    require_in_range("momentum", momentum, 0.0, 1.0);
+    require_in_range("rho", rho, 0.0, 1.0);
+    require_in_range("beta_1", beta_1, 0.0, 1.0);
+    require_in_range("beta_2", beta_2, 0.0, 1.0);
+    // It must not vanish in float32, times the root of 1 - beta_2 at the first step.
+    require_in_range("epsilon", epsilon, 1e-30, 1e30);
+    require_in_range("weight_decay", weight_decay, 0.0, kAny);
+    require_in_range("clipnorm", clipnorm, 0.0, kAny);
+    require_in_range("global_clipnorm", global_clipnorm, 0.0, kAny);
+    require_in_range("ema_momentum", ema_momentum, 0.0, 1.0);
+    return {.learning_rate = learning_rate,
+            .method = network::method_from_name(method),
+            .momentum = momentum,
+            .nesterov = nesterov,
+            .rho = rho,
+            .beta_1 = beta_1,
+            .beta_2 = beta_2,
+            .epsilon = epsilon,
+            .weight_decay = weight_decay,
+            .clipnorm = clipnorm,
+            .global_clipnorm = global_clipnorm,
+            .use_ema = use_ema,
+            .ema_momentum = ema_momentum};
+}
+
+// nullptr for None; else one learning rate for each of the steps.
+const double* learning_rates_of(const std::optional<py::array>& given, std::ptrdiff_t steps) {
+    if (!given) return nullptr;
+    const py::array& rates = *given;
+    require_dimensions(rates, "learning_rates", 1);
+    const double* values = input<double>(rates, "learning_rates");
+    if (rates.shape(0) != steps)
+        throw py::value_error("learning_rates must have one value per step (" +
+                              std::to_string(steps) + "), got shape " + shape_of(rates));
+    for (std::ptrdiff_t i = 0; i < steps; ++i)
+        if (!std::isfinite(static_cast<float>(values[i])) || values[i] < 0.0)
+            throw py::value_error("learning_rates[" + std::to_string(i) +
+                                  "] must be finite and not negative, got " +
+                                  std::to_string(values[i]));
+    return values;
 }
 
 double compute_gradients(Network& network, const py::array& x, const py::array& y,
@@ -158,7 +210,8 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
                       std::uint32_t epoch, const network::Augmentation* augmentation,
-                      const std::optional<py::array>& sample_weight) {
+                      const std::optional<py::array>& sample_weight,
+                      const std::optional<py::array>& learning_rates) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     Images images = images_of(network, x);
@@ -175,11 +228,13 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                                   std::to_string(images.count - 1));
     if (batch_size < 1)
         throw py::value_error("batch_size must be at least 1, got " + std::to_string(batch_size));
+    const double* const rates =
+        learning_rates_of(learning_rates, (count + batch_size - 1) / batch_size);
     network::StepResults results;
     {
         const py::gil_scoped_release unlocked;
         results = network.train_steps(images, targets, indices, count, batch_size, loss, optimizer,
-                                      {.seed = seed, .epoch = epoch});
+                                      {.seed = seed, .epoch = epoch}, rates);
     }
     return py::make_tuple(
         py::array_t<double>(static_cast<py::ssize_t>(results.losses.size()), results.losses.data()),
@@ -283,8 +338,12 @@ void register_network(py::module_& m) {
     using py::arg;
     m.def("shuffled_indices", &shuffled_indices, arg("seed"), arg("epoch"), arg("count"));
 
-    py::class_<Optimizer>(m, "SGD")
-        .def(py::init(&sgd), arg("learning_rate"))
+    py::class_<Optimizer>(m, "Optimizer")
+        .def(py::init(&make_optimizer), arg("learning_rate"), arg("method") = "sgd",
+             arg("momentum") = 0.0, arg("nesterov") = false, arg("rho") = 0.9, arg("beta_1") = 0.9,
+             arg("beta_2") = 0.999, arg("epsilon") = 1e-7, arg("weight_decay") = 0.0,
+             arg("clipnorm") = 0.0, arg("global_clipnorm") = 0.0, arg("use_ema") = false,
+             arg("ema_momentum") = 0.99)
         .def_readonly("learning_rate", &Optimizer::learning_rate);
 
     py::class_<Network>(m, "Network")
@@ -417,7 +476,54 @@ void register_network(py::module_& m) {
         .def("layer_output", &layer_output, arg("layer"))
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
-             arg("augmentation") = py::none(), arg("sample_weight") = py::none())
+             arg("augmentation") = py::none(), arg("sample_weight") = py::none(),
+             arg("learning_rates") = std::nullopt)
+        .def_property_readonly(
+            "optimizer_method",
+            [](const Network& network) { return network::name_of(network.optimizer_method()); })
+        .def_property_readonly("optimizer_steps", &Network::optimizer_steps)
+        .def("optimizer_slots",
+             [](const Network& network) {
+                 std::vector<std::string> names;
+                 for (const network::Slot slot : network.optimizer_slots())
+                     names.push_back(network::kSlotNames[static_cast<std::size_t>(slot)]);
+                 return names;
+             })
+        .def(
+            "restart_optimizer",
+            [](Network& network, const std::string& method, const std::vector<std::string>& slots,
+               std::int64_t steps, bool shows_average) {
+                require_built(network);
+                std::vector<network::Slot> chosen;
+                for (const std::string& slot : slots)
+                    chosen.push_back(network::slot_from_name(slot));
+                network.restart_optimizer(network::method_from_name(method), chosen, steps,
+                                          shows_average);
+            },
+            arg("method"), arg("slots"), arg("steps"), arg("shows_average"))
+        .def(
+            "get_optimizer_slot",
+            [](const Network& network, const std::string& slot, const std::string& parameter) {
+                require_built(network);
+                const auto& known = network.parameter(parameter);
+                auto result = parameter_array(known.shape);
+                network.read_optimizer_slot(network::slot_from_name(slot), known,
+                                            result.mutable_data());
+                return result;
+            },
+            arg("slot"), arg("parameter"))
+        .def(
+            "set_optimizer_slot",
+            [](Network& network, const std::string& slot, const std::string& parameter,
+               const py::array& value) {
+                require_built(network);
+                const auto& known = network.parameter(parameter);
+                network.write_optimizer_slot(network::slot_from_name(slot), known,
+                                             parameter_values(known, value));
+            },
+            arg("slot"), arg("parameter"), arg("value"))
+        .def("show_average", &Network::show_average, arg("shown"))
+        .def_property_readonly("shows_average", &Network::shows_average)
         .def("forward", &forward, arg("images"))
         .def("probabilities", &probabilities, arg("images"), arg("softmax"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));

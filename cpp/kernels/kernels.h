@@ -183,6 +183,38 @@ struct PoolArgs {
     ptrdiff_t y_row, y_pixel;
 };
 
+// How an optimizer turns a gradient into a new weight.
+enum class UpdateRule : int32_t { sgd, momentum, nesterov, rmsprop, rmsprop_momentum, adam };
+
+// One step of an optimizer, for `count` weights in one pass. For each of them
+//   g = gradient_scale * gradient;  w = fma(-decay, w, w)
+// and then, by the rule,
+//   sgd       w = fma(-rate, g, w)
+//   momentum  v = kept(fma(-rate, g, momentum * v));  w = w + v
+//   nesterov  the same v;  w = fma(momentum, v, fma(-rate, g, w))
+//   rmsprop   s = kept(fma(square_rate, fma(g, g, -s), s));  d = g / sqrt(s + epsilon);
+//             w = fma(-rate, d, w), or with momentum the v and w of "momentum" with d for g
+//   adam      m = kept(fma(mean_rate, g - m, m));  the same s;
+//             w = fma(-rate, m / (sqrt(s) + epsilon), w)
+// and at last, where average is not nullptr, average = fma(average_rate, w - average, average).
+// kept(x) is 0 for |x| < 2^-100, else x: the state of a weight without gradient would decay into
+// subnormal numbers and stay there, where x86 needs a hundred times as long for an operation.
+struct UpdateArgs {
+    ptrdiff_t count;
+    float rate, decay, gradient_scale;
+    float momentum;                // of momentum, nesterov, rmsprop_momentum
+    float square_rate, mean_rate;  // 1 - rho or 1 - beta_2; 1 - beta_1
+    float epsilon;                 // positive
+    float average_rate;
+    const float* gradient;
+    float* weights;
+    float* velocity;     // v; nullptr where the rule has none, as those below
+    float* mean;         // m
+    float* mean_square;  // s
+    float* average;
+};
+constexpr float kSmallestKept = 0x1p-100f;
+
 // The random numbers of one sample in one dropout layer: Philox 4x32-10 with the key `seed` and
 // the counters (block, sample, stream, purpose), where block counts from 0. Element e of the
 // sample uses 16 bits: with g = e / 128 and r = e % 128, the half r / 16 of the eight in block
@@ -235,6 +267,10 @@ struct Kernels {
 
     // w[i] = fma(-learning_rate, g[i], w[i])
     void (*sgd_update)(ptrdiff_t count, float learning_rate, const float* gradient, float* weights);
+
+    void (*optimizer_update)(UpdateRule, const UpdateArgs&);
+    // 16 chains, chain j = fma(x[i], x[i], chain j) over i = j, j + 16, ...; then added in order.
+    float (*sum_of_squares)(ptrdiff_t count, const float* x);
 
     // y[i] = x[i] / 255, correctly rounded; with scale != nullptr y = fma(y, scale[c], offset[c])
     // where c = i % channels.

@@ -203,9 +203,9 @@ class ConvStage final : public Stage {
                     sum(o * channel + from, kBlock, partials + o * channel + from);
                 pass.kernels.transpose(g_.out_channels, count, partials + from, channel,
                                        gradient + to, out_padded_);
-                if (pass.optimizer != nullptr)
-                    pass.kernels.sgd_update(count * out_padded_, pass.optimizer->learning_rate,
-                                            gradient + to, pass.parameters + kernel.offset + to);
+                if (pass.learning_rate != nullptr)
+                    pass.kernels.sgd_update(count * out_padded_, *pass.learning_rate, gradient + to,
+                                            pass.parameters + kernel.offset + to);
             }
         } else {
             const auto share = pass.member.share(kernel.size() / kBlock);

@@ -88,8 +88,8 @@ class DenseStage final : public Stage {
             const Rows& d = output_delta(pass);
             float* gradient = pass.gradients + parameters[1].offset;
             pass.kernels.bias_gradient(pass.rows, padded(units_), d.data, d.stride(), gradient);
-            if (pass.optimizer != nullptr)
-                pass.kernels.sgd_update(padded(units_), pass.optimizer->learning_rate, gradient,
+            if (pass.learning_rate != nullptr)
+                pass.kernels.sgd_update(padded(units_), *pass.learning_rate, gradient,
                                         pass.parameters + parameters[1].offset);
         }
     }
@@ -142,9 +142,9 @@ class DenseStage final : public Stage {
         args.d = d.data;
         args.d_row = d.stride();
         args.panel_stride = parameters[0].panel_stride();
-        if (pass.optimizer != nullptr) {
+        if (pass.learning_rate != nullptr) {
             args.weights = pass.parameters + parameters[0].offset;
-            args.learning_rate = pass.optimizer->learning_rate;
+            args.learning_rate = *pass.learning_rate;
         } else {
             args.gradient = pass.gradients + parameters[0].offset;
         }

@@ -62,7 +62,7 @@ void Network::infer(const Images& images, const Finish& finish) const {
                             .training = false,
                             .randomness = {},
                             .samples = nullptr,
-                            .optimizer = nullptr};
+                            .learning_rate = nullptr};
             Images part = images;
             if (part.bytes != nullptr) part.bytes += first * pixels;
             if (part.floats != nullptr) part.floats += first * pixels;

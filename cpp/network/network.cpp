@@ -282,6 +282,7 @@ void Network::build(std::uint64_t seed) {
     if (parameter_floats_ == 0) throw std::logic_error("the network has no layer with weights");
     parameters_ = runtime::AlignedBuffer(static_cast<std::size_t>(parameter_floats_));
     gradients_ = runtime::AlignedBuffer(static_cast<std::size_t>(parameter_floats_));
+    optimizer_ = OptimizerState(parameters());
     built_ = true;
     std::uint32_t stream = 0;
     for (const auto& stage : stages_) {
@@ -342,6 +343,10 @@ void Network::read_parameter(const Parameter& p, float* natural) const {
 void Network::write_parameter(const Parameter& p, const float* natural) {
     const std::unique_lock lock(mutex_);
     p.pack(natural, parameters_.data());
+    if (shows_average_) {
+        shows_average_ = false;
+        optimizer_.forget_average();
+    }
 }
 
 const Parameter* Network::non_finite_parameter() const {
@@ -368,6 +373,63 @@ void Network::read_gradient(const Parameter& p, float* natural) const {
 void Network::write_gradient(const Parameter& p, const float* natural) {
     const std::unique_lock lock(mutex_);
     p.pack(natural, gradients_.data());
+}
+
+Method Network::optimizer_method() const {
+    const std::shared_lock lock(mutex_);
+    return optimizer_.method();
+}
+
+std::int64_t Network::optimizer_steps() const {
+    const std::shared_lock lock(mutex_);
+    return optimizer_.steps();
+}
+
+std::vector<Slot> Network::optimizer_slots() const {
+    const std::shared_lock lock(mutex_);
+    return optimizer_.slots();
+}
+
+bool Network::shows_average() const {
+    const std::shared_lock lock(mutex_);
+    return shows_average_;
+}
+
+void Network::restart_optimizer(Method method, const std::vector<Slot>& slots, std::int64_t steps,
+                                bool shows_average) {
+    if (steps < 0)
+        throw std::invalid_argument("steps must not be negative, got " + std::to_string(steps));
+    if (shows_average && std::find(slots.begin(), slots.end(), Slot::average) == slots.end())
+        throw std::invalid_argument("there is no slot \"average\" that could be shown");
+    const std::unique_lock lock(mutex_);
+    optimizer_.restart(method, slots, steps);
+    shows_average_ = shows_average;
+}
+
+const runtime::AlignedBuffer& Network::slot_buffer(Slot slot) const {
+    const runtime::AlignedBuffer& buffer = optimizer_.buffer(slot);
+    if (buffer.size() == 0)
+        throw std::invalid_argument(std::string("the optimizer has no slot \"") +
+                                    kSlotNames[static_cast<std::size_t>(slot)] + "\"");
+    return buffer;
+}
+
+void Network::read_optimizer_slot(Slot slot, const Parameter& p, float* natural) const {
+    const std::shared_lock lock(mutex_);
+    p.unpack(slot_buffer(slot).data(), natural);
+}
+
+void Network::write_optimizer_slot(Slot slot, const Parameter& p, const float* natural) {
+    const std::unique_lock lock(mutex_);
+    slot_buffer(slot);
+    p.pack(natural, optimizer_.buffer(slot).data());
+}
+
+void Network::show_average(bool shown) {
+    const std::unique_lock lock(mutex_);
+    if (shown == shows_average_ || (shown && !optimizer_.has_average())) return;
+    std::swap(parameters_, optimizer_.buffer(Slot::average));
+    shows_average_ = shown;
 }
 
 void Network::set_input_normalization(const std::vector<float>& mean,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../runtime/aligned_buffer.h"
+#include "optimizer_state.h"
 #include "stage.h"
 #include "types.h"
 
@@ -92,15 +93,34 @@ class Network {
     // expected: last_rows() when `rows` was allocated; throws std::logic_error if another thread
     // changed it since.
     void read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const;
+    // One update by the gradients as they are stored.
     void apply_gradients(const Optimizer& optimizer);
 
     // Whole steps over indices[0..count) cut into batches (the last may be smaller). Stops early
     // after a step whose loss is not finite; that step's update is left out. Only here are images
-    // augmented. Throws std::invalid_argument for an augmentation of flat samples.
+    // augmented. learning_rates: one per step, or nullptr for the optimizer's own. Throws
+    // std::invalid_argument for an augmentation of flat samples.
     StepResults train_steps(const Images& images, const Targets& targets,
                             const std::int32_t* indices, std::ptrdiff_t count,
                             std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
-                            const Randomness& randomness);
+                            const Randomness& randomness, const double* learning_rates = nullptr);
+
+    // --- what the optimizer remembers; it goes on from call to call --------------------------
+    Method optimizer_method() const;
+    std::int64_t optimizer_steps() const;  // since the state began
+    std::vector<Slot> optimizer_slots() const;
+    // Zeros for these slots, as after `steps` steps; shows_average: the parameters are the average
+    // and the slot of that name holds the weights. Throws std::invalid_argument for steps < 0, or
+    // if there is no average to show.
+    void restart_optimizer(Method method, const std::vector<Slot>& slots, std::int64_t steps,
+                           bool shows_average);
+    // Throw std::invalid_argument for a slot that is not there.
+    void read_optimizer_slot(Slot slot, const Parameter& parameter, float* natural) const;
+    void write_optimizer_slot(Slot slot, const Parameter& parameter, const float* natural);
+    // Exchanges the weights for their moving average, until the next training step or the next
+    // call. Nothing happens where there is none. Setting a parameter ends the average.
+    void show_average(bool shown);
+    bool shows_average() const;
 
     // --- inference; safe from several threads at once ---------------------------------------
     // outputs: images.count x output_size.
@@ -137,6 +157,9 @@ class Network {
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
     template <class Finish>
     void infer(const Images& images, const Finish& finish) const;
+    void show_weights();
+    void count_updates(const Optimizer& optimizer, std::size_t updates);
+    const runtime::AlignedBuffer& slot_buffer(Slot slot) const;
 
     Shape input_shape_;
     std::vector<Layer> layers_;
@@ -148,6 +171,8 @@ class Network {
     // Rebuilds the last stage, a convolution, with a pool in it; empty after any other layer.
     std::function<std::unique_ptr<Stage>()> pooled_last_stage_;
     runtime::AlignedBuffer parameters_, gradients_;
+    OptimizerState optimizer_;
+    bool shows_average_ = false;  // parameters_ and the slot `average` have changed places
     std::vector<float> input_scale_, input_offset_;
 
     // Readers (inference) share, writers (training, setting weights) exclude.

@@ -42,10 +42,10 @@ const char* name_of(kernels::Activation activation) {
 }
 
 void Stage::update(const Pass& pass, const Parameter& parameter) const {
-    if (pass.optimizer == nullptr) return;
+    if (pass.learning_rate == nullptr) return;
     const auto share = pass.member.share(parameter.size() / kBlock);
     const std::ptrdiff_t first = parameter.offset + share.first * kBlock;
-    pass.kernels.sgd_update((share.last - share.first) * kBlock, pass.optimizer->learning_rate,
+    pass.kernels.sgd_update((share.last - share.first) * kBlock, *pass.learning_rate,
                             pass.gradients + first, pass.parameters + first);
 }
 

@@ -24,8 +24,8 @@ struct Pass {
     bool training;
     Randomness randomness;
     const std::int32_t* samples;  // which image each row is, or nullptr: row r is image r
-    // Not nullptr: weights are updated as soon as their gradient is known.
-    const Optimizer* optimizer;
+    // Not nullptr: plain gradient descent of this length, done as soon as a gradient is known.
+    const float* learning_rate;
 };
 
 // The steps of a stage. Between two of them the team meets at a barrier, so within one step threads
@@ -55,7 +55,7 @@ class Stage {
     // delta[index] from delta[index + 1] (not for the first stage: nobody asks for the gradient of
     // the images), and what else must be done before other threads' samples are complete.
     virtual void backward_data(const Pass& pass) const = 0;
-    // Weight gradients, and the update where pass.optimizer says so.
+    // Weight gradients, and the update where pass.learning_rate says so.
     virtual void backward_weights(const Pass&) const {}
 
     std::size_t index = 0;  // reads buffer `index`, writes buffer `index + 1`

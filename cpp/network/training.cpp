@@ -158,7 +158,7 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
                         .training = false,
                         .randomness = {},
                         .samples = nullptr,
-                        .optimizer = nullptr};
+                        .learning_rate = nullptr};
         const double value = forward_and_loss(pass, images, targets, nullptr, loss, true);
         backward(pass, stages_.size() - (fuses_softmax(loss) ? 1 : 0));
         if (member.thread == 0) result = value;
@@ -168,14 +168,35 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
 
 void Network::apply_gradients(const Optimizer& optimizer) {
     const std::unique_lock lock(mutex_);
-    kernels::active().sgd_update(parameter_floats_, optimizer.learning_rate, gradients_.data(),
-                                 parameters_.data());
+    show_weights();
+    optimizer_.prepare(optimizer);
+    const kernels::Kernels& kernels = kernels::active();
+    if (optimizer.is_plain()) {
+        kernels.sgd_update(parameter_floats_, optimizer.learning_rate, gradients_.data(),
+                           parameters_.data());
+    } else {
+        runtime::Barrier alone;
+        optimizer_.update(kernels, {.thread = 0, .threads = 1, .barrier = alone}, optimizer,
+                          optimizer.learning_rate, 0, gradients_.data(), parameters_.data());
+    }
+    count_updates(optimizer, 1);
+}
+
+// Training goes on from the weights, not from their average.
+void Network::show_weights() {
+    if (shows_average_) std::swap(parameters_, optimizer_.buffer(Slot::average));
+    shows_average_ = false;
+}
+
+void Network::count_updates(const Optimizer& optimizer, std::size_t updates) {
+    optimizer_.add_steps(static_cast<std::int64_t>(updates));
+    if (optimizer.use_ema && updates > 0) optimizer_.set_average_started();
 }
 
 StepResults Network::train_steps(const Images& images, const Targets& targets,
                                  const std::int32_t* indices, std::ptrdiff_t count,
                                  std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
-                                 const Randomness& randomness) {
+                                 const Randomness& randomness, const double* learning_rates) {
     const std::unique_lock lock(mutex_);
     if (images.augmentation != nullptr) {
         images.augmentation->validate();
@@ -189,17 +210,23 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
     plan(workspace, batch_size, true, threads, false);
+    show_weights();
+    optimizer_.prepare(optimizer);
+    const bool plain = optimizer.is_plain();
     last_rows_ = 0;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
     const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
     StepResults results;
     results.losses.assign(steps, 0.0);
     results.correct.assign(steps, 0);
-    std::size_t done = 0;
+    std::size_t done = 0, updates = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     runtime::run_team(threads, [&](const runtime::Member& member) {
         for (std::size_t step = 0; step < steps; ++step) {
             const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
+            const float learning_rate = learning_rates == nullptr
+                                            ? optimizer.learning_rate
+                                            : static_cast<float>(learning_rates[step]);
             const Pass pass{.kernels = kernels,
                             .member = member,
                             .workspace = workspace,
@@ -209,7 +236,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                             .training = true,
                             .randomness = randomness,
                             .samples = indices + first,
-                            .optimizer = &optimizer};
+                            .learning_rate = plain ? &learning_rate : nullptr};
             const double value =
                 forward_and_loss(pass, images, targets, indices + first, loss, false);
             if (member.thread == 0) {
@@ -223,8 +250,15 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
             // Every thread has the same sum, so all leave together.
             if (!std::isfinite(value)) break;
             backward(pass, stages);
+            // The next step's first barrier stands between this and any use of the weights.
+            if (!plain)
+                optimizer_.update(kernels, member, optimizer, learning_rate,
+                                  static_cast<std::int64_t>(step), gradients_.data(),
+                                  parameters_.data());
+            if (member.thread == 0) updates = step + 1;
         }
     });
+    count_updates(optimizer, updates);
     results.losses.resize(done);
     results.correct.resize(done);
     return results;

@@ -44,9 +44,35 @@ struct Targets {
     const float* weights = nullptr;  // count, or nullptr: all are 1
 };
 
-// Plain stochastic gradient descent: w = w - learning_rate * gradient.
+enum class Method { sgd, rmsprop, adam };
+
+// Throws std::invalid_argument that lists the known names.
+Method method_from_name(const std::string& name);
+const char* name_of(Method method);
+
+// How gradients become new weights; the formulas are at UpdateArgs in ../kernels/kernels.h. By
+// default plain stochastic gradient descent: w = w - learning_rate * gradient.
 struct Optimizer {
     float learning_rate = 0.0f;
+    Method method = Method::sgd;
+    double momentum = 0.0;                // sgd, rmsprop
+    bool nesterov = false;                // sgd
+    double rho = 0.9;                     // rmsprop: of the mean square
+    double beta_1 = 0.9, beta_2 = 0.999;  // adam: of the mean and the mean square
+    double epsilon = 1e-7;                // rmsprop, adam
+    // Decoupled: each step begins with w = w - learning_rate * weight_decay * w.
+    double weight_decay = 0.0;
+    // The largest norm of the gradient of each parameter, or of all together; 0: any.
+    double clipnorm = 0.0, global_clipnorm = 0.0;
+    // Whether an exponential moving average of the weights is kept.
+    bool use_ema = false;
+    double ema_momentum = 0.99;
+
+    // Nothing but w = w - learning_rate * gradient, which stages do as soon as they can.
+    bool is_plain() const {
+        return method == Method::sgd && momentum == 0.0 && weight_decay == 0.0 && clipnorm == 0.0 &&
+               global_clipnorm == 0.0 && !use_ema;
+    }
 };
 
 // What the random numbers of a training step depend on, besides the image and the layer.

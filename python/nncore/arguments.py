@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 
 
@@ -30,3 +32,37 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
 def check_seed(seed: object) -> int:
     """A seed, 0 to 2**63 - 1; errors as in `check_int`."""
     return check_int("seed", seed, 0, 2**63 - 1)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    below: float | None = None,
+) -> float:
+    """`value` as a finite float within the limits that are given.
+
+    Raises
+    ------
+    TypeError
+        Not a real number (booleans are none).
+    ValueError
+        Not finite, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    given = {"at least": low, "above": above, "at most": high, "below": below}
+    limits = [f"{word} {limit:g}" for word, limit in given.items() if limit is not None]
+    number = float(value)
+    if (
+        not math.isfinite(number)
+        or (low is not None and number < low)
+        or (above is not None and number <= above)
+        or (high is not None and number > high)
+        or (below is not None and number >= below)
+    ):
+        raise ValueError(f"{name} must be a finite number {' and '.join(limits)}, not {value}")
+    return number

@@ -122,9 +122,9 @@ def matmul(
     Notes
     -----
     Each element is one chain of fused multiply-adds over K in ascending order, starting from 0 or,
-    with `accumulate`, from the element of `out`; with N = 1 it is 16 interleaved chains, added at the
-    end. Algorithm: Goto and van de Geijn, "Anatomy of
-    high-performance matrix multiplication", ACM TOMS 34(3), 2008.
+    with `accumulate`, from the element of `out`; with N = 1 it is 16 interleaved chains, added at
+    the end. Algorithm: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication",
+    ACM TOMS 34(3), 2008.
     """
     if out is not None and alpha == 1.0 and not accumulate and _core.matmul_plain(a, b, out):
         return out

@@ -277,3 +277,64 @@ def test_convolutional_presets_learn(call, pictures, tmp_path, name, size, kinds
     assert json.loads(called.out)["accuracy"] > 0.8
     model = nn.load(tmp_path / name / "best.safetensors")
     assert {layer.description.to_dict()["type"] for layer in model.layers} == kinds
+
+
+@pytest.mark.parametrize(
+    ("words", "optimizer", "facts"),
+    [
+        (("--optimizer", "adam"), nn.Adam(), {"optimizer": "Adam", "learning_rate": 0.001}),
+        (("--optimizer", "adamw", "--weight-decay", 0.1), nn.AdamW(weight_decay=0.1), {}),
+        (("--optimizer", "rmsprop", "--learning-rate", 0.01), nn.RMSprop(0.01), {}),
+        (("--momentum", 0.75), nn.SGD(0.025, momentum=0.75), {"momentum": 0.75}),
+        (
+            ("--schedule", "cosine", "--warmup", 0.5),
+            nn.SGD(nn.Warmup(nn.CosineDecay(0.1), 2)),
+            {"learning_rate": 0.1, "schedule": "cosine", "warmup": 0.5},
+        ),
+        (("--schedule", "one-cycle"), nn.SGD(nn.OneCycle(0.1)), {"schedule": "one-cycle"}),
+        (("--schedule", "step"), nn.SGD(nn.StepDecay(0.1)), {}),
+        (("--schedule", "exponential"), nn.SGD(nn.ExponentialDecay(0.1)), {}),
+    ],
+)
+def test_optimizers_and_schedules(call, pictures, tmp_path, words, optimizer, facts):
+    called = call("train", pictures, "--output", tmp_path, "--epochs", 2, "--quiet", *words)
+    assert called.code == 0, called.err
+    assert nn.load(tmp_path / "run-1" / "best.safetensors").optimizer == optimizer
+    config = (tmp_path / "run-1" / "config.toml").read_text()
+    for name, value in facts.items():
+        assert f"{name} = {json.dumps(value)}" in config
+
+
+def test_early_stopping_and_time(call, pictures, tmp_path):
+    words = ("train", pictures, "--output", tmp_path, "--quiet", "--json", "--model", "linear")
+    told = json.loads(
+        call(*words, "--epochs", 500, "--early-stopping", 2, "--learning-rate", 50.0).out
+    )
+    assert told["epochs"] < 500
+    assert told["epochs"] - told["best_epoch"] == 2
+    best = nn.load(told["model"])
+    assert best.facts.epochs == told["best_epoch"]
+    started = time.monotonic()
+    told = json.loads(call(*words, "--epochs", 10**6, "--max-minutes", 0.01).out)
+    assert 1 <= told["epochs"] < 10**6
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--optimizer", "adam", "--momentum", 0.9), "--momentum is for --optimizer sgd"),
+        (("--early-stopping", 3, "--val", 0), "--early-stopping looks at the validation loss"),
+        (("--schedule", "one-cycle", "--warmup", 1), "has a warm-up of its own"),
+        (("--warmup", 30), "--warmup 30 must be below --epochs 30"),
+        (("--momentum", 1), "--momentum: must be"),
+        (("--max-minutes", 0), "--max-minutes: must be above 0"),
+        (("--early-stopping", 0), "--early-stopping: must be at least 1"),
+        (("--optimizer", "lion"), "invalid choice"),
+    ],
+)
+def test_training_flags_that_contradict(call, pictures, tmp_path, words, message):
+    called = call("train", pictures, "--output", tmp_path, *words)
+    assert called.code == 2
+    assert message in called.err
+    assert list(tmp_path.iterdir()) == []

@@ -162,7 +162,7 @@ def train(network, x, y, epochs=3):
     for epoch in range(epochs):
         order = _core.shuffled_indices(4, epoch, len(x))
         losses, correct = network.train_steps(
-            x, y, order, 24, "cross_entropy", _core.SGD(0.05), 4, epoch
+            x, y, order, 24, "cross_entropy", _core.Optimizer(0.05), 4, epoch
         )
     return losses, correct
 
@@ -194,7 +194,7 @@ def test_fused_update_is_gradient_then_update(name):
     shape, layers = NETWORKS[name]
     x, y = data(shape, 24)
     (fused, _), (apart, _) = twins(shape, layers), twins(shape, layers)
-    optimizer = _core.SGD(0.1)
+    optimizer = _core.Optimizer(0.1)
     fused.train_steps(x, y, np.arange(24, dtype=np.int32), 24, "cross_entropy", optimizer)
     apart.compute_gradients(x, y, "cross_entropy")
     apart.apply_gradients(optimizer)
@@ -225,7 +225,7 @@ def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
     for index, seed, epoch in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)]:
         network.set_parameter("sum/kernel", np.zeros((40_000, 1), np.float32))
         order = np.array([index], np.int32)
-        network.train_steps(x, target, order, 1, "sse", _core.SGD(0.5), seed, epoch)
+        network.train_steps(x, target, order, 1, "sse", _core.Optimizer(0.5), seed, epoch)
         # The gradient of each weight is -2 times its input: the update shows the mask.
         mask = network.get_parameter("sum/kernel").ravel()
         assert set(np.unique(mask)) == {np.float32(0), np.float32(1) / np.float32(0.7)}

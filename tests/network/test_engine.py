@@ -80,7 +80,7 @@ def test_fused_update_is_gradient_then_update(isa):
     for loss in ("cross_entropy", "mse"):
         fused, _ = twins(30, [(19, "relu"), (5, "linear")])
         apart, _ = twins(30, [(19, "relu"), (5, "linear")])
-        optimizer = _core.SGD(0.1)
+        optimizer = _core.Optimizer(0.1)
         fused.train_steps(x, y, np.arange(64, dtype=np.int32), 64, loss, optimizer)
         apart.compute_gradients(x, y, loss)
         apart.apply_gradients(optimizer)
@@ -109,7 +109,9 @@ def test_weights_have_the_same_bits_everywhere(layers, loss, restore_threads):
             network = build(_core.Network((200,)), layers)
             for epoch in range(3):
                 order = _core.shuffled_indices(5, epoch, len(x))
-                losses, correct = network.train_steps(pixels, y, order, 48, loss, _core.SGD(0.05))
+                losses, correct = network.train_steps(
+                    pixels, y, order, 48, loss, _core.Optimizer(0.05)
+                )
             outputs, each = network.evaluate(pixels, y, loss)
             weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
             seen.add((*weights, losses.tobytes(), correct.tobytes(), outputs.tobytes(),
@@ -176,8 +178,8 @@ def test_training_stops_before_a_step_with_a_loss_that_is_not_finite(isa):
     y = np.zeros(6, np.int32)
     order = np.arange(6, dtype=np.int32)
     expected, _ = twins(4, [(2, "linear")])
-    expected.train_steps(x, y, order[:3], 1, "mse", _core.SGD(0.1))
-    losses, correct = core.train_steps(x, y, order, 1, "mse", _core.SGD(0.1))
+    expected.train_steps(x, y, order[:3], 1, "mse", _core.Optimizer(0.1))
+    losses, correct = core.train_steps(x, y, order, 1, "mse", _core.Optimizer(0.1))
     assert len(losses) == len(correct) == 4
     assert np.isfinite(losses[:3]).all()
     assert not np.isfinite(losses[3])
@@ -193,7 +195,7 @@ def test_the_lessons_one_weight_network(isa):
     x, target = np.ones((1, 1), np.float32), np.array([[0.655]], np.float32)
     network.compute_gradients(x, target, "mse")
     assert network.get_gradient("neuron/kernel")[0, 0] == pytest.approx(-0.55, abs=1e-6)
-    network.train_steps(x, target, np.zeros(1, np.int32), 1, "mse", _core.SGD(0.01))
+    network.train_steps(x, target, np.zeros(1, np.int32), 1, "mse", _core.Optimizer(0.01))
     assert network.get_parameter("neuron/kernel")[0, 0] == pytest.approx(0.3855, abs=1e-6)
 
 
@@ -239,7 +241,7 @@ def test_refuses_bad_networks():
 def test_refuses_bad_data():
     core, _ = twins(4, [(3, "linear")])
     x, y = data(4, 3, 6)
-    order, sgd = np.arange(6, dtype=np.int32), _core.SGD(0.1)
+    order, sgd = np.arange(6, dtype=np.int32), _core.Optimizer(0.1)
     good = [x, y, order, 2, "mse", sgd]
 
     def train(position, value):
@@ -268,7 +270,7 @@ def test_refuses_bad_data():
             train(position, value)
     for rate in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="learning_rate"):
-            _core.SGD(rate)
+            _core.Optimizer(rate)
 
 
 def test_thread_counts_are_checked(restore_threads):

@@ -508,7 +508,8 @@ def test_callbacks_see_every_epoch():
     assert recorder.calls[-1] == "end"
     assert [epoch for epoch, _ in recorder.calls[1:-1]] == [1, 2, 3]
     for row, (_, logs) in enumerate(recorder.calls[1:-1]):
-        assert logs == {name: values[row] for name, values in history.history.items()}
+        expected = {name: values[row] for name, values in history.history.items()}
+        assert logs == expected | {"learning_rate": 0.1}
 
 
 def test_callback_can_stop_training():

@@ -9,14 +9,17 @@ import pytest
 from nncore.errors import DataError
 from nncore.training.history import History
 
-HEADER = "epoch,loss,accuracy,val_loss,val_accuracy,seconds\n"
+HEADER = "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n"
 
 
 def trained() -> History:
     history = History("cross_entropy", iterations_per_epoch=2)
-    history.append_epoch(0.9, 0.5, 0.8, 0.55, seconds=0.1, iteration_loss=[1.0, 0.8])
-    history.append_epoch(0.1 + 0.2, 0.75, 0.4, 0.7, seconds=0.2, iteration_loss=[0.4, 0.2])
-    history.append_epoch(0.2, 0.875, 0.6, 0.65, seconds=0.3, iteration_loss=[0.3, 0.1])
+    for row, losses, seconds, rate in (
+        ((0.9, 0.5, 0.8, 0.55), [1.0, 0.8], 0.1, 0.1),
+        ((0.1 + 0.2, 0.75, 0.4, 0.7), [0.4, 0.2], 0.2, 0.1),
+        ((0.2, 0.875, 0.6, 0.65), [0.3, 0.1], 0.3, 0.1 + 0.2),
+    ):
+        history.append_epoch(*row, seconds=seconds, iteration_loss=losses, learning_rate=rate)
     return history
 
 
@@ -30,6 +33,7 @@ def test_epochs_are_kept_under_the_names_of_keras() -> None:
     }
     assert history.epoch == [1, 2, 3]
     assert history.seconds == [0.1, 0.2, 0.3]
+    assert history.learning_rate == [0.1, 0.1, 0.1 + 0.2]
     assert history.iteration_loss == [1.0, 0.8, 0.4, 0.2, 0.3, 0.1]
     assert len(history) == 3
 
@@ -134,7 +138,7 @@ def test_csv_has_the_documented_columns(tmp_path) -> None:
     history.append_epoch(0.1 + 0.2, 0.5, seconds=1.5)
     path = tmp_path / "history.csv"
     history.to_csv(path)
-    assert path.read_bytes().decode() == HEADER + "1,0.30000000000000004,0.5,,,1.5\n"
+    assert path.read_bytes().decode() == HEADER + "1,0.30000000000000004,0.5,,,,1.5\n"
     assert os.listdir(tmp_path) == ["history.csv"]
 
 
@@ -144,6 +148,7 @@ def test_csv_comes_back_exactly(tmp_path) -> None:
     history.to_csv(path)
     back = History.from_csv(path, loss_name="cross_entropy")
     assert back.history == history.history
+    assert back.learning_rate == history.learning_rate
     assert back.seconds == history.seconds
     assert back.epoch == [1, 2, 3]
     assert back.loss_name == "cross_entropy"
@@ -169,7 +174,7 @@ def test_csv_of_no_epoch_comes_back_empty(tmp_path) -> None:
 
 def test_csv_saved_by_a_spreadsheet_is_read(tmp_path) -> None:
     path = tmp_path / "history.csv"
-    text = HEADER.replace("\n", "\r\n") + "1,0.5,0.25,,,1\r\n\r\n"
+    text = HEADER.replace("\n", "\r\n") + "1,0.5,0.25,,,,1\r\n\r\n"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert History.from_csv(path).history == {"loss": [0.5], "accuracy": [0.25]}
 
@@ -179,13 +184,13 @@ def test_csv_saved_by_a_spreadsheet_is_read(tmp_path) -> None:
     [
         ("", 1, "header"),
         ("epoch,loss\n1,2\n", 1, "header"),
-        (HEADER + "1,0.5,0.5,,,1\n2,oops,0.5,,,1\n", 3, "loss is not a number: 'oops'"),
-        (HEADER + "1,0.5,0.5,,,1\n3,0.5,0.5,,,1\n", 3, "expected epoch 2, found '3'"),
-        (HEADER + "1,0.5,0.5,,\n", 2, "expected 6 columns, found 5"),
-        (HEADER + "1,0.5,0.5,0.1,,1\n", 2, "val_loss and val_accuracy together"),
-        (HEADER + "1,,0.5,,,1\n", 2, "loss is not a number: ''"),
-        (HEADER + "1,0.5,50,,,1\n", 2, "accuracy must be a fraction"),
-        (HEADER + "1,0.5,0.5,,,\n", 2, "seconds is not a number"),
+        (HEADER + "1,0.5,0.5,,,,1\n2,oops,0.5,,,,1\n", 3, "loss is not a number: 'oops'"),
+        (HEADER + "1,0.5,0.5,,,,1\n3,0.5,0.5,,,,1\n", 3, "expected epoch 2, found '3'"),
+        (HEADER + "1,0.5,0.5,,,\n", 2, "expected 7 columns, found 6"),
+        (HEADER + "1,0.5,0.5,0.1,,,1\n", 2, "val_loss and val_accuracy together"),
+        (HEADER + "1,,0.5,,,,1\n", 2, "loss is not a number: ''"),
+        (HEADER + "1,0.5,50,,,,1\n", 2, "accuracy must be a fraction"),
+        (HEADER + "1,0.5,0.5,,,,\n", 2, "seconds is not a number"),
     ],
 )
 def test_a_malformed_csv_names_file_and_line(tmp_path, text: str, line: int, named: str) -> None:
@@ -207,7 +212,9 @@ def test_an_unreadable_csv_names_the_file(tmp_path) -> None:
 
 def test_the_dictionary_survives_strict_json() -> None:
     history = trained()
-    history.append_epoch(math.inf, 0.1, 0.5, 0.5, iteration_loss=[-math.inf, math.inf])
+    history.append_epoch(
+        math.inf, 0.1, 0.5, 0.5, iteration_loss=[-math.inf, math.inf], learning_rate=0.5
+    )
     text = json.dumps(history.to_dict(), allow_nan=False)
     assert History.from_dict(json.loads(text)) == history
 
@@ -222,7 +229,7 @@ def test_nan_survives_strict_json() -> None:
 def test_the_dictionary_is_a_copy() -> None:
     history = trained()
     copy = History.from_dict(history.to_dict())
-    copy.append_epoch(0.1, 0.1, 0.1, 0.1, iteration_loss=[0.1])
+    copy.append_epoch(0.1, 0.1, 0.1, 0.1, iteration_loss=[0.1], learning_rate=0.1)
     assert history == trained()
 
 
@@ -248,7 +255,18 @@ def test_a_wrong_dictionary_names_the_key(change: dict[str, object], named: str)
         History.from_dict(trained().to_dict() | change)
 
 
-@pytest.mark.parametrize("key", list(trained().to_dict()))
+def test_histories_from_before_there_was_a_learning_rate(tmp_path) -> None:
+    data = trained().to_dict()
+    del data["learning_rate"]
+    assert all(map(math.isnan, History.from_dict(data).learning_rate))
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,0.5,0.25,,,1.5\n")
+    old = History.from_csv(path)
+    assert (old.history["loss"], old.seconds) == ([0.5], [1.5])
+    assert math.isnan(old.learning_rate[0])
+
+
+@pytest.mark.parametrize("key", [key for key in trained().to_dict() if key != "learning_rate"])
 def test_a_missing_key_is_named(key: str) -> None:
     data = trained().to_dict()
     del data[key]

@@ -15,7 +15,8 @@ from safetensors.numpy import save as save_tensors
 from nncore.data import ClassMap, ImageDataset
 from nncore.errors import ModelFileError
 from nncore.layers import Activation, Dense, Flatten
-from nncore.optimizers import SGD
+from nncore.optimizers import SGD, Adam, AdamW, RMSprop
+from nncore.schedules import OneCycle
 from nncore.training.callbacks import Callback
 from nncore.training.history import History
 from nncore.training.model import Sequential
@@ -153,6 +154,91 @@ def test_training_state_resumes_to_the_same_bits(tmp_path):
     assert weights(state.model) == weights(whole)
     assert state.history.history == whole.history.history
     assert state.history.iteration_loss == whole.history.iteration_loss
+
+
+OPTIMIZERS = {
+    "momentum": SGD(0.1, momentum=0.9, nesterov=True),
+    "rmsprop": RMSprop(0.01, momentum=0.5),
+    "adam": AdamW(0.01, global_clipnorm=1.0),
+    "average": Adam(0.01, use_ema=True),
+    "schedule": SGD(OneCycle(0.3), momentum=0.5),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizer_state_resumes_to_the_same_bits(tmp_path, name):
+    optimizer = OPTIMIZERS[name]
+    whole = make_model(epochs=5, optimizer=optimizer)
+    stopped = make_model(epochs=5, optimizer=optimizer, callbacks=[InterruptAt(2)])
+    path = tmp_path / "last.safetensors"
+    save(stopped, path, with_state=True)
+    state = load_training_state(path)
+    assert state.model.optimizer == optimizer
+    assert weights(state.model) == weights(stopped)
+    state.model.fit(data_set(), history=state.history, epochs=3, verbose=0, optimizer=optimizer)
+    assert weights(state.model) == weights(whole)
+    assert state.history.history == whole.history.history
+    assert state.history.learning_rate == whole.history.learning_rate
+    for one, other in zip(
+        state.model.optimizer_state.arrays.items(),
+        whole.optimizer_state.arrays.items(),
+        strict=True,
+    ):
+        assert one[0] == other[0]
+        assert one[1].tobytes() == other[1].tobytes()
+    # Without the state the moments would be missing.
+    again = load(path)
+    again.fit(data_set(), epochs=3, verbose=0, optimizer=optimizer)
+    assert weights(again) != weights(whole)
+
+
+def test_optimizer_state_in_the_file(tmp_path):
+    model = make_model(optimizer=Adam(0.01))
+    save(model, tmp_path / "last", with_state=True)
+    tensors, described = content(tmp_path / "last")
+    assert described["state"]["optimizer"] == {
+        "method": "adam",
+        "steps": 6,
+        "slots": ["mean", "mean_square"],
+        "shows_average": False,
+    }
+    assert len(tensors) == 3 * 4
+    mean = tensors["optimizer/hidden/kernel/mean"]
+    assert (mean == model.optimizer_state.arrays["hidden/kernel/mean"]).all()
+    save(model, tmp_path / "best")
+    assert len(content(tmp_path / "best")[0]) == 4
+    # The file of a model trained by plain SGD has nothing of the kind.
+    save(make_model(), tmp_path / "plain", with_state=True)
+    assert content(tmp_path / "plain")[1]["state"]["optimizer"] is None
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("method", "adagrad"),
+        ("steps", -1),
+        ("slots", ["mean"]),
+        ("slots", ["mean", "speed"]),
+        ("shows_average", True),
+        ("tensor", np.zeros((3, 3), np.float32)),
+        ("tensor", np.full((20, 7), np.inf, np.float32)),
+        ("tensor", None),
+    ],
+)
+def test_bad_optimizer_state(tmp_path, part, value):
+    path = tmp_path / "last"
+    save(make_model(optimizer=Adam(0.01)), path, with_state=True)
+    tensors, described = content(path)
+    name = "optimizer/hidden/kernel/mean"
+    if part != "tensor":
+        described["state"]["optimizer"][part] = value
+    elif value is None:
+        del tensors[name]
+    else:
+        tensors[name] = value
+    write(path, tensors, described)
+    with pytest.raises(ModelFileError, match="last: "):
+        load_training_state(path)
 
 
 def test_training_state_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
@@ -400,7 +486,7 @@ def change(described, where, value):
         ("preprocessing.height", 5, "images are prepared as"),
         ("preprocessing.color", "hsv", "color"),
         ("loss", "hinge", "unknown loss 'hinge'"),
-        ("optimizer", {"type": "Adam"}, "unknown optimizer 'Adam'"),
+        ("optimizer", {"type": "Adagrad"}, "unknown optimizer 'Adagrad'"),
         ("optimizer.learning_rate", float("nan"), "learning_rate"),
         ("training", {}, "inconsistent"),
         ("training.epochs", -3, "not a count"),

@@ -207,7 +207,7 @@ def test_the_core_refuses_what_is_not_exactly_right():
 
     def train(weights):
         order = np.arange(10, dtype=np.int32)
-        network.train_steps(INPUTS, LABELS, order, 5, "mse", _core.SGD(0.1), sample_weight=weights)
+        network.train_steps(INPUTS, LABELS, order, 5, "mse", _core.Optimizer(0.1), sample_weight=weights)
 
     train(np.ones(10, np.float32))
     with pytest.raises(TypeError, match="sample_weight must have dtype float32"):

@@ -141,6 +141,22 @@ NNCORE_INLINE vec min(vec a, vec b) {
 #endif
 }
 
+// The correctly rounded square root.
+NNCORE_INLINE vec square_root(vec x) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX2__)
+    return (vec)_mm256_sqrt_ps((__m256)x);
+#elif defined(__SSE2__)
+    return (vec)_mm_sqrt_ps((__m128)x);
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+    return (vec)vsqrtq_f32((float32x4_t)x);
+#else
+    for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+
 // 2^n for integral n (given as floats) in [-126, 127], exactly.
 NNCORE_INLINE vec exponent_to_power(vec n) {
     const ivec exponent = __builtin_convertvector(n, ivec);

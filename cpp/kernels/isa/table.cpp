@@ -4,6 +4,7 @@
 #include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "optimizers.h"
 #include "pool.h"
 #include "rowwise.h"
 
@@ -26,6 +27,8 @@ const Kernels& table() {
         .squared_error = squared_error,
         .softmax_cross_entropy = softmax_cross_entropy,
         .sgd_update = sgd_update,
+        .optimizer_update = optimizer_update,
+        .sum_of_squares = sum_of_squares,
         .bytes_to_floats = bytes_to_floats,
         .dropout_mask = dropout_mask,
         .multiply = multiply,

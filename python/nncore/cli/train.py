@@ -7,13 +7,14 @@ import argparse
 import dataclasses
 import datetime
 import errno
+import math
 import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nncore.cli import augment, options
+from nncore.cli import augment, options, training_options
 from nncore.cli.check import count_lines
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
@@ -70,12 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images per step (default 32)",
     )
     model.add_argument(
-        "--learning-rate",
-        type=options.positive,
-        metavar="RATE",
-        help="length of the steps (default 0.1; less for mse, sse and large images)",
-    )
-    model.add_argument(
         "--loss",
         choices=tuple(LOSSES),
         default="cross_entropy",
@@ -88,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="balanced: each class counts the same in the training loss, however many images it "
         "has (default none)",
     )
+    training_options.add_arguments(model)
     augment.add_arguments(parser)
     data = parser.add_argument_group("images")
     data.add_argument(
@@ -194,7 +190,6 @@ def gate(min_accuracy: float | None, report: Report | None, part: str) -> int:
 def train(args: argparse.Namespace, out: Output) -> Outcome:
     """Load, split, train, evaluate and write the run directory."""
     from nncore.data.normalization import with_normalization
-    from nncore.optimizers import SGD
     from nncore.training.callbacks import Callback
     from nncore.training.model import Sequential
     from nncore.training.run_directory import RunDirectory
@@ -240,16 +235,21 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
             for line in _class_weight_lines(model):
                 out.say(line)
 
+    iterations = math.ceil(len(train_part) / args.batch_size)
     history = model.fit(
         train_part,
         validation_data=val if len(val) else None,
         epochs=args.epochs,
         batch_size=args.batch_size,
         loss=args.loss,
-        optimizer=None if args.learning_rate is None else SGD(args.learning_rate),
+        optimizer=training_options.optimizer_of(args, model, iterations),
         seed=args.seed,
         verbose=out.verbose,
-        callbacks=[WriteConfig(), directory.checkpoints()],
+        callbacks=[
+            WriteConfig(),
+            directory.checkpoints(),
+            *training_options.callbacks_of(args),
+        ],
         restore_best_weights=True,
         augmentation=changes,
         class_weight=None if args.class_weight == "none" else args.class_weight,
@@ -268,6 +268,7 @@ def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before minutes are spent on reading images."""
     if args.hidden is not None and args.model not in WITH_HIDDEN:
         raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
+    training_options.check(args)
     if args.val + args.test >= 1:
         raise UsageError(f"--val {args.val:g} and --test {args.test:g} leave nothing for training")
     if args.name is not None and not args.overwrite:
@@ -359,7 +360,7 @@ def _config(
     machine = info()
     assert model.optimizer is not None
     assert model.facts is not None
-    optimizer, facts = model.optimizer.to_dict(), model.facts
+    facts = model.facts
     return {
         "run": {
             "command": args.command_line,
@@ -389,8 +390,7 @@ def _config(
             "epochs": args.epochs,
             "batch_size": args.batch_size,
             "loss": args.loss,
-            "optimizer": optimizer.pop("type"),
-            **optimizer,
+            **training_options.described(args, model.optimizer),
             "seed": args.seed,
             "class_weight": args.class_weight,
             "augment": args.augment,

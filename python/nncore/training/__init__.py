@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nncore.training.callbacks import Callback
+from nncore.training.callbacks import Callback, LambdaCallback
+from nncore.training.checkpoint import ModelCheckpoint
+from nncore.training.csv_logger import CSVLogger
+from nncore.training.early_stopping import EarlyStopping
 from nncore.training.explain import ExplainedStep
 from nncore.training.fit import NonFiniteLossError, TrainingFacts
 from nncore.training.history import History
@@ -13,23 +16,33 @@ from nncore.training.model_file import (
     load,
     load_training_state,
 )
+from nncore.training.optimizer_state import OptimizerState
+from nncore.training.plateau import ReduceLROnPlateau
 from nncore.training.predictions import Prediction, Predictions
 from nncore.training.report import ClassScore, Mistake, Report
 from nncore.training.run_directory import RunDirectory
+from nncore.training.time_limit import TimeLimit
 
 __all__ = [
+    "CSVLogger",
     "Callback",
     "ClassScore",
+    "EarlyStopping",
     "ExplainedStep",
     "History",
+    "LambdaCallback",
     "Mistake",
+    "ModelCheckpoint",
     "ModelFileNotFoundError",
     "NonFiniteLossError",
+    "OptimizerState",
     "Prediction",
     "Predictions",
+    "ReduceLROnPlateau",
     "Report",
     "RunDirectory",
     "Sequential",
+    "TimeLimit",
     "TrainingFacts",
     "TrainingState",
     "load",

@@ -1,8 +1,8 @@
-"""Hooks into `fit`, called between epochs."""
+"""Hooks into `fit`, called between epochs and between blocks of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ class Callback:
     def on_train_begin(self) -> None:
         """Called before the first epoch of a call of `fit`."""
 
+    def on_block_end(self) -> None:
+        """Called within an epoch about every twentieth of a second, between two training steps.
+
+        When it sets `self.model.stop_training`, training ends there as it does after Ctrl-C: the
+        epoch in progress does not count, and a further `fit` can take it up.
+        """
+
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Called after each finished epoch.
 
@@ -36,7 +43,8 @@ class Callback:
         epoch
             Its number in the history, from 1.
         logs
-            loss, accuracy and, with validation data, val_loss and val_accuracy.
+            loss, accuracy, with validation data val_loss and val_accuracy, and learning_rate (of
+            the epoch's last step).
         """
 
     def on_train_end(self) -> None:
@@ -47,3 +55,36 @@ class Callback:
 
         After a loss that is not finite the weights may be useless.
         """
+
+
+class LambdaCallback(Callback):
+    """Functions instead of a class; as Keras's.
+
+    Parameters
+    ----------
+    on_train_begin, on_epoch_end, on_train_end
+        Called with the arguments of the `Callback` method of that name, or None.
+    """
+
+    def __init__(
+        self,
+        on_epoch_end: Callable[[int, Logs], object] | None = None,
+        on_train_begin: Callable[[], object] | None = None,
+        on_train_end: Callable[[], object] | None = None,
+    ) -> None:
+        for function in (on_epoch_end, on_train_begin, on_train_end):
+            if function is not None and not callable(function):
+                raise TypeError(f"LambdaCallback: {function!r} is no function")
+        self._begin, self._epoch, self._end = on_train_begin, on_epoch_end, on_train_end
+
+    def on_train_begin(self) -> None:
+        if self._begin is not None:
+            self._begin()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self._epoch is not None:
+            self._epoch(epoch, logs)
+
+    def on_train_end(self) -> None:
+        if self._end is not None:
+            self._end()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 F32 = NDArray[np.float32]
 
+# Of plain gradient descent; here the numbers are shown, too.
+PLAIN = "W2 = W1 - gradient * learning_rate"
+
 # Arrays with more numbers than this are shown by their corners.
 _SHOWN_NUMBERS = 40
 
@@ -49,7 +52,9 @@ class ExplainedStep:
     gradients : dict of str to float32
         How the loss changes with each number of each parameter, "<layer>/<parameter>".
     weights_before, weights_after : dict of str to float32
-        The parameters: after = before - gradient * learning_rate.
+        The parameters; for plain SGD, after = before - gradient * learning_rate.
+    formula : str
+        How the optimizer makes the one from the other.
     """
 
     loss_name: str
@@ -62,6 +67,7 @@ class ExplainedStep:
     gradients: Mapping[str, F32]
     weights_before: Mapping[str, F32]
     weights_after: Mapping[str, F32]
+    formula: str = PLAIN
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -99,7 +105,7 @@ def explain_step(
         shown_targets = targets.astype(np.float32)
     return ExplainedStep(
         loss_name=loss,
-        learning_rate=optimizer.learning_rate,
+        learning_rate=optimizer.rate,
         inputs=images.copy(),
         targets=shown_targets,
         layer_outputs=layer_outputs,
@@ -108,6 +114,7 @@ def explain_step(
         gradients=gradients,
         weights_before=before,
         weights_after={name: network.get_parameter(name) for name in names},
+        formula=optimizer.formula,
     )
 
 
@@ -135,7 +142,7 @@ def _lines(step: ExplainedStep) -> list[str]:
 
 
 def _formula(step: ExplainedStep) -> list[str]:
-    """W2 = W1 - gradient * learning_rate on the weight that has the largest gradient."""
+    """The optimizer's formula on the weight that has the largest gradient."""
     if not step.gradients:
         return ["This network has no weights, so the step changes nothing."]
     kernels = [name for name in step.gradients if not name.endswith("/bias")]
@@ -145,9 +152,17 @@ def _formula(step: ExplainedStep) -> list[str]:
     where = f"{name}[{', '.join(map(str, index))}]"
     before, after = step.weights_before[name][index], step.weights_after[name][index]
     rate = f"{step.learning_rate:.6g}"
+    title = f"The weight with the largest gradient, {where}:"
+    if step.formula != PLAIN:
+        return [
+            title,
+            *(f"  {part}" for part in step.formula.split("; ")),
+            f"  gradient {gradient[index]:.6g}, learning_rate {rate}: "
+            f"{before:.6g} becomes {after:.6g}",
+        ]
     return [
-        f"The weight with the largest gradient, {where}:",
-        "  W2 = W1 - gradient * learning_rate",
+        title,
+        f"  {PLAIN}",
         f"     = {before:.6g} - ({gradient[index]:.6g}) * {rate} = {after:.6g}",
     ]
 

@@ -49,7 +49,7 @@ class NonFiniteLossError(TrainingError):
 
 @dataclass
 class Position:
-    """Where training stands. Together with the weights it is all that plain SGD needs to resume.
+    """Where training stands: with weights and optimizer state, all that resuming needs.
 
     Attributes
     ----------
@@ -187,8 +187,9 @@ class TrainingPlan:
     epochs: int
     batch_size: int
     loss: _core.LossName
-    optimizer: _core.SGD
-    learning_rate: float
+    optimizer: _core.Optimizer
+    # Of the iterations first, first + 1, ... since the history began.
+    learning_rates: Callable[[int, int], NDArray[np.float64]]
     seed: int
     augmentation: _core.Augmentation | None = None
 
@@ -196,7 +197,8 @@ class TrainingPlan:
 class TrainingLoop:
     """One call of `fit`. `position` and `history` are updated in place as epochs finish.
 
-    `on_epoch_end` is called after each epoch and returns whether to go on.
+    `on_block_end` is called after each block of steps within an epoch, `on_epoch_end` after each
+    epoch; both return whether to go on.
     """
 
     def __init__(
@@ -208,12 +210,15 @@ class TrainingLoop:
         position: Position,
         history: History,
         progress: Progress,
+        on_block_end: Callable[[], bool],
         on_epoch_end: Callable[[], bool],
     ) -> None:
         self.network, self.plan = network, plan
         self.train, self.validation = train, validation
         self.position, self.history = position, history
-        self.progress, self.on_epoch_end = progress, on_epoch_end
+        self.progress = progress
+        self.on_block_end, self.on_epoch_end = on_block_end, on_epoch_end
+        self.learning_rate = math.nan  # of the last iteration
         self.iterations = math.ceil(len(train) / plan.batch_size)
         # Number of steps per call of the engine. It decides how soon Python looks up, never what
         # is computed.
@@ -229,8 +234,11 @@ class TrainingLoop:
         """
         with Interrupt() as interrupt:
             for number in range(1, self.plan.epochs + 1):
-                self._train_epoch(number, interrupt)
+                if not self._train_epoch(number, interrupt):
+                    return False
                 started = time.perf_counter()
+                # With a moving average of the weights, that is what is measured and saved.
+                self.network.show_average(True)
                 validation = self._validate(interrupt)
                 self._refuse_non_finite_weights()
                 self.position.seconds += time.perf_counter() - started
@@ -240,7 +248,7 @@ class TrainingLoop:
                 interrupt.check()
         return True
 
-    def _train_epoch(self, number: int, interrupt: Interrupt) -> None:
+    def _train_epoch(self, number: int, interrupt: Interrupt) -> bool:
         from nncore import _core
 
         plan, position = self.plan, self.position
@@ -250,6 +258,10 @@ class TrainingLoop:
             steps = min(self.block, self.iterations - position.iteration)
             first = position.iteration * plan.batch_size
             indices = order[first : first + steps * plan.batch_size]
+            rates = plan.learning_rates(
+                len(self.history.iteration_loss) + position.iteration, steps
+            )
+            self.learning_rate = float(rates[-1])
             started = time.perf_counter()
             # Should an exception strike before the steps are recorded (a second Ctrl-C), then the
             # epoch has no key, and `fit` will not continue it from a wrong position.
@@ -265,6 +277,7 @@ class TrainingLoop:
                 position.epoch,
                 plan.augmentation,
                 self.train.weights,
+                rates,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):
@@ -275,6 +288,9 @@ class TrainingLoop:
             done = min(position.iteration * plan.batch_size, len(self.train))
             self.progress.iterations(number, position.iteration, self._epoch_loss(done))
             interrupt.check()
+            if position.iteration < self.iterations and not self.on_block_end():
+                return False
+        return True
 
     def _record(
         self,
@@ -325,6 +341,7 @@ class TrainingLoop:
             val_loss,
             val_accuracy,
             seconds=self.position.seconds,
+            learning_rate=self.learning_rate,
             iteration_loss=self.position.iteration_loss,
         )
         self.position.finish_epoch()
@@ -351,7 +368,7 @@ class TrainingLoop:
         return NonFiniteLossError(message, epoch, None, self.history)
 
     def _cause(self) -> str:
-        rate = self.plan.learning_rate
+        rate = self.learning_rate
         cause = f"the learning rate {rate:g} is probably too high; try {rate / 10:g}"
         if self.train.images.dtype != np.uint8:
             largest = max(abs(float(self.train.images.min())), float(self.train.images.max()))

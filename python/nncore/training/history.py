@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from nncore.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+# Of the files that were written before there was a column for the learning rate.
+_OLD_COLUMNS = tuple(name for name in _COLUMNS if name != "learning_rate")
 _REQUIRED = ("loss", "accuracy")
 _VALIDATION = ("val_loss", "val_accuracy")
 
@@ -40,6 +42,8 @@ class History:
         1, 2, 3, ... (Keras counts from 0; here, as in the files and plots, from 1).
     seconds : list of float
         Wall-clock time of each epoch.
+    learning_rate : list of float
+        Of each epoch's last iteration; NaN where it is not known.
     iteration_loss : list of float
         Loss of each mini-batch, in order, over the whole run.
     """
@@ -51,6 +55,7 @@ class History:
     )
     epoch: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
     iteration_loss: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -75,6 +80,7 @@ class History:
         val_accuracy: float | None = None,
         *,
         seconds: float = 0.0,
+        learning_rate: float = math.nan,
         iteration_loss: Iterable[float] = (),
     ) -> None:
         """Add one finished epoch.
@@ -89,6 +95,8 @@ class History:
             Both, or neither when there was no validation.
         seconds : float
             Wall-clock time of the epoch.
+        learning_rate : float
+            Of its last iteration.
         iteration_loss : iterable of float
             Losses of the mini-batches of this epoch, appended to `iteration_loss`.
 
@@ -118,6 +126,7 @@ class History:
             values.append(row.get(name, math.nan))
         self.epoch.append(done + 1)
         self.seconds.append(row_seconds)
+        self.learning_rate.append(float(learning_rate))
         self.iteration_loss.extend(iterations)
 
     def best_epoch(self, monitor: str | None = None) -> int:
@@ -162,7 +171,8 @@ class History:
         return plots.curves(self, path, which="both")
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
+        """Write one line per epoch: its number, loss, accuracy, val_loss, val_accuracy,
+        learning_rate, seconds.
 
         Numbers are written so that they read back exactly; the validation cells are empty in a
         run without validation.
@@ -175,6 +185,8 @@ class History:
             cells += [repr(self.history[name][row]) for name in _REQUIRED]
             for name in _VALIDATION:
                 cells.append(repr(self.history[name][row]) if name in self.history else "")
+            rate = self.learning_rate[row]
+            cells.append("" if math.isnan(rate) else repr(rate))
             cells.append(repr(self.seconds[row]))
             writer.writerow(cells)
         atomic_write_text(path, text.getvalue())
@@ -200,21 +212,22 @@ class History:
         result = cls(loss_name=loss_name)
         try:
             header = next(reader, None)
-            if header is None or tuple(cell.strip() for cell in header) != _COLUMNS:
+            columns = tuple(cell.strip() for cell in header or ())
+            if columns not in (_COLUMNS, _OLD_COLUMNS):
                 raise ValueError(f"expected the header {','.join(_COLUMNS)!r}")
             for cells in reader:
                 if cells:
-                    result._append_csv_row(cells)
+                    result._append_csv_row(columns, cells)
         except (ValueError, csv.Error) as error:
             # An empty file has no line yet; its fault is on the first.
             line = max(reader.line_num, 1)
             raise DataError(f"history file {os.fspath(path)!r}, line {line}: {error}") from error
         return result
 
-    def _append_csv_row(self, cells: list[str]) -> None:
-        if len(cells) != len(_COLUMNS):
-            raise ValueError(f"expected {len(_COLUMNS)} columns, found {len(cells)}")
-        row = dict(zip(_COLUMNS, (cell.strip() for cell in cells), strict=True))
+    def _append_csv_row(self, columns: tuple[str, ...], cells: list[str]) -> None:
+        if len(cells) != len(columns):
+            raise ValueError(f"expected {len(columns)} columns, found {len(cells)}")
+        row = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
         if row["epoch"] != str(len(self) + 1):
             raise ValueError(f"expected epoch {len(self) + 1}, found {row['epoch']!r}")
         validation = [_number(row, name) if row[name] else None for name in _VALIDATION]
@@ -223,6 +236,7 @@ class History:
             _number(row, "accuracy"),
             *validation,
             seconds=_number(row, "seconds"),
+            learning_rate=_number(row, "learning_rate") if row.get("learning_rate") else math.nan,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,6 +247,7 @@ class History:
             "epoch": list(self.epoch),
             "history": {name: _encode(values) for name, values in self.history.items()},
             "seconds": _encode(self.seconds),
+            "learning_rate": _encode(self.learning_rate),
             "iteration_loss": _encode(self.iteration_loss),
         }
 
@@ -268,18 +283,31 @@ class History:
         epochs = data["epoch"]
         if not isinstance(epochs, list) or epochs != list(range(1, len(epochs) + 1)):
             raise DataError(f"history: epoch must be 1, 2, 3, ..., got {epochs!r:.60}")
+        # Histories of before it was recorded lack the learning rate.
+        rates = data.get("learning_rate", ["nan"] * len(epochs))
         result = cls(
             loss_name=name,
             iterations_per_epoch=iterations,
             history={key: _decode(key, table[key]) for key in table},
             epoch=list(epochs),
             seconds=_decode("seconds", data["seconds"]),
+            learning_rate=_decode("learning_rate", rates),
             iteration_loss=_decode("iteration_loss", data["iteration_loss"]),
         )
-        for key, values in (*result.history.items(), ("seconds", result.seconds)):
+        others = {"seconds": result.seconds, "learning_rate": result.learning_rate}
+        for key, values in (*result.history.items(), *others.items()):
             if len(values) != len(epochs):
                 raise DataError(f"history: {key} has {len(values)} values, epoch {len(epochs)}")
         return result
+
+
+def epoch_logs(history: History | None) -> Iterator[tuple[int, dict[str, float]]]:
+    """Number and logs, as `Callback.on_epoch_end` gets them, of each epoch in a history."""
+    if history is None:
+        return
+    for row, epoch in enumerate(history.epoch):
+        logs = {name: values[row] for name, values in history.history.items()}
+        yield epoch, logs | {"learning_rate": history.learning_rate[row]}
 
 
 def _check_row(row: Mapping[str, float], seconds: float) -> None:

@@ -45,6 +45,11 @@ from nncore.training.inputs import (
     validation_arrays,
 )
 from nncore.training.layer_view import LayerView, as_parameter
+from nncore.training.optimizer_state import (
+    OptimizerState,
+    read_optimizer_state,
+    write_optimizer_state,
+)
 from nncore.training.probabilities import to_probabilities
 from nncore.training.progress import last_epoch, make_progress
 from nncore.training.report import Report
@@ -83,7 +88,10 @@ class Sequential:
     interrupted : bool
         Whether the last `fit` was ended by Ctrl-C.
     stop_training : bool
-        A callback sets it to end `fit` after the epoch.
+        A callback sets it to end `fit` after the epoch (or the block of steps).
+    learning_rate_factor : float
+        During `fit` multiplies the optimizer's learning rate; 1.0 at its beginning. A callback may
+        change it.
     facts : TrainingFacts or None
         What the model file tells about the training.
     """
@@ -108,6 +116,7 @@ class Sequential:
         self.facts: TrainingFacts | None = None
         self.interrupted = False
         self.stop_training = False
+        self.learning_rate_factor = 1.0
 
     def __repr__(self) -> str:
         state = f"input {self.input_shape}" if self.built else "not built"
@@ -261,7 +270,9 @@ class Sequential:
             "cross_entropy", "mse" or "sse".
         optimizer
             By default `SGD(0.1)` for cross_entropy and `SGD(0.01)` for mse, less for sse and for
-            large images: see `nncore.optimizers.default_optimizer`.
+            large images: see `nncore.optimizers.default_optimizer`. What it remembers (moments)
+            goes on from the last `fit` if that had one of the same kind. A schedule begins anew,
+            or goes on where `history` stands.
         seed
             Of the first weights and of the shuffles.
         verbose
@@ -340,12 +351,19 @@ class Sequential:
         self.loss, self.optimizer = loss_name, optimizer
         record = self.history = history or History(loss_name, iterations)
         self.interrupted = self.stop_training = False
+        self.learning_rate_factor = 1.0
+        total = len(record.iteration_loss) + epochs * iterations
+        schedule = optimizer
+
+        def learning_rates(first: int, count: int) -> NDArray[np.float64]:
+            return schedule.rates(first, count, total) * self.learning_rate_factor
+
         plan = TrainingPlan(
             epochs,
             batch_size,
             loss_name,
             optimizer.for_core(),
-            optimizer.learning_rate,
+            learning_rates,
             seed,
             None if augmentation is None else augmentation.for_core(),
         )
@@ -368,8 +386,14 @@ class Sequential:
             self.facts = dataclasses.replace(facts, epochs=self._position.epoch, metrics=logs)
             if restore_best_weights and record.best_epoch() == epoch:
                 best[:] = self.get_weights()
+            logs = logs | {"learning_rate": record.learning_rate[-1]}
             for callback in callbacks:
                 callback.on_epoch_end(epoch, logs)
+            return not self.stop_training
+
+        def on_block_end() -> bool:
+            for callback in callbacks:
+                callback.on_block_end()
             return not self.stop_training
 
         loop = TrainingLoop(
@@ -380,6 +404,7 @@ class Sequential:
             self._position,
             record,
             progress,
+            on_block_end,
             on_epoch_end,
         )
         for callback in callbacks:
@@ -398,6 +423,8 @@ class Sequential:
             raise
         finally:
             progress.close()
+        # Where training ended within an epoch.
+        self._built_network().show_average(True)
         for callback in callbacks:
             callback.on_train_end()
         self._restore(best)
@@ -441,8 +468,23 @@ class Sequential:
         return network.compute_gradients(images, targets, loss_name)
 
     def apply_gradients(self, optimizer: Optimizer | None = None) -> None:
-        """Update the weights with the gradients of the last `compute_gradients`."""
+        """Update the weights with the gradients of the last `compute_gradients`.
+
+        By default with `SGD()`. Of a schedule this takes the largest learning rate.
+        """
         self._built_network().apply_gradients(_checked_optimizer(optimizer or SGD()).for_core())
+
+    @property
+    def optimizer_state(self) -> OptimizerState:
+        """A copy of what the optimizer remembers; set it to go on from there.
+
+        `model.optimizer_state = OptimizerState()` forgets everything.
+        """
+        return read_optimizer_state(self._built_network())
+
+    @optimizer_state.setter
+    def optimizer_state(self, state: OptimizerState) -> None:
+        write_optimizer_state(self._built_network(), state)
 
     def explain_step(
         self,
@@ -612,6 +654,11 @@ class Sequential:
         return default_optimizer(
             loss, batch_size, inputs=max(math.prod(kernel[:-1]) for kernel in kernels)
         )
+
+    def default_optimizer(self, loss: str = "cross_entropy", batch_size: int = 32) -> Optimizer:
+        """What `fit` uses when it is given no optimizer; the model must be built."""
+        shape = tuple(self._built_network().input_shape)
+        return self._optimizer(None, check_loss(loss), batch_size, shape)
 
     def _last_activation(self) -> str:
         for layer in reversed(self._descriptions):

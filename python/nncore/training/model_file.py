@@ -11,7 +11,9 @@ Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds o
     loss, optimizer of the training, or null
     training        as `TrainingFacts`, or null
     state           null, or what resuming needs: position (as `Position.to_dict`), history (as
-                    `History.to_dict`)
+                    `History.to_dict`), optimizer (null, or method, steps, slots and shows_average
+                    as in `OptimizerState`, whose arrays are the tensors
+                    "optimizer/<layer>/<parameter>/<slot>")
 
 Nothing in a file is trusted: sizes are compared with the tensors that are really there before any
 memory is asked for, and nothing is ever unpickled.
@@ -43,6 +45,7 @@ from nncore.optimizers import optimizer_from_dict
 from nncore.training.fit import Position, TrainingFacts
 from nncore.training.history import History
 from nncore.training.model import Sequential
+from nncore.training.optimizer_state import OptimizerState, read_optimizer_state
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -116,6 +119,9 @@ def serialize(model: Sequential, *, with_state: bool = False) -> bytes:
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ValueError(f"{name} holds NaN or infinity, so the model is not worth saving")
+    if with_state:
+        state = read_optimizer_state(network)
+        tensors |= {f"optimizer/{name}": array for name, array in state.arrays.items()}
     text = json.dumps(_describe(model, with_state), ensure_ascii=False, allow_nan=False)
     result: bytes = save_tensors(tensors, metadata={"nncore": text})
     return result
@@ -142,7 +148,7 @@ def load_training_state(path: str | os.PathLike[str]) -> TrainingState:
     ModelFileError
         As `load`, or the file holds a model without a training state.
     """
-    model, described = _read(Path(path))
+    model, described, optimizer_state = _read(Path(path))
     if described["state"] is None:
         raise ModelFileError(
             f"{os.fspath(path)}: holds a model but no training state; resume from last.safetensors"
@@ -151,6 +157,8 @@ def load_training_state(path: str | os.PathLike[str]) -> TrainingState:
         state = described["state"]
         model._position = Position.from_dict(state["position"])
         history = History.from_dict(state["history"])
+        if optimizer_state is not None:
+            model.optimizer_state = optimizer_state
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelFileError(f"{os.fspath(path)}: bad training state: {_reason(error)}") from error
     model.history = history
@@ -163,7 +171,19 @@ def _describe(model: Sequential, with_state: bool) -> dict[str, Any]:
     state = None
     if with_state:
         history = model.history or History()
-        state = {"position": model._position.to_dict(), "history": history.to_dict()}
+        remembered = model.optimizer_state
+        state = {
+            "position": model._position.to_dict(),
+            "history": history.to_dict(),
+            "optimizer": {
+                "method": remembered.method,
+                "steps": remembered.steps,
+                "slots": list(remembered.slots),
+                "shows_average": remembered.shows_average,
+            }
+            if remembered.arrays
+            else None,
+        }
     return {
         "format_version": FORMAT_VERSION,
         "nncore_version": _core.__version__,
@@ -182,7 +202,7 @@ def _describe(model: Sequential, with_state: bool) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> tuple[Sequential, dict[str, Any]]:
+def _read(path: Path) -> tuple[Sequential, dict[str, Any], OptimizerState | None]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -192,7 +212,8 @@ def _read(path: Path) -> tuple[Sequential, dict[str, Any]]:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
     described, tensors = _parse(path, data)
     try:
-        return _rebuild(described, tensors), described
+        state = _take_optimizer_state(described, tensors)
+        return _rebuild(described, tensors), described, state
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -233,6 +254,22 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[A
     if missing:
         raise ModelFileError(f"{path}: its 'nncore' metadata lacks {', '.join(missing)}")
     return described, tensors
+
+
+def _take_optimizer_state(
+    described: Mapping[str, Any], tensors: dict[str, NDArray[Any]]
+) -> OptimizerState | None:
+    """The optimizer's state, whose tensors are taken out of `tensors`."""
+    # Files of before there was one lack the key.
+    found = (described["state"] or {}).get("optimizer")
+    if found is None:
+        return None
+    slots = [str(slot) for slot in found["slots"]]
+    names = [f"optimizer/{name}/{slot}" for name in list(tensors) for slot in slots]
+    arrays = {name.partition("/")[2]: tensors.pop(name) for name in names if name in tensors}
+    return OptimizerState(
+        str(found["method"]), int(found["steps"]), arrays, found["shows_average"] is True
+    )
 
 
 def _rebuild(described: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Sequential:

@@ -1,0 +1,51 @@
+"""Saving the model while it trains."""
+
+from __future__ import annotations
+
+import os
+
+from nncore.training.callbacks import Callback, Logs
+from nncore.training.monitor import Monitor
+
+
+class ModelCheckpoint(Callback):
+    """Save the model after each epoch, or after each that is the best so far; as Keras's.
+
+    Parameters
+    ----------
+    filepath
+        A .safetensors file. `{epoch}` and the names of the logs are filled in, for example
+        "model-{epoch:02d}-{val_loss:.3f}.safetensors"; without them each save replaces the last.
+    monitor
+        What tells the best; looked at only with `save_best_only`.
+    save_best_only
+        Whether to save only when `monitor` became better.
+    mode
+        "auto", "min" or "max".
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
+        self.filepath = os.fspath(filepath)
+        self.monitor = Monitor("ModelCheckpoint", monitor, mode)
+        self.save_best_only = save_best_only
+
+    def on_train_begin(self) -> None:
+        self.monitor.reset()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self.save_best_only and not self.monitor.improved(logs):
+            return
+        try:
+            path = self.filepath.format(epoch=epoch, **logs)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in ({error}); it "
+                f"may name: epoch, {', '.join(logs)}"
+            ) from None
+        self.model.save(path)

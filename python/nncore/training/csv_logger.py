@@ -1,0 +1,54 @@
+"""A table of the epochs on disk, while they happen."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from nncore.atomic import atomic_write_text
+from nncore.training.callbacks import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Write epoch and logs of each epoch to a table; as Keras's, but epochs count from 1.
+
+    Parameters
+    ----------
+    filename
+        The table. It is written anew after each epoch, so it is whole at any time.
+    separator
+        Between two cells.
+    append
+        Go on below the rows that are there, under the same header.
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"CSVLogger: separator must be one character, not {separator!r}")
+        self.path, self.separator, self.append = Path(filename), separator, append
+
+    def on_train_begin(self) -> None:
+        self.text = ""
+        if self.append and self.path.exists():
+            self.text = self.path.read_text(encoding="utf-8")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        rows = io.StringIO()
+        writer = csv.writer(rows, delimiter=self.separator, lineterminator="\n")
+        header = ["epoch", *logs]
+        if not self.text:
+            writer.writerow(header)
+        else:
+            first = next(csv.reader(io.StringIO(self.text), delimiter=self.separator))
+            if first != header:
+                raise ValueError(
+                    f"CSVLogger: {self.path} has the columns {first}, but this training {header}; "
+                    "choose another file"
+                )
+        writer.writerow([epoch, *(repr(float(value)) for value in logs.values())])
+        self.text += rows.getvalue()
+        atomic_write_text(self.path, self.text)

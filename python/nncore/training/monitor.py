@@ -1,0 +1,79 @@
+"""Watching one number of each epoch: whether it got better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from nncore.arguments import check_number
+
+MODES = ("auto", "min", "max")
+
+
+class Monitor:
+    """The best value of one entry of the logs so far.
+
+    Parameters
+    ----------
+    owner
+        Who watches, for messages.
+    monitor
+        Key of the logs, such as "val_loss".
+    mode
+        "min", "max", or "auto": max for accuracies, min for all else.
+    min_delta
+        By how much a value must be better to count.
+    baseline
+        What the first value must beat, or None.
+
+    Attributes
+    ----------
+    best : float or None
+        None before the first value.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        monitor: str,
+        mode: str = "auto",
+        min_delta: float = 0.0,
+        baseline: float | None = None,
+    ) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"{owner}: monitor must be a name such as 'val_loss', not {monitor!r}")
+        if mode not in MODES:
+            raise ValueError(f"{owner}: mode must be one of {', '.join(MODES)}, not {mode!r}")
+        self.owner, self.monitor = owner, monitor
+        self.maximize = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
+        self.min_delta = check_number(f"{owner}: min_delta", min_delta, low=0)
+        if baseline is not None:
+            baseline = check_number(f"{owner}: baseline", baseline)
+        self.baseline = baseline
+        self.best: float | None = None
+
+    def reset(self) -> None:
+        """Forget all values."""
+        self.best = None
+
+    def value(self, logs: Mapping[str, float]) -> float:
+        """The watched number; ValueError that lists the known ones if it is not there."""
+        if self.monitor not in logs:
+            hint = " (fit has no validation_data)" if self.monitor.startswith("val_") else ""
+            raise ValueError(
+                f"{self.owner}: there is no {self.monitor!r} to monitor{hint}; "
+                f"there are: {', '.join(logs)}"
+            )
+        return logs[self.monitor]
+
+    def improved(self, logs: Mapping[str, float]) -> bool:
+        """Take the value of one epoch; True if it is better than the best so far."""
+        value = self.value(logs)
+        if math.isnan(value):
+            return False
+        limit = self.baseline if self.best is None else self.best
+        gain = math.inf if limit is None else (value - limit if self.maximize else limit - value)
+        if gain <= self.min_delta:
+            return False
+        self.best = value
+        return True
