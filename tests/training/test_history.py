@@ -233,6 +233,7 @@ def test_the_dictionary_is_a_copy() -> None:
         ({"loss_name": 3}, "loss_name"),
         ({"iterations_per_epoch": -1}, "iterations_per_epoch"),
         ({"iterations_per_epoch": True}, "iterations_per_epoch"),
+        ({"weighted": 1}, "weighted must be true or false"),
         ({"epoch": [1, 2, 4]}, "epoch"),
         ({"epoch": "123"}, "epoch"),
         ({"history": {"loss": [1.0, 1.0, 1.0]}}, "accuracy"),
@@ -248,7 +249,13 @@ def test_a_wrong_dictionary_names_the_key(change: dict[str, object], named: str)
         History.from_dict(trained().to_dict() | change)
 
 
-@pytest.mark.parametrize("key", list(trained().to_dict()))
+def test_a_history_of_before_there_were_weights_is_without_them() -> None:
+    data = trained().to_dict()
+    del data["weighted"]
+    assert not History.from_dict(data).weighted
+
+
+@pytest.mark.parametrize("key", [key for key in trained().to_dict() if key != "weighted"])
 def test_a_missing_key_is_named(key: str) -> None:
     data = trained().to_dict()
     del data[key]

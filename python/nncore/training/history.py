@@ -35,13 +35,16 @@ class History:
     history : dict of str to list of float
         ``"loss"`` and ``"accuracy"`` and, if there were validation data, ``"val_loss"`` and
         ``"val_accuracy"``: one number per epoch. Losses are means over the images, accuracies are
-        fractions in [0, 1]. An epoch without validation in a run that has it elsewhere holds NaN.
+        fractions in [0, 1].
+        An epoch without validation in a run that has it elsewhere holds NaN.
     epoch : list of int
         1, 2, 3, ... (Keras counts from 0; here, as in the files and plots, from 1).
     seconds : list of float
         Wall-clock time of each epoch.
     iteration_loss : list of float
         Loss of each mini-batch, in order, over the whole run.
+    weighted : bool
+        Whether the training loss has class or sample weights in it; the validation loss never has.
     """
 
     loss_name: str = "loss"
@@ -52,6 +55,7 @@ class History:
     epoch: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     iteration_loss: list[float] = field(default_factory=list)
+    weighted: bool = False
 
     def __len__(self) -> int:
         """Number of finished epochs."""
@@ -234,6 +238,7 @@ class History:
             "history": {name: _encode(values) for name, values in self.history.items()},
             "seconds": _encode(self.seconds),
             "iteration_loss": _encode(self.iteration_loss),
+            "weighted": self.weighted,
         }
 
     @classmethod
@@ -268,8 +273,12 @@ class History:
         epochs = data["epoch"]
         if not isinstance(epochs, list) or epochs != list(range(1, len(epochs) + 1)):
             raise DataError(f"history: epoch must be 1, 2, 3, ..., got {epochs!r:.60}")
+        weighted = data.get("weighted", False)  # Histories of before there were weights.
+        if not isinstance(weighted, bool):
+            raise DataError(f"history: weighted must be true or false, got {weighted!r:.60}")
         result = cls(
             loss_name=name,
+            weighted=weighted,
             iterations_per_epoch=iterations,
             history={key: _decode(key, table[key]) for key in table},
             epoch=list(epochs),

@@ -339,6 +339,7 @@ class Sequential:
             self._set_preprocessing(preprocessing)
         self.loss, self.optimizer = loss_name, optimizer
         record = self.history = history or History(loss_name, iterations)
+        record.weighted = record.weighted or weights is not None
         self.interrupted = self.stop_training = False
         plan = TrainingPlan(
             epochs,
