@@ -35,8 +35,7 @@ class History:
     history : dict of str to list of float
         ``"loss"`` and ``"accuracy"`` and, if there were validation data, ``"val_loss"`` and
         ``"val_accuracy"``: one number per epoch. Losses are means over the images, accuracies are
-        fractions in [0, 1].
-        An epoch without validation in a run that has it elsewhere holds NaN.
+        fractions in [0, 1]. An epoch without validation in a run that has it elsewhere holds NaN.
     epoch : list of int
         1, 2, 3, ... (Keras counts from 0; here, as in the files and plots, from 1).
     seconds : list of float
