@@ -49,6 +49,9 @@ def test_single_flags_need_no_strength(call, pictures, tmp_path):
     facts = nn.load(run / "best.safetensors").facts
     expected = nn.Augmentation(crop_padding=2, fill=0, horizontal_flip=True)
     assert facts.augmentation == expected.to_dict()
+    train(call, pictures, tmp_path, "--crop-padding", 2, "--overwrite")
+    facts = nn.load(run / "best.safetensors").facts
+    assert facts.augmentation == nn.Augmentation(crop_padding=2, fill="edge").to_dict()
 
 
 def test_without_flags_nothing_is_augmented_or_weighted(call, pictures, tmp_path):

@@ -240,6 +240,7 @@ def test_the_dictionary_is_a_copy() -> None:
         ({"loss_name": 3}, "loss_name"),
         ({"iterations_per_epoch": -1}, "iterations_per_epoch"),
         ({"iterations_per_epoch": True}, "iterations_per_epoch"),
+        ({"weighted": 1}, "weighted must be true or false"),
         ({"epoch": [1, 2, 4]}, "epoch"),
         ({"epoch": "123"}, "epoch"),
         ({"history": {"loss": [1.0, 1.0, 1.0]}}, "accuracy"),
@@ -266,7 +267,16 @@ def test_histories_from_before_there_was_a_learning_rate(tmp_path) -> None:
     assert math.isnan(old.learning_rate[0])
 
 
-@pytest.mark.parametrize("key", [key for key in trained().to_dict() if key != "learning_rate"])
+def test_a_history_of_before_there_were_weights_is_without_them() -> None:
+    data = trained().to_dict()
+    del data["weighted"]
+    assert not History.from_dict(data).weighted
+
+
+_LATE = ("learning_rate", "weighted")  # Older files lack them.
+
+
+@pytest.mark.parametrize("key", [key for key in trained().to_dict() if key not in _LATE])
 def test_a_missing_key_is_named(key: str) -> None:
     data = trained().to_dict()
     del data[key]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nncore.data import ImageDataset, SkippedFile
+from nncore.data.augmentation import Augmentation
 from nncore.layers import Dense, Flatten
 from nncore.optimizers import SGD
 from nncore.training.callbacks import Callback
@@ -116,6 +117,7 @@ def test_complete_run_has_every_file(tmp_path):
     parts = {"train": data.subset(range(40)), "val": data.subset(range(40, 60))}
     run.write_data(data.classes, parts, [SkippedFile("a.txt", "not an image", "foreign")])
     model = train(run, validation_data=parts["val"])
+    run.write_augmented(data.images, Augmentation(shift=0.5), seed=1)
     run.write_history(model.history)
     report = model.evaluate(data)
     run.write_report(report, data.images)

@@ -13,6 +13,7 @@ from nncore import _core
 from nncore.data import ClassMap, ImageDataset
 from nncore.layers import Dense
 from nncore.optimizers import SGD
+from nncore.training.history import History
 from nncore.training.model import Sequential
 from nncore.training.weights import class_weights, image_weights
 
@@ -109,6 +110,11 @@ def test_validation_and_evaluation_are_not_weighted():
     assert history.history["val_loss"] == [expected]
     assert model.evaluate(INPUTS, LABELS).loss == expected
     assert history.history["loss"] != [expected]
+    assert history.weighted
+    assert not fitted()[1].weighted
+    assert History.from_dict(history.to_dict()).weighted
+    (legend,) = [axes.get_legend() for axes in history.plot().axes if "Loss" in axes.get_title()]
+    assert legend.get_texts()[0].get_text() == "training, weighted"
 
 
 def test_balanced_weights_help_the_rare_class():
@@ -207,7 +213,9 @@ def test_the_core_refuses_what_is_not_exactly_right():
 
     def train(weights):
         order = np.arange(10, dtype=np.int32)
-        network.train_steps(INPUTS, LABELS, order, 5, "mse", _core.Optimizer(0.1), sample_weight=weights)
+        network.train_steps(
+            INPUTS, LABELS, order, 5, "mse", _core.Optimizer(0.1), sample_weight=weights
+        )
 
     train(np.ones(10, np.float32))
     with pytest.raises(TypeError, match="sample_weight must have dtype float32"):

@@ -163,8 +163,9 @@ def _draw_epochs(axes: Axes, history: History, name: str) -> None:
     percent = name == "accuracy"
     factor = 100.0 if percent else 1.0
     drawn = {}
+    weighted = name == "loss" and getattr(history, "weighted", False)
     for key, label, color, style in (
-        (name, "training", BLUE, "-"),
+        (name, "training, weighted" if weighted else "training", BLUE, "-"),
         (f"val_{name}", "validation", ORANGE, "--"),
     ):
         if key in history.history:

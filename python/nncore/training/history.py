@@ -46,6 +46,8 @@ class History:
         Of each epoch's last iteration; NaN where it is not known.
     iteration_loss : list of float
         Loss of each mini-batch, in order, over the whole run.
+    weighted : bool
+        Whether the training loss has class or sample weights in it; the validation loss never has.
     """
 
     loss_name: str = "loss"
@@ -57,6 +59,7 @@ class History:
     seconds: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     iteration_loss: list[float] = field(default_factory=list)
+    weighted: bool = False
 
     def __len__(self) -> int:
         """Number of finished epochs."""
@@ -249,6 +252,7 @@ class History:
             "seconds": _encode(self.seconds),
             "learning_rate": _encode(self.learning_rate),
             "iteration_loss": _encode(self.iteration_loss),
+            "weighted": self.weighted,
         }
 
     @classmethod
@@ -285,8 +289,12 @@ class History:
             raise DataError(f"history: epoch must be 1, 2, 3, ..., got {epochs!r:.60}")
         # Histories of before it was recorded lack the learning rate.
         rates = data.get("learning_rate", ["nan"] * len(epochs))
+        weighted = data.get("weighted", False)  # Histories of before there were weights.
+        if not isinstance(weighted, bool):
+            raise DataError(f"history: weighted must be true or false, got {weighted!r:.60}")
         result = cls(
             loss_name=name,
+            weighted=weighted,
             iterations_per_epoch=iterations,
             history={key: _decode(key, table[key]) for key in table},
             epoch=list(epochs),

@@ -350,6 +350,7 @@ class Sequential:
             self._set_preprocessing(preprocessing)
         self.loss, self.optimizer = loss_name, optimizer
         record = self.history = history or History(loss_name, iterations)
+        record.weighted = record.weighted or weights is not None
         self.interrupted = self.stop_training = False
         self.learning_rate_factor = 1.0
         total = len(record.iteration_loss) + epochs * iterations

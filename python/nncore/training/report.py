@@ -80,7 +80,7 @@ class Report:
     Attributes
     ----------
     loss : float or None
-        Mean over the images; None where it is not known.
+        Mean over the images, never weighted; None where it is not known.
     loss_name : str
         Such as ``"cross_entropy"``.
     accuracy : float
