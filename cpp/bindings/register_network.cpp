@@ -177,12 +177,21 @@ const double* learning_rates_of(const std::optional<py::array>& given, std::ptrd
     return values;
 }
 
+// Checked targets for training.
+Targets smoothed(Targets targets, float label_smoothing) {
+    if (!(label_smoothing >= 0.0f && label_smoothing < 1.0f))
+        throw py::value_error("label_smoothing must be at least 0 and below 1, got " +
+                              std::to_string(label_smoothing));
+    targets.label_smoothing = label_smoothing;
+    return targets;
+}
+
 double compute_gradients(Network& network, const py::array& x, const py::array& y,
-                         const std::string& loss_name) {
+                         const std::string& loss_name, float label_smoothing) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
-    const Targets targets = targets_of(network, y, images.count);
+    const Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
     const py::gil_scoped_release unlocked;
     return network.compute_gradients(images, targets, loss);
 }
@@ -190,11 +199,12 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
-                      std::uint32_t epoch, const std::optional<py::array>& learning_rates) {
+                      std::uint32_t epoch, const std::optional<py::array>& learning_rates,
+                      float label_smoothing) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
-    const Targets targets = targets_of(network, y, images.count);
+    const Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
     require_dimensions(order, "indices", 1);
     const std::int32_t* indices = input<std::int32_t>(order, "indices");
     const std::ptrdiff_t count = order.shape(0);
@@ -383,7 +393,8 @@ void register_network(py::module_& m) {
                 network.write_gradient(parameter, parameter_values(parameter, value));
             },
             arg("name"), arg("value"))
-        .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"))
+        .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"),
+             arg("label_smoothing") = 0.0f)
         .def(
             "apply_gradients",
             [](Network& network, const Optimizer& optimizer) {
@@ -395,7 +406,7 @@ void register_network(py::module_& m) {
         .def("layer_output", &layer_output, arg("layer"))
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
-             arg("learning_rates") = std::nullopt)
+             arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f)
         .def_property_readonly(
             "optimizer_method",
             [](const Network& network) { return network::name_of(network.optimizer_method()); })

@@ -122,8 +122,8 @@ class Network {
     // --- inference; safe from several threads at once ---------------------------------------
     // outputs: images.count x output_size.
     void forward(const Images& images, float* outputs) const;
-    // Also the loss of each image. With cross_entropy, outputs are logits unless the last layer is
-    // a softmax.
+    // Also the loss of each image. With cross_entropy or focal, outputs are logits unless the last
+    // layer is a softmax.
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
                   float* losses) const;
 

@@ -169,6 +169,7 @@ class TrainingPlan:
     # Of the iterations first, first + 1, ... since the history began.
     learning_rates: Callable[[int, int], NDArray[np.float64]]
     seed: int
+    label_smoothing: float = 0.0
 
 
 class TrainingLoop:
@@ -253,6 +254,7 @@ class TrainingLoop:
                 plan.seed,
                 position.epoch,
                 rates,
+                plan.label_smoothing,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):
