@@ -416,7 +416,8 @@ class Sequential:
     ) -> float:
         """One step on the whole of a batch; returns its loss before the step.
 
-        Arguments as in `fit`; for mse and sse, y may also be real numbers (N, K).
+        Arguments as in `fit`; for mse and sse, y may also be real numbers (N, K). Of a schedule
+        the largest learning rate is taken.
 
         Raises
         ------
