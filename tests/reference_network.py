@@ -369,6 +369,9 @@ class ReferenceNetwork:
         if loss == "cross_entropy":
             logs = self.log_probabilities(outputs)
             return -np.where(true == 0, 0.0, true * logs).sum(axis=1)
+        if loss == "focal":
+            logs = self.log_probabilities(outputs)
+            return -np.where(true == 0, 0.0, true * (1 - np.exp(logs)) ** 2 * logs).sum(axis=1)
         return ((true - outputs) ** 2).sum(axis=1)
 
     def compute_gradients(self, images: NDArray, targets: NDArray, loss: str) -> float:
@@ -376,11 +379,16 @@ class ReferenceNetwork:
         losses = self.sample_losses(outputs, true, loss)
         layers = list(self.layers.values())
         last = layers[-1]
-        if loss == "cross_entropy":
+        if loss in ("cross_entropy", "focal"):
             # The same formula with and without a softmax layer: it is the gradient at the logits.
             fused = getattr(last, "activation", None) == "softmax"
             p = outputs if fused else softmax(outputs)
-            dy = (p * true.sum(axis=1, keepdims=True) - true) / len(true)
+            if loss == "cross_entropy":
+                dy = (p * true.sum(axis=1, keepdims=True) - true) / len(true)
+            else:
+                # By each p first, then through the softmax.
+                dp = true * (2 * (1 - p) * np.log(p) - (1 - p) ** 2 / p)
+                dy = p * (dp - (dp * p).sum(axis=1, keepdims=True)) / len(true)
             dx = last.backward_before_activation(dy) if fused else last.backward(dy)
         else:
             dy = 2.0 * (outputs - true) / (len(true) if loss == "mse" else 1)

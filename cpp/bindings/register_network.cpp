@@ -194,13 +194,22 @@ const double* learning_rates_of(const std::optional<py::array>& given, std::ptrd
     return values;
 }
 
+// Checked targets for training.
+Targets smoothed(Targets targets, float label_smoothing) {
+    if (!(label_smoothing >= 0.0f && label_smoothing < 1.0f))
+        throw py::value_error("label_smoothing must be at least 0 and below 1, got " +
+                              std::to_string(label_smoothing));
+    targets.label_smoothing = label_smoothing;
+    return targets;
+}
+
 double compute_gradients(Network& network, const py::array& x, const py::array& y,
                          const std::string& loss_name,
-                         const std::optional<py::array>& sample_weight) {
+                         const std::optional<py::array>& sample_weight, float label_smoothing) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
-    Targets targets = targets_of(network, y, images.count);
+    Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
     if (sample_weight) targets.weights = weights_of(*sample_weight, images.count);
     const py::gil_scoped_release unlocked;
     return network.compute_gradients(images, targets, loss);
@@ -211,12 +220,12 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
                       std::uint32_t epoch, const network::Augmentation* augmentation,
                       const std::optional<py::array>& sample_weight,
-                      const std::optional<py::array>& learning_rates) {
+                      const std::optional<py::array>& learning_rates, float label_smoothing) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     Images images = images_of(network, x);
     images.augmentation = augmentation;
-    Targets targets = targets_of(network, y, images.count);
+    Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
     if (sample_weight) targets.weights = weights_of(*sample_weight, images.count);
     require_dimensions(order, "indices", 1);
     const std::int32_t* indices = input<std::int32_t>(order, "indices");
@@ -464,7 +473,7 @@ void register_network(py::module_& m) {
                  return parameter->name;
              })
         .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"),
-             arg("sample_weight") = py::none())
+             arg("sample_weight") = py::none(), arg("label_smoothing") = 0.0f)
         .def(
             "apply_gradients",
             [](Network& network, const Optimizer& optimizer) {
@@ -477,7 +486,7 @@ void register_network(py::module_& m) {
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
              arg("augmentation") = py::none(), arg("sample_weight") = py::none(),
-             arg("learning_rates") = std::nullopt)
+             arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f)
         .def_property_readonly(
             "optimizer_method",
             [](const Network& network) { return network::name_of(network.optimizer_method()); })

@@ -265,6 +265,14 @@ struct Kernels {
                                   ptrdiff_t target_row, float* losses, float* gradient,
                                   ptrdiff_t gradient_row, int32_t* predicted, float* scratch);
 
+    // The focal loss of Lin et al. (2017) with gamma 2 and p = softmax(logits):
+    // losses[r] = -sum over c of target * (1 - p)^2 * log p. With
+    // a = -target * (1 - p) * (2 p (-log p) + 1 - p), the gradient is scale * (a - p * sum of a).
+    void (*softmax_focal)(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* logits,
+                          ptrdiff_t logits_row, const float* target, ptrdiff_t target_row,
+                          float* losses, float* gradient, ptrdiff_t gradient_row,
+                          int32_t* predicted, float* scratch);
+
     // w[i] = fma(-learning_rate, g[i], w[i])
     void (*sgd_update)(ptrdiff_t count, float learning_rate, const float* gradient, float* weights);
 

@@ -217,6 +217,37 @@ void softmax_cross_entropy(ptrdiff_t rows, ptrdiff_t columns, float scale, const
     }
 }
 
+void softmax_focal(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* logits,
+                   ptrdiff_t logits_row, const float* target, ptrdiff_t target_row, float* losses,
+                   float* gradient, ptrdiff_t gradient_row, int32_t* predicted, float*) {
+    std::vector<float> p(static_cast<std::size_t>(columns)), a(p.size());
+    for (ptrdiff_t r = 0; r < rows; ++r, logits += logits_row, target += target_row) {
+        float largest = logits[0], sum = 0.0f, loss = 0.0f, total = 0.0f;
+        for (ptrdiff_t c = 1; c < columns; ++c) largest = largest > logits[c] ? largest : logits[c];
+        for (ptrdiff_t c = 0; c < columns; ++c) sum += exponential(logits[c] - largest);
+        const float log_sum = logarithm(sum);
+        for (ptrdiff_t c = 0; c < columns; ++c) {
+            const auto i = static_cast<std::size_t>(c);
+            p[i] = exponential(logits[c] - largest) / sum;
+            a[i] = 0.0f;
+            if (target[c] != 0.0f) {
+                const float minus_log = log_sum - (logits[c] - largest);
+                const float rest = 1.0f - p[i], weighted = target[c] * rest;
+                loss = std::fma(weighted * rest, minus_log, loss);
+                a[i] = -(weighted * std::fma(p[i] + p[i], minus_log, rest));
+            }
+            total += a[i];
+        }
+        if (losses != nullptr) losses[r] = loss;
+        if (predicted != nullptr) predicted[r] = index_of_largest(columns, logits);
+        if (gradient == nullptr) continue;
+        for (ptrdiff_t c = 0; c < columns; ++c) {
+            const auto i = static_cast<std::size_t>(c);
+            gradient[r * gradient_row + c] = scale * std::fma(-p[i], total, a[i]);
+        }
+    }
+}
+
 void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, float* weights) {
     for (ptrdiff_t i = 0; i < count; ++i)
         weights[i] = std::fma(-learning_rate, gradient[i], weights[i]);
@@ -568,6 +599,7 @@ const Kernels& table() {
         .softmax_gradient = softmax_gradient,
         .squared_error = squared_error,
         .softmax_cross_entropy = softmax_cross_entropy,
+        .softmax_focal = softmax_focal,
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,

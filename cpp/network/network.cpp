@@ -45,7 +45,9 @@ Loss loss_from_name(const std::string& name) {
     if (name == "mse") return Loss::mse;
     if (name == "sse") return Loss::sse;
     if (name == "cross_entropy") return Loss::cross_entropy;
-    throw std::invalid_argument("unknown loss \"" + name + "\"; known: mse, sse, cross_entropy");
+    if (name == "focal") return Loss::focal;
+    throw std::invalid_argument("unknown loss \"" + name +
+                                "\"; known: mse, sse, cross_entropy, focal");
 }
 
 Network::Network(Shape input) : input_shape_(std::move(input)) {
@@ -470,9 +472,7 @@ int Network::threads_for(double multiply_adds) const {
     return multiply_adds < kWorthATeam ? 1 : runtime::thread_limit();
 }
 
-bool Network::fuses_softmax(Loss loss) const {
-    return loss == Loss::cross_entropy && ends_with_softmax_;
-}
+bool Network::fuses_softmax(Loss loss) const { return takes_logits(loss) && ends_with_softmax_; }
 
 void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
                    bool keeps_inner) const {

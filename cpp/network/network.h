@@ -127,8 +127,8 @@ class Network {
     void forward(const Images& images, float* outputs) const;
     // The same, with a softmax after the last layer.
     void forward_softmax(const Images& images, float* probabilities) const;
-    // Also the loss of each image. With cross_entropy, outputs are logits unless the last layer is
-    // a softmax.
+    // Also the loss of each image. With cross_entropy or focal, outputs are logits unless the last
+    // layer is a softmax.
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
                   float* losses) const;
 

@@ -55,6 +55,7 @@ void Network::load_targets(const Pass& pass, const Targets& targets,
                            const std::int32_t* indices) const {
     Workspace& w = pass.workspace;
     const std::ptrdiff_t classes = output_size();
+    const float share_of_each = targets.label_smoothing / static_cast<float>(classes);
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
@@ -72,6 +73,9 @@ void Network::load_targets(const Pass& pass, const Targets& targets,
         w.labels[static_cast<std::size_t>(r)] = label;
         if (targets.weights != nullptr)
             w.weights[static_cast<std::size_t>(r)] = targets.weights[image];
+        if (targets.label_smoothing > 0.0f)
+            for (std::ptrdiff_t c = 0; c < classes; ++c)
+                row[c] = std::fma(row[c], 1.0f - targets.label_smoothing, share_of_each);
     }
 }
 
@@ -88,8 +92,9 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
     const std::ptrdiff_t last = std::min(blocks.last * kBlock, pass.rows);
     if (first >= last) return;
     const float scale = loss == Loss::sse ? 1.0f : 1.0f / static_cast<float>(pass.rows);
-    const auto kernel = loss == Loss::cross_entropy ? pass.kernels.softmax_cross_entropy
-                                                    : pass.kernels.squared_error;
+    const auto kernel = loss == Loss::focal           ? pass.kernels.softmax_focal
+                        : loss == Loss::cross_entropy ? pass.kernels.softmax_cross_entropy
+                                                      : pass.kernels.squared_error;
     const Rows delta = with_gradient ? w.deltas[output] : Rows{};
     float* const gradient = with_gradient ? delta.row(first) : nullptr;
     kernel(last - first, classes, scale, y.row(first), y.stride(), w.targets.row(first),

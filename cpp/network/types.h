@@ -14,7 +14,10 @@ using Shape = std::vector<std::ptrdiff_t>;
 std::ptrdiff_t element_count(const Shape& shape);
 std::string to_string(const Shape& shape);
 
-enum class Loss { mse, sse, cross_entropy };
+enum class Loss { mse, sse, cross_entropy, focal };
+
+// Whether the loss takes logits, with the softmax inside.
+inline bool takes_logits(Loss loss) { return loss == Loss::cross_entropy || loss == Loss::focal; }
 
 // Rows and columns: of a kernel, a window or a stride.
 struct Extent {
@@ -42,6 +45,8 @@ struct Targets {
     const std::int32_t* labels = nullptr;
     const float* rows = nullptr;     // count x output_size
     const float* weights = nullptr;  // count, or nullptr: all are 1
+    // Targets become (1 - label_smoothing) * target + label_smoothing / classes.
+    float label_smoothing = 0.0f;
 };
 
 enum class Method { sgd, rmsprop, adam };

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         Sequential,
         TimeLimit,
         load,
+        lr_find,
+        top_k_accuracy,
     )
 
 # The core, too, comes with its first use: then the command line can report, in one line, an
@@ -100,6 +102,8 @@ _HOMES = {
     "Report": "training",
     "Sequential": "training",
     "load": "training",
+    "lr_find": "training",
+    "top_k_accuracy": "training",
 }
 _SUBMODULES = ("kernels", "plots")
 
@@ -145,9 +149,11 @@ __all__ = [
     "info",
     "kernels",
     "load",
+    "lr_find",
     "one_hot",
     "plots",
     "set_num_threads",
+    "top_k_accuracy",
 ]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 Images = NDArray[np.uint8] | NDArray[np.float32]
 Targets = NDArray[np.int32] | NDArray[np.float32]
-LossName = Literal["mse", "sse", "cross_entropy"]
+LossName = Literal["mse", "sse", "cross_entropy", "focal"]
 
 __version__: str
 
@@ -123,7 +123,12 @@ class Network:
     def get_gradient(self, name: str) -> F32: ...
     def set_gradient(self, name: str, value: F32) -> None: ...
     def compute_gradients(
-        self, images: Images, targets: Targets, loss: LossName, sample_weight: F32 | None = ...
+        self,
+        images: Images,
+        targets: Targets,
+        loss: LossName,
+        sample_weight: F32 | None = ...,
+        label_smoothing: float = ...,
     ) -> float: ...
     def apply_gradients(self, optimizer: Optimizer) -> None: ...
     def layer_output(self, layer: str) -> F32: ...
@@ -140,6 +145,7 @@ class Network:
         augmentation: Augmentation | None = ...,
         sample_weight: F32 | None = ...,
         learning_rates: NDArray[np.float64] | None = ...,
+        label_smoothing: float = ...,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
     def non_finite_parameter(self) -> str | None: ...
     def probabilities(self, images: object, softmax: bool) -> F32 | None: ...

@@ -12,12 +12,19 @@ LOSSES: Mapping[str, str] = {
     "mse": "mean over the batch of each image's sum over the classes of (y - y')^2",
     "sse": "sum over the batch of the same squares; its gradient grows with the batch",
     "cross_entropy": "mean over the batch of -log softmax(y') at the true class",
+    "focal": "mean over the batch of -(1 - p)^2 log p, where p = softmax(y') at the true class",
 }
 """Known losses and what they compute.
 
-`mse` does not divide by the number of classes, as some frameworks do. Reports and the history show
-`sse` per image, so that batches, training and validation compare.
+`focal` (Lin et al., 2017, with gamma 2) is cross-entropy in which images that are already
+classified well count little, so that rare classes and hard images count more. `mse` does not divide
+by the number of classes, as some frameworks do. Reports and the history show `sse` per image, so
+that batches, training and validation compare.
 """
+
+
+# Those that take logits and whose outputs are therefore probabilities after a softmax.
+SOFTMAX_LOSSES = frozenset(("cross_entropy", "focal"))
 
 
 def check_loss(name: object) -> LossName:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_number
+from nncore.losses import SOFTMAX_LOSSES
 from nncore.schedules import Schedule, schedule_from_dict
 
 if TYPE_CHECKING:
@@ -344,7 +345,7 @@ def default_optimizer(loss: str, batch_size: int, inputs: int) -> Optimizer:
     inputs
         The most inputs that one output of any layer sums.
     """
-    if loss == "cross_entropy":
+    if loss in SOFTMAX_LOSSES:
         return SGD(min(0.1, 100 / inputs))
     rate = min(0.01, 3 / inputs)
     return SGD(rate / batch_size if loss == "sse" else rate)

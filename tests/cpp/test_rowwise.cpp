@@ -320,6 +320,55 @@ TEST(softmax_cross_entropy) {
             }
 }
 
+TEST(softmax_focal) {
+    Random random(7);
+    const Kernels& reference = reference_table();
+    const auto tables = fast_tables();
+    for (const ptrdiff_t rows : kRows)
+        for (const ptrdiff_t columns : kColumns) {
+            const Table2D logits = random_table(random, rows, columns, 1, -6.0f, 6.0f);
+            Table2D target = random_table(random, rows, columns, 2, 0.0f, 1.0f);
+            for (ptrdiff_t r = 0; r < rows; r += 2) {
+                const ptrdiff_t label = random.below(columns);
+                for (ptrdiff_t c = 0; c < columns; ++c)
+                    target.storage[r * target.row + c] = c == label ? 1.0f : 0.0f;
+            }
+            const float scale = 0.125f;
+            Outcome expected(rows, columns, 1);
+            run_loss(reference.softmax_focal, logits, target, scale, expected, nullptr);
+            long wrong = 0;
+            for (ptrdiff_t r = 0; r < rows; ++r) {
+                // The slope of the definition, by its derivative with respect to each p.
+                std::vector<double> p, slope;
+                double sum = 0, loss = 0, dot = 0, weight = 0;
+                for (ptrdiff_t c = 0; c < columns; ++c)
+                    sum += std::exp(static_cast<double>(logits.at(r, c)));
+                for (ptrdiff_t c = 0; c < columns; ++c) {
+                    const double t = static_cast<double>(target.at(r, c));
+                    p.push_back(std::exp(static_cast<double>(logits.at(r, c))) / sum);
+                    const double rest = 1 - p.back(), log_p = std::log(p.back());
+                    loss -= t * rest * rest * log_p;
+                    slope.push_back(t * (2 * rest * log_p - rest * rest / p.back()));
+                    dot += slope.back() * p.back();
+                    weight += t;
+                }
+                const double n = static_cast<double>(columns);
+                // 12: the spread of the logits. 1 - p has the rounding of p, whatever is left.
+                const double bound = kUnit * weight * (n + 12) * 12;
+                wrong += std::fabs(static_cast<double>(expected.losses[r]) - loss) <= bound ? 0 : 1;
+                for (std::size_t c = 0; c < p.size(); ++c) {
+                    const double exact = static_cast<double>(scale) * p[c] * (slope[c] - dot);
+                    const double g = static_cast<double>(
+                        expected.gradient[r * expected.row + static_cast<ptrdiff_t>(c)]);
+                    wrong += std::fabs(g - exact) <= static_cast<double>(scale) * bound ? 0 : 1;
+                }
+                wrong += expected.predicted[r] == first_largest(logits, r) ? 0 : 1;
+            }
+            CHECK_THAT(wrong == 0, describe(reference, rows, columns) << ": " << wrong << " wrong");
+            compare_loss(&Kernels::softmax_focal, logits, target, scale, 1, expected, tables);
+        }
+}
+
 // Rows with NaN, infinities and huge logits; only the bits have to agree, but a NaN must show.
 TEST(special_rows) {
     Random random(5);

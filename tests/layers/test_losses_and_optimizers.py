@@ -13,7 +13,7 @@ from nncore.optimizers import SGD, default_optimizer, optimizer_from_dict
 
 
 def test_known_losses():
-    assert set(LOSSES) == {"mse", "sse", "cross_entropy"}
+    assert set(LOSSES) == {"mse", "sse", "cross_entropy", "focal"}
     assert [check_loss(name) for name in LOSSES] == list(LOSSES)
 
 

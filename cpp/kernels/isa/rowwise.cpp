@@ -169,4 +169,45 @@ void softmax_cross_entropy(ptrdiff_t rows, ptrdiff_t columns, float scale, const
     });
 }
 
+void softmax_focal(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* logits,
+                   ptrdiff_t logits_row, const float* target, ptrdiff_t target_row, float* losses,
+                   float* gradient, ptrdiff_t gradient_row, int32_t* predicted, float* scratch) {
+    float* const inputs = scratch;
+    float* const targets = scratch + 16 * columns;
+    float* const powers = scratch + 32 * columns;
+    const vec factor = broadcast(scale);
+    for_row_blocks(rows, [&](ptrdiff_t r, int count) {
+        turn_rows(count, columns, logits + r * logits_row, logits_row, inputs);
+        turn_rows(count, columns, target + r * target_row, target_row, targets);
+        if (predicted != nullptr) find_largest(count, columns, inputs, predicted + r);
+        for (int part = 0; part < kVectorsPerBlock; ++part) {
+            vec largest, sum;
+            exponentials(columns, inputs, part, powers, largest, sum);
+            const vec log_sum = vector_log(sum);
+            vec loss = zero(), total = zero();
+            for (ptrdiff_t c = 0; c < columns; ++c) {
+                const vec t = lane(targets, c, part);
+                const vec minus_log = log_sum - (lane(inputs, c, part) - largest);
+                const vec p = lane(powers, c, part) / sum;
+                const vec rest = broadcast(1.0f) - p, weighted = t * rest;
+                // A class without weight adds nothing, even where its logit is -infinity.
+                loss = t == zero() ? loss : fma(weighted * rest, minus_log, loss);
+                const vec a = t == zero() ? zero() : -(weighted * fma(p + p, minus_log, rest));
+                total += a;
+                store(powers + c * 16 + part * kLanes, p);
+                store(targets + c * 16 + part * kLanes, a);
+            }
+            for (ptrdiff_t c = 0; c < columns; ++c) {
+                const vec slope = fma(-lane(powers, c, part), total, lane(targets, c, part));
+                store(powers + c * 16 + part * kLanes, factor * slope);
+            }
+            const int lanes = min_int(kLanes, count - part * kLanes);
+            if (losses != nullptr && lanes > 0)
+                store_partial(losses + r + part * kLanes, loss, lanes);
+        }
+        if (gradient != nullptr)
+            turn_back(count, columns, powers, gradient + r * gradient_row, gradient_row);
+    });
+}
+
 }  // namespace nncore::kernels::NNCORE_TARGET

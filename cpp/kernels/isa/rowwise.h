@@ -16,5 +16,8 @@ void softmax_cross_entropy(ptrdiff_t rows, ptrdiff_t columns, float scale, const
                            ptrdiff_t logits_row, const float* target, ptrdiff_t target_row,
                            float* losses, float* gradient, ptrdiff_t gradient_row,
                            int32_t* predicted, float* scratch);
+void softmax_focal(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* logits,
+                   ptrdiff_t logits_row, const float* target, ptrdiff_t target_row, float* losses,
+                   float* gradient, ptrdiff_t gradient_row, int32_t* predicted, float* scratch);
 
 }  // namespace nncore::kernels::NNCORE_TARGET

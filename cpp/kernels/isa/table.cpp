@@ -26,6 +26,7 @@ const Kernels& table() {
         .softmax_gradient = softmax_gradient,
         .squared_error = squared_error,
         .softmax_cross_entropy = softmax_cross_entropy,
+        .softmax_focal = softmax_focal,
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,

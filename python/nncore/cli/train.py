@@ -244,6 +244,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         loss=args.loss,
         optimizer=training_options.optimizer_of(args, model, iterations),
         seed=args.seed,
+        label_smoothing=args.label_smoothing,
         verbose=out.verbose,
         callbacks=[
             WriteConfig(),

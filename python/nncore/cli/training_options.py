@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli import options
 from nncore.cli.failures import UsageError
+from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore.optimizers import Optimizer
@@ -60,6 +61,13 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
         help="epochs, or a part of one, in which the learning rate first grows (default 0)",
     )
     group.add_argument(
+        "--label-smoothing",
+        type=options.fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="part of each label that is spread over all classes (default 0; 0.1 is usual)",
+    )
+    group.add_argument(
         "--early-stopping",
         type=options.whole(1),
         metavar="N",
@@ -84,6 +92,10 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("--early-stopping looks at the validation loss; it needs --val above 0")
     if args.warmup and args.schedule == "one-cycle":
         raise UsageError("--schedule one-cycle has a warm-up of its own; leave --warmup out")
+    if args.label_smoothing and args.loss not in SOFTMAX_LOSSES:
+        raise UsageError(
+            f"--label-smoothing is for --loss cross_entropy and focal, not {args.loss}"
+        )
     if args.warmup >= args.epochs:
         raise UsageError(f"--warmup {args.warmup:g} must be below --epochs {args.epochs}")
 
@@ -147,6 +159,7 @@ def described(args: argparse.Namespace, optimizer: Optimizer) -> dict[str, Any]:
         "learning_rate": optimizer.rate,
         "schedule": None if args.schedule == "constant" else args.schedule,
         "warmup": args.warmup or None,
+        "label_smoothing": args.label_smoothing or None,
         "early_stopping": args.early_stopping,
         "max_minutes": args.max_minutes,
     }

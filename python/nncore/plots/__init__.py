@@ -10,6 +10,7 @@ from __future__ import annotations
 from nncore.plots._augmented import augmented
 from nncore.plots._confusion import confusion_matrix
 from nncore.plots._descent import Descent, gradient_descent
+from nncore.plots._learning_rates import learning_rates
 from nncore.plots._mistakes import mistakes
 from nncore.plots._sheet import contact_sheet
 from nncore.plots._training import curves, iteration_loss
@@ -22,5 +23,6 @@ __all__ = [
     "curves",
     "gradient_descent",
     "iteration_loss",
+    "learning_rates",
     "mistakes",
 ]

@@ -9,6 +9,8 @@ from nncore.training.early_stopping import EarlyStopping
 from nncore.training.explain import ExplainedStep
 from nncore.training.fit import NonFiniteLossError, TrainingFacts
 from nncore.training.history import History
+from nncore.training.learning_rate_search import LearningRates, lr_find
+from nncore.training.metrics import top_k_accuracy
 from nncore.training.model import Sequential
 from nncore.training.model_file import (
     ModelFileNotFoundError,
@@ -31,6 +33,7 @@ __all__ = [
     "ExplainedStep",
     "History",
     "LambdaCallback",
+    "LearningRates",
     "Mistake",
     "ModelCheckpoint",
     "ModelFileNotFoundError",
@@ -47,4 +50,6 @@ __all__ = [
     "TrainingState",
     "load",
     "load_training_state",
+    "lr_find",
+    "top_k_accuracy",
 ]

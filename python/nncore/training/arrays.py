@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from nncore.data.encoding import check_labels, from_one_hot, integer_labels
 from nncore.errors import DataError
 from nncore.layers import Shape
+from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore._core import Images, LossName, Targets
@@ -97,7 +98,7 @@ def step_targets(labels: ArrayLike, count: int, outputs: int, loss: LossName) ->
     write them give the same bits.
     """
     array = np.asarray(labels)
-    if loss == "cross_entropy" or array.ndim != 2 or array.dtype.kind not in "fiu":
+    if loss in SOFTMAX_LOSSES or array.ndim != 2 or array.dtype.kind not in "fiu":
         return class_indices(array, count, outputs)
     if array.shape != (count, outputs):
         raise ValueError(f"y must have the shape {(count, outputs)}, not {array.shape}")

@@ -119,7 +119,7 @@ def explain_step(
 
 
 def _lines(step: ExplainedStep) -> list[str]:
-    sample = "cross-entropy" if step.loss_name == "cross_entropy" else "SSE"
+    sample = {"cross_entropy": "cross-entropy", "focal": "focal loss"}.get(step.loss_name, "SSE")
     lines = [
         f"One training step, loss {step.loss_name}: {LOSSES[step.loss_name]}",
         "",

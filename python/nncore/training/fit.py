@@ -192,6 +192,7 @@ class TrainingPlan:
     learning_rates: Callable[[int, int], NDArray[np.float64]]
     seed: int
     augmentation: _core.Augmentation | None = None
+    label_smoothing: float = 0.0
 
 
 class TrainingLoop:
@@ -278,6 +279,7 @@ class TrainingLoop:
                 plan.augmentation,
                 self.train.weights,
                 rates,
+                plan.label_smoothing,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):

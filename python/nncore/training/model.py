@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int, check_seed
+from nncore.arguments import check_int, check_number, check_seed
 from nncore.data.augmentation import Augmentation
 from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape, unique_names
-from nncore.losses import check_loss
+from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import SGD, Optimizer, default_optimizer
 from nncore.training.arrays import image_array, step_targets
 from nncore.training.callbacks import Callback
@@ -241,6 +241,7 @@ class Sequential:
         loss: str = "cross_entropy",
         optimizer: Optimizer | None = None,
         seed: int = 0,
+        label_smoothing: float = 0.0,
         verbose: int | str = 1,
         callbacks: Sequence[Callback] = (),
         restore_best_weights: bool = False,
@@ -267,7 +268,7 @@ class Sequential:
         batch_size
             Images per step, B; an epoch has ceil(N / B) iterations.
         loss
-            "cross_entropy", "mse" or "sse".
+            "cross_entropy", "focal", "mse" or "sse".
         optimizer
             By default `SGD(0.1)` for cross_entropy and `SGD(0.01)` for mse, less for sse and for
             large images: see `nncore.optimizers.default_optimizer`. What it remembers (moments)
@@ -275,6 +276,9 @@ class Sequential:
             or goes on where `history` stands.
         seed
             Of the first weights and of the shuffles.
+        label_smoothing
+            Train towards `(1 - label_smoothing) * one_hot + label_smoothing / K`, at least 0 and
+            below 1; for cross_entropy and focal. Validation and `evaluate` use the true labels.
         verbose
             0 silent; 1 a progress bar on a terminal, lines elsewhere; 2 lines. On standard error.
         callbacks
@@ -321,6 +325,9 @@ class Sequential:
         batch_size = check_int("batch_size", batch_size, 1)
         loss_name = check_loss(loss)
         seed = check_seed(seed)
+        label_smoothing = check_number("label_smoothing", label_smoothing, low=0, below=1)
+        if label_smoothing and loss_name not in SOFTMAX_LOSSES:
+            raise ValueError(f"label_smoothing is for cross_entropy and focal, not {loss_name}")
         if any(not isinstance(callback, Callback) for callback in callbacks):
             raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
         if history is not None and history.loss_name != loss_name:
@@ -367,6 +374,7 @@ class Sequential:
             learning_rates,
             seed,
             None if augmentation is None else augmentation.for_core(),
+            label_smoothing,
         )
         if self._position.key != (len(train), batch_size, seed, loss_name):
             self._position.drop_epoch_in_progress()
@@ -440,7 +448,8 @@ class Sequential:
     ) -> float:
         """One step on the whole of a batch; returns its loss before the step.
 
-        Arguments as in `fit`; for mse and sse, y may also be real numbers (N, K).
+        Arguments as in `fit`; for mse and sse, y may also be real numbers (N, K). Of a schedule
+        the largest learning rate is taken.
 
         Raises
         ------
@@ -587,7 +596,7 @@ class Sequential:
         """
         if self._network is not None and isinstance(x, np.ndarray) and len(x) <= _IMAGES_AT_ONCE:
             last_is_softmax = self._last_activation() == "softmax"
-            if last_is_softmax or (self.loss or "cross_entropy") == "cross_entropy":
+            if last_is_softmax or (self.loss or "cross_entropy") in SOFTMAX_LOSSES:
                 result = self._network.probabilities(x, not last_is_softmax)
                 if result is not None:
                     return result

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore import kernels
+from nncore.losses import SOFTMAX_LOSSES
 
 F32 = NDArray[np.float32]
 
@@ -17,7 +18,7 @@ def to_probabilities(outputs: F32, *, last_activation: str, loss: str) -> F32:
     """Probabilities (N, K) that add up to 1 in each row, in the order of the outputs.
 
     - A last layer with softmax: its outputs are probabilities already.
-    - Trained with cross-entropy: softmax of the outputs, as in the loss.
+    - Trained with cross-entropy or focal loss: softmax of the outputs, as in the loss.
     - Otherwise (mse, sse), the outputs were trained to equal one-hot rows but may leave [0, 1]:
       the nearest point of the probability simplex.
 
@@ -34,7 +35,7 @@ def to_probabilities(outputs: F32, *, last_activation: str, loss: str) -> F32:
         )
     if last_activation == "softmax":
         return outputs
-    return kernels.softmax(outputs) if loss == "cross_entropy" else project_on_simplex(outputs)
+    return kernels.softmax(outputs) if loss in SOFTMAX_LOSSES else project_on_simplex(outputs)
 
 
 def project_on_simplex(outputs: F32) -> F32:
