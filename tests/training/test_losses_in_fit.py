@@ -43,7 +43,7 @@ def test_smoothing_labels_is_training_on_smooth_rows(loss):
         losses, correct = network.train_steps(
             x[..., None], targets, order, 16, loss, _core.Optimizer(0.1), label_smoothing=smoothing
         )
-        again = network.compute_gradients(x[..., None], targets, loss, smoothing)
+        again = network.compute_gradients(x[..., None], targets, loss, label_smoothing=smoothing)
         results.append((losses, correct, again))
     labels, one_hot, smooth, sharp = results
     assert (labels[0] == one_hot[0]).all()

@@ -125,7 +125,7 @@ def lr_find(
             averaging_would_hide.for_core(),
             seed,
             0,
-            rates,
+            learning_rates=rates,
         )
     finally:
         model.set_weights(weights)
