@@ -9,6 +9,7 @@ namespace py = pybind11;
 namespace nncore::bindings {
 
 void register_kernels(py::module_& module);
+void register_images(py::module_& module);
 void register_network(py::module_& module);
 
 namespace {
@@ -41,6 +42,7 @@ PYBIND11_MODULE(_core, module) {
     module.def("select_isa", &kernels::select_isa, py::arg("name"));
     register_kernels(module);
     register_network(module);
+    register_images(module);
 }
 
 }  // namespace nncore::bindings

@@ -213,6 +213,8 @@ def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
         entry = waiting.pop()
         if _is_hidden(entry.name):
             skipped.extend(_hidden(entry))
+        elif entry.is_file(follow_symlinks=False):
+            yield entry.path  # what nearly all are, told without asking the system again
         elif entry.is_dir(follow_symlinks=False):
             waiting += _entries(entry.path)[::-1]
         elif _leads_to(entry, stat.S_ISDIR):
