@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "../network/network.h"
 #include "../runtime/philox.h"
@@ -43,6 +45,18 @@ Images images_of(const Network& network, const py::array& x) {
     }
     images.count = x.shape(0);
     return images;
+}
+
+// Image i is x[rows[i]]: nothing is copied.
+void choose_rows(Images& images, const py::array& rows) {
+    require_dimensions(rows, "rows", 1);
+    images.rows = input<std::int32_t>(rows, "rows");
+    const std::ptrdiff_t samples = std::exchange(images.count, rows.shape(0));
+    for (std::ptrdiff_t i = 0; i < images.count; ++i)
+        if (images.rows[i] < 0 || images.rows[i] >= samples)
+            throw py::value_error("rows[" + std::to_string(i) + "] is " +
+                                  std::to_string(images.rows[i]) + ", outside 0.." +
+                                  std::to_string(samples - 1));
 }
 
 Targets targets_of(const Network& network, const py::array& y, std::ptrdiff_t count) {
@@ -137,10 +151,11 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
-                      std::uint32_t epoch) {
+                      std::uint32_t epoch, const std::optional<py::array>& rows) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
-    const Images images = images_of(network, x);
+    Images images = images_of(network, x);
+    if (rows) choose_rows(images, *rows);
     const Targets targets = targets_of(network, y, images.count);
     require_dimensions(order, "indices", 1);
     const std::int32_t* indices = input<std::int32_t>(order, "indices");
@@ -335,7 +350,8 @@ void register_network(py::module_& m) {
             arg("optimizer"))
         .def("layer_output", &layer_output, arg("layer"))
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
-             arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0)
+             arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
+             arg("rows") = py::none())
         .def("forward", &forward, arg("images"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));
 }

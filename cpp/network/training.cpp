@@ -18,8 +18,9 @@ void Network::load_images(const Pass& pass, const Images& images,
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
+        const std::ptrdiff_t place = images.rows != nullptr ? images.rows[image] : image;
         for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
-            const std::ptrdiff_t first = image * count + y * x.layout.run;
+            const std::ptrdiff_t first = place * count + y * x.layout.run;
             if (images.bytes != nullptr) {
                 pass.kernels.bytes_to_floats(
                     x.layout.run, images.bytes + first, input_shape_.back(),

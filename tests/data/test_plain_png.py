@@ -1,4 +1,4 @@
-"""Plain PNGs take a short way: the same pixels as by Pillow, and the same opinion about bad ones."""
+"""Plain PNGs take a short way: the pixels that Pillow gives, and its opinion about bad ones."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_damaged_and_large_files_are_refused():
     plain = saved(Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8)))
     with pytest.raises(UnusableImageError):
         decode(plain[:50], None, None)
-    with pytest.raises(BrokenImageError, match="48 pixels are more than the limit of 47"):
+    with pytest.raises(BrokenImageError, match="8 x 6 pixels are more than the limit of 47"):
         decode(plain, None, None, max_pixels=47)
 
 

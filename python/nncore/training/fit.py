@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.mapped import MappedImages
 from nncore.errors import TrainingError
 from nncore.training.history import History
 from nncore.training.interrupt import Interrupt
@@ -21,6 +22,7 @@ from nncore.training.progress import Progress
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.training.arrays import ImagesOrMapped
 
 _BLOCK_SECONDS = 0.05  # Between two looks at Ctrl-C and the progress bar.
 _EVALUATION_BLOCK = 4096  # Images between two looks at Ctrl-C.
@@ -151,11 +153,18 @@ class TrainingFacts:
 class LabelledArrays:
     """What the engine trains on: images (N, *input_shape) and targets (N,) or (N, K)."""
 
-    images: _core.Images
+    images: ImagesOrMapped
     targets: _core.Targets
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def in_memory(self) -> tuple[_core.Images, dict[str, NDArray[np.int32]]]:
+        """An array that the engine can address, and which of its images are meant where not all
+        are: keyword arguments of `train_steps`."""
+        if isinstance(self.images, MappedImages):
+            return np.asarray(self.images.source), {"rows": self.images.rows}
+        return self.images, {}
 
 
 @dataclass(frozen=True)
@@ -222,6 +231,7 @@ class TrainingLoop:
 
         plan, position = self.plan, self.position
         key = (len(self.train), plan.batch_size, plan.seed, plan.loss)
+        images, rows = self.train.in_memory()
         order = _core.shuffled_indices(plan.seed, position.epoch, len(self.train))
         while position.iteration < self.iterations:
             steps = min(self.block, self.iterations - position.iteration)
@@ -232,7 +242,7 @@ class TrainingLoop:
             # epoch has no key, and `fit` will not continue it from a wrong position.
             position.key = None
             losses, correct = self.network.train_steps(
-                self.train.images,
+                images,
                 self.train.targets,
                 indices,
                 plan.batch_size,
@@ -240,6 +250,7 @@ class TrainingLoop:
                 plan.optimizer,
                 plan.seed,
                 position.epoch,
+                **rows,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):
@@ -328,8 +339,9 @@ class TrainingLoop:
     def _cause(self) -> str:
         rate = self.plan.learning_rate
         cause = f"the learning rate {rate:g} is probably too high; try {rate / 10:g}"
-        if self.train.images.dtype != np.uint8:
-            largest = max(abs(float(self.train.images.min())), float(self.train.images.max()))
+        images = self.train.images
+        if not isinstance(images, MappedImages) and images.dtype != np.uint8:
+            largest = max(abs(float(images.min())), float(images.max()))
             if largest > 10:
                 cause += (
                     f", and float images are used as they are: theirs reach {largest:g} "

@@ -49,6 +49,7 @@ from nncore.training.report import Report
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.training.arrays import ImagesOrMapped
     from nncore.training.predictions import Predictions
 
 F32 = NDArray[np.float32]
@@ -600,7 +601,7 @@ class Sequential:
         self.loss = self.loss or loss_name
         return self._built_network(), images, targets, loss_name
 
-    def _probabilities(self, images: _core.Images) -> F32:
+    def _probabilities(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()
         blocks = [
             network.forward(images[start : start + 4096]) for start in range(0, len(images), 4096)

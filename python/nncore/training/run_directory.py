@@ -34,10 +34,8 @@ from nncore.training.model_file import serialize, write_model_file
 from nncore.training.report import Report
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nncore.data.dataset import ImageDataset
+    from nncore.data.mapped import Pixels
 
 FILES = (
     "config.toml",
@@ -160,7 +158,7 @@ class RunDirectory:
             plots.curves(history, self.file("loss.png"), which="loss")
             plots.curves(history, self.file("accuracy.png"), which="accuracy")
 
-    def write_report(self, report: Report, images: NDArray[np.uint8] | None = None) -> None:
+    def write_report(self, report: Report, images: Pixels | None = None) -> None:
         """Write report.json, confusion.png and, given the evaluated uint8 images, mistakes.png."""
         from nncore import plots
 
