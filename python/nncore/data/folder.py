@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
 
 CLASS_MAP_FILE = "classes.csv"
+
+_by_name = operator.attrgetter("name")
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder holds, sorted by name, so that no order depends on the file system."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            return sorted(entries, key=_by_name)
     except FileNotFoundError:
         raise DataError(f"{folder}: no such folder") from None
     except NotADirectoryError:
