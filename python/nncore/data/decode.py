@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.formats import WEAK, UnidentifiedError, open_picture
+from nncore.data.jpeg import plain_jpeg
 from nncore.data.pixels import as_array, flatten, scaled, upright
 from nncore.data.png import plain_png
 from nncore.data.preprocessing import Preprocessing
@@ -258,7 +259,10 @@ def _decode_file(
     max_pixels: int,
 ) -> NDArray[np.uint8]:
     if isinstance(file, io.BytesIO):
-        pixels = plain_png(file.getvalue(), min(max_pixels, _LARGE_PIXELS))
+        data, limit = file.getvalue(), min(max_pixels, _LARGE_PIXELS)
+        pixels = plain_png(data, limit)
+        if pixels is None:
+            pixels = plain_jpeg(data, min(limit, _drafted_pixels(size)))
         if pixels is not None:
             return _finish_plain(pixels, size, color, alpha_background)
     image = _identify(file, name)
@@ -295,6 +299,11 @@ def _content(file: IO[bytes]) -> bytes:
     content = file.read()
     file.seek(position)
     return content
+
+
+def _drafted_pixels(size: tuple[int, int] | None) -> int:
+    """So many pixels at most has a JPEG that is certainly not reduced by its decoder."""
+    return (2 * _JPEG_MARGIN * max(size or (AUTO_SIDE, AUTO_SIDE))) ** 2 - 1
 
 
 def _finish_plain(

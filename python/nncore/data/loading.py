@@ -37,7 +37,10 @@ _Result = TypeVar("_Result")
 _FILES_PER_TASK = 32
 _TASKS_AHEAD = 4  # per thread
 # Below about this size per file, opening costs more than decoding; only decoding runs outside the
-# interpreter lock, and a second thread makes the whole slower (measured: 28 x 28 PNGs, 2 times).
+# interpreter lock, and a second thread makes the whole slower (measured: 28 x 28 PNGs, 2 times). A
+# byte of a JPEG is several times as much work.
+_JPEG_NAMES = (".jpg", ".jpeg")
+_JPEG_WORK = 8
 _BYTES_WORTH_A_THREAD = 4096
 
 
@@ -285,7 +288,7 @@ def _for_each(
     """`load` of the position of every path, by `workers` threads; `put` of the position of the
     first and the results of so many files in a row, in order, by the calling thread."""
     if workers is None:
-        workers = default_workers() if _mean_bytes(paths) >= _BYTES_WORTH_A_THREAD else 1
+        workers = default_workers() if _mean_work(paths) >= _BYTES_WORTH_A_THREAD else 1
     workers = check_int("workers", workers, 1)
 
     def run(start: int) -> list[_Result]:
@@ -320,12 +323,14 @@ def _for_each(
         executor.shutdown(cancel_futures=True)
 
 
-def _mean_bytes(paths: Sequence[str]) -> float:
+def _mean_work(paths: Sequence[str]) -> float:
+    """Of decoding a file, in bytes of a PNG; by a sample."""
     sample = paths[:: max(len(paths) // 64, 1)]
     total = 0
     for path in sample:
         try:
-            total += os.stat(path).st_size
+            size = os.stat(path).st_size
         except OSError:
             continue  # the loader will name it
+        total += size * (_JPEG_WORK if path.lower().endswith(_JPEG_NAMES) else 1)
     return total / max(len(sample), 1)
