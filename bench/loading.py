@@ -129,7 +129,9 @@ def measure(
             counts[name], result.means[name] = answer["images"], answer["mean"]
             times[name] = {run: [] for run in RUNS}
         check_same(counts, result.means)
-        result.images = next(iter(counts.values()), 0)
+        if not processes:
+            return result
+        result.images = next(iter(counts.values()))
         for turn in range(rounds):
             order = list(processes)
             order = order[turn % len(order) :] + order[: turn % len(order)]

@@ -43,7 +43,7 @@ TEST(filters_of_the_specification) {
 }
 
 TEST(the_first_line_has_zeros_above) {
-    for (const std::uint8_t filter : {0, 2})
+    for (const std::uint8_t filter : Bytes{0, 2})
         CHECK((undone({filter, 7, 8}, 1, 2, 1) == Bytes{7, 8}));
     CHECK((undone({1, 7, 8}, 1, 2, 1) == Bytes{7, 15}));
     CHECK((undone({3, 7, 8}, 1, 2, 1) == Bytes{7, 11}));
