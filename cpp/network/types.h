@@ -26,8 +26,8 @@ Loss loss_from_name(const std::string& name);
 
 // Images of a whole data set, C-contiguous samples; exactly one pointer is set. Bytes are scaled to
 // [0, 1] (and normalised, if the network says so) while they are loaded; floats are used as they
-// are. Image i is sample rows[i] of the array, or sample i without rows: a part of a data set that is
-// too large to be copied.
+// are. Image i is sample rows[i] of the array, or sample i without rows: a part of a data set that
+// is too large to be copied.
 struct Images {
     const std::uint8_t* bytes = nullptr;
     const float* floats = nullptr;
