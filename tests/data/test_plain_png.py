@@ -22,10 +22,10 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(
-    lines: bytes, height: int, width: int, kind: int, *, extra: bytes = b"", bits: int = 8
+    lines: bytes, height: int, width: int, kind: int, *, extra: bytes = b"", after: bytes = b""
 ) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
-    body = chunk(b"IDAT", zlib.compress(lines))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(lines) + after)
     return b"\x89PNG\r\n\x1a\n" + header + extra + body + chunk(b"IEND", b"")
 
 
@@ -94,8 +94,10 @@ def test_what_is_not_plain_is_left_to_pillow():
         plain[:-12],
         plain[:40] + bytes([plain[40] ^ 1]) + plain[41:],
         plain.replace(b"IHDR", b"IHDX"),
+        plain[:29] + bytes([plain[29] ^ 1]) + plain[30:],  # a wrong checksum alone
         png(lines[:-1], 6, 8, 0),  # a line too short
         png(lines + b"0", 6, 8, 0),  # a byte too many
+        png(lines, 6, 8, 0, after=b"x"),  # something behind the stream
         png(b"\x05" + lines[1:], 6, 8, 0),  # an unknown filter
         png(lines, 6, 8, 0, extra=chunk(b"pHYs", b"short")),
         png(lines, 6, 8, 0, extra=chunk(b"IDAT", b"") + chunk(b"sRGB", b"0")),
