@@ -61,7 +61,14 @@ class ContenderProcess:
     Its CPUs are limited to the number of threads, which is what JAX and TensorFlow go by.
     """
 
-    def __init__(self, name: str, task_path: Path, threads: int, patience: float = 600.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        task_path: Path,
+        threads: int,
+        patience: float = 600.0,
+        package: str = "contenders",
+    ) -> None:
         self.name = name
         self._patience = patience
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
@@ -69,7 +76,7 @@ class ContenderProcess:
         os.sched_setaffinity(0, cpus(threads))  # the child inherits it
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "contenders", name, str(task_path)],
+                [sys.executable, "-m", package, name, str(task_path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

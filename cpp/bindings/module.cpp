@@ -10,6 +10,7 @@ namespace nncore::bindings {
 
 void register_augmentation(py::module_& module);
 void register_kernels(py::module_& module);
+void register_images(py::module_& module);
 void register_network(py::module_& module);
 
 namespace {
@@ -43,6 +44,7 @@ PYBIND11_MODULE(_core, module) {
     register_augmentation(module);
     register_kernels(module);
     register_network(module);
+    register_images(module);
 }
 
 }  // namespace nncore::bindings

@@ -39,40 +39,44 @@ Augmentation settings(double shift, double rotation, double scale, bool horizont
 }
 
 template <class T>
-py::array augment_images(const py::array& images, const std::vector<std::int32_t>& chosen,
+py::array augment_images(const py::array& images, const std::vector<std::int32_t>& positions,
                          std::uint64_t seed, std::uint32_t epoch,
                          const Augmentation& augmentation) {
     const T* x = input<T>(images, "images");
     const network::Shape shape{images.shape(1), images.shape(2), images.shape(3)};
     const std::ptrdiff_t size = network::element_count(shape);
-    py::array_t<T> result({static_cast<py::ssize_t>(chosen.size()), images.shape(1),
-                           images.shape(2), images.shape(3)});
+    py::array_t<T> result({images.shape(0), images.shape(1), images.shape(2), images.shape(3)});
     T* y = result.mutable_data();
     const py::gil_scoped_release unlocked;
-    for (const std::int32_t image : chosen) {
+    for (const std::int32_t position : positions) {
         kernels::augment(network::draw_augmentation(augmentation, shape, {seed, epoch},
-                                                    static_cast<std::uint32_t>(image)),
-                         x + image * size, y);
+                                                    static_cast<std::uint32_t>(position)),
+                         x, y);
+        x += size;
         y += size;
     }
     return result;
 }
 
+// What training makes of these images if they stand at these positions of its data set.
 py::array augment(const py::array& images, const py::array& indices, std::uint64_t seed,
                   std::uint32_t epoch, const Augmentation& augmentation) {
     require_dimensions(images, "images", 4);
     require_dimensions(indices, "indices", 1);
     const std::int32_t* first = input<std::int32_t>(indices, "indices");
-    const std::vector<std::int32_t> chosen(first, first + indices.shape(0));
-    for (std::size_t i = 0; i < chosen.size(); ++i)
-        if (chosen[i] < 0 || chosen[i] >= images.shape(0))
-            throw py::value_error("indices[" + std::to_string(i) + "] is " +
-                                  std::to_string(chosen[i]) + ", outside 0.." +
-                                  std::to_string(images.shape(0) - 1));
+    if (indices.shape(0) != images.shape(0))
+        throw py::value_error("there must be one index per image (" +
+                              std::to_string(images.shape(0)) + "), got " +
+                              std::to_string(indices.shape(0)));
+    const std::vector<std::int32_t> positions(first, first + indices.shape(0));
+    for (std::size_t i = 0; i < positions.size(); ++i)
+        if (positions[i] < 0)
+            throw py::value_error("indices[" + std::to_string(i) +
+                                  "] is negative: " + std::to_string(positions[i]));
     if (py::isinstance<py::array_t<std::uint8_t>>(images))
-        return augment_images<std::uint8_t>(images, chosen, seed, epoch, augmentation);
+        return augment_images<std::uint8_t>(images, positions, seed, epoch, augmentation);
     if (py::isinstance<py::array_t<float>>(images))
-        return augment_images<float>(images, chosen, seed, epoch, augmentation);
+        return augment_images<float>(images, positions, seed, epoch, augmentation);
     throw py::type_error("images must have dtype uint8 or float32, got " +
                          std::string(py::str(images.dtype())));
 }

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "../network/augmentation.h"
 #include "../network/network.h"
@@ -47,6 +48,18 @@ Images images_of(const Network& network, const py::array& x) {
     }
     images.count = x.shape(0);
     return images;
+}
+
+// Image i is x[rows[i]]: nothing is copied.
+void choose_rows(Images& images, const py::array& rows) {
+    require_dimensions(rows, "rows", 1);
+    images.rows = input<std::int32_t>(rows, "rows");
+    const std::ptrdiff_t samples = std::exchange(images.count, rows.shape(0));
+    for (std::ptrdiff_t i = 0; i < images.count; ++i)
+        if (images.rows[i] < 0 || images.rows[i] >= samples)
+            throw py::value_error("rows[" + std::to_string(i) + "] is " +
+                                  std::to_string(images.rows[i]) + ", outside 0.." +
+                                  std::to_string(samples - 1));
 }
 
 Targets targets_of(const Network& network, const py::array& y, std::ptrdiff_t count) {
@@ -220,10 +233,12 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
                       std::uint32_t epoch, const network::Augmentation* augmentation,
                       const std::optional<py::array>& sample_weight,
-                      const std::optional<py::array>& learning_rates, float label_smoothing) {
+                      const std::optional<py::array>& learning_rates, float label_smoothing,
+                      const std::optional<py::array>& rows) {
     require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     Images images = images_of(network, x);
+    if (rows) choose_rows(images, *rows);
     images.augmentation = augmentation;
     Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
     if (sample_weight) targets.weights = weights_of(*sample_weight, images.count);
@@ -486,7 +501,8 @@ void register_network(py::module_& m) {
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
              arg("augmentation") = py::none(), arg("sample_weight") = py::none(),
-             arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f)
+             arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f,
+             arg("rows") = py::none())
         .def_property_readonly(
             "optimizer_method",
             [](const Network& network) { return network::name_of(network.optimizer_method()); })

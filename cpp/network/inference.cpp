@@ -64,8 +64,13 @@ void Network::infer(const Images& images, const Finish& finish) const {
                             .samples = nullptr,
                             .learning_rate = nullptr};
             Images part = images;
-            if (part.bytes != nullptr) part.bytes += first * pixels;
-            if (part.floats != nullptr) part.floats += first * pixels;
+            if (part.rows != nullptr) {
+                part.rows += first;
+            } else if (part.bytes != nullptr) {
+                part.bytes += first * pixels;
+            } else {
+                part.floats += first * pixels;
+            }
             load_images(pass, part, nullptr);
             for (const auto& stage : stages_) stage->forward(pass);
             finish(pass, first, rows);

@@ -20,9 +20,10 @@ void Network::load_images(const Pass& pass, const Images& images,
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
+        const std::ptrdiff_t place = images.rows != nullptr ? images.rows[image] : image;
         const std::uint8_t* bytes =
-            images.bytes != nullptr ? images.bytes + image * count : nullptr;
-        const float* floats = images.floats != nullptr ? images.floats + image * count : nullptr;
+            images.bytes != nullptr ? images.bytes + place * count : nullptr;
+        const float* floats = images.floats != nullptr ? images.floats + place * count : nullptr;
         if (augmentation != nullptr) {
             const auto args = draw_augmentation(*augmentation, input_shape_, pass.randomness,
                                                 static_cast<std::uint32_t>(image));

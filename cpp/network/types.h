@@ -29,13 +29,16 @@ Loss loss_from_name(const std::string& name);
 
 // Images of a whole data set, C-contiguous samples; exactly one pointer is set. Bytes are scaled to
 // [0, 1] (and normalised, if the network says so) while they are loaded; floats are used as they
-// are. With an augmentation, training sees a changed copy of each, another one in each epoch.
+// are. Image i is sample rows[i] of the array, or sample i without rows: a part of a data set that
+// is too large to be copied. With an augmentation, training sees a changed copy of each, another
+// one in each epoch.
 struct Augmentation;
 struct Images {
     const std::uint8_t* bytes = nullptr;
     const float* floats = nullptr;
     std::ptrdiff_t count = 0;
     const Augmentation* augmentation = nullptr;
+    const std::int32_t* rows = nullptr;
 };
 
 // One target per image; either labels, which stand for one-hot rows, or rows. With weights, the

@@ -338,3 +338,39 @@ def test_training_flags_that_contradict(call, pictures, tmp_path, words, message
     assert called.code == 2
     assert message in called.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cache_changes_no_weight(pictures, tmp_path, call):
+    def train(name: str, *cache: str) -> bytes:
+        called = call(
+            *("train", pictures, "--output", tmp_path, "--name", name, "--epochs", "2"),
+            *("--quiet", *cache),
+        )
+        assert (called.code, called.err) == (0, "")
+        return (tmp_path / name / "best.safetensors").read_bytes()
+
+    place = tmp_path / "cache"
+    plain = train("off", "--cache", "off")
+    assert not place.exists()
+    assert train("first", "--cache", str(place)) == plain
+    assert len(list(place.glob("*/manifest.json"))) == 1
+    before = next(place.glob("*/images-*.npy"))
+    assert train("second", "--cache", str(place)) == plain
+    # The model asks for what training had left open: the same images serve.
+    options = ("--cache", str(place), "--quiet", "--json")
+    called = call("evaluate", tmp_path / "first", pictures, *options)
+    assert called.code == 0, called.err
+    assert list(place.glob("*/images-*.npy")) == [before]
+    other = call("evaluate", tmp_path / "first", pictures, "--cache", "off", "--quiet", "--json")
+    assert json.loads(called.out) == json.loads(other.out)
+
+
+def test_a_cache_that_cannot_be_written_is_named(pictures, tmp_path, call):
+    (tmp_path / "file").write_text("x")
+    called = call(
+        *("train", pictures, "--output", tmp_path, "--name", "x", "--epochs", "1", "--quiet"),
+        *("--cache", tmp_path / "file"),
+    )
+    assert called.code == 0
+    assert called.err.startswith("nncore: warning: ")
+    assert "file: the cache cannot be written: File exists; the images are read" in called.err

@@ -417,4 +417,41 @@ TEST(training_learns) {
     }
 }
 
+// A part of a data set that is not copied: the bits are those of a copy, dropout's included.
+TEST(rows_of_an_array_give_the_bits_of_their_copy) {
+    NetworkSpec spec{7, {{9, "relu"}, {3, "softmax"}}};
+    const Data whole(40, spec.inputs, spec.outputs(), 3);
+    std::vector<std::int32_t> rows;
+    for (std::int32_t i = 0; i < 20; ++i) rows.push_back((i * 7 + 5) % 40);
+    const Images all = whole.images();
+    std::vector<float> copied;
+    for (const std::int32_t row : rows)
+        copied.insert(copied.end(), all.floats + row * 7, all.floats + (row + 1) * 7);
+    std::vector<std::int32_t> labels, order;
+    for (std::int32_t i = 0; i < 20; ++i) {
+        labels.push_back(i % 3);
+        order.push_back((i * 3) % 20);
+    }
+    const auto weights = [&](const Images& images) {
+        const auto network = spec.build(11);
+        network->train_steps(images, Targets{.labels = labels.data()}, order.data(), 20, 6,
+                             Loss::cross_entropy, Optimizer{0.3f}, {.seed = 4, .epoch = 1});
+        std::vector<float> outputs(20 * 3);
+        network->forward(images, outputs.data());
+        const std::vector<float> values = weights_of(*network);
+        outputs.insert(outputs.end(), values.begin(), values.end());
+        return outputs;
+    };
+    Images mapped = all;
+    mapped.rows = rows.data();
+    mapped.count = 20;
+    Images copy;
+    copy.floats = copied.data();
+    copy.count = 20;
+    CHECK(weights(mapped) == weights(copy));
+    Images others = mapped;
+    others.rows = order.data();
+    CHECK(weights(others) != weights(copy));
+}
+
 }  // namespace

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_max_broken(parser)
     options.add_max_pixels(parser)
+    options.add_cache(parser)
     options.add_min_accuracy(parser)
 
 
@@ -79,6 +80,7 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
         classes=classes,
         max_broken=args.max_broken,
         max_pixels=args.max_pixels,
+        cache=args.cache,
         preprocessing=preprocessing,
         allow_missing_classes=True,
     )

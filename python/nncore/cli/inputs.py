@@ -27,6 +27,7 @@ def load_labelled(
     max_pixels: int = 1 << 26,
     preprocessing: Preprocessing | None = None,
     allow_missing_classes: bool = False,
+    cache: str | bool = False,
 ) -> ImageDataset:
     """Images of a folder with a sub-folder per class, or of a table with path and label.
 
@@ -44,7 +45,7 @@ def load_labelled(
         )
     read = ImageDataset.from_folder if os.path.isdir(source) else ImageDataset.from_csv
     with out.progress("reading images") as progress:
-        return read(
+        data = read(
             source,
             size=size,
             color=color,
@@ -54,7 +55,11 @@ def load_labelled(
             progress=progress,
             preprocessing=preprocessing,
             allow_missing_classes=allow_missing_classes,
+            cache=cache,
         )
+    for note in data.notes:
+        out.warn(note)
+    return data
 
 
 def open_model(path: str) -> tuple[Sequential, str]:

@@ -53,6 +53,18 @@ def add_max_pixels(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_cache(parser: argparse._ActionsContainer) -> None:
+    """The flag of the verbs that may read the same images again."""
+    parser.add_argument(
+        "--cache",
+        metavar="DIR|off",
+        default=True,
+        type=lambda text: False if text == "off" else text,
+        help="where decoded images are kept, so that the next run starts at once; off: read the "
+        "files each time (default: nncore in the user's cache folder)",
+    )
+
+
 def add_min_accuracy(parser: argparse._ActionsContainer) -> None:
     """The quality gate."""
     parser.add_argument(

@@ -136,6 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_max_broken(data)
     options.add_max_pixels(data)
+    options.add_cache(data)
     results = parser.add_argument_group("results")
     results.add_argument(
         "--output", default="runs", metavar="DIR", help="where runs are kept (default runs)"
@@ -203,6 +204,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         classes=args.classes,
         max_broken=args.max_broken,
         max_pixels=args.max_pixels,
+        cache=args.cache,
     )
     data = _with_split(args, data)
     train_part, val, test = data.split(args.val, args.test, args.seed)

@@ -22,7 +22,8 @@ def image_array(images: ArrayLike) -> NDArray[np.uint8]:
     ValueError
         Not (N, H, W) or (N, H, W, C) with C 1 or 3, or H or W is 0.
     """
-    pixels = np.asarray(images)
+    # A memory map stays one: parts of it need not be copied.
+    pixels = np.asanyarray(images) if isinstance(images, np.memmap) else np.asarray(images)
     if pixels.dtype != np.uint8:
         raise TypeError(
             f"images must be uint8 (0..255), not {pixels.dtype}; "

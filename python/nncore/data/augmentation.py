@@ -20,6 +20,7 @@ from nncore.arguments import check_int, check_seed
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.data.mapped import MappedImages
 
 FILLS = ("edge", "reflect")
 # The largest value of each setting that is a number.
@@ -135,7 +136,7 @@ class Augmentation:
         """Whether every copy is the image itself."""
         return dataclasses.replace(self, fill=0.0) == Augmentation()
 
-    def check_images(self, images: _core.Images) -> None:
+    def check_images(self, images: _core.Images | MappedImages) -> None:
         """Refuse what cannot be augmented.
 
         Raises
@@ -159,7 +160,7 @@ class Augmentation:
 
     def apply(
         self,
-        images: _core.Images,
+        images: _core.Images | MappedImages,
         seed: int = 0,
         epoch: int = 0,
         indices: Sequence[int] | NDArray[np.integer[Any]] | None = None,
@@ -196,7 +197,8 @@ class Augmentation:
             raise ValueError(
                 f"indices must be from 0 to {len(images) - 1}, not {chosen.min()} to {chosen.max()}"
             )
-        contiguous: Any = np.ascontiguousarray(images)
+        # Only these are read where the images lie in a file.
+        contiguous: Any = np.ascontiguousarray(images[chosen])
         return _core.augment(contiguous, chosen.astype(np.int32), seed, epoch, self.for_core())
 
     def for_core(self) -> _core.Augmentation:

@@ -134,11 +134,16 @@ class ClassMap:
         if isinstance(names, str):
             raise TypeError(f"names must be a sequence of strings, not the string {names!r}")
         labels = np.empty(len(names), np.int32)
+        seen: dict[str, int] = {}  # few names, many images
         for position, name in enumerate(names):
-            try:
-                labels[position] = self.index(str(name) if isinstance(name, np.str_) else name)
-            except ValueError as error:
-                raise ValueError(f"position {position}: {error}") from None
+            label = seen.get(name) if isinstance(name, str) else None
+            if label is None:
+                try:
+                    label = self.index(str(name) if isinstance(name, np.str_) else name)
+                except ValueError as error:
+                    raise ValueError(f"position {position}: {error}") from None
+                seen[name] = label
+            labels[position] = label
         return labels
 
     def decode(self, indices: ArrayLike) -> list[str]:

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.arrays import image_array, label_array
+from nncore.data.cache import default_cache_folder
 from nncore.data.class_map import ClassMap, list_names
 from nncore.data.decode import MAX_PIXELS
 from nncore.data.encoding import check_labels, one_hot
 from nncore.data.folder import scan_folder
+from nncore.data.loaded import Loaded
 from nncore.data.loading import (
-    Loaded,
+    CachePlace,
     Progress,
     check_broken,
     check_color,
@@ -24,6 +26,7 @@ from nncore.data.loading import (
     check_size,
     load_files,
 )
+from nncore.data.mapped import Pixels, chosen_images, contiguous_images
 from nncore.data.parts import PARTS, TEST, TRAIN, VAL, part_of
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.skipped import SkippedFile
@@ -31,6 +34,7 @@ from nncore.data.split import keep_together, split_sides
 from nncore.data.table import read_split_csv, read_table, split_keys
 from nncore.errors import DataError
 
+CacheChoice = str | os.PathLike[str] | bool
 Classes = ClassMap | str | os.PathLike[str] | Sequence[str]
 
 
@@ -42,7 +46,9 @@ class ImageDataset:
     Attributes
     ----------
     images
-        uint8 (N, H, W, C), C-contiguous, C = 1 (gray) or 3 (RGB).
+        uint8 (N, H, W, C), C-contiguous, C = 1 (gray) or 3 (RGB). With a cache, or made from a
+        `numpy.memmap`: a memory map, and for parts of it `MappedImages`, whose pixels are read when
+        an index, a slice or `numpy.asarray` asks for them.
     labels
         int32 (N,), 0..K-1.
     classes
@@ -62,9 +68,13 @@ class ImageDataset:
         where the data has no groups.
     digests
         BLAKE2b-128 of the bytes of each file; None for images that came from arrays.
+    pixel_digests
+        BLAKE2b-128 of the pixels of each image, where they are known already.
+    notes
+        What could not be done as asked when the images were read.
     """
 
-    images: NDArray[np.uint8]
+    images: Pixels
     labels: NDArray[np.int32]
     classes: ClassMap
     preprocessing: Preprocessing
@@ -74,16 +84,18 @@ class ImageDataset:
     given_split: list[str] | None = None
     groups: list[str] | None = None
     digests: list[bytes] | None = None
+    pixel_digests: list[bytes] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.images = np.ascontiguousarray(self.images)
+        self.images = contiguous_images(self.images)
         count = len(self.images)
         if len(self.labels) != count or len(self.paths) != count:
             raise ValueError(
                 f"images, labels and paths differ in length: {count}, {len(self.labels)} and "
                 f"{len(self.paths)}"
             )
-        for name in ("given_split", "groups", "digests"):
+        for name in ("given_split", "groups", "digests", "pixel_digests"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
                 raise ValueError(f"{name} has {len(values)} entries for {count} images")
@@ -111,6 +123,7 @@ class ImageDataset:
         *,
         max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
+        cache: CacheChoice = False,
     ) -> ImageDataset:
         """Read a folder with one sub-folder of images per class.
 
@@ -141,6 +154,10 @@ class ImageDataset:
             Larger pictures are refused (as broken) before they are decoded.
         allow_missing_classes
             Accept that some classes have no images (to evaluate on part of the classes).
+        cache
+            A folder where the decoded images are kept, so that files which have not changed since
+            are neither read nor decoded again; True: the user's cache folder
+            (``docs/files.md``). The images are then a memory map.
 
         Raises
         ------
@@ -180,6 +197,7 @@ class ImageDataset:
             workers=workers,
             progress=progress,
             max_pixels=max_pixels,
+            cache=_cache_place(cache, where, where),
         )
         labels = class_map.encode([name for _, name in scan.files])
         return cls._loaded(
@@ -209,6 +227,7 @@ class ImageDataset:
         *,
         max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
+        cache: CacheChoice = False,
     ) -> ImageDataset:
         """Read the images listed in a table with the columns ``path`` and ``label``.
 
@@ -252,6 +271,9 @@ class ImageDataset:
             workers=workers,
             progress=progress,
             max_pixels=max_pixels,
+            cache=_cache_place(
+                cache, where, os.path.dirname(where) if root is None else os.fspath(root)
+            ),
         )
         return cls._loaded(
             where,
@@ -371,6 +393,8 @@ class ImageDataset:
             given_split=_at(given_split, loaded.kept),
             groups=_at(groups, loaded.kept),
             digests=loaded.digests,
+            pixel_digests=loaded.pixel_digests,
+            notes=loaded.notes,
         )
 
     def __len__(self) -> int:
@@ -397,7 +421,8 @@ class ImageDataset:
         return one_hot(self.labels, len(self.classes))
 
     def subset(self, indices: ArrayLike) -> ImageDataset:
-        """Data set of the images at these positions, in this order (copied).
+        """Data set of the images at these positions, in this order (copied, unless they are in a
+        memory map).
 
         `indices` are integers (M,), negative ones counting from the end, or booleans (N,). The
         subset has the same classes and no `skipped` files: those belong to the whole.
@@ -416,7 +441,7 @@ class ImageDataset:
             )
         positions = np.arange(len(self))[chosen]
         return ImageDataset(
-            images=self.images[positions],
+            images=chosen_images(self.images, positions),
             labels=self.labels[positions],
             classes=self.classes,
             preprocessing=self.preprocessing,
@@ -424,6 +449,7 @@ class ImageDataset:
             given_split=_at(self.given_split, positions),
             groups=_at(self.groups, positions),
             digests=_at(self.digests, positions),
+            pixel_digests=_at(self.pixel_digests, positions),
         )
 
     def split(
@@ -448,7 +474,7 @@ class ImageDataset:
             Fractions outside 0 <= f < 1 or that sum to 1 or more; a seed that
             is no integer of 0..2**63-1.
         """
-        keys = keep_together(self.images, self.digests, self.groups)
+        keys = keep_together(self.images, self.digests, self.groups, self.pixel_digests)
         sides, notes = split_sides(
             keys, self.labels, self.classes.names, val, test, seed, self.given_split
         )
@@ -482,7 +508,7 @@ class ImageDataset:
         parts = [listed.get(key, "") for key in keys]
         notes = []
         if missing:
-            together = keep_together(self.images, self.digests, self.groups)
+            together = keep_together(self.images, self.digests, self.groups, self.pixel_digests)
             known = {together[i]: part for i, part in enumerate(parts) if part}
             for position in missing:
                 parts[position] = known.get(together[position], "train")
@@ -515,6 +541,14 @@ def _parts(split: Sequence[str]) -> list[str]:
         if part is None:
             raise ValueError(f"split[{position}] is {split[position]!r}; known: {', '.join(PARTS)}")
     return [part for part in parts if part is not None]
+
+
+def _cache_place(cache: CacheChoice, source: str, base: str) -> CachePlace | None:
+    if cache is False:
+        return None
+    if cache is not True and not isinstance(cache, (str, os.PathLike)):
+        raise TypeError(f"cache must be a folder, True or False, not {cache!r}")
+    return CachePlace(default_cache_folder() if cache is True else cache, source, base)
 
 
 def _same_file(classes: Classes | None, path: str) -> bool:

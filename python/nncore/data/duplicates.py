@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from nncore.data.store import pixel_digest
 
 if TYPE_CHECKING:
     from nncore.data.dataset import ImageDataset
@@ -26,8 +27,9 @@ def find_duplicates(data: ImageDataset) -> list[Duplicates]:
     In the order of the first image of each; classes in the order of the class map.
     """
     same: dict[bytes, list[int]] = {}
-    for position, image in enumerate(data.images):
-        same.setdefault(hashlib.blake2b(image, digest_size=16).digest(), []).append(position)
+    digests = data.pixel_digests or map(pixel_digest, data.images)
+    for position, digest in enumerate(digests):
+        same.setdefault(digest, []).append(position)
     found = []
     for positions in same.values():
         if len(positions) > 1:

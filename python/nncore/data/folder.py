@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
 
 CLASS_MAP_FILE = "classes.csv"
+
+_by_name = operator.attrgetter("name")
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,8 @@ def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
         entry = waiting.pop()
         if _is_hidden(entry.name):
             skipped.extend(_hidden(entry))
+        elif entry.is_file(follow_symlinks=False):
+            yield entry.path  # what nearly all are, told without asking the system again
         elif entry.is_dir(follow_symlinks=False):
             waiting += _entries(entry.path)[::-1]
         elif _leads_to(entry, stat.S_ISDIR):
@@ -253,7 +258,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder holds, sorted by name, so that no order depends on the file system."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            return sorted(entries, key=_by_name)
     except FileNotFoundError:
         raise DataError(f"{folder}: no such folder") from None
     except NotADirectoryError:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_int
+from nncore.data.cache import CacheEntry, CacheError, Request, Source, file_status
 from nncore.data.decode import (
     AUTO_SIDE,
     MAX_PIXELS,
@@ -21,29 +24,24 @@ from nncore.data.decode import (
     decode,
 )
 from nncore.data.formats import IMAGE_EXTENSIONS
-from nncore.data.pixels import resize
+from nncore.data.loaded import Loaded
 from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing
 from nncore.data.skipped import SkippedFile
+from nncore.data.store import DIGEST_SIZE, ImageStore, MemoryRows, Rows, Shape
 from nncore.errors import DataError
 
 Progress = Callable[[int, int], object]
 
+_Result = TypeVar("_Result")
+
 _FILES_PER_TASK = 32
+_TASKS_AHEAD = 4  # per thread
 # Below about this size per file, opening costs more than decoding; only decoding runs outside the
-# interpreter lock, and a second thread makes the whole slower (measured: 28 x 28 PNGs, 2 times).
+# interpreter lock, and a second thread makes the whole slower (measured: 28 x 28 PNGs, 2 times). A
+# byte of a JPEG is several times as much work.
+_JPEG_NAMES = (".jpg", ".jpeg")
+_JPEG_WORK = 8
 _BYTES_WORTH_A_THREAD = 4096
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What became of a list of files: images (M, H, W, C) of the files at positions `kept`, and a
-    digest of the bytes of each of these files."""
-
-    images: NDArray[np.uint8]
-    kept: list[int]
-    skipped: list[SkippedFile]
-    preprocessing: Preprocessing
-    digests: list[bytes]
 
 
 def load_images(
@@ -82,7 +80,8 @@ def load_images(
         progress=progress,
         max_pixels=max_pixels,
     )
-    return loaded.images, [files[position] for position in loaded.kept], loaded.skipped
+    images: NDArray[np.uint8] = np.asarray(loaded.images)
+    return images, [files[position] for position in loaded.kept], loaded.skipped
 
 
 def load_files(
@@ -94,49 +93,133 @@ def load_files(
     workers: int | None = None,
     progress: Progress | None = None,
     max_pixels: int = MAX_PIXELS,
+    cache: CachePlace | None = None,
 ) -> Loaded:
     """Decode files once each, whatever is still open about size and colour.
 
     The result equals `decode_image` of each file with the returned preprocessing, bit for bit.
+    With a `cache` the files are only looked at if it has their images, and else put there; the
+    images are then in a memory map. Where it cannot be written, a note says so.
     """
     if preprocessing is not None:
         size, color = (preprocessing.height, preprocessing.width), preprocessing.color
         background = preprocessing.alpha_background
     else:
         background = (255, 255, 255)
+    request = Request(size, color, background, check_int("max_pixels", max_pixels, 1))
 
-    limit = check_int("max_pixels", max_pixels, 1)
+    def decode_all(new_rows: Callable[[Shape], Rows]) -> _Decoded:
+        return _decode_all(paths, request, new_rows, preprocessing, workers, progress)
+
+    notes: list[str] = []
+    if cache is not None and paths:
+        entry = CacheEntry(cache.folder, Source(cache.source, cache.base, paths), request)
+        try:
+            loaded = entry.find() or _made(entry, decode_all)
+        except CacheError as error:
+            notes.append(f"{error}; the images are read without it")
+        else:
+            if progress is not None:
+                progress(len(paths), len(paths))
+            # A model's own object, with its mean and deviation, is given back as it is.
+            return loaded if preprocessing is None else replace(loaded, preprocessing=preprocessing)
+    decoded = decode_all(lambda shape: MemoryRows(len(paths), shape))
+    kept = np.flatnonzero(decoded.store.there).tolist()
+    return Loaded(
+        decoded.store.rows.keep(kept),
+        kept,
+        list(decoded.skipped.values()),
+        decoded.preprocessing,
+        [decoded.digests[i] for i in kept],
+        [decoded.store.pixel_digests[i] for i in kept],
+        notes,
+    )
+
+
+@dataclass(frozen=True)
+class CachePlace:
+    """The folder of a cache; the folder or table that is read; and what its paths begin with."""
+
+    folder: str | os.PathLike[str]
+    source: str
+    base: str
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Every file decoded: the images in a store, and by position what gave none."""
+
+    store: ImageStore
+    skipped: dict[int, SkippedFile]
+    preprocessing: Preprocessing
+    digests: list[bytes]
+
+
+def _made(entry: CacheEntry, decode_all: Callable[[Callable[[Shape], Rows]], _Decoded]) -> Loaded:
+    """Decode into the cache; or find there what another process has just made."""
+    with entry.being_made():
+        found = entry.find()
+        if found is not None:
+            return found
+        read_from, status = time.time_ns(), file_status(entry.source.paths)
+        decoded = decode_all(entry.new_rows)
+        return entry.publish(
+            decoded.store,
+            decoded.skipped,
+            decoded.preprocessing,
+            decoded.digests,
+            status,
+            read_from,
+        )
+
+
+def _decode_all(
+    paths: Sequence[str],
+    request: Request,
+    new_rows: Callable[[Shape], Rows],
+    preprocessing: Preprocessing | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> _Decoded:
     digests: list[bytes] = [b""] * len(paths)
+    skipped: dict[int, SkippedFile] = {}
+    store = ImageStore(len(paths), request.size, request.color, AUTO_SIDE, new_rows)
 
     def load(position: int) -> NDArray[np.uint8] | SkippedFile:
-        path, digest = paths[position], hashlib.blake2b(digest_size=16)
+        path, digest = paths[position], hashlib.blake2b(digest_size=DIGEST_SIZE)
         try:
-            pixels = decode(path, size, color, background, max_pixels=limit, digest=digest)
+            pixels = decode(
+                path,
+                request.size,
+                request.color,
+                request.alpha_background,
+                max_pixels=request.max_pixels,
+                digest=digest,
+            )
         except UnusableImageError as error:
             return skipped_file(path, error)
-        digests[position] = digest.digest()
+        finally:
+            digests[position] = digest.digest()
         return pixels
 
-    with warnings.catch_warnings():
-        # Pillow warns of harmless oddities, without saying in which file.
-        warnings.simplefilter("ignore")
-        results = _for_each(paths, load, workers, progress)
-    kept = [i for i, result in enumerate(results) if not isinstance(result, SkippedFile)]
-    skipped = [result for result in results if isinstance(result, SkippedFile)]
-    shapes = {results[i].shape for i in kept}
-    if color is None:
-        color = "gray" if shapes and all(shape[2] == 1 for shape in shapes) else "rgb"
-    if size is None:
-        sizes = {shape[:2] for shape in shapes}
-        # A file above 64 x 64 was resized to it; one that was this size anyway decides nothing.
-        size = next(iter(sizes)) if len(sizes) == 1 else (AUTO_SIDE, AUTO_SIDE)
+    def put(start: int, results: Sequence[NDArray[np.uint8] | SkippedFile]) -> None:
+        for position, result in enumerate(results, start):
+            if isinstance(result, SkippedFile):
+                skipped[position] = result
+        store.add(start, [None if isinstance(one, SkippedFile) else one for one in results])
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of harmless oddities, without saying in which file.
+            warnings.simplefilter("ignore")
+            _for_each(paths, load, put, workers, progress)
+        height, width, channels = store.finish()
+    except BaseException:
+        store.discard()
+        raise
     if preprocessing is None:
-        preprocessing = Preprocessing(size[0], size[1], color)
-    images = np.empty((len(kept), *preprocessing.input_shape), np.uint8)
-    for row, position in enumerate(kept):
-        images[row] = resize(results[position], size)  # gray is copied into all three channels
-        results[position] = None
-    return Loaded(images, kept, skipped, preprocessing, [digests[i] for i in kept])
+        preprocessing = Preprocessing(height, width, "gray" if channels == 1 else "rgb")
+    return _Decoded(store, skipped, preprocessing, digests)
 
 
 def skipped_file(path: str, error: UnusableImageError) -> SkippedFile:
@@ -197,50 +280,57 @@ def default_workers() -> int:
 
 def _for_each(
     paths: Sequence[str],
-    load: Callable[[int], NDArray[np.uint8] | SkippedFile],
+    load: Callable[[int], _Result],
+    put: Callable[[int, list[_Result]], object],
     workers: int | None,
     progress: Progress | None,
-) -> list[Any]:
-    """`load` of the position of every path, in order, by `workers` threads."""
+) -> None:
+    """`load` of the position of every path, by `workers` threads; `put` of the position of the
+    first and the results of so many files in a row, in order, by the calling thread."""
     if workers is None:
-        workers = default_workers() if _mean_bytes(paths) >= _BYTES_WORTH_A_THREAD else 1
+        workers = default_workers() if _mean_work(paths) >= _BYTES_WORTH_A_THREAD else 1
     workers = check_int("workers", workers, 1)
-    results: list[Any] = [None] * len(paths)
 
-    def run(start: int) -> int:
+    def run(start: int) -> list[_Result]:
         stop = min(start + _FILES_PER_TASK, len(paths))
-        for position in range(start, stop):
-            results[position] = load(position)
-        return stop - start
+        return [load(position) for position in range(start, stop)]
+
+    def finish(start: int, results: list[_Result]) -> None:
+        put(start, results)
+        if progress is not None:
+            progress(start + len(results), len(paths))
 
     starts = range(0, len(paths), _FILES_PER_TASK)
-    done = 0
-    if workers == 1:
+    if workers == 1 or len(starts) < 2:
         for start in starts:
-            done += run(start)
-            if progress is not None:
-                progress(done, len(paths))
-        return results
-    from concurrent.futures import ThreadPoolExecutor, as_completed
+            finish(start, run(start))
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
 
-    executor = ThreadPoolExecutor(min(workers, len(starts)) or 1, "nncore-decode")
+    executor = ThreadPoolExecutor(min(workers, len(starts)), "nncore-decode")
+    waiting: deque[tuple[int, Future[list[_Result]]]] = deque()
     try:
-        for task in as_completed([executor.submit(run, start) for start in starts]):
-            done += task.result()
-            if progress is not None:
-                progress(done, len(paths))
+        for start in starts:
+            waiting.append((start, executor.submit(run, start)))
+            # Not all at once: results that wait here are images in memory.
+            if len(waiting) > _TASKS_AHEAD * workers:
+                first, task = waiting.popleft()
+                finish(first, task.result())
+        for first, task in waiting:
+            finish(first, task.result())
     finally:
         # After Ctrl-C or an error: wait for the files in work, not for the rest of the list.
         executor.shutdown(cancel_futures=True)
-    return results
 
 
-def _mean_bytes(paths: Sequence[str]) -> float:
+def _mean_work(paths: Sequence[str]) -> float:
+    """Of decoding a file, in bytes of a PNG; by a sample."""
     sample = paths[:: max(len(paths) // 64, 1)]
     total = 0
     for path in sample:
         try:
-            total += os.stat(path).st_size
+            size = os.stat(path).st_size
         except OSError:
             continue  # the loader will name it
+        total += size * (_JPEG_WORK if path.lower().endswith(_JPEG_NAMES) else 1)
     return total / max(len(sample), 1)

@@ -10,11 +10,12 @@ import dataclasses
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nncore.data.dataset import ImageDataset
+from nncore.data.mapped import Pixels
 
-_BLOCK = 1 << 20  # values counted at a time; bincount needs eight bytes for each
+# Lines of pixels added up at a time. No more than 66,051 squares of 255 fit into 32 bits.
+_BLOCK = 1 << 11
 
 
 def with_normalization(training: ImageDataset) -> ImageDataset:
@@ -29,7 +30,7 @@ def with_normalization(training: ImageDataset) -> ImageDataset:
 
 
 def channel_statistics(
-    images: NDArray[np.uint8],
+    images: Pixels,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, where 255 is 1.0.
 
@@ -43,16 +44,19 @@ def channel_statistics(
     -------
     C means and C deviations; the deviation of a channel that never varies is 1.0.
     """
+    height, width, channels = images.shape[1:]
+    totals = np.zeros((2, channels), object)  # Python's whole numbers have no limit
+    step = max(_BLOCK // height, 1)
+    for start in range(0, len(images), step):
+        lines = images[start : start + step].reshape(-1, width * channels)
+        squares = np.square(lines, dtype=np.uint16)
+        for row, values in enumerate((lines, squares)):
+            columns = values.sum(axis=0, dtype=np.uint32).astype(np.uint64)
+            totals[row] += columns.reshape(width, channels).sum(axis=0).astype(object)
+    n = len(images) * height * width
     means, deviations = [], []
-    values = np.arange(256)
-    for channel in range(images.shape[3]):
-        plane = images[..., channel].reshape(-1)
-        counts = np.zeros(256, np.int64)
-        for start in range(0, len(plane), _BLOCK):
-            counts += np.bincount(plane[start : start + _BLOCK], minlength=256)
-        n = len(plane)
-        total, squares = int(counts @ values), int(counts @ values**2)
-        variance = n * squares - total * total  # of the levels, times n * n
+    for total, square in totals.T.tolist():
+        variance = n * square - total * total  # of the levels, times n * n
         means.append(total / n / 255)
         deviations.append(math.sqrt(variance) / n / 255 if variance else 1.0)
     return tuple(means), tuple(deviations)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_seed
+from nncore.data.mapped import Pixels
 from nncore.data.parts import PARTS, TEST, TRAIN, VAL
 from nncore.errors import DataError
 
@@ -28,9 +29,10 @@ def check_fractions(val: float, test: float) -> None:
 
 
 def keep_together(
-    images: Sequence[Any] | NDArray[np.uint8],
+    images: Sequence[Any] | Pixels,
     digests: Sequence[bytes] | None = None,
     groups: Sequence[str] | None = None,
+    pixel_digests: Sequence[bytes] | None = None,
 ) -> list[bytes]:
     """A key for every image; images with equal keys must stay on one side.
 
@@ -38,9 +40,9 @@ def keep_together(
     by way of others. The key is that of the smallest group name among them, or where none has a
     group, the smallest of their digests: of the file as it is, not as it was decoded, so that
     neither the size asked for nor a decoder's version plays a part. Images without digests have
-    those of their pixels.
+    those of their pixels, `pixel_digests`, which are computed here if they are not known.
     """
-    pixels = [_hash(image) for image in images]
+    pixels = pixel_digests or [_hash(image) for image in images]
     own = pixels if digests is None else digests
     names = [""] * len(pixels) if groups is None else list(groups)
     # Every image is a node; the first one of equal pixels, or of a group, stands for the others.

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from nncore._core import Images
     from nncore.data import Augmentation
+    from nncore.data.mapped import MappedImages
 
 _TILE = 1.0  # longer side of a picture in inches
 _MOST_TILES = 1000
 
 
 def augmented(
-    images: Images,
+    images: Images | MappedImages,
     augmentation: Augmentation,
     path: str | os.PathLike[str] | None = None,
     *,

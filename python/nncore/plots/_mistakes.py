@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.mapped import MappedImages, Pixels
 from nncore.plots._figure import (
     DPI,
     GREY,
@@ -37,7 +38,7 @@ _LONGEST_NAME = 40
 
 
 def mistakes(
-    images: NDArray[np.uint8],
+    images: Pixels,
     mistakes: Report | Sequence[Mistake],
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
@@ -62,10 +63,11 @@ def mistakes(
     OSError
         `path` cannot be written.
     """
-    pictures = np.asarray(images)
+    # Those in a memory map stay there: few of them are shown.
+    pictures = images if isinstance(images, MappedImages) else np.asarray(images)
     if pictures.dtype != np.uint8:
         raise TypeError(f"images must be uint8, got {pictures.dtype}")
-    if pictures.ndim == 3:
+    if not isinstance(pictures, MappedImages) and pictures.ndim == 3:
         pictures = pictures[..., np.newaxis]
     if pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
         raise ValueError(
@@ -96,7 +98,7 @@ def _draw_none(images: int) -> Figure:
     return figure
 
 
-def _draw_grid(pictures: NDArray[np.uint8], found: Sequence[Mistake]) -> Figure:
+def _draw_grid(pictures: Pixels, found: Sequence[Mistake]) -> Figure:
     drawn = found[:_MOST]
     columns = min(len(drawn), _COLUMNS)
     rows = math.ceil(len(drawn) / columns)

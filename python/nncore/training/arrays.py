@@ -5,18 +5,21 @@ N images, K classes. The engine refuses whatever is not exactly right; here peop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.encoding import check_labels, from_one_hot, integer_labels
+from nncore.data.mapped import MappedImages, Pixels
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore._core import Images, LossName, Targets
+
+    ImagesOrMapped: TypeAlias = Images | MappedImages
 
 
 def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -> Images:
@@ -56,6 +59,16 @@ def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -
         _refuse_non_finite(array, name)
     result: Images = np.ascontiguousarray(array)
     return result
+
+
+def data_set_images(images: Pixels, input_shape: Shape | None, name: str = "x") -> ImagesOrMapped:
+    """`image_array` of a data set's images; mapped ones are checked and stay where they are."""
+    fits = input_shape is None or images.shape[1:] == input_shape
+    if not isinstance(images, MappedImages) or not fits:
+        return image_array(np.asarray(images), input_shape, name)
+    if len(images) == 0:
+        raise DataError(f"{name} holds no image: its shape is {images.shape}")
+    return images
 
 
 def class_indices(labels: ArrayLike, count: int, num_classes: int) -> Targets:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.augmentation import Augmentation
+from nncore.data.mapped import MappedImages
 from nncore.errors import TrainingError
 from nncore.training.history import History
 from nncore.training.interrupt import Interrupt
@@ -22,6 +23,7 @@ from nncore.training.progress import Progress
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.training.arrays import ImagesOrMapped
 
 _BLOCK_SECONDS = 0.05  # Between two looks at Ctrl-C and the progress bar.
 _EVALUATION_BLOCK = 4096  # Images between two looks at Ctrl-C.
@@ -172,12 +174,18 @@ class TrainingFacts:
 class LabelledArrays:
     """What the engine trains on: images (N, *input_shape), targets (N,) or (N, K), weights (N,)."""
 
-    images: _core.Images
+    images: ImagesOrMapped
     targets: _core.Targets
     weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def in_memory(self) -> tuple[_core.Images, NDArray[np.int32] | None]:
+        """An array that the engine can address, and which of its images are meant (None: all)."""
+        if isinstance(self.images, MappedImages):
+            return np.asarray(self.images.source), self.images.rows
+        return self.images, None
 
 
 @dataclass(frozen=True)
@@ -254,6 +262,7 @@ class TrainingLoop:
 
         plan, position = self.plan, self.position
         key = (len(self.train), plan.batch_size, plan.seed, plan.loss)
+        images, rows = self.train.in_memory()
         order = _core.shuffled_indices(plan.seed, position.epoch, len(self.train))
         while position.iteration < self.iterations:
             steps = min(self.block, self.iterations - position.iteration)
@@ -268,7 +277,7 @@ class TrainingLoop:
             # epoch has no key, and `fit` will not continue it from a wrong position.
             position.key = None
             losses, correct = self.network.train_steps(
-                self.train.images,
+                images,
                 self.train.targets,
                 indices,
                 plan.batch_size,
@@ -280,6 +289,7 @@ class TrainingLoop:
                 self.train.weights,
                 rates,
                 plan.label_smoothing,
+                rows=rows,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):
@@ -372,8 +382,9 @@ class TrainingLoop:
     def _cause(self) -> str:
         rate = self.learning_rate
         cause = f"the learning rate {rate:g} is probably too high; try {rate / 10:g}"
-        if self.train.images.dtype != np.uint8:
-            largest = max(abs(float(self.train.images.min())), float(self.train.images.max()))
+        images = self.train.images
+        if not isinstance(images, MappedImages) and images.dtype != np.uint8:
+            largest = max(abs(float(images.min())), float(images.max()))
             if largest > 10:
                 cause += (
                     f", and float images are used as they are: theirs reach {largest:g} "

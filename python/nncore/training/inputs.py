@@ -12,11 +12,11 @@ from nncore.data.dataset import ImageDataset
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError
 from nncore.layers import Shape
-from nncore.training.arrays import class_indices, image_array
+from nncore.training.arrays import class_indices, data_set_images, image_array
 from nncore.training.fit import LabelledArrays
 
 if TYPE_CHECKING:
-    from nncore._core import Images
+    from nncore.training.arrays import ImagesOrMapped
 
 Data: TypeAlias = ImageDataset | ArrayLike
 
@@ -27,7 +27,7 @@ def training_images(
     input_shape: Shape | None,
     preprocessing: Preprocessing | None,
     name: str = "x",
-) -> Images:
+) -> ImagesOrMapped:
     """The images of `x`, checked against what the network takes and the model was trained on.
 
     Raises
@@ -41,13 +41,15 @@ def training_images(
         if y is not None:
             raise TypeError("an ImageDataset holds its labels: leave y out")
         check_preprocessing(x, preprocessing)
-        return image_array(x.images, input_shape, name)
+        return data_set_images(x.images, input_shape, name)
     if y is None:
         raise TypeError("labels y are missing: give them, or an ImageDataset")
     return image_array(x, input_shape, name)
 
 
-def labelled(x: Data, y: ArrayLike | None, images: Images, classes: ClassMap) -> LabelledArrays:
+def labelled(
+    x: Data, y: ArrayLike | None, images: ImagesOrMapped, classes: ClassMap
+) -> LabelledArrays:
     """`images` with their labels in the numbering of `classes`; a data set's matched by name.
 
     Raises
@@ -114,7 +116,7 @@ def numbered_classes(count: int) -> ClassMap:
     return ClassMap(tuple(map(str, range(count))))
 
 
-def preprocessing_of(x: Data, images: Images) -> Preprocessing | None:
+def preprocessing_of(x: Data, images: ImagesOrMapped) -> Preprocessing | None:
     """How files become inputs like these training data; None where that cannot be known."""
     if isinstance(x, ImageDataset):
         return x.preprocessing

@@ -115,9 +115,10 @@ def lr_find(
     model.optimizer_state = OptimizerState()
     rates = np.geomspace(start, end, steps)
     averaging_would_hide = dataclasses.replace(optimizer, use_ema=False)  # type: ignore[type-var]
+    array, rows = data.in_memory()
     try:
         losses, _ = network.train_steps(
-            data.images,
+            array,
             data.targets,
             _batches(len(data), batch_size, steps, seed),
             min(batch_size, len(data)),
@@ -126,6 +127,7 @@ def lr_find(
             seed,
             0,
             learning_rates=rates,
+            rows=rows,
         )
     finally:
         model.set_weights(weights)

@@ -57,6 +57,7 @@ from nncore.training.weights import ClassWeight, class_weights, image_weights
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.training.arrays import ImagesOrMapped
     from nncore.training.predictions import Predictions
 
 F32 = NDArray[np.float32]
@@ -699,7 +700,7 @@ class Sequential:
         self.loss = self.loss or loss_name
         return self._built_network(), images, targets, loss_name
 
-    def _probabilities(self, images: _core.Images) -> F32:
+    def _probabilities(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()
         blocks = [
             network.forward(images[start : start + _IMAGES_AT_ONCE])
@@ -725,7 +726,7 @@ def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:
 
 
 def _checked_augmentation(
-    augmentation: Augmentation | None, images: _core.Images
+    augmentation: Augmentation | None, images: ImagesOrMapped
 ) -> Augmentation | None:
     """None where nothing would be changed."""
     if augmentation is None:

@@ -19,11 +19,11 @@ from nncore.data.loading import load_images
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
-from nncore.training.arrays import image_array
+from nncore.training.arrays import data_set_images, image_array
 from nncore.training.inputs import check_preprocessing
 
 if TYPE_CHECKING:
-    from nncore import _core
+    from nncore.training.arrays import ImagesOrMapped
     from nncore.training.model import Sequential
 
 
@@ -71,7 +71,7 @@ class Predictions(list[Prediction]):
 class Gathered:
     """Images for the network, with their files (None where they have none)."""
 
-    images: _core.Images
+    images: ImagesOrMapped
     paths: list[str | None]
     skipped: list[SkippedFile]
 
@@ -105,7 +105,9 @@ def gather_images(model: Sequential, x: Any, max_pixels: int = MAX_PIXELS) -> Ga
     input_shape = tuple(model._built_network().input_shape)
     if isinstance(x, ImageDataset):
         check_preprocessing(x, model.preprocessing)
-        return Gathered(image_array(x.images, input_shape), [path or None for path in x.paths], [])
+        return Gathered(
+            data_set_images(x.images, input_shape), [path or None for path in x.paths], []
+        )
     if _is_path(x) or _is_picture(x):
         x = [x]
     if isinstance(x, (list, tuple)) and not x:
@@ -115,8 +117,8 @@ def gather_images(model: Sequential, x: Any, max_pixels: int = MAX_PIXELS) -> Ga
     array = np.asarray(x)
     if array.shape == input_shape or (*array.shape, 1) == input_shape:
         array = array[np.newaxis]
-    images = image_array(array, input_shape)
-    return Gathered(images, [None] * len(images), [])
+    pixels = image_array(array, input_shape)
+    return Gathered(pixels, [None] * len(pixels), [])
 
 
 def _from_sources(

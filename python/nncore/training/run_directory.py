@@ -35,11 +35,9 @@ from nncore.training.model_file import serialize, write_model_file
 from nncore.training.report import Report
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nncore.data.augmentation import Augmentation
     from nncore.data.dataset import ImageDataset
+    from nncore.data.mapped import Pixels
 
 FILES = (
     "config.toml",
@@ -146,9 +144,7 @@ class RunDirectory:
         write_split_csv(self.file("split.csv"), parts)
         write_skipped_csv(self.file("skipped.csv"), skipped)
 
-    def write_augmented(
-        self, images: NDArray[np.uint8], augmentation: Augmentation, seed: int
-    ) -> None:
+    def write_augmented(self, images: Pixels, augmentation: Augmentation, seed: int) -> None:
         """Write augmented.png: what training on `images` with `seed` sees of some of them."""
         from nncore import plots
 
@@ -171,7 +167,7 @@ class RunDirectory:
             plots.curves(history, self.file("loss.png"), which="loss")
             plots.curves(history, self.file("accuracy.png"), which="accuracy")
 
-    def write_report(self, report: Report, images: NDArray[np.uint8] | None = None) -> None:
+    def write_report(self, report: Report, images: Pixels | None = None) -> None:
         """Write report.json, confusion.png and, given the evaluated uint8 images, mistakes.png."""
         from nncore import plots
 

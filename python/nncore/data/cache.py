@@ -1,0 +1,433 @@
+"""Decoded images kept on disk, so that a second run need not decode, nor read, their files again.
+
+A cache is a folder with one folder per data set and way of reading it:
+
+    NAME-HASH/manifest.json     which files, how they were read, and which file holds the pixels
+    NAME-HASH/images-ID.npy     uint8 (files, H, W, C), mapped into memory; a file that is no usable
+                                image has an empty row
+    NAME-HASH.lock              held while the two are made
+
+The manifest is written last, under a temporary name that is then renamed, and names the images that
+belong to it: whoever finds a manifest finds all of it, and what a killed process leaves behind has
+none. A file is taken for the one that was read if path, size, both time stamps and inode are what
+they were, as Git and build tools do; one that differs in these is read and its digest compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.atomic import atomic_write_bytes
+from nncore.data.loaded import Loaded
+from nncore.data.mapped import chosen_images
+from nncore.data.preprocessing import Preprocessing
+from nncore.data.skipped import SkippedFile
+from nncore.data.store import DIGEST_SIZE, ImageStore, Shape
+
+LIMIT_BYTES = 16 << 30  # of all data sets in a cache; those used longest ago go first
+
+_FORMAT = 1  # counts up when the decode path gives other pixels, too
+_MANIFEST = "manifest.json"
+_YOUNG_NS = 2_000_000_000  # the coarsest time stamps of a file system in use (FAT)
+_LOCK_POLL_SECONDS = 0.05
+
+
+class CacheError(Exception):
+    """The cache cannot be used; the message says why. The images can still be read."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """How files are to be read: None for what they decide themselves."""
+
+    size: tuple[int, int] | None
+    color: str | None
+    alpha_background: tuple[int, int, int]
+    max_pixels: int
+
+    def admits(self, made: dict[str, Any], preprocessing: Preprocessing) -> bool:
+        """Whether what another request gave is what this one would give."""
+        asked = json.loads(json.dumps(asdict(self)))
+        size, color = made["size"], made["color"]
+        # What was left open and came out as asked for now has the same pixels.
+        if self.size is not None and size is None:
+            size = [preprocessing.height, preprocessing.width]
+        if self.color is not None and color is None:
+            color = preprocessing.color
+        return bool({**made, "size": size, "color": color} == asked)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that are read together: a folder or a table (`name`), and what their paths begin with
+    (`base`), which is left out in the manifest."""
+
+    name: str
+    base: str
+    paths: Sequence[str]
+
+    def names(self) -> list[str]:
+        cut = len(self.base)
+        return [path[cut:] if path.startswith(self.base) else path for path in self.paths]
+
+
+def default_cache_folder() -> Path:
+    """Where caches of a user's programs are kept: ``$XDG_CACHE_HOME/nncore`` or
+    ``~/.cache/nncore``, ``~/Library/Caches/nncore`` on macOS, ``%LOCALAPPDATA%\\nncore\\Cache`` on
+    Windows."""
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        return Path(local) / "nncore" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "nncore"
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification: a relative path is invalid and must be ignored.
+    base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+    return base / "nncore"
+
+
+class CacheEntry:
+    """The place of one data set, read in one way, within a cache.
+
+    Parameters
+    ----------
+    folder
+        The cache; made when something is written.
+    source, request
+        What is read, and how.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], source: Source, request: Request) -> None:
+        self.cache, self.source, self.request = Path(folder), source, request
+        self.folder = self.cache / self._key(request)
+
+    def _key(self, request: Request) -> str:
+        where = os.path.realpath(self.source.name)
+        text = json.dumps([where, asdict(request)])
+        name = re.sub(r"[^A-Za-z0-9_.]+", "_", os.path.basename(where))[:40].lstrip(".")
+        return f"{name}-{hashlib.blake2b(text.encode(), digest_size=10).hexdigest()}"
+
+    # -- reading
+
+    def find(self) -> Loaded | None:
+        """The images, if the cache has them and no file has changed; else None."""
+        open_request = Request(None, None, self.request.alpha_background, self.request.max_pixels)
+        for folder in {self.folder: None, self.cache / self._key(open_request): None}:
+            try:
+                found = self._find_in(folder)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue  # none there, of another version, damaged, or being removed
+            if found is not None:
+                return found
+        return None
+
+    def _find_in(self, folder: Path) -> Loaded | None:
+        path = folder / _MANIFEST
+        content = path.read_bytes()
+        manifest = json.loads(content)
+        if manifest["made_by"] != _made_by() or manifest["names"] != self.source.names():
+            return None
+        preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
+        if not self.request.admits(manifest["request"], preprocessing):
+            return None
+        count = len(self.source.paths)
+        digests = _split_digests(manifest["digests"], count)
+        now = time.time_ns()
+        status = file_status(self.source.paths)
+        before = np.frombuffer(bytes.fromhex(manifest["status"]), "<i8").reshape(status.shape)
+        changed = np.flatnonzero((status != before).any(axis=1)).tolist()
+        for position in changed:
+            if digests[position] != _file_digest(self.source.paths[position]):
+                return None
+        images = np.load(folder / manifest["images"], mmap_mode="r")
+        if images.dtype != np.uint8 or images.shape != (count, *preprocessing.input_shape):
+            return None
+        if changed:
+            manifest["status"] = _trusted(status, now).astype("<i8").tobytes().hex()
+            self._refresh(folder, content, manifest)
+        with contextlib.suppress(OSError):
+            os.utime(path)  # when it was used last
+        skipped = {
+            position: SkippedFile(self.source.paths[position], reason, kind)
+            for position, reason, kind in manifest["skipped"]
+        }
+        return _loaded(
+            images,
+            skipped,
+            preprocessing,
+            digests,
+            _split_digests(manifest["pixel_digests"], count),
+        )
+
+    def _refresh(self, folder: Path, content: bytes, manifest: dict[str, Any]) -> None:
+        """Note the new time stamps of files that hold what they held."""
+        path = folder / _MANIFEST
+        with contextlib.suppress(OSError, CacheError), _locked(folder, wait=False):
+            if path.read_bytes() == content:  # else another process has made it anew
+                atomic_write_bytes(path, json.dumps(manifest).encode())
+
+    # -- writing
+
+    @contextlib.contextmanager
+    def being_made(self) -> Iterator[None]:
+        """Keep other processes from making the same; waits until one that does is through.
+
+        Raises
+        ------
+        CacheError
+            The folder cannot be made or written.
+        """
+        try:
+            self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _locked(self.folder, wait=True)
+            lock.__enter__()
+        except OSError as error:
+            raise _error(self.cache, error) from error
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    def new_rows(self, shape: Shape) -> FileRows:
+        """Room on disk for the images of all files.
+
+        Raises
+        ------
+        CacheError
+            There is not enough, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+            self._sweep(None)
+            needed = len(self.source.paths) * shape[0] * shape[1] * shape[2]
+            free = shutil.disk_usage(self.folder).free
+            if needed > 0.95 * free:
+                raise CacheError(
+                    f"{self.cache}: the cache needs {needed >> 20:,} MB, but only {free >> 20:,} "
+                    "MB are free"
+                )
+            return FileRows(self.folder, len(self.source.paths), shape)
+        except OSError as error:
+            raise _error(self.cache, error) from error
+
+    def publish(
+        self,
+        store: ImageStore,
+        skipped: dict[int, SkippedFile],
+        preprocessing: Preprocessing,
+        digests: Sequence[bytes],
+        status: NDArray[np.int64],
+        read_from: int,
+    ) -> Loaded:
+        """Make what was decoded into `new_rows` the content of this place.
+
+        `status` is that of the files before the first was read, at the time `read_from`
+        (`time.time_ns`).
+
+        Raises
+        ------
+        CacheError
+            It cannot be written.
+        """
+        rows: FileRows = store.rows
+        try:
+            rows.finish()
+            manifest = {
+                "made_by": _made_by(),
+                "source": os.path.realpath(self.source.name),
+                "request": asdict(self.request),
+                "preprocessing": preprocessing.to_dict(),
+                "images": rows.path.name,
+                "names": self.source.names(),
+                "skipped": [[i, file.reason, file.kind] for i, file in skipped.items()],
+                "digests": _joined_digests(digests),
+                "pixel_digests": _joined_digests(store.pixel_digests),
+                "status": _trusted(status, read_from).astype("<i8").tobytes().hex(),
+            }
+            atomic_write_bytes(self.folder / _MANIFEST, json.dumps(manifest).encode())
+            images = np.load(rows.path, mmap_mode="r")
+        except OSError as error:
+            rows.discard()
+            raise _error(self.cache, error) from error
+        self._sweep(rows.path.name)
+        _evict(self.cache, keep=self.folder)
+        return _loaded(images, skipped, preprocessing, digests, store.pixel_digests)
+
+    def _sweep(self, images: str | None) -> None:
+        """Remove what killed processes have left, and images that `images` replaces.
+
+        Only with the lock: nobody else is writing. Who has mapped a file keeps what it maps.
+        """
+        if images is None:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                images = json.loads((self.folder / _MANIFEST).read_bytes())["images"]
+        for path in self.folder.iterdir():
+            if path.name not in (_MANIFEST, images):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+class FileRows:
+    """Rows of a .npy file. Written by calls, not through a map: a full disk is then an error and
+    not a signal that ends the process."""
+
+    def __init__(self, folder: Path, count: int, shape: Shape) -> None:
+        self.path = folder / f"images-{secrets.token_hex(8)}.npy"
+        self._shape, self._bytes = shape, shape[0] * shape[1] * shape[2]
+        self._file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed by finish, discard)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self._start = self._file.tell()
+        self._file.truncate(self._start + count * self._bytes)  # a hole, filled row by row
+
+    def write(self, start: int, images: NDArray[np.uint8]) -> None:
+        view = np.ascontiguousarray(images).data.cast("B")
+        try:
+            self._file.seek(self._start + start * self._bytes)
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise _error(self.path, error) from error
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        self._file.seek(self._start + row * self._bytes)
+        return np.frombuffer(self._file.read(self._bytes), np.uint8).reshape(self._shape)
+
+    def finish(self) -> None:
+        """All is written: to the disk itself, before a manifest says so."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def discard(self) -> None:
+        self._file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+def file_status(paths: Sequence[str]) -> NDArray[np.int64]:
+    """Size, time of the last change of content and of status, and inode: int64 (N, 4), times in
+    nanoseconds; a row of -1 for a file that is not there."""
+    from nncore import _core
+
+    return _core.file_status(list(paths))
+
+
+def _trusted(status: NDArray[np.int64], read_from: int) -> NDArray[np.int64]:
+    """`status` without that of files changed so shortly before they were read that another change
+    might have left the same time stamps ("racily clean", as Git calls it)."""
+    young = status[:, 1:3].max(axis=1, initial=0) > read_from - _YOUNG_NS
+    return np.where(young[:, np.newaxis], np.int64(-2), status)
+
+
+def _loaded(
+    images: NDArray[np.uint8],
+    skipped: dict[int, SkippedFile],
+    preprocessing: Preprocessing,
+    digests: Sequence[bytes],
+    pixel_digests: Sequence[bytes],
+) -> Loaded:
+    kept = [position for position in range(len(images)) if position not in skipped]
+    if not skipped:
+        return Loaded(images, kept, [], preprocessing, list(digests), list(pixel_digests))
+    return Loaded(
+        chosen_images(images, np.array(kept, np.intp)),
+        kept,
+        list(skipped.values()),
+        preprocessing,
+        [digests[position] for position in kept],
+        [pixel_digests[position] for position in kept],
+    )
+
+
+def _made_by() -> dict[str, Any]:
+    """What the pixels depend on besides the files."""
+    import PIL
+
+    return {"format": _FORMAT, "pillow": PIL.__version__}
+
+
+def _joined_digests(digests: Sequence[bytes]) -> str:
+    return b"".join(digest or bytes(DIGEST_SIZE) for digest in digests).hex()  # no image, no digest
+
+
+def _split_digests(text: str, count: int) -> list[bytes]:
+    data = bytes.fromhex(text)
+    if len(data) != count * DIGEST_SIZE:
+        raise ValueError("digests are missing")
+    return [data[i : i + DIGEST_SIZE] for i in range(0, len(data), DIGEST_SIZE)]
+
+
+def _file_digest(path: str) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, wait: bool) -> Iterator[None]:
+    """Hold the lock of an entry; CacheError if another process does and `wait` is False.
+
+    The system lets go of it when the process ends, however it ends. Where files cannot be locked
+    nothing is lost but work: every process renames whole files into place.
+    """
+    descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not wait:
+                    raise CacheError(f"{folder}: in use by another process") from None
+                time.sleep(_LOCK_POLL_SECONDS)
+            except OSError:
+                break  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _evict(cache: Path, keep: Path) -> None:
+    """Remove the data sets used longest ago until the cache is within its limit."""
+    entries = []
+    for manifest in cache.glob(f"*/{_MANIFEST}"):
+        with contextlib.suppress(OSError):
+            folder = manifest.parent
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            entries.append((folder != keep, manifest.stat().st_mtime_ns, size, folder))
+    total = sum(size for _, _, size, _ in entries)
+    for removable, _, size, folder in sorted(entries, key=lambda entry: entry[:2]):
+        if total <= LIMIT_BYTES:
+            return
+        if not removable:
+            continue
+        with contextlib.suppress(OSError, CacheError), _locked(folder, wait=False):
+            (folder / _MANIFEST).unlink()  # first: without it the rest is nothing
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= size
+
+
+def _error(place: Path, error: OSError) -> CacheError:
+    return CacheError(f"{place}: the cache cannot be written: {error.strerror or error}")
