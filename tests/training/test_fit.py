@@ -424,11 +424,11 @@ def interrupt_after(monkeypatch, model, calls):
         def __getattr__(self, name):
             return getattr(network, name)
 
-        def train_steps(self, *arguments):
+        def train_steps(self, *arguments, **named):
             count[0] += 1
             if count[0] == calls:
                 os.kill(os.getpid(), signal.SIGINT)
-            return steps(*arguments)
+            return steps(*arguments, **named)
 
     monkeypatch.setattr(model, "_network", Watched())
 

@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--augment",
         choices=STRENGTHS,
-        default="off",
         help="small moves, turns, changes of size, brightness and contrast; strong also erases a "
-        "part (default off). The flags below add to it or replace a part of it",
+        "part (default light for the models cnn and lenet, else off). The flags below add to it or "
+        "replace a part of it",
     )
     for name, unit, text in (
         ("shift", "FRACTION", "largest move, as a share of height and width"),

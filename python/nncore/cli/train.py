@@ -26,7 +26,7 @@ from nncore.cli.output import (
     skipped_lines,
     write_error,
 )
-from nncore.cli.presets import HIDDEN, PRESETS, WITH_HIDDEN
+from nncore.cli.presets import AUGMENT, HIDDEN, PRESETS, WITH_HIDDEN
 from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     from nncore.training.run_directory import RunDirectory
 
     _check(args)
+    if args.augment is None:
+        args.augment = AUGMENT.get(args.model, "off")
     data = load_labelled(
         args.data,
         out,
