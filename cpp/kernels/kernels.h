@@ -20,8 +20,8 @@ enum class Activation : int32_t { linear, relu, sigmoid, tanh };
 // Element (i, j) is one chain: acc = accumulate ? C[i, j] : 0; then for k = 0..K-1 in order
 // acc = fma(alpha * A[i, k], B[k, j], acc). Nothing in the blocking changes that chain.
 // One column (N = 1, K <= longest_column) has no lanes to fill, and is 16 chains instead: chain l
-// takes k = l, l + 16, ... from 0 on; chain l then adds chain l + 8, l + 4, l + 2 and l + 1, and the
-// sum, or C[i] plus the sum, is the element.
+// takes k = l, l + 16, ... from 0 on; chain l then adds chain l + 8, l + 4, l + 2 and l + 1, and
+// the sum, or C[i] plus the sum, is the element.
 constexpr ptrdiff_t longest_column = 65536;
 struct GemmArgs {
     ptrdiff_t M, N, K;

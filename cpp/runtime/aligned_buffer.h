@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -20,6 +21,14 @@ class AlignedBuffer {
     explicit AlignedBuffer(std::size_t count)
         : size_(count), data_(allocate(bytes(count)), Release{alignment(bytes(count))}) {
         std::memset(data_.get(), 0, bytes(count));
+    }
+
+    AlignedBuffer(AlignedBuffer&& other) noexcept
+        : size_(std::exchange(other.size_, 0)), data_(std::move(other.data_)) {}
+    AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+        size_ = std::exchange(other.size_, 0);
+        data_ = std::move(other.data_);
+        return *this;
     }
 
     float* data() { return data_.get(); }

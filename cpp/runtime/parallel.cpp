@@ -56,11 +56,11 @@ int cgroup_cpus() {
 }
 
 int default_threads() {
-    if (const char* text = std::getenv("NNCORE_NUM_THREADS")) {
+    // Empty is the same as unset, as for NNCORE_ISA.
+    if (const char* text = std::getenv("NNCORE_NUM_THREADS"); text != nullptr && *text != '\0') {
         char* end = nullptr;
         const long value = std::strtol(text, &end, 10);
-        if (*text != '\0' && *end == '\0' && value >= 1 && value <= kMaximumThreads)
-            return static_cast<int>(value);
+        if (*end == '\0' && value >= 1 && value <= kMaximumThreads) return static_cast<int>(value);
         throw std::invalid_argument("NNCORE_NUM_THREADS must be a whole number from 1 to " +
                                     std::to_string(kMaximumThreads) + ", got \"" + text + "\"");
     }

@@ -71,6 +71,6 @@ PRESETS: Mapping[str, Callable[[int, Sequence[int]], list[Layer]]] = {
     "cnn": cnn,
 }
 WITH_HIDDEN = frozenset(("mlp",))
-# What `--augment` is where it is not given. Small moves and turns, without mirroring, suit letters as
-# well as photos; convolutions gain by them at hardly any cost.
+# What `--augment` is where it is not given. Small moves and turns, without mirroring, suit letters
+# as well as photos; convolutions gain by them at hardly any cost.
 AUGMENT: Mapping[str, str] = {"cnn": "light", "lenet": "light"}
