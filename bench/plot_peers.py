@@ -61,7 +61,12 @@ def _draw(panel: Any, result: dict[str, Any]) -> None:
     )
     limit = result["limit_seconds"] * scale
     panel.axvline(limit, color="tab:red", linestyle="--", linewidth=1)
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
     longest = max(m + e for m, e in zip(medians, high, strict=True)) * scale
     panel.set_xlim(limit / 2, longest * (2 * longest / limit) ** 0.35)  # room for the texts
     for i, (median, above) in enumerate(zip(medians, high, strict=True)):
