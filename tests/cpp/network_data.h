@@ -1,12 +1,24 @@
 // Data and snapshots for the network tests.
 #pragma once
 
+#include <bit>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "network/network.h"
 #include "random.h"
+
+// FNV-1a over the bits.
+inline std::uint64_t hash_of(const std::vector<float>& values) {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (const float value : values) {
+        hash ^= std::bit_cast<std::uint32_t>(value);
+        hash *= 0x100000001b3u;
+    }
+    return hash;
+}
 
 // Random images and their classes: labels, the same as one-hot rows, and soft rows.
 struct Data {

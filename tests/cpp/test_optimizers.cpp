@@ -67,15 +67,6 @@ std::vector<float> all_of(const Network& network) {
     return all;
 }
 
-std::uint64_t hash_of(const std::vector<float>& values) {
-    std::uint64_t hash = 0xcbf29ce484222325u;
-    for (const float value : values) {
-        hash ^= std::bit_cast<std::uint32_t>(value);
-        hash *= 0x100000001b3u;
-    }
-    return hash;
-}
-
 TEST(same_bits_for_all_instruction_sets_and_teams) {
     for (const NetworkSpec& spec : {kSpec, kImages})
         for (std::size_t o = 0; o < optimizers().size(); ++o) {

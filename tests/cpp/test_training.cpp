@@ -49,16 +49,6 @@ StepResults train(Network& network, const Data& data, std::ptrdiff_t batch, Loss
                                {.seed = 1, .epoch = 2});
 }
 
-// FNV-1a over the bits.
-std::uint64_t hash_of(const std::vector<float>& values) {
-    std::uint64_t hash = 0xcbf29ce484222325u;
-    for (const float value : values) {
-        hash ^= std::bit_cast<std::uint32_t>(value);
-        hash *= 0x100000001b3u;
-    }
-    return hash;
-}
-
 // The contract goes beyond one machine: every compiler and processor gives these very bits. The
 // numbers change only with a change of the numerics, which the changelog then names.
 TEST(same_bits_as_ever) {

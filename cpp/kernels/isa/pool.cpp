@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include "activation.h"
+#include "vectors.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
@@ -40,17 +41,6 @@ NNCORE_INLINE ivec load_indices(const uint8_t* p, int count) {
     for (int i = 0; i < count; ++i) indices[i] = p[i];
     return indices;
 #endif
-}
-
-NNCORE_INLINE vec load_some(const float* p, int count) {
-    return count == kLanes ? load(p) : load_partial(p, count);
-}
-NNCORE_INLINE void store_some(float* p, vec v, int count) {
-    if (count == kLanes) {
-        store(p, v);
-    } else {
-        store_partial(p, v, count);
-    }
 }
 
 // body(input pixel of the window's corner, output pixel index) for each output pixel.

@@ -334,7 +334,9 @@ def _say_found(
         out.warn(note)
     if len(notes) > _MOST_NOTES:
         out.warn(f"{len(notes) - _MOST_NOTES} more notes like these on the split")
-    layers = " -> ".join(str(view.output_shape[0]) for view in model.layers if view.parameter_names)
+    layers = " -> ".join(
+        "x".join(map(str, view.output_shape)) for view in model.layers if view.parameter_names
+    )
     out.say(
         f"model {args.model}: {height}x{width}x{data.preprocessing.channels} -> {layers} "
         f"({model.parameter_count:,} parameters); loss {args.loss}"
