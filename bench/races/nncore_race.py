@@ -12,8 +12,8 @@ from races import BATCH, DROPOUT, LEARNING_RATE
 def race(
     train: Path, test: Path, epochs: int, seed: int, after_epoch: Callable[[int, float], bool]
 ) -> None:
-    images = nn.ImageDataset.from_folder(train, cache=None)
-    held_out = nn.ImageDataset.from_folder(test, cache=None)
+    images = nn.ImageDataset.from_folder(train, cache=False)
+    held_out = nn.ImageDataset.from_folder(test, cache=False)
     model = nn.Sequential(
         [
             nn.Conv2D(32, 3, padding="same", activation="relu"),
