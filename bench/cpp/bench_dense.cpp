@@ -84,7 +84,7 @@ void dense_transpose(benchmark::State& state) {
     auto transposed = random_floats(padded(inputs) * padded(units));
     for (auto _ : state) {
         kernels::active().transpose_panels(inputs, blocks_of(units), panels.data(), inputs * kBlock,
-                                           0, blocks_of(inputs), transposed.data(),
+                                           blocks_of(inputs), transposed.data(),
                                            padded(units) * kBlock);
         benchmark::ClobberMemory();
     }

@@ -2,7 +2,6 @@
 // milliseconds and touches no Python object.
 #include <pybind11/stl.h>
 
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "../network/augmentation.h"
+#include "../network/finite.h"
 #include "../network/network.h"
 #include "../runtime/philox.h"
 #include "arrays.h"
@@ -276,16 +276,6 @@ py::array_t<float> forward(const Network& network, const py::array& x) {
     return outputs;
 }
 
-// Neither NaN nor infinite: no exponent of all ones, to which adding 1 would carry. This way
-// it vectorises.
-bool all_finite(const float* values, std::ptrdiff_t count) {
-    constexpr std::uint32_t kExponent = 0x7f800000;
-    std::uint32_t bad = 0;
-    for (std::ptrdiff_t i = 0; i < count; ++i)
-        bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) + (1u << 23);
-    return (bad >> 31) == 0;
-}
-
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
 // microseconds of Python that a check of every possible argument takes. None if the array is
 // anything else, or something in or out is not finite: then the long way says what is wrong.
@@ -306,7 +296,7 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
     images.count = array.shape(0);
     if (py::isinstance<py::array_t<float>>(array)) {
         images.floats = static_cast<const float*>(array.data());
-        if (!all_finite(images.floats, array.size())) return py::none();
+        if (!network::all_finite(images.floats, array.size())) return py::none();
     } else if (py::isinstance<py::array_t<std::uint8_t>>(array)) {
         images.bytes = static_cast<const std::uint8_t*>(array.data());
     } else {
@@ -322,7 +312,7 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
             network.forward(images, data);
         }
     }
-    if (!all_finite(data, outputs.size())) return py::none();
+    if (!network::all_finite(data, outputs.size())) return py::none();
     return outputs;
 }
 

@@ -293,11 +293,10 @@ struct Kernels {
 
     void (*dense_product)(const DenseProductArgs&);
     void (*dense_weight_gradient)(const DenseWeightGradientArgs&);
-    // panels of W (K = inputs) to panels of its transpose (K = outputs), for the blocks
-    // [input_block_begin, input_block_end) of 16 inputs.
+    // panels of W (K = inputs) to panels of its transpose (K = outputs), for the
+    // first input_blocks blocks of 16 inputs.
     void (*transpose_panels)(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* panels,
-                             ptrdiff_t panel_stride, ptrdiff_t input_block_begin,
-                             ptrdiff_t input_block_end, float* transposed,
+                             ptrdiff_t panel_stride, ptrdiff_t input_blocks, float* transposed,
                              ptrdiff_t transposed_stride);
 
     void (*conv)(const ConvArgs&);

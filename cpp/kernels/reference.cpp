@@ -361,9 +361,9 @@ void dense_weight_gradient(const DenseWeightGradientArgs& p) {
 }
 
 void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* panels,
-                      ptrdiff_t panel_stride, ptrdiff_t input_block_begin,
-                      ptrdiff_t input_block_end, float* transposed, ptrdiff_t transposed_stride) {
-    for (ptrdiff_t i = input_block_begin * kBlock; i < input_block_end * kBlock; ++i)
+                      ptrdiff_t panel_stride, ptrdiff_t input_blocks, float* transposed,
+                      ptrdiff_t transposed_stride) {
+    for (ptrdiff_t i = 0; i < input_blocks * kBlock; ++i)
         for (ptrdiff_t o = 0; o < output_blocks * kBlock; ++o)
             transposed[panel_index(o, i, transposed_stride)] =
                 i < inputs ? panels[panel_index(i, o, panel_stride)] : 0.0f;

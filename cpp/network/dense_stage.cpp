@@ -71,7 +71,7 @@ class DenseStage final : public Stage {
             const std::ptrdiff_t last = std::min(first + 2, own.blocks.last);
             pass.kernels.transpose_panels(
                 inputs_ - first * kBlock, blocks_of(units_), panels + first * kBlock * kBlock,
-                parameters[0].panel_stride(), 0, last - first, turned, transposed_stride());
+                parameters[0].panel_stride(), last - first, turned, transposed_stride());
             product(pass, args, {{first, last}, own.rows, own.has_all_rows}, output_delta(pass),
                     input_delta(pass), &input(pass));
             if (own.has_all_rows)

@@ -1,12 +1,12 @@
 #include "network.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 
 #include "../runtime/philox.h"
+#include "finite.h"
 
 namespace nncore::network {
 namespace {
@@ -354,16 +354,8 @@ void Network::write_parameter(const Parameter& p, const float* natural) {
 const Parameter* Network::non_finite_parameter() const {
     const std::shared_lock lock(mutex_);
     for (const auto& stage : stages_)
-        for (const Parameter& p : stage->parameters) {
-            // No exponent of all ones, to which adding 1 would carry: this way it vectorises.
-            constexpr std::uint32_t kExponent = 0x7f800000;
-            const float* const values = parameters_.data() + p.offset;
-            const std::ptrdiff_t count = p.size();
-            std::uint32_t bad = 0;
-            for (std::ptrdiff_t i = 0; i < count; ++i)
-                bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) + (1u << 23);
-            if ((bad >> 31) != 0) return &p;
-        }
+        for (const Parameter& p : stage->parameters)
+            if (!all_finite(parameters_.data() + p.offset, p.size())) return &p;
     return nullptr;
 }
 

@@ -304,9 +304,9 @@ TEST(transposed_panels) {
                 const auto start = untouched(
                     (input_blocks - 1) * transposed_stride + output_blocks * kBlock * kBlock,
                     (offset + 1) % 4);
-                for (const ptrdiff_t first : {ptrdiff_t{0}, input_blocks / 2, input_blocks}) {
+                for (const ptrdiff_t blocks : {ptrdiff_t{0}, input_blocks / 2, input_blocks}) {
                     GuardedArray<float> expected = start;
-                    for (ptrdiff_t i = first * kBlock; i < input_blocks * kBlock; ++i)
+                    for (ptrdiff_t i = 0; i < blocks * kBlock; ++i)
                         for (ptrdiff_t o = 0; o < output_blocks * kBlock; ++o)
                             expected[i / kBlock * transposed_stride + o * kBlock + i % kBlock] =
                                 i < inputs
@@ -315,11 +315,11 @@ TEST(transposed_panels) {
                     for (const std::string& isa : available_isas()) {
                         GuardedArray<float> actual = start;
                         table_named(isa).transpose_panels(inputs, output_blocks, panels.data(),
-                                                          panel_stride, first, input_blocks,
-                                                          actual.data(), transposed_stride);
+                                                          panel_stride, blocks, actual.data(),
+                                                          transposed_stride);
                         CHECK_SAME(expected, actual,
                                    isa << " inputs=" << inputs << " output blocks=" << output_blocks
-                                       << " from " << first);
+                                       << " first " << blocks);
                     }
                 }
             }

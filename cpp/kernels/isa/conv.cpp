@@ -3,23 +3,17 @@
 #include "conv.h"
 
 #include "activation.h"
-#include "conv_tiles.h"
+#include "channel_tiles.h"
 #include "pool.h"
 #include "transpose.h"
+#include "vectors.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
 
-// Stores one vector of channels starting at `channel`; the last block may be partial.
-NNCORE_INLINE void store_channels(float* y, vec value, ptrdiff_t left) {
-    if (left >= kLanes) {
-        store(y, value);
-    } else if (left > 0) {
-        store_partial(y, value, static_cast<int>(left));
-    }
-}
-NNCORE_INLINE vec load_channels(const float* x, ptrdiff_t left) {
-    return left >= kLanes ? load(x) : left > 0 ? load_partial(x, static_cast<int>(left)) : zero();
+// How many of the lanes are channels that exist, where so many are left.
+NNCORE_INLINE int lanes_of(ptrdiff_t left) {
+    return static_cast<int>(left < 0 ? 0 : min_size(kLanes, left));
 }
 
 // The epilogue for the rarer activations and for partial blocks of channels.
@@ -28,17 +22,18 @@ __attribute__((noinline)) void finish_conv(const ConvArgs& p, ptrdiff_t row, ptr
                                            const float* values) {
     for (int i = 0; i < height; ++i)
         for (int j = 0; j < vectors; ++j) {
-            const ptrdiff_t channel = (vector + j) * kLanes, left = p.channels - channel;
+            const ptrdiff_t channel = (vector + j) * kLanes;
+            const int count = lanes_of(p.channels - channel);
             const vec sum = load(values + (i * vectors + j) * kLanes);
             const vec y =
                 p.input_activity != nullptr
                     ? times_derivative(p.activation,
-                                       load_channels(p.input_activity + row * p.activity_row +
-                                                         (column + i) * p.activity_pixel + channel,
-                                                     left),
+                                       load_some(p.input_activity + row * p.activity_row +
+                                                     (column + i) * p.activity_pixel + channel,
+                                                 count),
                                        sum)
                     : activate(p.activation, sum);
-            store_channels(p.y + row * p.y_row + (column + i) * p.y_pixel + channel, y, left);
+            store_some(p.y + row * p.y_row + (column + i) * p.y_pixel + channel, y, count);
         }
 }
 

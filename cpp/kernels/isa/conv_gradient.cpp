@@ -1,6 +1,6 @@
 // Weight gradients of the convolutions.
+#include "channel_tiles.h"
 #include "conv.h"
-#include "conv_tiles.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {

@@ -1,8 +1,8 @@
 // The gradients of a convolution whose output went through a 2x2 max pool. Only the winner of each
 // window has a gradient: leaving the other three out is exact and saves three quarters of the work.
 #include "../pooled_groups.h"
+#include "channel_tiles.h"
 #include "conv.h"
-#include "conv_tiles.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {

@@ -3,7 +3,7 @@
 #include "dense.h"
 
 #include "activation.h"
-#include "conv_tiles.h"
+#include "channel_tiles.h"
 #include "transpose.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
@@ -179,9 +179,9 @@ void dense_weight_gradient(const DenseWeightGradientArgs& p) {
 }
 
 void transpose_panels(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* panels,
-                      ptrdiff_t panel_stride, ptrdiff_t input_block_begin,
-                      ptrdiff_t input_block_end, float* transposed, ptrdiff_t transposed_stride) {
-    for (ptrdiff_t i = input_block_begin; i < input_block_end; ++i) {
+                      ptrdiff_t panel_stride, ptrdiff_t input_blocks, float* transposed,
+                      ptrdiff_t transposed_stride) {
+    for (ptrdiff_t i = 0; i < input_blocks; ++i) {
         const int rows = static_cast<int>(min_size(kBlock, inputs - i * kBlock));
         for (ptrdiff_t o = 0; o < output_blocks; ++o)
             transpose_16(panels + o * panel_stride + i * kBlock * kBlock, kBlock, rows,

@@ -1,5 +1,6 @@
-// Register tiles of the convolutions: V vectors of output channels need kPixels<V> rows (output
-// pixels, or inputs of the kernel) to fill the accumulators.
+// Register tiles over the output channels of a convolution, or the outputs of a dense layer: V
+// vectors of them need kPixels<V> rows (output pixels, or inputs of the kernel) to fill the
+// accumulators.
 #pragma once
 
 #include "tile.h"
