@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from nncore import _core
 
 
+@dataclass(frozen=True, kw_only=True)
 class Optimizer(ABC):
     """Base of the descriptions, which are frozen dataclasses, and what all of them can do.
+
+    The settings that all have are given by name.
 
     Parameters
     ----------
@@ -54,11 +57,11 @@ class Optimizer(ABC):
     """
 
     learning_rate: float | Schedule
-    weight_decay: float | None
-    clipnorm: float | None
-    global_clipnorm: float | None
-    use_ema: bool
-    ema_momentum: float
+    weight_decay: float | None = None
+    clipnorm: float | None = None
+    global_clipnorm: float | None = None
+    use_ema: bool = False
+    ema_momentum: float = 0.99
 
     # The engine's name for the method.
     method: ClassVar[str] = "sgd"
@@ -78,11 +81,11 @@ class Optimizer(ABC):
             raise ValueError(
                 f"{type(self).__name__}: only one of clipnorm and global_clipnorm may be given"
             )
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if isinstance(field.default, bool) and not isinstance(value, bool):
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(setting.default, bool) and not isinstance(value, bool):
                 raise TypeError(
-                    f"{type(self).__name__}: {field.name} must be True or False, not {value!r}"
+                    f"{type(self).__name__}: {setting.name} must be True or False, not {value!r}"
                 )
         self._check("ema_momentum", low=0, below=1)
 
@@ -133,10 +136,10 @@ class Optimizer(ABC):
             "type": type(self).__name__,
             "learning_rate": rate.to_dict() if isinstance(rate, Schedule) else rate,
         }
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if field.name != "learning_rate" and value != field.default:
-                described[field.name] = value
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            if setting.name != "learning_rate" and value != setting.default:
+                described[setting.name] = value
         return described
 
     def _check(self, name: str, **limits: Any) -> None:
@@ -168,11 +171,6 @@ class SGD(Optimizer):
     learning_rate: float | Schedule = 0.01
     momentum: float = 0.0
     nesterov: bool = False
-    weight_decay: float | None = None
-    clipnorm: float | None = None
-    global_clipnorm: float | None = None
-    use_ema: bool = False
-    ema_momentum: float = 0.99
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,11 +215,6 @@ class RMSprop(Optimizer):
     rho: float = 0.9
     momentum: float = 0.0
     epsilon: float = 1e-7
-    weight_decay: float | None = None
-    clipnorm: float | None = None
-    global_clipnorm: float | None = None
-    use_ema: bool = False
-    ema_momentum: float = 0.99
 
     method: ClassVar[str] = "rmsprop"
 
@@ -270,11 +263,6 @@ class Adam(Optimizer):
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
-    weight_decay: float | None = None
-    clipnorm: float | None = None
-    global_clipnorm: float | None = None
-    use_ema: bool = False
-    ema_momentum: float = 0.99
 
     method: ClassVar[str] = "adam"
 
@@ -302,7 +290,7 @@ class AdamW(Adam):
     Parameters as of `Adam`, which decays in the same way if it is asked to.
     """
 
-    weight_decay: float | None = 0.004
+    weight_decay: float | None = field(default=0.004, kw_only=True)
 
 
 OPTIMIZER_KINDS: Mapping[str, type[Optimizer]] = {
@@ -316,7 +304,7 @@ def optimizer_from_dict(description: Mapping[str, Any]) -> Optimizer:
     kind = fields.pop("type", None)
     if not isinstance(kind, str) or kind not in OPTIMIZER_KINDS:
         raise ValueError(f"unknown optimizer {kind!r}; known: {', '.join(OPTIMIZER_KINDS)}")
-    known = {f.name for f in dataclasses.fields(OPTIMIZER_KINDS[kind])}  # type: ignore[arg-type]
+    known = {f.name for f in dataclasses.fields(OPTIMIZER_KINDS[kind])}
     if "learning_rate" not in fields or not fields.keys() <= known:
         raise ValueError(
             f"{kind} must have the field learning_rate and may have others of {sorted(known)}, "

@@ -13,7 +13,16 @@ from nncore.schedules import CosineDecay
 def test_arguments_and_defaults_are_those_of_keras():
     assert SGD(0.1, 0.9, True) == SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
     assert RMSprop() == RMSprop(0.001, 0.9, 0.0, 1e-7)
-    assert Adam() == Adam(0.001, 0.9, 0.999, 1e-7, None, None, None, False, 0.99)
+    assert Adam() == Adam(
+        *(0.001, 0.9, 0.999, 1e-7),
+        weight_decay=None,
+        clipnorm=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+    )
+    with pytest.raises(TypeError):  # what all optimizers have goes by name
+        Adam(0.001, 0.9, 0.999, 1e-7, 0.004)
     assert AdamW().weight_decay == 0.004
     assert Adam().weight_decay is None
 

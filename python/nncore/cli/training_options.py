@@ -117,7 +117,7 @@ def optimizer_of(args: argparse.Namespace, model: Sequential, iterations: int) -
         optimizer = kinds[args.optimizer](**settings)
     rate = optimizer.rate if args.learning_rate is None else args.learning_rate
     schedule = schedule_of(args, rate, iterations)
-    return dataclasses.replace(optimizer, learning_rate=schedule)  # type: ignore[type-var]
+    return dataclasses.replace(optimizer, learning_rate=schedule)
 
 
 def schedule_of(args: argparse.Namespace, rate: float, iterations: int) -> Schedule | float:

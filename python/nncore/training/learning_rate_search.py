@@ -114,7 +114,7 @@ def lr_find(
     weights, state = model.get_weights(), model.optimizer_state
     model.optimizer_state = OptimizerState()
     rates = np.geomspace(start, end, steps)
-    averaging_would_hide = dataclasses.replace(optimizer, use_ema=False)  # type: ignore[type-var]
+    averaging_would_hide = dataclasses.replace(optimizer, use_ema=False)
     array, rows = data.in_memory()
     try:
         losses, _ = network.train_steps(
