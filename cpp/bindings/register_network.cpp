@@ -422,6 +422,7 @@ void register_network(py::module_& m) {
         .def_property_readonly("output_size", &Network::output_size)
         .def_property_readonly("is_built", &Network::is_built)
         .def_property_readonly("parameter_count", &Network::parameter_count)
+        .def_property_readonly("multiply_adds", &Network::multiply_adds)
         .def("layer_names",
              [](const Network& network) {
                  std::vector<std::string> names;

@@ -83,6 +83,8 @@ class Network {
     std::vector<std::string> describe_stages() const;
     std::vector<Parameter> parameters() const;
     std::ptrdiff_t parameter_count() const;
+    // Of the forward pass of one image; convolutions and dense products alone.
+    double multiply_adds() const;
 
     // --- parameters, in natural shape and row-major order -----------------------------------
     // Throw std::out_of_range for an unknown name.
@@ -158,7 +160,6 @@ class Network {
     void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
               bool keeps_inner) const;
     int threads_for(double multiply_adds) const;
-    double multiply_adds() const;
     std::ptrdiff_t widest_softmax() const;
     bool fuses_softmax(Loss loss) const;
 
