@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "kernel_settings.h"
 #include "types.h"
 
 namespace nncore::network {
@@ -22,6 +23,8 @@ struct Parameter {
     Shape shape;       // (in, out), (kernel rows, kernel columns, in, out) or (out)
     Layout layout;
     std::ptrdiff_t offset;  // in floats, from the start of the flat buffer
+    Initializer initializer = Initializer::zeros;
+    Penalty penalty{};
 
     std::ptrdiff_t inputs() const { return element_count(shape) / shape.back(); }
     std::ptrdiff_t size() const;  // floats in the flat buffer, padding included

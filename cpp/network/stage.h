@@ -105,6 +105,10 @@ std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_activation_stage(const Shape& shape, kernels::Activation activation);
 std::unique_ptr<Stage> make_softmax_stage(const Shape& shape);
+std::unique_ptr<Stage> make_self_gated_stage(const Shape& shape, kernels::SelfGated kind);
+// scale and offset: one value, or one per channel.
+std::unique_ptr<Stage> make_rescaling_stage(const Shape& shape, const std::vector<float>& scale,
+                                            const std::vector<float>& offset);
 // `number` tells the dropout layers of a network apart.
 std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number);
 

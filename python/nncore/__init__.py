@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         Flatten,
         GlobalAveragePool2D,
         MaxPool2D,
+        Rescaling,
     )
     from nncore.optimizers import SGD, Adam, AdamW, RMSprop
+    from nncore.regularizers import L1, L1L2, L2
     from nncore.schedules import (
         CosineDecay,
         ExponentialDecay,
@@ -82,10 +84,14 @@ _HOMES = {
     "Flatten": "layers",
     "GlobalAveragePool2D": "layers",
     "MaxPool2D": "layers",
+    "Rescaling": "layers",
     "SGD": "optimizers",
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "RMSprop": "optimizers",
+    "L1": "regularizers",
+    "L1L2": "regularizers",
+    "L2": "regularizers",
     "CosineDecay": "schedules",
     "ExponentialDecay": "schedules",
     "OneCycle": "schedules",
@@ -108,6 +114,9 @@ _HOMES = {
 _SUBMODULES = ("kernels", "plots")
 
 __all__ = [
+    "L1",
+    "L1L2",
+    "L2",
     "SGD",
     "Activation",
     "Adam",
@@ -138,6 +147,7 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Report",
+    "Rescaling",
     "Sequential",
     "StepDecay",
     "TimeLimit",

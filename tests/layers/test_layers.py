@@ -19,9 +19,11 @@ from nncore.layers import (
     Flatten,
     GlobalAveragePool2D,
     MaxPool2D,
+    Rescaling,
     layer_from_dict,
     unique_names,
 )
+from nncore.regularizers import L1L2
 
 ONE_OF_EACH = [
     Dense(3, "relu", use_bias=False, name="hidden"),
@@ -32,6 +34,9 @@ ONE_OF_EACH = [
     MaxPool2D(),
     AveragePool2D(3, strides=(2, 1)),
     GlobalAveragePool2D(),
+    Rescaling((1.0, 2.5), -1),
+    Dense(3, "gelu", kernel_initializer="he_normal", kernel_regularizer=L1L2(1e-3, 1e-4)),
+    Conv2D(8, 3, activation="silu", kernel_initializer="zeros", kernel_regularizer=1e-4),
 ]
 
 

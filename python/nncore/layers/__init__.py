@@ -3,11 +3,14 @@
 from nncore.layers.base import ACTIVATIONS, Layer, Shape
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
 from nncore.layers.convolution import Conv2D
+from nncore.layers.kernels import INITIALIZERS
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from nncore.layers.registry import LAYER_KINDS, layer_from_dict, unique_names
+from nncore.layers.rescaling import Rescaling
 
 __all__ = [
     "ACTIVATIONS",
+    "INITIALIZERS",
     "LAYER_KINDS",
     "Activation",
     "AveragePool2D",
@@ -18,6 +21,7 @@ __all__ = [
     "GlobalAveragePool2D",
     "Layer",
     "MaxPool2D",
+    "Rescaling",
     "Shape",
     "layer_from_dict",
     "unique_names",

@@ -14,6 +14,7 @@ from nncore.layers.base import Layer
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
 from nncore.layers.convolution import Conv2D
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
+from nncore.layers.rescaling import Rescaling
 
 LAYER_KINDS: Mapping[str, type[Layer]] = {
     kind.__name__: kind
@@ -22,6 +23,7 @@ LAYER_KINDS: Mapping[str, type[Layer]] = {
         Flatten,
         Activation,
         Dropout,
+        Rescaling,
         Conv2D,
         MaxPool2D,
         AveragePool2D,
@@ -43,7 +45,7 @@ def layer_from_dict(description: Mapping[str, Any]) -> Layer:
     if not isinstance(kind, str) or kind not in LAYER_KINDS:
         raise ValueError(f"unknown layer type {kind!r}; known: {', '.join(LAYER_KINDS)}")
     known = {f.name for f in dataclasses.fields(LAYER_KINDS[kind])}  # type: ignore[arg-type]
-    if fields.keys() != known:
+    if fields.keys() | LAYER_KINDS[kind].added_fields != known:
         raise ValueError(f"layer {kind} must have the fields {sorted(known)}, not {sorted(fields)}")
     return LAYER_KINDS[kind](**fields)
 
