@@ -1,6 +1,7 @@
 """A float64 network in plain NumPy: the oracle against which the C++ engine is tested.
 
-It has the methods of `nncore._core.Network` and shares no code with nncore. Each layer is one class
+It has the methods of `nncore._core.Network` and shares no code with nncore. (Its first weights are
+its own: it ignores the initializer.) Each layer is one class
 with `forward` (which remembers what `backward` needs) and `backward`; a new kind of layer is one
 more class and one more `add_...` method. Slow and simple on purpose.
 
@@ -302,6 +303,7 @@ class ReferenceNetwork:
         units: int,
         activation: str = "linear",
         use_bias: bool = True,
+        kernel_initializer: str = "",
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
@@ -318,6 +320,7 @@ class ReferenceNetwork:
         pad: tuple[int, int] = (0, 0),
         activation: str = "linear",
         use_bias: bool = True,
+        kernel_initializer: str = "",
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
