@@ -13,7 +13,15 @@
 
 namespace nncore::kernels {
 
-enum class Activation : int32_t { linear, relu, sigmoid, tanh };
+// The activations whose derivative can be told from their output, so that other kernels can take
+// them in. leaky_relu: x where x > 0, else kLeakySlope * x.
+enum class Activation : int32_t { linear, relu, leaky_relu, sigmoid, tanh };
+constexpr float kLeakySlope = 0.2f;
+
+// Activations x * gate(x), which are not monotonic: their derivative needs their input.
+//   gelu  x * Phi(x), the standard normal distribution function (Hendrycks and Gimpel, 2016)
+//   silu  x * sigmoid(x), also called swish
+enum class SelfGated : int32_t { gelu, silu };
 
 // C = alpha * A B           (accumulate false)
 // C = C + alpha * A B       (accumulate true)
@@ -263,6 +271,11 @@ struct Kernels {
     // dx[i] = dy[i] * activation'(.), from the activation's *output* y; dx may be dy
     void (*activation_gradient)(Activation, ptrdiff_t count, const float* y, const float* dy,
                                 float* dx);
+    // y[i] = x[i] * gate(x[i]); y may be x
+    void (*self_gated)(SelfGated, ptrdiff_t count, const float* x, float* y);
+    // dx[i] = dy[i] times the derivative at x[i]; dx may be dy
+    void (*self_gated_gradient)(SelfGated, ptrdiff_t count, const float* x, const float* dy,
+                                float* dx);
 
     // The row-wise kernels work on 16 rows at a time and need 3 * 16 * columns floats of scratch,
     // 64-byte aligned.
@@ -300,6 +313,12 @@ struct Kernels {
     void (*optimizer_update)(UpdateRule, const UpdateArgs&);
     // 16 chains, chain j = fma(x[i], x[i], chain j) over i = j, j + 16, ...; then added in order.
     float (*sum_of_squares)(ptrdiff_t count, const float* x);
+    // The same with chain j = chain j + |x[i]|.
+    float (*sum_of_magnitudes)(ptrdiff_t count, const float* x);
+    // The gradient of l1 * sum |w| + l2 * sum w^2, added to what is there, for twice_l2 = 2 * l2:
+    // g = fma(twice_l2, w[i], g[i]); g[i] = w[i] > 0 ? g + l1 : w[i] < 0 ? g - l1 : g
+    void (*penalty_gradient)(ptrdiff_t count, float l1, float twice_l2, const float* weights,
+                             float* gradient);
 
     // y[i] = activation(a[i] + b[i])
     void (*add)(Activation, ptrdiff_t count, const float* a, const float* b, float* y);
@@ -339,6 +358,9 @@ struct Kernels {
                          float* mask);
     // y[i] = x[i] * factors[i]; y may be x
     void (*multiply)(ptrdiff_t count, const float* x, const float* factors, float* y);
+    // y[i] = fma(x[i], factors[i], summands[i]); y may be x
+    void (*multiply_add)(ptrdiff_t count, const float* x, const float* factors,
+                         const float* summands, float* y);
 
     void (*dense_product)(const DenseProductArgs&);
     void (*dense_weight_gradient)(const DenseWeightGradientArgs&);

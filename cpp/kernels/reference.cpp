@@ -75,6 +75,8 @@ float activate(Activation kind, float x) {
     switch (kind) {
         case Activation::relu:
             return 0.0f > x ? 0.0f : x;
+        case Activation::leaky_relu:
+            return x > 0.0f ? x : x * kLeakySlope;
         case Activation::sigmoid:
             return 1.0f / (1.0f + exponential(-x));
         case Activation::tanh:
@@ -89,6 +91,8 @@ float times_derivative(Activation kind, float y, float dy) {
     switch (kind) {
         case Activation::relu:
             return y > 0.0f ? dy : 0.0f;
+        case Activation::leaky_relu:
+            return y > 0.0f ? dy : dy * kLeakySlope;
         case Activation::sigmoid:
             return dy * (y * (1.0f - y));
         case Activation::tanh:
@@ -97,6 +101,49 @@ float times_derivative(Activation kind, float y, float dy) {
             break;
     }
     return dy;
+}
+
+// The standard normal distribution at x: the chance of a smaller value, and the density.
+struct Normal {
+    float cumulative, density;
+};
+
+Normal normal(float x) {
+    using namespace constants;
+    if (std::isnan(x)) return {x, x};
+    const float t = std::min(normal_end, std::fabs(x));
+    const float square = t * t;
+    float e = exponential(-0.5f * square);
+    e = std::fma(e, -0.5f * std::fma(t, t, -square), e);
+    const float u = 1.0f / std::fma(t, normal_scale, 1.0f);
+    float q = normal_c9;
+    for (const float c : {normal_c8, normal_c7, normal_c6, normal_c5, normal_c4, normal_c3,
+                          normal_c2, normal_c1, normal_c0})
+        q = std::fma(q, u, c);
+    const float tail = e * (q * u);
+    float p = normal_middle_c5;
+    for (const float c :
+         {normal_middle_c4, normal_middle_c3, normal_middle_c2, normal_middle_c1, normal_middle_c0})
+        p = std::fma(p, square, c);
+    const float middle = std::fma(x, p, 0.5f);
+    const float outside = x < 0.0f ? tail : 1.0f - tail;
+    return {t < 1.0f ? middle : outside, e * normal_peak};
+}
+
+float self_gated(SelfGated kind, float x) {
+    if (kind == SelfGated::gelu) return x * normal(x).cumulative;
+    return x / (1.0f + exponential(-x));
+}
+
+float self_gated_derivative(SelfGated kind, float x) {
+    if (kind == SelfGated::gelu) {
+        const Normal n = normal(x);
+        return std::fma(x, n.density, n.cumulative);
+    }
+    // The gate is the larger of the two for x > 0; its difference to 1 is the other.
+    const float e = exponential(-std::fabs(x));
+    const float larger = 1.0f / (1.0f + e), smaller = e * larger;
+    return x < 0.0f ? smaller * std::fma(x, larger, 1.0f) : larger * std::fma(x, smaller, 1.0f);
 }
 
 void one_column(const GemmArgs& g) {
@@ -151,6 +198,15 @@ void activation(Activation kind, ptrdiff_t count, const float* x, float* y) {
 void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const float* dy,
                          float* dx) {
     for (ptrdiff_t i = 0; i < count; ++i) dx[i] = times_derivative(kind, y[i], dy[i]);
+}
+
+void self_gated(SelfGated kind, ptrdiff_t count, const float* x, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = self_gated(kind, x[i]);
+}
+
+void self_gated_gradient(SelfGated kind, ptrdiff_t count, const float* x, const float* dy,
+                         float* dx) {
+    for (ptrdiff_t i = 0; i < count; ++i) dx[i] = dy[i] * self_gated_derivative(kind, x[i]);
 }
 
 void softmax(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, float* y,
@@ -301,6 +357,22 @@ float sum_of_squares(ptrdiff_t count, const float* x) {
     return sum;
 }
 
+float sum_of_magnitudes(ptrdiff_t count, const float* x) {
+    float chains[16] = {};
+    for (ptrdiff_t i = 0; i < count; ++i) chains[i % 16] += std::fabs(x[i]);
+    float sum = 0.0f;
+    for (const float chain : chains) sum += chain;
+    return sum;
+}
+
+void penalty_gradient(ptrdiff_t count, float l1, float twice_l2, const float* weights,
+                      float* gradient) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        const float g = std::fma(twice_l2, weights[i], gradient[i]);
+        gradient[i] = weights[i] > 0.0f ? g + l1 : weights[i] < 0.0f ? g - l1 : g;
+    }
+}
+
 void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, const float* scale,
                      const float* offset, float* y) {
     for (ptrdiff_t i = 0; i < count; ++i) {
@@ -324,6 +396,11 @@ void dropout_mask(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, fl
 
 void multiply(ptrdiff_t count, const float* x, const float* factors, float* y) {
     for (ptrdiff_t i = 0; i < count; ++i) y[i] = x[i] * factors[i];
+}
+
+void multiply_add(ptrdiff_t count, const float* x, const float* factors, const float* summands,
+                  float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = std::fma(x[i], factors[i], summands[i]);
 }
 
 // Where column c of row k stands in panels of 16 columns.
@@ -711,6 +788,8 @@ const Kernels& table() {
         .bias_gradient = bias_gradient,
         .activation = activation,
         .activation_gradient = activation_gradient,
+        .self_gated = self_gated,
+        .self_gated_gradient = self_gated_gradient,
         .softmax = softmax,
         .softmax_gradient = softmax_gradient,
         .squared_error = squared_error,
@@ -719,6 +798,8 @@ const Kernels& table() {
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,
+        .sum_of_magnitudes = sum_of_magnitudes,
+        .penalty_gradient = penalty_gradient,
         .add = add,
         .channel_moments = channel_moments,
         .combine_moments = combine_moments,
@@ -730,6 +811,7 @@ const Kernels& table() {
         .bytes_to_floats = bytes_to_floats,
         .dropout_mask = dropout_mask,
         .multiply = multiply,
+        .multiply_add = multiply_add,
         .dense_product = dense_product,
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,

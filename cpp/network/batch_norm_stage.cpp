@@ -27,19 +27,19 @@ class BatchNormStage final : public Stage {
           epsilon_(epsilon),
           folds_(folds) {
         input_shape = output_shape = shape;
-        const auto add = [&](const char* kind, bool trainable, float start) {
+        const auto add = [&](const char* kind, bool trainable, Initializer initializer) {
             parameters.push_back({.name = name + "/" + kind,
                                   .shape = {channels_},
                                   .layout = Parameter::Layout::vector,
                                   .offset = offset,
                                   .trainable = trainable,
-                                  .start = start});
+                                  .initializer = initializer});
             offset += parameters.back().size();
         };
-        add("gamma", true, 1.0f);
-        add("beta", true, 0.0f);
-        add("moving_mean", false, 0.0f);
-        add("moving_variance", false, 1.0f);
+        add("gamma", true, Initializer::ones);
+        add("beta", true, Initializer::zeros);
+        add("moving_mean", false, Initializer::zeros);
+        add("moving_variance", false, Initializer::ones);
     }
 
     std::string describe() const override {

@@ -21,7 +21,7 @@ class LayerNormStage final : public Stage {
                               .shape = {channels_},
                               .layout = Parameter::Layout::vector,
                               .offset = offset,
-                              .start = 1.0f});
+                              .initializer = Initializer::ones});
         parameters.push_back({.name = name + "/beta",
                               .shape = {channels_},
                               .layout = Parameter::Layout::vector,

@@ -16,14 +16,31 @@ using kernels::Activation;
 // A bound far above any small image classifier, and low enough that sizes cannot overflow.
 constexpr std::ptrdiff_t kMaximumFloats = std::ptrdiff_t{1} << 31;
 
-const char* const kActivationNames = "linear, relu, sigmoid, tanh, softmax";
+const char* const kActivationNames = "linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax";
 
+// One that a stage can take in; for the others see has_own_stage.
 Activation activation_from_name(const std::string& name) {
     if (name == "linear") return Activation::linear;
     if (name == "relu") return Activation::relu;
+    if (name == "leaky_relu") return Activation::leaky_relu;
     if (name == "sigmoid") return Activation::sigmoid;
     if (name == "tanh") return Activation::tanh;
     throw std::invalid_argument("unknown activation \"" + name + "\"; known: " + kActivationNames);
+}
+
+bool has_own_stage(const std::string& activation) {
+    return activation == "softmax" || activation == "gelu" || activation == "silu";
+}
+
+void apply(const KernelSettings& settings, const std::string& activation, Parameter& kernel) {
+    kernel.initializer = settings.initializer.empty() ? default_initializer(activation)
+                                                      : initializer_from_name(settings.initializer);
+    kernel.penalty = settings.penalty;
+    for (const double rate : {settings.penalty.l1, settings.penalty.l2})
+        if (!(rate >= 0.0) || !std::isfinite(static_cast<float>(2.0 * rate)))
+            throw std::invalid_argument("the penalty of " + kernel.name +
+                                        " must be finite and not negative, got " +
+                                        std::to_string(rate));
 }
 
 }  // namespace
@@ -90,12 +107,13 @@ void Network::push_layer(const std::string& name, Shape output_shape) {
     layers_.push_back({name, std::move(output_shape), stages_.size()});
 }
 
-// Softmax is a stage of its own, the others too when no stage before can take them in.
-void Network::add_activation_stage(const std::string& activation) {
-    const Shape shape = shape_;
+void Network::add_activation_stage(const Shape& shape, const std::string& activation) {
     if (activation == "softmax") {
         push_stage(make_softmax_stage(shape));
         ends_with_softmax_ = true;
+    } else if (activation == "gelu" || activation == "silu") {
+        push_stage(make_self_gated_stage(
+            shape, activation == "gelu" ? kernels::SelfGated::gelu : kernels::SelfGated::silu));
     } else if (const Activation kind = activation_from_name(activation);
                kind != Activation::linear) {
         if (normalizes_) {
@@ -109,7 +127,8 @@ void Network::add_activation_stage(const std::string& activation) {
 }
 
 void Network::add_dense(const std::string& name, std::ptrdiff_t units,
-                        const std::string& activation, bool use_bias) {
+                        const std::string& activation, bool use_bias,
+                        const KernelSettings& kernel) {
     check_new_layer(name);
     const Shape shape = shape_;
     if (shape.size() != 1)
@@ -122,17 +141,15 @@ void Network::add_dense(const std::string& name, std::ptrdiff_t units,
             "dense layer \"" + name + "\": units must be from 1 to " +
             std::to_string((kMaximumFloats - parameter_floats_) / (inputs + 1)) + ", got " +
             std::to_string(units));
-    const bool softmax = activation == "softmax";
+    const bool apart = has_own_stage(activation);
     auto stage = make_dense_stage(name, inputs, units,
-                                  softmax ? Activation::linear : activation_from_name(activation),
+                                  apart ? Activation::linear : activation_from_name(activation),
                                   use_bias, parameter_floats_);
-    const bool linear = stage->output_activation == Activation::linear;
+    apply(kernel, activation, stage->parameters[0]);
+    const bool linear = activation == "linear";
     push_stage(std::move(stage));
     foldable_ = linear;
-    if (softmax) {
-        push_stage(make_softmax_stage({units}));
-        ends_with_softmax_ = true;
-    }
+    if (apart) add_activation_stage({units}, activation);
     push_layer(name, {units});
 }
 
@@ -188,18 +205,26 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
         padded(layer.filters) > kMaximumFloats / (g.out_height * g.out_width))
         fail("filters must be positive and the weights and outputs below " +
              std::to_string(kMaximumFloats) + " values, got " + std::to_string(layer.filters));
-    const Activation activation = activation_from_name(layer.activation);
+    const bool apart = layer.activation != "softmax" && has_own_stage(layer.activation);
+    const Activation activation =
+        apart ? Activation::linear : activation_from_name(layer.activation);
     const std::ptrdiff_t offset = parameter_floats_;
     const bool use_bias = layer.use_bias;
     const auto make = [=](bool pooled) {
-        return make_conv_stage(name, g, activation, use_bias, pooled, offset);
+        auto stage = make_conv_stage(name, g, activation, use_bias, pooled, offset);
+        apply(layer.kernel_settings, layer.activation, stage->parameters[0]);
+        return stage;
     };
     auto stage = make(false);
     const Shape output = stage->output_shape;
     push_stage(std::move(stage));
+    foldable_ = layer.activation == "linear";
+    if (apart) {
+        add_activation_stage(output, layer.activation);
+    } else if (g.out_height >= 2 && g.out_width >= 2) {
+        pooled_last_stage_ = [make] { return make(true); };
+    }
     push_layer(name, output);
-    foldable_ = activation == Activation::linear;
-    if (g.out_height >= 2 && g.out_width >= 2) pooled_last_stage_ = [make] { return make(true); };
 }
 
 PoolGeometry Network::pool_geometry(const std::string& name, Extent window, Extent strides) const {
@@ -272,12 +297,12 @@ void Network::add_flatten(const std::string& name) {
 void Network::add_activation(const std::string& name, const std::string& activation) {
     check_new_layer(name);
     const Shape shape = shape_;
-    if (activation != "softmax") activation_from_name(activation);
+    if (!has_own_stage(activation)) activation_from_name(activation);
     if (activation == "softmax" && shape.size() != 1)
         throw std::invalid_argument("activation \"" + name +
                                     "\": softmax needs a flat input, got " + to_string(shape) +
                                     "; add a Flatten layer before it");
-    add_activation_stage(activation);
+    add_activation_stage(shape, activation);
     push_layer(name, shape);
 }
 
@@ -365,6 +390,28 @@ void Network::end_residual(const std::string& activation) {
     if (!identity) block.shortcut->sum_delta = sum;
 }
 
+void Network::add_rescaling(const std::string& name, const std::vector<float>& scale,
+                            const std::vector<float>& offset) {
+    check_new_layer(name);
+    const Shape shape = shape_;
+    const auto check = [&](const char* what, const std::vector<float>& values) {
+        const auto count = static_cast<std::ptrdiff_t>(values.size());
+        if (count != 1 && count != shape.back())
+            throw std::invalid_argument("rescaling layer \"" + name + "\": " + what +
+                                        " must have 1 value or one per channel (" +
+                                        std::to_string(shape.back()) + "), got " +
+                                        std::to_string(count));
+        for (const float value : values)
+            if (!std::isfinite(value))
+                throw std::invalid_argument("rescaling layer \"" + name + "\": " + what +
+                                            " must be finite, got " + std::to_string(value));
+    };
+    check("scale", scale);
+    check("offset", offset);
+    push_stage(make_rescaling_stage(shape, scale, offset));
+    push_layer(name, shape);
+}
+
 void Network::build(std::uint64_t seed) {
     if (built_) throw std::logic_error("the network is built already");
     if (!open_blocks_.empty())
@@ -373,6 +420,7 @@ void Network::build(std::uint64_t seed) {
     parameters_ = runtime::AlignedBuffer(static_cast<std::size_t>(parameter_floats_));
     gradients_ = runtime::AlignedBuffer(static_cast<std::size_t>(parameter_floats_));
     optimizer_ = OptimizerState(parameters());
+    penalties_ = Penalties(parameters());
     built_ = true;
     for (std::size_t i = 1; i < stages_.size(); ++i)
         if (stages_[i]->folds())
@@ -381,25 +429,13 @@ void Network::build(std::uint64_t seed) {
     std::uint32_t stream = 0;
     for (const auto& stage : stages_) {
         for (const Parameter& p : stage->parameters)
-            if (p.layout == Parameter::Layout::vector)
-                std::fill_n(parameters_.data() + p.offset, element_count(p.shape), p.start);
+            if (p.initializer == Initializer::ones)
+                std::fill_n(parameters_.data() + p.offset, element_count(p.shape), 1.0f);
         if (stage->parameters.empty() ||
             stage->parameters.front().layout == Parameter::Layout::vector)
             continue;
         const Parameter& kernel = stage->parameters.front();
-        const double fan_in = static_cast<double>(kernel.inputs());
-        const double fan_out = static_cast<double>(element_count(kernel.shape)) /
-                               static_cast<double>(kernel.shape[kernel.shape.size() - 2]);
-        // He et al. (2015) for relu, Glorot and Bengio (2010) for the rest.
-        const float limit = static_cast<float>(stage->output_activation == Activation::relu
-                                                   ? std::sqrt(6.0 / fan_in)
-                                                   : std::sqrt(6.0 / (fan_in + fan_out)));
-        std::vector<float> values(static_cast<std::size_t>(element_count(kernel.shape)));
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            const auto block =
-                runtime::random_block(seed, runtime::Purpose::initialization, stream, i / 4);
-            values[i] = (2.0f * runtime::to_unit_float(block[i % 4]) - 1.0f) * limit;
-        }
+        const auto values = initial_values(kernel.initializer, kernel.shape, seed, stream);
         kernel.pack(values.data(), parameters_.data());
         ++stream;
     }
@@ -639,6 +675,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
     w.predicted.assign(static_cast<std::size_t>(rows), 0);
     w.labels.assign(static_cast<std::size_t>(rows), 0);
     w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
+    if (training) w.penalties.assign(penalties_.size(), 0.0);
     w.capacity = rows;
     w.threads = threads;
     w.training = training;

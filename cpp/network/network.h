@@ -16,6 +16,7 @@
 
 #include "../runtime/aligned_buffer.h"
 #include "optimizer_state.h"
+#include "penalties.h"
 #include "residual_stages.h"
 #include "stage.h"
 #include "types.h"
@@ -28,12 +29,13 @@ class Network {
     explicit Network(Shape input);
 
     // --- building; each throws std::logic_error after build() -------------------------------
-    // activation: linear, relu, sigmoid, tanh, softmax. Names must be new and not empty.
+    // activation: linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax. Names must be new
+    // and not empty.
     void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
-                   bool use_bias);
+                   bool use_bias, const KernelSettings& kernel = {});
     // Images in and out. Padding "valid": none; "same": output = ceil(input / stride), as Keras and
     // TensorFlow place it (the odd pixel below and to the right); "explicit": `pad` pixels on each
-    // side. activation: linear, relu, sigmoid, tanh.
+    // side. activation: as of a dense layer, but for softmax.
     struct Conv2D {
         std::ptrdiff_t filters;
         Extent kernel{1, 1}, strides{1, 1};
@@ -41,6 +43,7 @@ class Network {
         Extent pad{0, 0};
         std::string activation = "linear";
         bool use_bias = true;
+        KernelSettings kernel_settings{};
     };
     void add_conv2d(const std::string& name, const Conv2D& layer);
     // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2
@@ -65,8 +68,12 @@ class Network {
     void begin_residual(const std::string& name);
     void begin_shortcut();
     void end_residual(const std::string& activation);
-    // Allocates and initialises the weights from the seed: uniform He (relu) or Glorot (others)
-    // limits, biases zero. Throws std::logic_error without layers.
+    // y = x * scale + offset, in one rounding: one scale and offset for all values or for each
+    // channel (the last axis).
+    void add_rescaling(const std::string& name, const std::vector<float>& scale,
+                       const std::vector<float>& offset);
+    // Allocates and initialises the weights from the seed, biases to zero. Throws std::logic_error
+    // without layers.
     void build(std::uint64_t seed);
 
     // --- description ------------------------------------------------------------------------
@@ -101,6 +108,8 @@ class Network {
                                  const std::vector<float>& deviation);
 
     // --- training ---------------------------------------------------------------------------
+    // What the loss of a batch gets for the weights as they are; 0 where no kernel has a penalty.
+    double penalty() const;
     // One pass forward and backward over all images as one batch: gradients are stored, weights
     // untouched, nothing dropped out. Returns the batch's loss.
     double compute_gradients(const Images& images, const Targets& targets, Loss loss);
@@ -155,7 +164,7 @@ class Network {
     // A layer whose output the last stage writes.
     void push_layer(const std::string& name, Shape output_shape);
     PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;
-    void add_activation_stage(const std::string& activation);
+    void add_activation_stage(const Shape& shape, const std::string& activation);
     // Allocates what `rows` samples and `threads` threads need, unless it is there already.
     void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
               bool keeps_inner) const;
@@ -201,6 +210,7 @@ class Network {
     std::function<std::unique_ptr<Stage>()> pooled_last_stage_;
     runtime::AlignedBuffer parameters_, gradients_;
     OptimizerState optimizer_;
+    Penalties penalties_;
     bool shows_average_ = false;  // parameters_ and the slot `average` have changed places
     std::vector<float> input_scale_, input_offset_;
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "kernel_settings.h"
 #include "types.h"
 
 namespace nncore::network {
@@ -24,7 +25,8 @@ struct Parameter {
     std::ptrdiff_t offset;  // in floats, from the start of the flat buffer
     // Not trainable: measured during training, like moving averages; optimizers pass it by.
     bool trainable = true;
-    float start = 0.0f;  // the first value of a vector; kernels begin with random numbers
+    Initializer initializer = Initializer::zeros;
+    Penalty penalty{};
 
     std::ptrdiff_t inputs() const { return element_count(shape) / shape.back(); }
     std::ptrdiff_t size() const;  // floats in the flat buffer, padding included

@@ -31,6 +31,8 @@ const char* name_of(kernels::Activation activation) {
     switch (activation) {
         case kernels::Activation::relu:
             return "relu";
+        case kernels::Activation::leaky_relu:
+            return "leaky_relu";
         case kernels::Activation::sigmoid:
             return "sigmoid";
         case kernels::Activation::tanh:

@@ -130,6 +130,10 @@ std::unique_ptr<Stage> make_batch_norm_stage(const std::string& name, const Shap
 // The same for each pixel over its channels.
 std::unique_ptr<Stage> make_layer_norm_stage(const std::string& name, const Shape& shape,
                                              float epsilon, std::ptrdiff_t parameter_offset);
+std::unique_ptr<Stage> make_self_gated_stage(const Shape& shape, kernels::SelfGated kind);
+// scale and offset: one value, or one per channel.
+std::unique_ptr<Stage> make_rescaling_stage(const Shape& shape, const std::vector<float>& scale,
+                                            const std::vector<float>& offset);
 // `number` tells the dropout layers of a network apart.
 std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number);
 

@@ -57,6 +57,7 @@ struct Workspace {
     std::vector<std::int32_t> predicted;  // per row
     std::vector<std::int32_t> labels;     // per row
     std::vector<float> weights;           // per row, where the targets have weights
+    std::vector<double> penalties;        // the parts of the sum of penalties, in training
     std::vector<float*> rowwise_scratch;  // per thread
     std::vector<float*> augmented;        // per thread: one image, in training
     runtime::AlignedBuffer storage;

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
         GlobalAveragePool2D,
         LayerNormalization,
         MaxPool2D,
+        Rescaling,
         Residual,
     )
     from nncore.optimizers import SGD, Adam, AdamW, RMSprop
+    from nncore.regularizers import L1, L1L2, L2
     from nncore.schedules import (
         CosineDecay,
         ExponentialDecay,
@@ -88,10 +90,14 @@ _HOMES = {
     "LayerNormalization": "layers",
     "MaxPool2D": "layers",
     "Residual": "layers",
+    "Rescaling": "layers",
     "SGD": "optimizers",
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "RMSprop": "optimizers",
+    "L1": "regularizers",
+    "L1L2": "regularizers",
+    "L2": "regularizers",
     "CosineDecay": "schedules",
     "ExponentialDecay": "schedules",
     "OneCycle": "schedules",
@@ -114,6 +120,9 @@ _HOMES = {
 _SUBMODULES = ("kernels", "plots")
 
 __all__ = [
+    "L1",
+    "L1L2",
+    "L2",
     "SGD",
     "Activation",
     "Adam",
@@ -146,6 +155,7 @@ __all__ = [
     "RMSprop",
     "ReduceLROnPlateau",
     "Report",
+    "Rescaling",
     "Residual",
     "Sequential",
     "StepDecay",

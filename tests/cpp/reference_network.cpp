@@ -26,6 +26,18 @@ LayerSpec conv(std::ptrdiff_t filters, Extent kernel, const std::string& activat
 
 namespace {
 
+// The float that nncore multiplies by.
+constexpr double kLeakySlope = static_cast<double>(0.2f);
+
+double normal_distribution(double x) { return std::erfc(-x * std::sqrt(0.5)) / 2; }
+double normal_density(double x) {
+    return std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846);
+}
+
+double channel_value(const std::vector<float>& values, std::size_t i) {
+    return static_cast<double>(values[i % values.size()]);
+}
+
 LayerSpec pool(Kind kind, Extent window, Extent strides) {
     LayerSpec layer;
     layer.kind = kind;
@@ -89,6 +101,8 @@ Shape output_shape(const LayerSpec& layer, const Shape& in) {
             return {in[2]};
         case Kind::flatten:
             return {nncore::network::element_count(in)};
+        case Kind::rescaling:
+            return in;
         case Kind::plain:
             break;
     }
@@ -107,6 +121,12 @@ LayerSpec average_pool(Extent window, Extent strides) {
 }
 LayerSpec global_average_pool() { return pool(Kind::global_average_pool, {1, 1}, {1, 1}); }
 LayerSpec flatten() { return pool(Kind::flatten, {1, 1}, {1, 1}); }
+LayerSpec rescaling(const std::vector<float>& scale, const std::vector<float>& offset) {
+    LayerSpec layer = pool(Kind::rescaling, {1, 1}, {1, 1});
+    layer.scale = scale;
+    layer.offset = offset;
+    return layer;
+}
 
 NetworkSpec image_network(const Shape& image, const std::vector<LayerSpec>& layers) {
     return {nncore::network::element_count(image), layers, image};
@@ -145,6 +165,9 @@ std::string NetworkSpec::describe() const {
             case Kind::flatten:
                 text << "flatten";
                 continue;
+            case Kind::rescaling:
+                text << "rescaling";
+                continue;
             case Kind::plain:
                 break;
         }
@@ -164,8 +187,14 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
         const std::string name = layer_name(i);
         switch (layer.kind) {
             case Kind::conv:
-                network->add_conv2d(name, {layer.units, layer.kernel, layer.strides, layer.padding,
-                                           layer.pad, layer.activation, layer.bias});
+                network->add_conv2d(name, {layer.units,
+                                           layer.kernel,
+                                           layer.strides,
+                                           layer.padding,
+                                           layer.pad,
+                                           layer.activation,
+                                           layer.bias,
+                                           {.penalty = layer.penalty}});
                 break;
             case Kind::max_pool:
                 network->add_max_pool2d(name, layer.kernel, layer.strides);
@@ -179,9 +208,13 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
             case Kind::flatten:
                 network->add_flatten(name);
                 break;
+            case Kind::rescaling:
+                network->add_rescaling(name, layer.scale, layer.offset);
+                break;
             case Kind::plain:
                 if (layer.units > 0) {
-                    network->add_dense(name, layer.units, layer.activation, layer.bias);
+                    network->add_dense(name, layer.units, layer.activation, layer.bias,
+                                       {.penalty = layer.penalty});
                 } else if (layer.activation == "dropout") {
                     network->add_dropout(name, layer.rate);
                 } else {
@@ -283,6 +316,11 @@ void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, doubl
         case Kind::global_average_pool:
             std::copy(x, x + I, sums);
             return;
+        case Kind::rescaling:
+            for (std::size_t i = 0; i < I; ++i)
+                sums[i] =
+                    x[i] * channel_value(layer.spec.scale, i) + channel_value(layer.spec.offset, i);
+            return;
     }
 }
 
@@ -341,6 +379,9 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
         case Kind::global_average_pool:
             std::copy(d, d + O, dx);
             return;
+        case Kind::rescaling:
+            for (std::size_t i = 0; i < I; ++i) dx[i] = d[i] * channel_value(layer.spec.scale, i);
+            return;
     }
 }
 
@@ -366,6 +407,9 @@ void ReferenceNetwork::forward(const Doubles& x) {
             }
             for (std::size_t o = 0; o < O; ++o) {
                 if (activation == "relu") y[o] = std::max(0.0, y[o]);
+                if (activation == "leaky_relu") y[o] = std::max(kLeakySlope * y[o], y[o]);
+                if (activation == "gelu") y[o] *= normal_distribution(y[o]);
+                if (activation == "silu") y[o] /= 1 + std::exp(-y[o]);
                 if (activation == "sigmoid") y[o] = 1 / (1 + std::exp(-y[o]));
                 if (activation == "tanh") y[o] = std::tanh(y[o]);
             }
@@ -398,14 +442,22 @@ double ReferenceNetwork::loss(Loss kind, const Doubles& targets) const {
             }
         }
     }
-    return kind == Loss::sse ? sum : sum / static_cast<double>(rows_);
+    return (kind == Loss::sse ? sum : sum / static_cast<double>(rows_)) + penalty();
+}
+
+double ReferenceNetwork::penalty() const {
+    double sum = 0;
+    for (const Layer& layer : layers)
+        for (const double w : layer.kernel)
+            sum += layer.spec.penalty.l1 * std::fabs(w) + layer.spec.penalty.l2 * w * w;
+    return sum;
 }
 
 double ReferenceNetwork::margin() const {
     double margin = HUGE_VAL;
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layers[l];
-        if (layer.spec.activation == "relu")
+        if (layer.spec.activation == "relu" || layer.spec.activation == "leaky_relu")
             for (const double sum : layer.sums) margin = std::min(margin, std::fabs(sum));
         if (layer.spec.kind != Kind::max_pool) continue;
         const Doubles& in = l == 0 ? input_ : layers[l - 1].output;
@@ -459,7 +511,11 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
             double dot = 0;
             for (std::size_t o = 0; o < O; ++o) dot += y[o] * d[o];
             for (std::size_t o = 0; o < O; ++o) {
-                if (activation == "relu") d[o] *= layer.sums[r * O + o] > 0 ? 1 : 0;
+                const double z = layer.sums[r * O + o], s = 1 / (1 + std::exp(-z));
+                if (activation == "relu") d[o] *= z > 0 ? 1 : 0;
+                if (activation == "leaky_relu") d[o] *= z > 0 ? 1 : kLeakySlope;
+                if (activation == "gelu") d[o] *= normal_distribution(z) + z * normal_density(z);
+                if (activation == "silu") d[o] *= s + z * s * (1 - s);
                 if (activation == "sigmoid") d[o] *= y[o] * (1 - y[o]);
                 if (activation == "tanh") d[o] *= 1 - y[o] * y[o];
                 if (activation == "softmax") d[o] = y[o] * (d[o] - dot);
@@ -472,6 +528,11 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
         Doubles before(rows_ * layer.inputs);
         for (std::size_t r = 0; r < rows_; ++r)
             backward_sample(layer, &in[r * layer.inputs], &delta[r * O], &before[r * layer.inputs]);
+        for (std::size_t i = 0; i < layer.kernel.size(); ++i) {
+            const double w = layer.kernel[i], sign = w > 0 ? 1 : w < 0 ? -1 : 0;
+            layer.kernel_gradient[i] +=
+                layer.spec.penalty.l1 * sign + 2 * layer.spec.penalty.l2 * w;
+        }
         delta = std::move(before);
     }
 }

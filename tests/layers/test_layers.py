@@ -21,10 +21,12 @@ from nncore.layers import (
     GlobalAveragePool2D,
     LayerNormalization,
     MaxPool2D,
+    Rescaling,
     Residual,
     layer_from_dict,
     unique_names,
 )
+from nncore.regularizers import L1L2
 
 ONE_OF_EACH = [
     Dense(3, "relu", use_bias=False, name="hidden"),
@@ -41,6 +43,9 @@ ONE_OF_EACH = [
     Residual(
         [Dense(3), Residual([Dense(3)])], shortcut=[Dense(3), Activation("tanh")], name="block"
     ),
+    Rescaling((1.0, 2.5), -1),
+    Dense(3, "gelu", kernel_initializer="he_normal", kernel_regularizer=L1L2(1e-3, 1e-4)),
+    Conv2D(8, 3, activation="silu", kernel_initializer="zeros", kernel_regularizer=1e-4),
 ]
 
 

@@ -87,6 +87,31 @@ NETWORKS = {
             FLATTEN,
         ],
     ),
+    "self-gated": (
+        (9, 10, 3),
+        [
+            ("rescaling", {"scale": [2.0, 1.0, 0.5], "offset": [-1.0, 0.0, 0.5]}),
+            conv(17, (3, 3), padding="same", activation="gelu"),
+            pool("max", (2, 2)),
+            conv(33, (3, 3), padding="same", activation="leaky_relu"),
+            pool("max", (2, 2)),
+            ("rescaling", {"scale": [0.5], "offset": [1.0]}),
+            conv(16, (2, 1), activation="silu"),
+            FLATTEN,
+            ("activation", {"activation": "gelu"}),
+            ("dense", {"units": 20, "activation": "silu"}),
+        ],
+    ),
+    "penalties": (
+        (8, 10, 3),
+        [
+            conv(32, (3, 3), padding="same", activation="relu", l2=0.02),
+            pool("max", (2, 2)),
+            conv(5, (2, 2), activation="tanh", l1=0.01),
+            FLATTEN,
+            ("dense", {"units": 20, "activation": "relu", "l1": 0.001, "l2": 0.01}),
+        ],
+    ),
 }
 
 
@@ -167,7 +192,9 @@ def train(network, x, y, epochs=3):
     return losses, correct
 
 
-@pytest.mark.parametrize("name", ["winners", "wide channels", "strides", "lenet in small"])
+@pytest.mark.parametrize(
+    "name", ["winners", "wide channels", "strides", "lenet in small", "self-gated", "penalties"]
+)
 def test_training_has_the_same_bits_everywhere(name, restore_threads):
     """Fused updates, dropout, a smaller last batch and the path back through inference."""
     shape, layers = NETWORKS[name]
@@ -258,6 +285,14 @@ def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
         (("dropout", {"rate": float("nan")}), "below 1"),
         (("activation", {"activation": "softmax"}), "softmax needs a flat input"),
         (("dense", {"units": 3}), "add a Flatten layer"),
+        (
+            conv(4, (3, 3), kernel_initializer="ones"),
+            'unknown initializer "ones"; known: zeros, he_u',
+        ),
+        (conv(4, (3, 3), l2=-0.1), "layer/kernel must be finite and not negative, got -0.1"),
+        (conv(4, (3, 3), l1=float("nan")), "must be finite"),
+        (("rescaling", {"scale": [1.0, 2.0], "offset": [0.0]}), r"one per channel \(3\), got 2"),
+        (("rescaling", {"scale": [1.0], "offset": [1e39]}), "offset must be finite"),
     ],
 )
 def test_bad_layers(layer, message):

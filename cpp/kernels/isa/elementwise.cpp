@@ -70,6 +70,15 @@ void add(Activation kind, ptrdiff_t count, const float* a, const float* b, float
     });
 }
 
+void multiply_add(ptrdiff_t count, const float* x, const float* factors, const float* summands,
+                  float* y) {
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(y + i,
+                   fma(load_some(x + i, n), load_some(factors + i, n), load_some(summands + i, n)),
+                   n);
+    });
+}
+
 void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, float* weights) {
     const vec step = broadcast(-learning_rate);
     for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {

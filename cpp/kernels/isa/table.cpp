@@ -8,6 +8,7 @@
 #include "optimizers.h"
 #include "pool.h"
 #include "rowwise.h"
+#include "self_gated.h"
 
 #define NNCORE_STRING_(x) #x
 #define NNCORE_STRING(x) NNCORE_STRING_(x)
@@ -23,6 +24,8 @@ const Kernels& table() {
         .bias_gradient = bias_gradient,
         .activation = activation,
         .activation_gradient = activation_gradient,
+        .self_gated = self_gated,
+        .self_gated_gradient = self_gated_gradient,
         .softmax = softmax,
         .softmax_gradient = softmax_gradient,
         .squared_error = squared_error,
@@ -31,6 +34,8 @@ const Kernels& table() {
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,
+        .sum_of_magnitudes = sum_of_magnitudes,
+        .penalty_gradient = penalty_gradient,
         .add = add,
         .channel_moments = channel_moments,
         .combine_moments = combine_moments,
@@ -42,6 +47,7 @@ const Kernels& table() {
         .bytes_to_floats = bytes_to_floats,
         .dropout_mask = dropout_mask,
         .multiply = multiply,
+        .multiply_add = multiply_add,
         .dense_product = dense_product,
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,

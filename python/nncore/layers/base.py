@@ -19,6 +19,9 @@ Shape = tuple[int, ...]
 ACTIVATIONS: Mapping[str, str] = {
     "linear": "x",
     "relu": "max(x, 0)",
+    "leaky_relu": "x where x > 0, else 0.2 * x",
+    "gelu": "x * (1 + erf(x / sqrt(2))) / 2",
+    "silu": "x / (1 + exp(-x))",
     "sigmoid": "1 / (1 + exp(-x))",
     "tanh": "(exp(x) - exp(-x)) / (exp(x) + exp(-x))",
     "softmax": "exp(x) / (sum of exp(x) over the classes)",
@@ -29,6 +32,8 @@ class Layer(ABC):
     """Base of the descriptions; the concrete ones are frozen dataclasses with a field `name`."""
 
     default_name: ClassVar[str]
+    # Fields that model files did not have at first: a file without one means its default.
+    added_fields: ClassVar[frozenset[str]] = frozenset()
     name: str | None
 
     @abstractmethod
@@ -57,9 +62,18 @@ class Layer(ABC):
         return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `layer_from_dict` reads it back."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {"type": type(self).__name__} | {f.name: getattr(self, f.name) for f in fields}
+        """The description as JSON-ready values; `layer_from_dict` reads it back.
+
+        A field of `added_fields` that has its default is left out: then an older nncore, which
+        does not know it, reads the file, too.
+        """
+        described: dict[str, Any] = {"type": type(self).__name__}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.name in self.added_fields and value == field.default:
+                continue
+            described[field.name] = value.to_dict() if hasattr(value, "to_dict") else value
+        return described
 
 
 def set_field(layer: Layer, field: str, value: object) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from nncore.arguments import check_int
 from nncore.layers.base import Layer, Shape, check_name, known_activation, set_field
+from nncore.layers.kernels import KERNEL_FIELDS, check_kernel_fields, kernel_arguments
+from nncore.regularizers import Regularizer
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -55,14 +57,17 @@ class Conv2D(Layer):
         pixel below and to the right, as Keras does. An integer or a pair: so many zeros on each
         side, as in PyTorch.
     activation
-        linear (None), relu, sigmoid or tanh.
+        A name of `ACTIVATIONS` but softmax; None is "linear".
     use_bias
         Whether to add one trained number per filter.
+    kernel_initializer, kernel_regularizer
+        As of `Dense`.
     name
         By default "conv2d", "conv2d_1", ...
     """
 
     default_name: ClassVar[str] = "conv2d"
+    added_fields: ClassVar[frozenset[str]] = KERNEL_FIELDS
 
     filters: int
     kernel_size: int | Pair
@@ -70,6 +75,8 @@ class Conv2D(Layer):
     padding: str | int | Pair = "valid"
     activation: str | None = None
     use_bias: bool = True
+    kernel_initializer: str | None = field(default=None, kw_only=True)
+    kernel_regularizer: Regularizer | float | None = field(default=None, kw_only=True)
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +97,7 @@ class Conv2D(Layer):
         set_field(self, "activation", activation)
         if not isinstance(self.use_bias, bool):
             raise TypeError(f"Conv2D: use_bias must be True or False, not {self.use_bias!r}")
+        check_kernel_fields(self)
         check_name("Conv2D", self.name)
 
     def _pairs(self) -> tuple[Pair, Pair, Pair]:
@@ -127,7 +135,15 @@ class Conv2D(Layer):
         kernel, strides, pad = self._pairs()
         padding = self.padding if isinstance(self.padding, str) else "explicit"
         network.add_conv2d(
-            name, self.filters, kernel, strides, padding, pad, str(self.activation), self.use_bias
+            name,
+            self.filters,
+            kernel,
+            strides,
+            padding,
+            pad,
+            str(self.activation),
+            self.use_bias,
+            **kernel_arguments(self),
         )
 
     def output_activation(self) -> str | None:

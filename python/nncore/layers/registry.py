@@ -15,6 +15,7 @@ from nncore.layers.basic import Activation, Dense, Dropout, Flatten
 from nncore.layers.convolution import Conv2D
 from nncore.layers.normalization import BatchNormalization, LayerNormalization
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
+from nncore.layers.rescaling import Rescaling
 from nncore.layers.residual import Residual
 
 LAYER_KINDS: Mapping[str, type[Layer]] = {
@@ -24,6 +25,7 @@ LAYER_KINDS: Mapping[str, type[Layer]] = {
         Flatten,
         Activation,
         Dropout,
+        Rescaling,
         Conv2D,
         MaxPool2D,
         AveragePool2D,
@@ -48,6 +50,6 @@ def layer_from_dict(description: Mapping[str, Any]) -> Layer:
     if not isinstance(kind, str) or kind not in LAYER_KINDS:
         raise ValueError(f"unknown layer type {kind!r}; known: {', '.join(LAYER_KINDS)}")
     known = {f.name for f in dataclasses.fields(LAYER_KINDS[kind])}  # type: ignore[arg-type]
-    if fields.keys() != known:
+    if fields.keys() | LAYER_KINDS[kind].added_fields != known:
         raise ValueError(f"layer {kind} must have the fields {sorted(known)}, not {sorted(fields)}")
     return LAYER_KINDS[kind].from_fields(fields)

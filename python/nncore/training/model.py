@@ -35,6 +35,7 @@ from nncore.training.fit import (
     TrainingLoop,
     TrainingPlan,
     evaluate_arrays,
+    loss_of_all,
 )
 from nncore.training.history import History
 from nncore.training.inputs import (
@@ -308,7 +309,8 @@ class Sequential:
             during the epoch, while the weights change; validation is measured after it. With class
             or sample weights w, the training loss of a batch is sum(w * loss of the image) divided
             by the number of images, as in Keras; validation losses and all accuracies, like those
-            of `evaluate`, are never weighted.
+            of `evaluate`, are never weighted. All losses include the penalties of the layers'
+            `kernel_regularizer` (for sse, divided by the number of images like the sum).
 
         Raises
         ------
@@ -556,7 +558,7 @@ class Sequential:
             to_probabilities(outputs, last_activation=self._last_activation(), loss=loss),
             data.targets,
             classes.names,
-            math.fsum(losses) / len(losses),
+            loss_of_all(network, losses, loss),
             loss,
             paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
         )
