@@ -370,18 +370,21 @@ void register_network(py::module_& m) {
                std::pair<std::ptrdiff_t, std::ptrdiff_t> kernel_size,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> strides, const std::string& padding,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> pad, const std::string& activation,
-               bool use_bias) {
+               bool use_bias, std::pair<std::ptrdiff_t, std::ptrdiff_t> dilation_rate,
+               std::ptrdiff_t groups) {
                 network.add_conv2d(name, {.filters = filters,
                                           .kernel = extent(kernel_size),
                                           .strides = extent(strides),
                                           .padding = padding,
                                           .pad = extent(pad),
                                           .activation = activation,
-                                          .use_bias = use_bias});
+                                          .use_bias = use_bias,
+                                          .dilation = extent(dilation_rate),
+                                          .groups = groups});
             },
             arg("name"), arg("filters"), arg("kernel_size"), arg("strides") = std::pair(1, 1),
             arg("padding") = "valid", arg("pad") = std::pair(0, 0), arg("activation") = "linear",
-            arg("use_bias") = true)
+            arg("use_bias") = true, arg("dilation_rate") = std::pair(1, 1), arg("groups") = 1)
         .def(
             "add_max_pool2d",
             [](Network& network, const std::string& name,

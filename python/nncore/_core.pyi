@@ -95,6 +95,8 @@ class Network:
         pad: tuple[int, int] = ...,
         activation: str = ...,
         use_bias: bool = ...,
+        dilation_rate: tuple[int, int] = ...,
+        groups: int = ...,
     ) -> None: ...
     def add_max_pool2d(
         self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
