@@ -415,6 +415,9 @@ void register_network(py::module_& m) {
         .def_property_readonly(
             "input_shape",
             [](const Network& network) { return shape_tuple(network.input_shape()); })
+        .def_property_readonly(
+            "output_shape",
+            [](const Network& network) { return shape_tuple(network.output_shape()); })
         .def_property_readonly("output_size", &Network::output_size)
         .def_property_readonly("is_built", &Network::is_built)
         .def_property_readonly("parameter_count", &Network::parameter_count)

@@ -509,18 +509,18 @@ void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {
     const ptrdiff_t padded = (p.groups + kBlock - 1) / kBlock * kBlock;
     for (ptrdiff_t row = 0; row < p.rows; ++row)
         for (ptrdiff_t column = 0; column < p.columns; ++column)
-            for_planes(p, p.x + row * p.x_row + column * p.x_pixel,
-                       [&](ptrdiff_t tap, const float* plane) {
-                           for (ptrdiff_t output = 0; output < p.outputs; ++output)
-                               for (ptrdiff_t g = 0; g < p.groups; ++g) {
-                                   float& sum =
-                                       p.gradient[(tap * p.outputs + output) * padded + g];
-                                   const float d = p.d[row * p.d_row + column * p.d_pixel +
-                                                       output * p.d_plane + g];
-                                   const bool starts = p.first && row == 0 && column == 0;
-                                   sum = std::fma(plane[g], d, starts ? 0.0f : sum);
-                               }
-                       });
+            for_planes(
+                p, p.x + row * p.x_row + column * p.x_pixel,
+                [&](ptrdiff_t tap, const float* plane) {
+                    for (ptrdiff_t output = 0; output < p.outputs; ++output)
+                        for (ptrdiff_t g = 0; g < p.groups; ++g) {
+                            float& sum = p.gradient[(tap * p.outputs + output) * padded + g];
+                            const float d =
+                                p.d[row * p.d_row + column * p.d_pixel + output * p.d_plane + g];
+                            const bool starts = p.first && row == 0 && column == 0;
+                            sum = std::fma(plane[g], d, starts ? 0.0f : sum);
+                        }
+                });
 }
 
 void split_groups(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* x, float* y,

@@ -110,8 +110,8 @@ class DepthwiseConvStage final : public GroupedConvStage {
             pass.kernels.depthwise_conv(args);
             pass.kernels.merge_groups(g_.width, g_.groups, group_inputs_, row, args.y_pixel, lanes_,
                                       dx);
-            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels,
-                                             x.line(r, i), dx, dx);
+            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.line(r, i),
+                                             dx, dx);
         }
     }
 

@@ -56,8 +56,8 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool training) cons
     Sizes sizes;
     sizes.scratch = shared_scratch(training) + own_floats(training);
     if (training)
-        sizes.shared = (index > 0 ? padded(turned_floats()) : 0) +
-                       chunks_capacity(largest) * chunk_floats();
+        sizes.shared =
+            (index > 0 ? padded(turned_floats()) : 0) + chunks_capacity(largest) * chunk_floats();
     return sizes;
 }
 
@@ -144,10 +144,9 @@ class GroupByGroupStage final : public GroupedConvStage {
         const auto share = pass.member.share(g_.groups * taps());
         for (std::ptrdiff_t i = share.first; i < share.last; ++i) {
             const std::ptrdiff_t group = i / taps(), tap = i % taps();
-            pass.kernels.transpose(group_inputs_, group_outputs_, weights(pass) + i * from,
-                                   padded(group_outputs_),
-                                   turned(pass) + (group * taps() + taps() - 1 - tap) * to,
-                                   padded(group_inputs_));
+            pass.kernels.transpose(
+                group_inputs_, group_outputs_, weights(pass) + i * from, padded(group_outputs_),
+                turned(pass) + (group * taps() + taps() - 1 - tap) * to, padded(group_inputs_));
         }
     }
 
@@ -202,8 +201,8 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.activity_pixel = args.y_pixel = g_.channels;
         args.y_row = g_.width * g_.channels;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = image + s.skip_top * line + s.skip_left * outputs_ +
-                     group * padded(group_outputs_);
+            args.x =
+                image + s.skip_top * line + s.skip_left * outputs_ + group * padded(group_outputs_);
             args.weights = turned(pass) + group * taps() * group_outputs_ * padded(group_inputs_);
             if (input_activation != Activation::linear)
                 args.input_activity = x.row(r) + group * group_inputs_;

@@ -31,7 +31,8 @@ class GroupedConvStage : public Stage {
     // Floats for the turned weights, once, and for each thread's own use.
     virtual std::ptrdiff_t turned_floats() const = 0;
     virtual std::ptrdiff_t own_floats(bool) const { return 0; }
-    // The channels of `pixels` neighbouring pixels into the order of the lanes, `step` floats apart.
+    // The channels of `pixels` neighbouring pixels into the order of the lanes, `step` floats
+    // apart.
     virtual void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels,
                                float* to, std::ptrdiff_t step) const = 0;
     virtual void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const = 0;
@@ -47,7 +48,9 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t taps() const { return g_.kernel_height * g_.kernel_width; }
     const float* weights(const Pass& pass) const { return pass.parameters + parameters[0].offset; }
     float* turned(const Pass& pass) const { return pass.workspace.shared[index]; }
-    float* own(const Pass& pass) const { return scratch(pass) + shared_scratch(pass.workspace.training); }
+    float* own(const Pass& pass) const {
+        return scratch(pass) + shared_scratch(pass.workspace.training);
+    }
 
     ConvGeometry g_;
     bool use_bias_;

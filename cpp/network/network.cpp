@@ -199,8 +199,8 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
     const auto make = [=](bool pooled) {
         return make_conv_stage(name, g, activation, use_bias, pooled, offset);
     };
-    auto stage = g.groups > 1 ? make_grouped_conv_stage(name, g, activation, use_bias, offset)
-                              : make(false);
+    auto stage =
+        g.groups > 1 ? make_grouped_conv_stage(name, g, activation, use_bias, offset) : make(false);
     for (const Parameter& p : stage->parameters) parameter_floats_ += p.size();
     layers_.push_back({name, stage->output_shape, stages_.size() + 1});
     push_stage(std::move(stage));

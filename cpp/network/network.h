@@ -69,6 +69,7 @@ class Network {
     };
     const Shape& input_shape() const { return input_shape_; }
     bool is_built() const { return built_; }
+    const Shape& output_shape() const { return current_shape(); }  // of the layers so far
     std::ptrdiff_t output_size() const { return element_count(current_shape()); }
     const std::vector<Layer>& layers() const { return layers_; }
     std::vector<std::string> describe_stages() const;

@@ -14,7 +14,9 @@ namespace {
 #if defined(__AVX512F__) || defined(__ARM_NEON)
 constexpr int kMostOutputs = 4;
 template <int J>
-constexpr int kHeight = J == 4 ? 6 : J == 2 ? 12 : 14;
+constexpr int kHeight = J == 4   ? 6
+                        : J == 2 ? 12
+                                 : 14;
 template <int J>
 constexpr int kTaps = J == 4 ? 6 : 9;
 #elif defined(__AVX2__)
@@ -83,8 +85,7 @@ void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
     vec acc[H][J];
     NNCORE_UNROLL
     for (int j = 0; j < J; ++j) {
-        const vec start =
-            p.bias ? load(p.bias + (at.output + j) * w_output + at.group) : zero();
+        const vec start = p.bias ? load(p.bias + (at.output + j) * w_output + at.group) : zero();
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) acc[i][j] = start;
     }
@@ -108,15 +109,29 @@ void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
             }
         }
     float* y = p.y + at.row * p.y_row + at.column * p.y_pixel + at.output * p.y_plane + at.group;
-    const bool plain = at.lanes == kLanes && p.input_activity == nullptr;
-    if (plain && (p.activation == Activation::relu || p.activation == Activation::linear)) {
-        const bool rectify = p.activation == Activation::relu;
+    if (at.lanes == kLanes && p.activation == Activation::relu) {
+        const float* activity = p.input_activity ? p.input_activity + at.row * p.activity_row +
+                                                       at.column * p.activity_pixel + at.group
+                                                 : nullptr;
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) {
             NNCORE_UNROLL
-            for (int j = 0; j < J; ++j)
-                store(y + i * p.y_pixel + j * p.y_plane,
-                      rectify ? max(zero(), acc[i][j]) : acc[i][j]);
+            for (int j = 0; j < J; ++j) {
+                const vec value =
+                    activity != nullptr
+                        ? times_derivative(Activation::relu, load(activity + i * p.activity_pixel),
+                                           acc[i][j])
+                        : max(zero(), acc[i][j]);
+                store(y + i * p.y_pixel + j * p.y_plane, value);
+            }
+        }
+        return;
+    }
+    if (at.lanes == kLanes && p.activation == Activation::linear) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < J; ++j) store(y + i * p.y_pixel + j * p.y_plane, acc[i][j]);
         }
         return;
     }
@@ -213,37 +228,16 @@ void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {
             for_vectors(p.groups, [&](ptrdiff_t group, int lanes) {
                 const float* x = p.x + row * p.x_row + group;
                 const float* d = p.d + row * p.d_row + output * p.d_plane + group;
-                for_even_tiles(
-                    p.kernel_rows * p.runs * p.run, kTaps<J>, [&](ptrdiff_t tap, int taps) {
-                        float* gradient =
-                            p.gradient + (tap * p.outputs + output) * g_output + group;
-                        gradient_of_taps<kTaps<J>, J>(taps, p, x, tap, d, gradient, lanes, rows,
-                                                      first);
-                    });
+                for_even_tiles(p.kernel_rows * p.runs * p.run, kTaps<J>,
+                               [&](ptrdiff_t tap, int taps) {
+                                   float* gradient =
+                                       p.gradient + (tap * p.outputs + output) * g_output + group;
+                                   gradient_of_taps<kTaps<J>, J>(taps, p, x, tap, d, gradient,
+                                                                 lanes, rows, first);
+                               });
             });
         });
     }
-}
-
-void split_groups(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* x, float* y,
-                  ptrdiff_t y_pixel, ptrdiff_t y_plane) {
-    for (ptrdiff_t pixel = 0; pixel < pixels; ++pixel, x += groups * parts, y += y_pixel) {
-        if (parts == 1) {
-            for_vectors(groups, [&](ptrdiff_t g, int lanes) {
-                store_some(y + g, load_some(x + g, lanes), lanes);
-            });
-            continue;
-        }
-        for (ptrdiff_t part = 0; part < parts; ++part)
-            for (ptrdiff_t g = 0; g < groups; ++g) y[part * y_plane + g] = x[g * parts + part];
-    }
-}
-
-void merge_groups(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* y,
-                  ptrdiff_t y_pixel, ptrdiff_t y_plane, float* x) {
-    for (ptrdiff_t pixel = 0; pixel < pixels; ++pixel, x += groups * parts, y += y_pixel)
-        for (ptrdiff_t part = 0; part < parts; ++part)
-            for (ptrdiff_t g = 0; g < groups; ++g) x[g * parts + part] = y[part * y_plane + g];
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -2,7 +2,7 @@
 
 from nncore.layers.base import ACTIVATIONS, Layer, Shape
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
-from nncore.layers.convolution import Conv2D
+from nncore.layers.convolution import Conv2D, DepthwiseConv2D
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from nncore.layers.registry import LAYER_KINDS, layer_from_dict, unique_names
 
@@ -13,6 +13,7 @@ __all__ = [
     "AveragePool2D",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePool2D",

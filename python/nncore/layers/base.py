@@ -29,6 +29,9 @@ class Layer(ABC):
     """Base of the descriptions; the concrete ones are frozen dataclasses with a field `name`."""
 
     default_name: ClassVar[str]
+    # Fields that a description may lack, as those do that are older than the field. They are left
+    # out of a description where they have their default, so that an older nncore can read it.
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     name: str | None
 
     @abstractmethod
@@ -49,8 +52,12 @@ class Layer(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON-ready values; `layer_from_dict` reads it back."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {"type": type(self).__name__} | {f.name: getattr(self, f.name) for f in fields}
+        description: dict[str, Any] = {"type": type(self).__name__}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.name not in self.later_fields or value != field.default:
+                description[field.name] = value
+        return description
 
 
 def set_field(layer: Layer, field: str, value: object) -> None:
