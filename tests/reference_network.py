@@ -158,9 +158,9 @@ class Conv2D:
     def places(self) -> NDArray[np.intp]:
         """Where in the large kernel (flat) each number of the own kernel stands."""
         rows, columns, inputs, filters = self.parameters["kernel"].shape
-        k, l, c, o = np.indices((rows, columns, inputs, filters))
+        row, column, c, o = np.indices((rows, columns, inputs, filters))
         group = o // (filters // self.groups)
-        at = (k * self.dilation[0], l * self.dilation[1], group * inputs + c, o)
+        at = (row * self.dilation[0], column * self.dilation[1], group * inputs + c, o)
         return np.ravel_multi_index(at, self.large_shape)
 
     def large_kernel(self) -> F64:

@@ -95,17 +95,21 @@ class Conv2D(Layer):
             )
         _check_settings(self)
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return _output_shape(self, input_shape, self.filters)
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+    def _group_channels(self, input_shape: Shape) -> int:
         _, _, channels = image_shape("Conv2D", input_shape)
         if channels % self.groups:
             raise ValueError(
                 f"Conv2D: groups must divide the channels of the image, and {self.groups} does "
                 f"not divide {channels}"
             )
-        return _parameter_shapes(self, channels // self.groups, self.filters)
+        return channels // self.groups
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        self._group_channels(input_shape)
+        return _output_shape(self, input_shape, self.filters)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return _parameter_shapes(self, self._group_channels(input_shape), self.filters)
 
     def add_to(self, network: _core.Network, name: str) -> None:
         _add(self, network, name, self.filters, self.groups)
