@@ -3,25 +3,6 @@
 #include <algorithm>
 
 namespace nncore::network {
-namespace {
-
-constexpr std::ptrdiff_t kSmallestChunk = 4, kMostChunks = 16;
-
-}  // namespace
-
-std::ptrdiff_t chunk_size(std::ptrdiff_t rows) {
-    return std::max(kSmallestChunk, (rows + kMostChunks - 1) / kMostChunks);
-}
-
-std::ptrdiff_t chunk_count(std::ptrdiff_t rows) {
-    const std::ptrdiff_t size = chunk_size(rows);
-    return (rows + size - 1) / size;
-}
-
-std::ptrdiff_t chunks_capacity(std::ptrdiff_t largest) {
-    return std::min(kMostChunks, (largest + kSmallestChunk - 1) / kSmallestChunk);
-}
-
 Spread Spread::of(const ConvGeometry& g, bool for_input_gradient) {
     Spread s;
     const std::ptrdiff_t above = g.reach_rows() - 1 - g.padding.top;

@@ -1,5 +1,5 @@
-// What the stages of convolutions have in common: the chunks of a batch over which weight gradients
-// are summed, the place in which an output gradient is spread out, and the text that describes one.
+// What the stages of convolutions have in common: the place in which an output gradient is spread
+// out, and the text that describes one.
 #pragma once
 
 #include <string>
@@ -7,12 +7,6 @@
 #include "stage.h"
 
 namespace nncore::network {
-
-// Weight gradients are summed in chunks of samples that depend on the batch alone, then over the
-// chunks in order, so that threads cannot change a bit: at least 4 samples each, at most 16 chunks.
-std::ptrdiff_t chunk_size(std::ptrdiff_t rows);
-std::ptrdiff_t chunk_count(std::ptrdiff_t rows);
-std::ptrdiff_t chunks_capacity(std::ptrdiff_t largest);  // of any batch up to `largest`
 
 // The output gradient, spread out into an image of its own (in pixels), in which a stride leaves
 // gaps of zeros; for the input gradient also with a border of zeros, so that it is a convolution of

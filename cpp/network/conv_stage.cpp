@@ -4,6 +4,7 @@
 // batch alone, then over the chunks in order, so that threads cannot change a bit.
 #include <algorithm>
 
+#include "chunks.h"
 #include "conv_parts.h"
 #include "stage.h"
 
@@ -97,8 +98,8 @@ class ConvStage final : public Stage {
         args.blocks = out_padded_ / kBlock;
         args.channels = g_.out_channels;
         args.weights = pass.parameters + parameters[0].offset;
-        args.bias = use_bias_ ? pass.parameters + parameters[1].offset : nullptr;
-        args.activation = pooled_ ? Activation::linear : output_activation;
+        args.bias = bias(pass, use_bias_);
+        args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
         args.y_pixel = g_.out_channels;
         const auto share = pass.member.share(pass.rows);
@@ -144,8 +145,7 @@ class ConvStage final : public Stage {
 
     void backward_data(const Pass& pass) const override {
         const std::ptrdiff_t size = chunk_size(pass.rows);
-        const std::ptrdiff_t chunks = chunk_count(pass.rows);
-        const auto share = pass.member.share(chunks);
+        const auto share = pass.member.share(chunk_count(pass.rows));
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {

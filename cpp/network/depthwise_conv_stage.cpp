@@ -54,7 +54,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         args.outputs = group_outputs_;
         args.weights = weights(pass);
         args.bias = bias;
-        args.activation = output_activation;
+        args.activation = activation(pass);
         args.y_row = y.layout.line;
         args.y_pixel = g_.out_channels;
         args.y = y.row(r);

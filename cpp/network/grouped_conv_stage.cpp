@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "chunks.h"
+
 namespace nncore::network {
 
 using kernels::Activation;
@@ -20,8 +22,8 @@ GroupedConvStage::GroupedConvStage(const std::string& name, const ConvGeometry& 
     parameters.push_back({name + "/kernel",
                           {g_.kernel_height, g_.kernel_width, group_inputs_, g_.out_channels},
                           layout,
-                          offset,
-                          g_.groups});
+                          offset});
+    parameters[0].groups = g_.groups;
     if (use_bias)
         parameters.push_back({name + "/bias",
                               {g_.out_channels},
@@ -61,17 +63,18 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool training) cons
     return sizes;
 }
 
-const float* GroupedConvStage::bias(const Pass& pass) const {
-    if (!use_bias_) return nullptr;
+const float* GroupedConvStage::bias_in_lanes(const Pass& pass) const {
+    const float* const bias = this->bias(pass, use_bias_);
+    if (bias == nullptr) return nullptr;
     float* const place = scratch(pass);
-    spread_pixels(pass, 1, pass.parameters + parameters[1].offset, place, outputs_);
+    spread_pixels(pass, 1, bias, place, outputs_);
     return place;
 }
 
 void GroupedConvStage::forward(const Pass& pass) const {
     const auto share = pass.member.share(pass.rows);
     if (share.first == share.last) return;
-    const float* const bias = this->bias(pass);
+    const float* const bias = bias_in_lanes(pass);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) forward_sample(pass, r, bias);
 }
 
@@ -173,7 +176,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.x_pixel = g_.stride_columns * g_.channels;
         args.blocks = blocks_of(group_outputs_);
         args.channels = group_outputs_;
-        args.activation = output_activation;
+        args.activation = activation(pass);
         args.y_row = y.layout.line;
         args.y_pixel = g_.out_channels;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {

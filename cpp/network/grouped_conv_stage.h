@@ -66,7 +66,7 @@ class GroupedConvStage : public Stage {
     }
     std::ptrdiff_t spread_floats() const;
     std::ptrdiff_t shared_scratch(bool training) const;
-    const float* bias(const Pass& pass) const;
+    const float* bias_in_lanes(const Pass& pass) const;
     const float* spread_out(const Pass& pass, std::ptrdiff_t r, float* image) const;
     std::ptrdiff_t chunk_floats() const;
 };

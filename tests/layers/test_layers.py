@@ -13,13 +13,16 @@ from nncore.layers import (
     LAYER_KINDS,
     Activation,
     AveragePool2D,
+    BatchNormalization,
     Conv2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    LayerNormalization,
     MaxPool2D,
+    Residual,
     layer_from_dict,
     unique_names,
 )
@@ -34,6 +37,12 @@ ONE_OF_EACH = [
     MaxPool2D(),
     AveragePool2D(3, strides=(2, 1)),
     GlobalAveragePool2D(),
+    BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm"),
+    LayerNormalization(epsilon=1e-6),
+    Residual([Conv2D(8, 3, padding="same"), BatchNormalization()], activation="relu"),
+    Residual(
+        [Dense(3), Residual([Dense(3)])], shortcut=[Dense(3), Activation("tanh")], name="block"
+    ),
 ]
 
 

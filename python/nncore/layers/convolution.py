@@ -111,7 +111,7 @@ class Conv2D(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return _parameter_shapes(self, self._group_channels(input_shape), self.filters)
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         _add(self, network, name, self.filters, self.groups)
 
     def output_activation(self) -> str | None:
@@ -164,8 +164,8 @@ class DepthwiseConv2D(Layer):
         _, _, channels = image_shape("DepthwiseConv2D", input_shape)
         return _parameter_shapes(self, 1, channels * self.depth_multiplier)
 
-    def add_to(self, network: _core.Network, name: str) -> None:
-        _, _, channels = image_shape("DepthwiseConv2D", network.output_shape)
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+        _, _, channels = image_shape("DepthwiseConv2D", input_shape)
         _add(self, network, name, channels * self.depth_multiplier, channels)
 
     def output_activation(self) -> str | None:
