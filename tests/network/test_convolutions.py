@@ -365,3 +365,25 @@ def test_images_are_needed(layer):
     kind, arguments = layer
     with pytest.raises(ValueError, match="needs images"):
         getattr(network, f"add_{kind}")("layer", **arguments)
+
+
+@pytest.mark.parametrize("name", ["depthwise", "many groups", "few groups", "dilated"])
+def test_batch_normalization_behind_groups(name, restore_threads):
+    """Inference folds it into the weights, whatever their order; training computes it as such."""
+    shape, layers = NETWORKS[name]
+    network = _core.Network(shape)
+    for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
+        getattr(network, f"add_{kind}")(
+            f"layer{i}", **(arguments | {"activation": "linear"} if kind == "conv2d" else arguments)
+        )
+        if kind == "conv2d":
+            network.add_batch_normalization(f"norm{i}", 0.0, 1e-3)
+    network.build(1)
+    x, y = data(shape, 24)
+    # With momentum 0 the moving statistics are those of the last batch.
+    network.train_steps(
+        x, y, np.arange(24, dtype=np.int32), 24, "cross_entropy", _core.Optimizer(1e-9)
+    )
+    network.compute_gradients(x, y, "cross_entropy")
+    trained = network.layer_output(f"layer{len(layers)}")
+    np.testing.assert_allclose(network.forward(x), trained, rtol=1e-4, atol=1e-5)
