@@ -253,12 +253,6 @@ class GroupByGroupStage final : public GroupedConvStage {
 
 }  // namespace
 
-std::unique_ptr<Stage> make_group_by_group_stage(const std::string& name, const ConvGeometry& g,
-                                                 Activation activation, bool use_bias,
-                                                 std::ptrdiff_t parameter_offset) {
-    return std::make_unique<GroupByGroupStage>(name, g, activation, use_bias, parameter_offset);
-}
-
 std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name, const ConvGeometry& g,
                                                Activation activation, bool use_bias,
                                                std::ptrdiff_t parameter_offset) {
@@ -269,8 +263,9 @@ std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name, const Co
     const std::ptrdiff_t over_outputs = g.groups * blocks_of(outputs);
     const bool depthwise =
         inputs == 1 ? over_groups <= over_outputs : 4 * over_groups <= 3 * over_outputs;
-    return (depthwise ? make_depthwise_conv_stage : make_group_by_group_stage)(
-        name, g, activation, use_bias, parameter_offset);
+    if (depthwise)
+        return make_depthwise_conv_stage(name, g, activation, use_bias, parameter_offset);
+    return std::make_unique<GroupByGroupStage>(name, g, activation, use_bias, parameter_offset);
 }
 
 }  // namespace nncore::network

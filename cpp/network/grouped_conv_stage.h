@@ -52,11 +52,12 @@ class GroupedConvStage : public Stage {
         return scratch(pass) + shared_scratch(pass.workspace.training);
     }
 
+    Spread spread() const { return Spread::of(g_, index > 0); }
+
     ConvGeometry g_;
     bool use_bias_;
     std::ptrdiff_t group_inputs_, group_outputs_;
     std::ptrdiff_t outputs_;  // see the constructor
-    Spread spread() const { return Spread::of(g_, index > 0); }
 
  private:
     // Each thread's scratch: the bias in the order of the lanes; in training also the spread output
@@ -71,10 +72,6 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t chunk_floats() const;
 };
 
-std::unique_ptr<Stage> make_group_by_group_stage(const std::string& name,
-                                                 const ConvGeometry& geometry,
-                                                 kernels::Activation activation, bool use_bias,
-                                                 std::ptrdiff_t parameter_offset);
 std::unique_ptr<Stage> make_depthwise_conv_stage(const std::string& name,
                                                  const ConvGeometry& geometry,
                                                  kernels::Activation activation, bool use_bias,
