@@ -188,12 +188,33 @@ def add_windows(dx: F64, d_windows: F64, strides: tuple[int, int]) -> None:
 
 
 class Conv2D:
-    """y[n, i, j, o] = f(sum of x[n, i * s + k, j * s + l, c] * kernel[k, l, c, o] + bias[o])."""
+    """y[n, i, j, o] = f(sum of x[n, i * s + k, j * s + l, c] * kernel[k, l, c, o] + bias[o]).
 
-    def __init__(self, filters, kernel_size, strides, padding, pad, activation, use_bias) -> None:
-        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+    A kernel that is dilated or in groups is computed as the larger one with zeros that it stands
+    for.
+    """
+
+    def __init__(
+        self, filters, kernel_size, strides, padding, pad, activation, use_bias, dilation, groups
+    ) -> None:
+        self.filters, self.strides = filters, strides
+        self.own_size, self.dilation, self.groups = kernel_size, dilation, groups
+        self.kernel_size = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
         self.padding, self.pad = padding, pad
         self.activation, self.use_bias = activation, use_bias
+
+    def places(self) -> NDArray[np.intp]:
+        """Where in the large kernel (flat) each number of the own kernel stands."""
+        rows, columns, inputs, filters = self.parameters["kernel"].shape
+        row, column, c, o = np.indices((rows, columns, inputs, filters))
+        group = o // (filters // self.groups)
+        at = (row * self.dilation[0], column * self.dilation[1], group * inputs + c, o)
+        return np.ravel_multi_index(at, self.large_shape)
+
+    def large_kernel(self) -> F64:
+        large = np.zeros(self.large_shape)
+        large.flat[self.places()] = self.parameters["kernel"]
+        return large
 
     def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
         *size, channels = input_shape
@@ -205,8 +226,9 @@ class Conv2D:
             self.margins = [(t // 2, t - t // 2) for t in total]
         else:
             self.margins = [(p, p) for p in (self.pad if self.padding == "explicit" else (0, 0))]
-        limit = math.sqrt(6.0 / (math.prod(self.kernel_size) * channels))
-        shape = (*self.kernel_size, channels, self.filters)
+        self.large_shape = (*self.kernel_size, channels, self.filters)
+        shape = (*self.own_size, channels // self.groups, self.filters)
+        limit = math.sqrt(6.0 / math.prod(shape[:3]))
         self.parameters = {"kernel": rng.uniform(-limit, limit, shape)}
         if self.use_bias:
             self.parameters["bias"] = np.zeros(self.filters)
@@ -224,7 +246,7 @@ class Conv2D:
     def forward(self, x: F64) -> F64:
         self.padded = np.pad(x, [(0, 0), *self.margins, (0, 0)])
         self.windows = windows(self.padded, *self.kernel_size, self.strides)
-        self.z = np.einsum("nijckl,klco->nijo", self.windows, self.parameters["kernel"])
+        self.z = np.einsum("nijckl,klco->nijo", self.windows, self.large_kernel(), optimize=True)
         self.z += self.parameters.get("bias", 0.0)
         self.y = ACTIVATIONS[self.activation][0](self.z)
         return self.y
@@ -233,11 +255,12 @@ class Conv2D:
         return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
 
     def backward_before_activation(self, dz: F64) -> F64:
-        self.gradients["kernel"] = np.einsum("nijckl,nijo->klco", self.windows, dz)
+        large = np.einsum("nijckl,nijo->klco", self.windows, dz, optimize=True)
+        self.gradients["kernel"] = large.flat[self.places()]
         if self.use_bias:
             self.gradients["bias"] = dz.sum(axis=(0, 1, 2))
         dx = np.zeros_like(self.padded)
-        d_windows = np.einsum("nijo,klco->nijckl", dz, self.parameters["kernel"])
+        d_windows = np.einsum("nijo,klco->nijckl", dz, self.large_kernel())
         add_windows(dx, d_windows, self.strides)
         (top, bottom), (left, right) = self.margins
         return dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right]
@@ -320,12 +343,22 @@ class ReferenceNetwork:
         pad: tuple[int, int] = (0, 0),
         activation: str = "linear",
         use_bias: bool = True,
+        dilation_rate: tuple[int, int] = (1, 1),
+        groups: int = 1,
         kernel_initializer: str = "",
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
         self.layers[name] = Conv2D(
-            filters, kernel_size, strides, padding, pad, activation, use_bias
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            pad,
+            activation,
+            use_bias,
+            dilation_rate,
+            groups,
         )
         self.penalties[name] = (l1, l2)
 

@@ -378,7 +378,8 @@ void register_network(py::module_& m) {
                std::pair<std::ptrdiff_t, std::ptrdiff_t> kernel_size,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> strides, const std::string& padding,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> pad, const std::string& activation,
-               bool use_bias, const std::string& kernel_initializer, double l1, double l2) {
+               bool use_bias, std::pair<std::ptrdiff_t, std::ptrdiff_t> dilation_rate,
+               std::ptrdiff_t groups, const std::string& kernel_initializer, double l1, double l2) {
                 network.add_conv2d(name,
                                    {.filters = filters,
                                     .kernel = extent(kernel_size),
@@ -387,12 +388,14 @@ void register_network(py::module_& m) {
                                     .pad = extent(pad),
                                     .activation = activation,
                                     .use_bias = use_bias,
-                                    .kernel_settings = {kernel_initializer, {.l1 = l1, .l2 = l2}}});
+                                    .kernel_settings = {kernel_initializer, {.l1 = l1, .l2 = l2}},
+                                    .dilation = extent(dilation_rate),
+                                    .groups = groups});
             },
             arg("name"), arg("filters"), arg("kernel_size"), arg("strides") = std::pair(1, 1),
             arg("padding") = "valid", arg("pad") = std::pair(0, 0), arg("activation") = "linear",
-            arg("use_bias") = true, arg("kernel_initializer") = "", arg("l1") = 0.0,
-            arg("l2") = 0.0)
+            arg("use_bias") = true, arg("dilation_rate") = std::pair(1, 1), arg("groups") = 1,
+            arg("kernel_initializer") = "", arg("l1") = 0.0, arg("l2") = 0.0)
         .def(
             "add_max_pool2d",
             [](Network& network, const std::string& name,

@@ -182,6 +182,44 @@ struct ConvScatterArgs {
     ptrdiff_t line;  // distance between lines, at least columns * step + 16 * blocks
 };
 
+// A convolution of one image in many groups of channels that do not see each other, with lanes over
+// the groups; depthwise, where each group has one input and one output, above all. What follows is
+// the same for each group g, each of whose inputs and outputs is a plane of `groups` floats:
+//   y[output][g] = epilogue(bias[output][g] + sum of x[input][g] * weights[input][output][g])
+// over the inputs under the kernel, one chain in the order of ConvArgs. Up to 15 floats beyond the
+// last plane of x are read, and nothing beyond `groups` is written to one of y.
+struct DepthwiseConvArgs {
+    ptrdiff_t kernel_rows;          // rows of the kernel
+    ptrdiff_t kernel_row;           // distance between the input rows of two kernel rows
+    ptrdiff_t runs, run, run_step;  // per kernel row: `runs` runs of `run` inputs, run_step apart
+    ptrdiff_t plane;                // distance between two inputs of a run
+    ptrdiff_t rows, columns;        // output pixels to compute
+    ptrdiff_t x_row, x_pixel;       // distance between the inputs of neighbouring output pixels
+    const float* x;
+    ptrdiff_t groups, outputs;    // outputs: of one group
+    const float* weights;         // [kernel_rows][runs * run][outputs][groups, padded to 16]
+    const float* bias;            // [outputs][groups, padded to 16], or nullptr
+    Activation activation;        // applied to the result (forward) ...
+    const float* input_activity;  // ... or, if not nullptr, y *= activation'(input_activity);
+    ptrdiff_t activity_row, activity_pixel;  // then there is but one output
+    float* y;
+    ptrdiff_t y_row, y_pixel, y_plane;
+};
+
+// gradient[kernel row][runs * run][output][g] += sum over the output pixels of x[input][g] *
+// d[output][g], one chain per element in row-major pixel order; starts from 0 if `first`. Up to 15
+// floats beyond the last planes of x and d are read; the padding of gradient stays as it is.
+struct DepthwiseWeightGradientArgs {
+    ptrdiff_t kernel_rows, kernel_row, runs, run, run_step, plane;
+    ptrdiff_t rows, columns, x_row, x_pixel;
+    const float* x;
+    ptrdiff_t groups, outputs;
+    const float* d;
+    ptrdiff_t d_row, d_pixel, d_plane;
+    float* gradient;  // [kernel_rows][runs * run][outputs][groups, padded to 16]
+    bool first;
+};
+
 // A pooling window over one image, channels contiguous.
 struct PoolArgs {
     ptrdiff_t window_rows, window_columns;
@@ -376,6 +414,14 @@ struct Kernels {
     void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
     void (*pooled_input_gradient)(const PooledInputGradientArgs&);
     void (*conv_scatter)(const ConvScatterArgs&);
+    void (*depthwise_conv)(const DepthwiseConvArgs&);
+    void (*depthwise_weight_gradient)(const DepthwiseWeightGradientArgs&);
+    // The channels of pixels, x[pixel][group][part] without gaps, as planes of one part each:
+    // y[pixel * y_pixel + part * y_plane + group]; and back.
+    void (*split_groups)(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* x,
+                         float* y, ptrdiff_t y_pixel, ptrdiff_t y_plane);
+    void (*merge_groups)(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* y,
+                         ptrdiff_t y_pixel, ptrdiff_t y_plane, float* x);
     // target[c * target_row + r] = source[r * source_row + c]
     void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
                       float* target, ptrdiff_t target_row);

@@ -170,6 +170,13 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
         layer.pad.columns > 1024)
         fail("padding must be from 0 to 1024, got " +
              to_string(Shape{layer.pad.rows, layer.pad.columns}));
+    const Extent d = layer.dilation;
+    if (d.rows < 1 || d.columns < 1 || d.rows > 1024 || d.columns > 1024)
+        fail("dilation must be from 1 to 1024, got " + to_string(Shape{d.rows, d.columns}));
+    if (layer.groups < 1 || shape[2] % layer.groups != 0 || layer.filters % layer.groups != 0)
+        fail("groups must divide the channels of the image, " + std::to_string(shape[2]) +
+             ", and the filters, " + std::to_string(layer.filters) + "; got " +
+             std::to_string(layer.groups));
     ConvGeometry g{};
     g.height = shape[0];
     g.width = shape[1];
@@ -179,13 +186,20 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
     g.stride_rows = s.rows;
     g.stride_columns = s.columns;
     g.out_channels = layer.filters;
+    g.dilation_rows = k.rows > 1 ? d.rows : 1;
+    g.dilation_columns = k.columns > 1 ? d.columns : 1;
+    g.groups = layer.groups;
+    const Extent reach{g.reach_rows(), g.reach_columns()};
+    if (reach.rows > 1024 || reach.columns > 1024)
+        fail("the dilated kernel must reach over 1024x1024 pixels at most, got " +
+             to_string(Shape{reach.rows, reach.columns}));
     if (layer.padding == "same") {
         const auto total = [](std::ptrdiff_t in, std::ptrdiff_t kernel, std::ptrdiff_t stride) {
             return std::max<std::ptrdiff_t>(((in + stride - 1) / stride - 1) * stride + kernel - in,
                                             0);
         };
-        const std::ptrdiff_t rows = total(g.height, k.rows, s.rows);
-        const std::ptrdiff_t columns = total(g.width, k.columns, s.columns);
+        const std::ptrdiff_t rows = total(g.height, reach.rows, s.rows);
+        const std::ptrdiff_t columns = total(g.width, reach.columns, s.columns);
         g.padding = {rows / 2, columns / 2, rows - rows / 2, columns - columns / 2};
     } else if (layer.padding == "explicit") {
         g.padding = {layer.pad.rows, layer.pad.columns, layer.pad.rows, layer.pad.columns};
@@ -194,15 +208,17 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
     }
     const std::ptrdiff_t height = g.padding.top + g.height + g.padding.bottom;
     const std::ptrdiff_t width = g.padding.left + g.width + g.padding.right;
-    if (height < k.rows || width < k.columns)
-        fail("the kernel " + to_string(Shape{k.rows, k.columns}) +
+    if (height < reach.rows || width < reach.columns)
+        fail("the kernel " + to_string(Shape{reach.rows, reach.columns}) +
              " is larger than the padded image " + to_string(Shape{height, width}));
-    g.out_height = (height - k.rows) / s.rows + 1;
-    g.out_width = (width - k.columns) / s.columns + 1;
-    const std::ptrdiff_t taps = k.rows * k.columns * g.channels;
+    g.out_height = (height - reach.rows) / s.rows + 1;
+    g.out_width = (width - reach.columns) / s.columns + 1;
+    const std::ptrdiff_t taps = k.rows * k.columns * g.channels / g.groups;
+    // As many as there may be with padding, whichever way groups are computed.
+    const auto padded_filters = [&] { return g.groups * padded(layer.filters / g.groups); };
     if (layer.filters < 1 || layer.filters > kMaximumFloats ||
-        padded(layer.filters) > (kMaximumFloats - parameter_floats_) / (taps + 1) ||
-        padded(layer.filters) > kMaximumFloats / (g.out_height * g.out_width))
+        padded_filters() > (kMaximumFloats - parameter_floats_) / (taps + 1) ||
+        padded_filters() > kMaximumFloats / (g.out_height * g.out_width))
         fail("filters must be positive and the weights and outputs below " +
              std::to_string(kMaximumFloats) + " values, got " + std::to_string(layer.filters));
     const bool apart = layer.activation != "softmax" && has_own_stage(layer.activation);
@@ -215,13 +231,16 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
         apply(layer.kernel_settings, layer.activation, stage->parameters[0]);
         return stage;
     };
-    auto stage = make(false);
+    const bool grouped = g.groups > 1;
+    auto stage =
+        grouped ? make_grouped_conv_stage(name, g, activation, use_bias, offset) : make(false);
+    if (grouped) apply(layer.kernel_settings, layer.activation, stage->parameters[0]);
     const Shape output = stage->output_shape;
     push_stage(std::move(stage));
     foldable_ = layer.activation == "linear";
     if (apart) {
         add_activation_stage(output, layer.activation);
-    } else if (g.out_height >= 2 && g.out_width >= 2) {
+    } else if (!grouped && g.out_height >= 2 && g.out_width >= 2) {
         pooled_last_stage_ = [make] { return make(true); };
     }
     push_layer(name, output);

@@ -44,6 +44,11 @@ class Network {
         std::string activation = "linear";
         bool use_bias = true;
         KernelSettings kernel_settings{};
+        // Input pixels from one of the kernel's rows or columns to the next.
+        Extent dilation{1, 1};
+        // Divides the channels of the image and the filters; the kernel of each filter sees the
+        // channels of its own group. A pool behind several groups is a stage of its own.
+        std::ptrdiff_t groups = 1;
     };
     void add_conv2d(const std::string& name, const Conv2D& layer);
     // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2

@@ -102,6 +102,14 @@ struct ConvGeometry {
     std::ptrdiff_t stride_rows, stride_columns;
     Border padding;
     std::ptrdiff_t out_height, out_width, out_channels;
+    // Input pixels between neighbouring rows and columns of the kernel; 1 where it has but one.
+    std::ptrdiff_t dilation_rows = 1, dilation_columns = 1;
+    // Input and output channels fall into so many groups, which do not see each other.
+    std::ptrdiff_t groups = 1;
+
+    // What the kernel reaches over.
+    std::ptrdiff_t reach_rows() const { return (kernel_height - 1) * dilation_rows + 1; }
+    std::ptrdiff_t reach_columns() const { return (kernel_width - 1) * dilation_columns + 1; }
 };
 
 // A window sliding over an image without padding.
@@ -118,6 +126,11 @@ std::unique_ptr<Stage> make_dense_stage(const std::string& name, std::ptrdiff_t 
 std::unique_ptr<Stage> make_conv_stage(const std::string& name, const ConvGeometry& geometry,
                                        kernels::Activation activation, bool use_bias, bool pooled,
                                        std::ptrdiff_t parameter_offset);
+// For geometry.groups > 1.
+std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name,
+                                               const ConvGeometry& geometry,
+                                               kernels::Activation activation, bool use_bias,
+                                               std::ptrdiff_t parameter_offset);
 std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_activation_stage(const Shape& shape, kernels::Activation activation);

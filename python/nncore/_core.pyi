@@ -102,6 +102,8 @@ class Network:
         pad: tuple[int, int] = ...,
         activation: str = ...,
         use_bias: bool = ...,
+        dilation_rate: tuple[int, int] = ...,
+        groups: int = ...,
         kernel_initializer: str = ...,
         l1: float = ...,
         l2: float = ...,

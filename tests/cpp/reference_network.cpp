@@ -24,6 +24,12 @@ LayerSpec conv(std::ptrdiff_t filters, Extent kernel, const std::string& activat
     return layer;
 }
 
+LayerSpec spaced(LayerSpec conv, Extent dilation, std::ptrdiff_t groups) {
+    conv.dilation = dilation;
+    conv.groups = groups;
+    return conv;
+}
+
 namespace {
 
 // The float that nncore multiplies by.
@@ -51,8 +57,9 @@ struct Axis {
     std::ptrdiff_t before, outputs;
 };
 
-Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride,
-          std::ptrdiff_t pad) {
+Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t weights,
+          std::ptrdiff_t dilation, std::ptrdiff_t stride, std::ptrdiff_t pad) {
+    const std::ptrdiff_t kernel = (weights - 1) * dilation + 1;
     if (layer.padding == "same") {
         const std::ptrdiff_t outputs = (size + stride - 1) / stride;
         return {std::max<std::ptrdiff_t>(0, (outputs - 1) * stride + kernel - size) / 2, outputs};
@@ -61,20 +68,28 @@ Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t kernel, st
     return {both / 2, (size + both - kernel) / stride + 1};
 }
 
+Axis row_axis(const LayerSpec& layer, const Shape& in) {
+    return axis(layer, in[0], layer.kernel.rows, layer.dilation.rows, layer.strides.rows,
+                layer.pad.rows);
+}
+Axis column_axis(const LayerSpec& layer, const Shape& in) {
+    return axis(layer, in[1], layer.kernel.columns, layer.dilation.columns, layer.strides.columns,
+                layer.pad.columns);
+}
+
 // Calls body(input index, kernel position, output index) for every pair of pixels that a sliding
 // window connects; padding is left out.
 template <class Body>
 void for_pairs(const LayerSpec& layer, const Shape& in, const Shape& out, Body body) {
-    const std::ptrdiff_t top =
-        axis(layer, in[0], layer.kernel.rows, layer.strides.rows, layer.pad.rows).before;
-    const std::ptrdiff_t left =
-        axis(layer, in[1], layer.kernel.columns, layer.strides.columns, layer.pad.columns).before;
+    const std::ptrdiff_t top = row_axis(layer, in).before, left = column_axis(layer, in).before;
     for (std::ptrdiff_t row = 0; row < out[0]; ++row)
         for (std::ptrdiff_t column = 0; column < out[1]; ++column)
             for (std::ptrdiff_t k = 0; k < layer.kernel.rows; ++k)
                 for (std::ptrdiff_t l = 0; l < layer.kernel.columns; ++l) {
-                    const std::ptrdiff_t y = row * layer.strides.rows + k - top;
-                    const std::ptrdiff_t x = column * layer.strides.columns + l - left;
+                    const std::ptrdiff_t y =
+                        row * layer.strides.rows + k * layer.dilation.rows - top;
+                    const std::ptrdiff_t x =
+                        column * layer.strides.columns + l * layer.dilation.columns - left;
                     if (y < 0 || x < 0 || y >= in[0] || x >= in[1]) continue;
                     body(static_cast<std::size_t>(y * in[1] + x),
                          static_cast<std::size_t>(k * layer.kernel.columns + l),
@@ -84,13 +99,8 @@ void for_pairs(const LayerSpec& layer, const Shape& in, const Shape& out, Body b
 
 // The shape of a layer's output.
 Shape output_shape(const LayerSpec& layer, const Shape& in) {
-    const auto rows = [&] {
-        return axis(layer, in[0], layer.kernel.rows, layer.strides.rows, layer.pad.rows).outputs;
-    };
-    const auto columns = [&] {
-        return axis(layer, in[1], layer.kernel.columns, layer.strides.columns, layer.pad.columns)
-            .outputs;
-    };
+    const auto rows = [&] { return row_axis(layer, in).outputs; };
+    const auto columns = [&] { return column_axis(layer, in).outputs; };
     switch (layer.kind) {
         case Kind::conv:
             return {rows(), columns(), layer.units};
@@ -150,7 +160,9 @@ std::string NetworkSpec::describe() const {
                 pair(layer.kernel);
                 text << " " << layer.padding << " stride ";
                 pair(layer.strides);
-                text << " ";
+                text << " dilation ";
+                pair(layer.dilation);
+                text << " in " << layer.groups << " groups ";
                 break;
             case Kind::max_pool:
             case Kind::average_pool:
@@ -194,7 +206,9 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
                                            layer.pad,
                                            layer.activation,
                                            layer.bias,
-                                           {.penalty = layer.penalty}});
+                                           {.penalty = layer.penalty},
+                                           layer.dilation,
+                                           layer.groups});
                 break;
             case Kind::max_pool:
                 network->add_max_pool2d(name, layer.kernel, layer.strides);
@@ -261,7 +275,7 @@ ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& netwo
             if (layer.spec.kind == Kind::conv)
                 weights =
                     static_cast<std::size_t>(layer.spec.kernel.rows * layer.spec.kernel.columns *
-                                             layer.in[2] * layer.spec.units);
+                                             layer.in[2] / layer.spec.groups * layer.spec.units);
             layer.kernel = take(layer_name(i) + "/kernel", weights);
         }
         if (layer.has_bias)
@@ -286,13 +300,14 @@ void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, doubl
         case Kind::conv: {
             const auto C = static_cast<std::size_t>(layer.in[2]),
                        F = static_cast<std::size_t>(layer.out[2]);
+            const auto G = static_cast<std::size_t>(layer.spec.groups), I_G = C / G;
             for (std::size_t o = 0; o < O; ++o) sums[o] = layer.has_bias ? layer.bias[o % F] : 0.0;
             for_pairs(layer.spec, layer.in, layer.out,
                       [&](std::size_t in, std::size_t tap, std::size_t out) {
-                          for (std::size_t c = 0; c < C; ++c)
+                          for (std::size_t c = 0; c < I_G; ++c)
                               for (std::size_t f = 0; f < F; ++f)
-                                  sums[out * F + f] +=
-                                      x[in * C + c] * layer.kernel[(tap * C + c) * F + f];
+                                  sums[out * F + f] += x[in * C + f / (F / G) * I_G + c] *
+                                                       layer.kernel[(tap * I_G + c) * F + f];
                       });
             return;
         }
@@ -343,15 +358,16 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
         case Kind::conv: {
             const auto C = static_cast<std::size_t>(layer.in[2]),
                        F = static_cast<std::size_t>(layer.out[2]);
+            const auto G = static_cast<std::size_t>(layer.spec.groups), I_G = C / G;
             for (std::size_t o = 0; o < O; ++o) layer.bias_gradient[o % F] += d[o];
             for_pairs(layer.spec, layer.in, layer.out,
                       [&](std::size_t in, std::size_t tap, std::size_t out) {
-                          for (std::size_t c = 0; c < C; ++c)
+                          for (std::size_t c = 0; c < I_G; ++c)
                               for (std::size_t f = 0; f < F; ++f) {
-                                  layer.kernel_gradient[(tap * C + c) * F + f] +=
-                                      x[in * C + c] * d[out * F + f];
-                                  dx[in * C + c] +=
-                                      d[out * F + f] * layer.kernel[(tap * C + c) * F + f];
+                                  const std::size_t from = in * C + f / (F / G) * I_G + c;
+                                  const std::size_t weight = (tap * I_G + c) * F + f;
+                                  layer.kernel_gradient[weight] += x[from] * d[out * F + f];
+                                  dx[from] += d[out * F + f] * layer.kernel[weight];
                               }
                       });
             return;

@@ -33,12 +33,16 @@ struct LayerSpec {
     nncore::network::Extent pad{0, 0};
     nncore::network::Penalty penalty{};
     std::vector<float> scale{}, offset{};  // of rescaling
+    nncore::network::Extent dilation{1, 1};
+    std::ptrdiff_t groups = 1;
 };
 
 LayerSpec conv(std::ptrdiff_t filters, nncore::network::Extent kernel,
                const std::string& activation, const std::string& padding = "valid",
                nncore::network::Extent strides = {1, 1}, nncore::network::Extent pad = {0, 0},
                bool bias = true);
+// The same convolution with a dilated kernel, in groups.
+LayerSpec spaced(LayerSpec conv, nncore::network::Extent dilation, std::ptrdiff_t groups = 1);
 LayerSpec max_pool(nncore::network::Extent window, nncore::network::Extent strides);
 LayerSpec average_pool(nncore::network::Extent window, nncore::network::Extent strides);
 LayerSpec global_average_pool();

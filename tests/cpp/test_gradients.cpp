@@ -313,6 +313,38 @@ const NetworkSpec kImageNetworks[] = {
                                {4, "gelu"}}),
     image_network({9, 9, 6},
                   {conv(16, {5, 5}, "relu"), max_pool({2, 2}, {2, 2}), flatten(), {10, "softmax"}}),
+    // Dilated: before and behind a pool, with a stride, one channel, a kernel larger than the
+    // image.
+    image_network({11, 9, 1}, {spaced(conv(7, {3, 2}, "relu"), {2, 3}),
+                               max_pool({2, 2}, {2, 2}),
+                               spaced(conv(17, {2, 2}, "tanh", "same", {2, 1}), {3, 2}),
+                               flatten(),
+                               {3, "softmax"}}),
+    image_network({6, 7, 18}, {spaced(conv(33, {3, 3}, "relu", "explicit", {1, 2}, {3, 1}), {2, 2}),
+                               spaced(conv(5, {3, 3}, "sigmoid", "same"), {4, 5}),
+                               flatten(),
+                               {2, "linear"}}),
+    // In groups, one by one and with lanes over them; with one and several inputs and outputs each.
+    image_network({7, 8, 4},
+                  {spaced(conv(12, {3, 3}, "relu", "same"), {1, 1}, 2),
+                   max_pool({2, 2}, {2, 2}),
+                   spaced(conv(40, {2, 3}, "tanh", "explicit", {1, 1}, {1, 2}), {2, 1}, 2),
+                   spaced(conv(6, {2, 2}, "relu", "valid", {2, 1}), {1, 1}, 2),
+                   flatten(),
+                   {3, "softmax"}}),
+    image_network({6, 7, 3},
+                  {spaced(conv(3, {3, 3}, "relu", "same"), {1, 1}, 3),
+                   conv(19, {1, 1}, "sigmoid"),
+                   spaced(conv(19, {3, 2}, "tanh", "same", {2, 1}), {1, 2}, 19),
+                   spaced(conv(38, {2, 2}, "linear", "valid", {1, 1}, {0, 0}, false), {1, 1}, 19),
+                   max_pool({2, 2}, {1, 1}),
+                   flatten(),
+                   {3, "softmax"}}),
+    image_network({5, 6, 34},
+                  {spaced(conv(51, {3, 2}, "relu", "same"), {1, 1}, 17),
+                   spaced(conv(85, {2, 3}, "relu", "explicit", {1, 2}, {0, 1}), {2, 1}, 17),
+                   global_average_pool(),
+                   {3, "linear"}}),
 };
 
 TEST(images) {

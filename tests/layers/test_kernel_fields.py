@@ -19,7 +19,7 @@ MAKERS = [lambda **options: Dense(3, **options), lambda **options: Conv2D(3, 2, 
 def test_the_engine_knows_every_initializer(make, name):
     layer = make(kernel_initializer=name)
     network = _core.Network((4,) if isinstance(layer, Dense) else (4, 4, 2))
-    layer.add_to(network, "layer")
+    layer.add_to(network, "layer", network.input_shape)
     network.build(0)
     kernel = network.get_parameter("layer/kernel")
     assert (kernel == 0).all() == (name == "zeros")

@@ -30,18 +30,24 @@ def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def conv2d(layer, x, kernel, bias):
+def conv2d(layer, x, kernel, bias, groups):
+    dilation = layer.dilation_rate
     if layer.padding == "same":
         sides = []
-        for size, k, s in zip(
-            x.shape[:1:-1], layer.kernel_size[::-1], layer.strides[::-1], strict=True
+        for size, k, s, d in zip(
+            x.shape[:1:-1],
+            layer.kernel_size[::-1],
+            layer.strides[::-1],
+            dilation[::-1],
+            strict=True,
         ):
-            total = max(0, (-(-size // s) - 1) * s + k - size)
+            total = max(0, (-(-size // s) - 1) * s + (k - 1) * d + 1 - size)
             sides += [total // 2, total - total // 2]
         x, pad = functional.pad(x, sides), 0
     else:
         pad = 0 if layer.padding == "valid" else layer.padding
-    return functional.conv2d(x, kernel.permute(3, 2, 0, 1), bias, layer.strides, pad)
+    kernel = kernel.permute(3, 2, 0, 1)
+    return functional.conv2d(x, kernel, bias, layer.strides, pad, dilation, groups)
 
 
 def pool(function):
@@ -77,7 +83,10 @@ class Peer:
         return ACTIVATIONS[getattr(layer, "activation", None) or "linear"](y)
 
     def on_Conv2D(self, view, layer, x, of):
-        return conv2d(layer, x, of("kernel"), of("bias"))
+        return conv2d(layer, x, of("kernel"), of("bias"), layer.groups)
+
+    def on_DepthwiseConv2D(self, view, layer, x, of):
+        return conv2d(layer, x, of("kernel"), of("bias"), x.shape[1])
 
     def on_Dense(self, view, layer, x, of):
         y = x @ of("kernel")
@@ -146,6 +155,43 @@ NETWORKS = {
             nn.AveragePool2D((2, 1)),
             nn.Conv2D(16, 3, strides=2, padding="same", activation="sigmoid"),
             nn.Flatten(),
+        ],
+    ),
+    "dilated": (
+        (13, 11, 3),
+        [
+            nn.Conv2D(9, (3, 2), padding="same", dilation_rate=(2, 3), activation="relu"),
+            nn.MaxPool2D(2),
+            nn.Conv2D(17, 3, strides=2, padding=(3, 2), dilation_rate=2, activation="tanh"),
+            nn.Conv2D(5, 2, dilation_rate=(1, 2)),
+            nn.Flatten(),
+        ],
+    ),
+    "groups": (
+        (9, 8, 6),
+        [
+            nn.Conv2D(40, 3, padding="same", groups=2, activation="relu"),
+            nn.MaxPool2D(2),
+            nn.Conv2D(20, (2, 3), padding=1, groups=4, dilation_rate=(2, 1), activation="tanh"),
+            nn.Conv2D(40, 2, strides=(2, 1), groups=20, padding="same"),
+            nn.BatchNormalization(),
+            nn.Activation("relu"),
+            nn.Conv2D(60, 2, groups=20, activation="sigmoid"),
+            nn.Flatten(),
+        ],
+    ),
+    "depthwise separable": (
+        (9, 10, 3),
+        [
+            nn.DepthwiseConv2D(3, depth_multiplier=6, padding="same", activation="relu"),
+            nn.Conv2D(20, 1),
+            nn.BatchNormalization(),
+            nn.Activation("relu"),
+            nn.DepthwiseConv2D((3, 2), strides=2, padding="same", use_bias=False),
+            nn.BatchNormalization(),
+            nn.Activation("tanh"),
+            nn.Residual([nn.DepthwiseConv2D(3, padding="same", dilation_rate=2)]),
+            nn.GlobalAveragePool2D(),
         ],
     ),
     "batch normalization": (

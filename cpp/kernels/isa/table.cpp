@@ -1,6 +1,7 @@
 // The kernel table of one instruction set.
 #include "conv.h"
 #include "dense.h"
+#include "depthwise.h"
 #include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
@@ -57,6 +58,10 @@ const Kernels& table() {
         .pooled_weight_gradient = pooled_weight_gradient,
         .pooled_input_gradient = pooled_input_gradient,
         .conv_scatter = conv_scatter,
+        .depthwise_conv = depthwise_conv,
+        .depthwise_weight_gradient = depthwise_weight_gradient,
+        .split_groups = split_groups,
+        .merge_groups = merge_groups,
         .transpose = transpose,
         .sum_partials = sum_partials,
         .max_pool_2x2 = max_pool_2x2,

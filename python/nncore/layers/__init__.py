@@ -2,7 +2,7 @@
 
 from nncore.layers.base import ACTIVATIONS, Layer, Shape
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
-from nncore.layers.convolution import Conv2D
+from nncore.layers.convolution import Conv2D, DepthwiseConv2D
 from nncore.layers.kernels import INITIALIZERS
 from nncore.layers.naming import unique_names
 from nncore.layers.normalization import BatchNormalization, LayerNormalization
@@ -20,6 +20,7 @@ __all__ = [
     "BatchNormalization",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePool2D",

@@ -32,8 +32,9 @@ class Layer(ABC):
     """Base of the descriptions; the concrete ones are frozen dataclasses with a field `name`."""
 
     default_name: ClassVar[str]
-    # Fields that model files did not have at first: a file without one means its default.
-    added_fields: ClassVar[frozenset[str]] = frozenset()
+    # Fields that a description may lack, as those do that are older than the field. They are left
+    # out of a description where they have their default, so that an older nncore can read it.
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     name: str | None
 
     @abstractmethod
@@ -64,13 +65,13 @@ class Layer(ABC):
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON-ready values; `layer_from_dict` reads it back.
 
-        A field of `added_fields` that has its default is left out: then an older nncore, which
+        A field of `later_fields` that has its default is left out: then an older nncore, which
         does not know it, reads the file, too.
         """
         described: dict[str, Any] = {"type": type(self).__name__}
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if field.name in self.added_fields and value == field.default:
+            if field.name in self.later_fields and value == field.default:
                 continue
             described[field.name] = value.to_dict() if hasattr(value, "to_dict") else value
         return described

@@ -42,7 +42,7 @@ class Dense(Layer):
     """
 
     default_name: ClassVar[str] = "dense"
-    added_fields: ClassVar[frozenset[str]] = KERNEL_FIELDS
+    later_fields: ClassVar[frozenset[str]] = KERNEL_FIELDS
 
     units: int
     activation: str | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 from nncore.layers.base import Layer
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
-from nncore.layers.convolution import Conv2D
+from nncore.layers.convolution import Conv2D, DepthwiseConv2D
 from nncore.layers.normalization import BatchNormalization, LayerNormalization
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from nncore.layers.rescaling import Rescaling
@@ -27,6 +27,7 @@ LAYER_KINDS: Mapping[str, type[Layer]] = {
         Dropout,
         Rescaling,
         Conv2D,
+        DepthwiseConv2D,
         MaxPool2D,
         AveragePool2D,
         GlobalAveragePool2D,
@@ -50,6 +51,6 @@ def layer_from_dict(description: Mapping[str, Any]) -> Layer:
     if not isinstance(kind, str) or kind not in LAYER_KINDS:
         raise ValueError(f"unknown layer type {kind!r}; known: {', '.join(LAYER_KINDS)}")
     known = {f.name for f in dataclasses.fields(LAYER_KINDS[kind])}  # type: ignore[arg-type]
-    if fields.keys() | LAYER_KINDS[kind].added_fields != known:
+    if not known - LAYER_KINDS[kind].later_fields <= fields.keys() <= known:
         raise ValueError(f"layer {kind} must have the fields {sorted(known)}, not {sorted(fields)}")
     return LAYER_KINDS[kind].from_fields(fields)
