@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from nncore.training.fit import LabelledArrays
 
 if TYPE_CHECKING:
     from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.features import FrozenInputs
 
 Data: TypeAlias = ImageDataset | ArrayLike
 
@@ -73,7 +75,11 @@ def labelled(
 
 
 def validation_arrays(
-    data: object, input_shape: Shape, preprocessing: Preprocessing | None, classes: ClassMap
+    data: object,
+    input_shape: Shape,
+    preprocessing: Preprocessing | None,
+    classes: ClassMap,
+    frozen: FrozenInputs | None = None,
 ) -> LabelledArrays | None:
     """The `validation_data` of `fit`; errors as those of `training_images` and `labelled`."""
     if data is None:
@@ -88,7 +94,10 @@ def validation_arrays(
         raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
     try:
         images = training_images(x, y, input_shape, preprocessing)
-        return labelled(x, y, images, classes)
+        found = labelled(x, y, images, classes)
+        if frozen is not None:
+            found = dataclasses.replace(found, images=frozen.of(x, images))
+        return found
     except (DataError, ValueError, TypeError) as error:
         raise type(error)(f"validation_data: {error}") from None
 
