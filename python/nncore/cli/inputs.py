@@ -62,15 +62,20 @@ def load_labelled(
     return data
 
 
-def open_model(path: str) -> tuple[Sequential, str]:
+def open_model(
+    path: str, features: str | None = None, *, to_show: bool = False
+) -> tuple[Sequential, str]:
     """The model of a file, or of the best.safetensors in a run directory; and the file's path.
+
+    `features` is where the network of its frozen features is; a model that is only shown does
+    without.
 
     Raises
     ------
     ModelFileError
         There is none, or it is broken.
     """
-    from nncore.training.model_file import load
+    from nncore.training.model_file import load, load_to_show
 
     file = Path(path)
     if file.is_dir():
@@ -79,10 +84,12 @@ def open_model(path: str) -> tuple[Sequential, str]:
             raise ModelFileError(
                 f"{path}: this folder holds no {BEST}; give a model file or a run directory"
             )
-    return load(file), str(file)
+    return load_to_show(file) if to_show else load(file, features), str(file)
 
 
-def open_image_model(path: str) -> tuple[Sequential, ClassMap, Preprocessing, str]:
+def open_image_model(
+    path: str, features: str | None = None
+) -> tuple[Sequential, ClassMap, Preprocessing, str]:
     """A model that can read image files, with its classes and preprocessing.
 
     Raises
@@ -90,7 +97,7 @@ def open_image_model(path: str) -> tuple[Sequential, ClassMap, Preprocessing, st
     ModelFileError
         As `open_model`, or the model was trained on arrays and does not say how to read files.
     """
-    model, file = open_model(path)
+    model, file = open_model(path, features)
     if model.preprocessing is None or model.classes is None:
         raise ModelFileError(
             f"{file}: this model was not trained on images and does not know how to prepare an "

@@ -417,7 +417,6 @@ class Features:
         rows: F32 = found.astype(np.float32, copy=False)
         return rows
 
-
     def _pixel_axes(self, shape: Sequence[int]) -> tuple[int, int]:
         """Height and width among the four axes of a tensor.
 

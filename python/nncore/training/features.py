@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
     from nncore.layers import Shape
     from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.model import Sequential
 
 F32 = NDArray[np.float32]
 
@@ -148,6 +149,11 @@ def frozen_inputs(features: Features | str | os.PathLike[str]) -> FrozenInputs:
     if not isinstance(features, Features):
         raise TypeError(f"features must be the path of an ONNX file or Features, not {features!r}")
     return FrozenInputs(features)
+
+
+def features_record(model: Sequential) -> dict[str, Any] | None:
+    """What the model file says of the model's frozen features; None if it has none."""
+    return None if model._frozen is None else model._frozen.features.to_dict()
 
 
 def restored_inputs(
