@@ -92,7 +92,7 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
     data, part = _chosen(args, data)
     if model.features is not None:
         model.features.cache = args.cache
-        features.compute(model.features, data, Output(quiet=True) if out.json else out)
+        features.compute(model.features, data, out)
     report = model.evaluate(data)
     files = []
     if args.output is not None:

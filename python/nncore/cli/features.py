@@ -22,7 +22,7 @@ DEFAULT_HEAD = "linear"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `nncore train`."""
     group = parser.add_argument_group(
-        "frozen features: a pretrained network looks at the pictures, only a small model on what it "
+        "frozen features: a pretrained network looks at the pictures, and a small model on what it "
         'sees is trained (needs pip install "nncore[onnx]")'
     )
     group.add_argument(
@@ -111,15 +111,10 @@ def open_features(args: argparse.Namespace) -> Features | None:
 
 def compute(features: Features, data: ImageDataset, out: Output) -> None:
     """Run the network on the images that it has not seen yet, with a progress bar."""
-    before = features.images_run
     with out.progress("frozen features") as progress:
         features.extract(data.images, data.pixel_digests, progress=progress)
     for note in features.notes:
         out.warn(note)
-    run = features.images_run - before
-    out.say(
-        f"features computed of {run:,} images; those of {len(data) - run:,} were known, or are copies"
-    )
 
 
 def _short(values: Sequence[float]) -> str:

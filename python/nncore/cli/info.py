@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         data = info()
         text = _pairs({name: _shown(value) for name, value in data.items()})
     else:
-        model, file = open_model(args.model, to_show=True)
+        model, file = open_model(args.model)
         data = as_json(model, file)
         text = _text(model, data)
     out.result(text, data)

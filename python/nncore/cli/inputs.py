@@ -62,21 +62,23 @@ def load_labelled(
     return data
 
 
-def open_model(
-    path: str, features: str | None = None, *, to_show: bool = False
-) -> tuple[Sequential, str]:
+def open_model(path: str) -> tuple[Sequential, str]:
     """The model of a file, or of the best.safetensors in a run directory; and the file's path.
 
-    `features` is where the network of its frozen features is; a model that is only shown does
-    without.
+    To be shown: the network of its frozen features, if it is on such, need not be there.
 
     Raises
     ------
     ModelFileError
         There is none, or it is broken.
     """
-    from nncore.training.model_file import load, load_to_show
+    from nncore.training.model_file import load_to_show
 
+    file = _model_file(path)
+    return load_to_show(file), str(file)
+
+
+def _model_file(path: str) -> Path:
     file = Path(path)
     if file.is_dir():
         file = file / BEST
@@ -84,7 +86,7 @@ def open_model(
             raise ModelFileError(
                 f"{path}: this folder holds no {BEST}; give a model file or a run directory"
             )
-    return load_to_show(file) if to_show else load(file, features), str(file)
+    return file
 
 
 def open_image_model(
@@ -92,12 +94,17 @@ def open_image_model(
 ) -> tuple[Sequential, ClassMap, Preprocessing, str]:
     """A model that can read image files, with its classes and preprocessing.
 
+    `features` is where the network of its frozen features is, if not beside it.
+
     Raises
     ------
     ModelFileError
         As `open_model`, or the model was trained on arrays and does not say how to read files.
     """
-    model, file = open_model(path, features)
+    from nncore.training.model_file import load
+
+    file = str(_model_file(path))
+    model = load(file, features)
     if model.preprocessing is None or model.classes is None:
         raise ModelFileError(
             f"{file}: this model was not trained on images and does not know how to prepare an "

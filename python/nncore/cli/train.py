@@ -227,6 +227,11 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     _say_found(args, out, data, parts, model)
     if backbone is not None:
         features.compute(backbone, data, out)
+        run = backbone.images_run
+        out.say(
+            f"features of {count(run, 'image')} computed; of {len(data) - run:,} they were known, "
+            "from an earlier run or a copy"
+        )
     changes = augment.augmentation(args)
     if args.test and "test" in (data.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")

@@ -81,6 +81,8 @@ class Features:
     Attributes
     ----------
     path : pathlib.Path
+    name : str
+        Of the file, as it was called when the model was trained.
     sha256 : str
         Of the file.
     output, layout, color, mean, std
@@ -123,6 +125,7 @@ class Features:
         _check_choice("layout", layout, LAYOUTS)
         _check_choice("color", color, COLORS)
         self.path = Path(path)
+        self.name = self.path.name
         model = _read(self.path)
         self.sha256 = hashlib.sha256(model).hexdigest()
         self.cache = cache
@@ -188,7 +191,7 @@ class Features:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready record of the file and of every setting, as in the model file."""
         return {
-            "file": self.path.name,
+            "file": self.name,
             "sha256": self.sha256,
             "output": self.output,
             "layout": self.layout,
@@ -218,7 +221,8 @@ class Features:
         height, width = record["size"]
         settings = {name: record[name] for name in names}
         features = cls(path, **settings, size=(height, width), cache=cache)
-        if {**features.to_dict(), "file": None} != {**record, "file": None}:
+        features.name = str(record["file"])
+        if features.to_dict() != record:
             raise ModelFileError(f"its record of the features contradicts {os.fspath(path)}")
         return features
 
@@ -253,6 +257,8 @@ class Features:
             Images that are not uint8.
         """
         self.check_images(images)
+        if not len(images):
+            return np.empty((0, self.count), np.float32)
         if not remember:
             return np.concatenate(list(self._run_all(images, range(len(images)), progress)))
         if digests is None:
@@ -271,17 +277,16 @@ class Features:
                 self._remember(store, [digests[i] for i in positions], np.concatenate(done))
         return store.take(store.find(digests))
 
-    def check_images(self, images: Pixels, name: str = "x") -> None:
+    def check_images(self, images: Pixels) -> None:
         """Whether `images` are such as the network takes; errors as of `extract`."""
         if images.dtype != np.uint8:
             raise TypeError(
-                f"{name} must be uint8 pixels for a model on the features of {self.path.name}, "
-                f"not {images.dtype}"
+                f"images must be uint8 for the features of {self.name}, not {images.dtype}"
             )
         if images.shape[1:] != self.image_shape:
             raise DataError(
-                f"{name} holds images {images.shape[1:]}, but {self.path.name} takes "
-                f"{self.image_shape}: read them with size={self.size}, color={self.data_color!r}"
+                f"images are {images.shape[1:]}, but {self.name} takes {self.image_shape}: read "
+                f"them with size={self.size}, color={self.data_color!r}"
             )
 
     # -- inside

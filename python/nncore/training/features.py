@@ -107,6 +107,10 @@ class FrozenInputs:
         std[std < np.finfo(np.float32).tiny] = 1.0
         return dataclasses.replace(self, mean=_f32(mean), std=_f32(std))
 
+    def check_images(self, images: ImagesOrMapped) -> None:
+        """Whether they are such as the frozen network takes: see `Features.check_images`."""
+        self.network.check_images(images)  # type: ignore[arg-type]
+
     def of(self, x: object, images: ImagesOrMapped) -> Images:
         """Standardised features float32 (N, F) of labelled images, which are remembered.
 
@@ -116,9 +120,8 @@ class FrozenInputs:
 
     def of_new(self, images: ImagesOrMapped) -> Images:
         """The same of images that nobody will ask for again."""
-        network = self.network
-        network.check_images(images)  # type: ignore[arg-type]
-        return self._standardized(network.extract(images, remember=False))  # type: ignore[arg-type]
+        rows = self.network.extract(images, remember=False)  # type: ignore[arg-type]
+        return self._standardized(rows)
 
     def _rows(self, x: object, images: ImagesOrMapped) -> F32:
         digests = x.pixel_digests if isinstance(x, ImageDataset) else None

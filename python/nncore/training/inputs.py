@@ -28,7 +28,7 @@ def training_images(
     y: ArrayLike | None,
     input_shape: Shape | None,
     preprocessing: Preprocessing | None,
-    name: str = "x",
+    frozen: FrozenInputs | None = None,
 ) -> ImagesOrMapped:
     """The images of `x`, checked against what the network takes and the model was trained on.
 
@@ -37,16 +37,20 @@ def training_images(
     TypeError
         Labels are missing, or given beside a data set; a wrong dtype.
     DataError, ValueError
-        See `image_array` and `check_preprocessing`.
+        See `image_array` and `check_preprocessing`, and `Features.check_images`.
     """
+    if frozen is not None:
+        images = training_images(x, y, None, preprocessing)
+        frozen.check_images(images)
+        return images
     if isinstance(x, ImageDataset):
         if y is not None:
             raise TypeError("an ImageDataset holds its labels: leave y out")
         check_preprocessing(x, preprocessing)
-        return data_set_images(x.images, input_shape, name)
+        return data_set_images(x.images, input_shape)
     if y is None:
         raise TypeError("labels y are missing: give them, or an ImageDataset")
-    return image_array(x, input_shape, name)
+    return image_array(x, input_shape)
 
 
 def labelled(
@@ -93,7 +97,7 @@ def validation_arrays(
     else:
         raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
     try:
-        images = training_images(x, y, input_shape, preprocessing)
+        images = training_images(x, y, input_shape, preprocessing, frozen)
         found = labelled(x, y, images, classes)
         if frozen is not None:
             found = dataclasses.replace(found, images=frozen.of(x, images))

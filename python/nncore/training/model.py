@@ -363,14 +363,14 @@ class Sequential:
                 f"history is a record of {history.loss_name}, which {loss_name} cannot continue"
             )
 
-        images = training_images(x, y, self._image_shape(), self.preprocessing)
-        if self._frozen is not None and augmentation is not None:
+        frozen = self._frozen
+        images = training_images(x, y, self.input_shape, self.preprocessing, frozen)
+        if frozen is not None and augmentation is not None:
             raise ValueError(
                 "augmentation is not for frozen features: they are computed once per image, and an "
                 "image that is changed in each epoch would have to pass the frozen network each "
                 "time; leave augmentation out"
             )
-        frozen = None if self._frozen is None else self._frozen.fitted(x, images)
         shape = images.shape[1:] if frozen is None else frozen.input_shape
         (units,) = self._shapes(shape)[-1]
         classes = self.classes or classes_of(x, units, self._names[-1])
@@ -384,6 +384,8 @@ class Sequential:
         weights = image_weights(weight_of_class, sample_weight, train.targets)
         train = dataclasses.replace(train, weights=weights)
         augmentation = _checked_augmentation(augmentation, images)
+        if frozen is not None:
+            frozen = frozen.fitted(x, images)
         validation = validation_arrays(
             validation_data, images.shape[1:], preprocessing, classes, frozen
         )
@@ -587,7 +589,7 @@ class Sequential:
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
-        images = training_images(x, y, self._image_shape(), self.preprocessing)
+        images = training_images(x, y, self.input_shape, self.preprocessing, self._frozen)
         classes = self._classes()
         data = labelled(x, y, images, classes)
         if self._frozen is not None:
