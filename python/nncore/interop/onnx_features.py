@@ -479,11 +479,11 @@ def _why_no_session(model: bytes, error: Exception) -> str:
     try:
         if has_external_data(model):
             return "keeps its weights in other files; save it as one file"
-        if not tensor_names(model):
-            return "not an ONNX file, or one without a network"
-    except ValueError as broken:
-        return f"not a whole ONNX file ({broken}); it may be truncated or of another kind"
-    return f"ONNX Runtime refuses it: {_reason(error)}"
+        if tensor_names(model):
+            return f"ONNX Runtime refuses it: {_reason(error)}"
+    except ValueError:
+        pass
+    return "no whole ONNX file; it may be truncated or of another kind"
 
 
 def _reason(error: Exception) -> str:
