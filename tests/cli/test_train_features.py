@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import pytest
 
 from onnx_models import FILTERS, write_network
@@ -81,6 +82,13 @@ def test_the_second_time_nothing_is_computed(call, trained, backbone, pictures):
     for name in ("best.safetensors", "history.csv"):
         one, two = ((run.parent / r / name).read_bytes() for r in ("f", "h"))
         assert name == "history.csv" or one == two  # with and without a cache, bit for bit
+
+
+def test_evaluating_keeps_the_features_too(call, trained, new_pictures, tmp_path):
+    run, _ = trained
+    assert call("evaluate", run, new_pictures, "--cache", tmp_path / "cache").code == 0
+    (rows,) = (tmp_path / "cache").glob("features-*/*.npy")
+    assert np.load(rows).shape == (36, FILTERS)
 
 
 def test_where_the_network_is(call, fails, trained, backbone, new_pictures, tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import nncore as nn
+from nncore.training.features import FrozenInputs
 from nncore.training.model_file import load_to_show, load_training_state, save
 from onnx_models import FILTERS, relu_maps, write_network
 
@@ -203,6 +204,20 @@ def test_a_feature_that_never_varies(data, tmp_path):
     assert np.isfinite(model.predict_proba(data)).all()
 
 
+def test_rounding_is_no_variation():
+    images_of_two = np.zeros((2, 1, 1, 3), np.uint8)
+
+    class Stub:
+        def extract(self, images, digests):
+            one = np.float32(100)
+            return np.array([[one, 0, 1], [np.nextafter(one, 200), 0, 3]], np.float32)
+
+    fitted = FrozenInputs(Stub()).fitted(None, images_of_two)
+    assert fitted.std.tolist() == [1, 1, 1]
+    assert fitted.mean[1:].tolist() == [0, 2]
+    np.testing.assert_allclose(fitted.of(None, images_of_two)[:, 2], [-1, 1])
+
+
 def test_validation_and_the_network_runs_once_per_image(backbone, data):
     features = nn.Features(backbone)
     train, val, _ = data.split(0.25, seed=1)
@@ -234,6 +249,8 @@ def test_the_size_and_colour_of_the_network_are_asked_for(backbone, photos):
     with pytest.raises(ValueError, match=r"features take images \(9, 9, 3\), not \(8, 8, 3\)"):
         model.build((8, 8, 3))
     model.build((9, 9, 3))
+    with pytest.raises(ValueError, match=r"x must have the shape \(N, 9, 9, 3\)"):
+        model.predict_proba(np.zeros((2, FILTERS), np.float32))  # features alone are no images
     assert model.input_shape == (FILTERS,)
 
 

@@ -150,6 +150,7 @@ def test_threads_and_company_do_not_change_a_bit(images, tmp_path, restore_threa
     for threads in (1, 2, 3):
         nn.set_num_threads(threads)
         found.append(features.extract(images, remember=False))
+    assert features._session.get_session_options().intra_op_num_threads == 1
     alone = [features.extract(images[i : i + 1], remember=False) for i in range(len(images))]
     for other in (*found[1:], np.concatenate(alone)):
         np.testing.assert_array_equal(found[0], other)
@@ -201,14 +202,17 @@ def test_the_second_time_the_network_is_not_run(images, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other", ["network", "output", "mean", "color", "renamed"], ids=lambda what: what
+    "other", ["network", "output", "mean", "std", "color", "renamed"], ids=lambda what: what
 )
 def test_another_way_is_another_cache(images, tmp_path, other):
     cache = tmp_path / "cache"
-    nn.Features(write_network(tmp_path / "a.onnx"), cache=cache).extract(images)
+    settings = {"mean": 0.0, "std": 1.0}
+    nn.Features(write_network(tmp_path / "a.onnx"), **settings, cache=cache).extract(images)
     path = write_network(tmp_path / "b.onnx", seed=1 if other == "network" else 0)
-    settings = {"output": {"output": "relu"}, "mean": {"mean": 0.5}, "color": {"color": "bgr"}}
-    features = nn.Features(path, **settings.get(other, {}), cache=cache)
+    others = {"output": "relu", "mean": 0.5, "std": 0.5, "color": "bgr"}
+    if other in others:
+        settings[other] = others[other]
+    features = nn.Features(path, **settings, cache=cache)
     features.extract(images)
     assert features.images_run == (0 if other == "renamed" else len(images))
 
