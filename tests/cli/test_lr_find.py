@@ -62,4 +62,6 @@ def test_what_is_wrong(fails, pictures, code, flags, match):
 
 
 def test_no_images(fails, tmp_path):
+    # The plot's name is looked at before any image.
+    assert "a.txt" in fails(2, "lr-find", tmp_path / "none", "--plot", "a.txt")
     assert "no such file or folder" in fails(3, "lr-find", tmp_path / "none")
