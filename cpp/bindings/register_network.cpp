@@ -402,6 +402,13 @@ void register_network(py::module_& m) {
         .def("add_flatten", &Network::add_flatten, arg("name"))
         .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
         .def("add_dropout", &Network::add_dropout, arg("name"), arg("rate"))
+        .def("add_batch_normalization", &Network::add_batch_normalization, arg("name"),
+             arg("momentum"), arg("epsilon"))
+        .def("add_layer_normalization", &Network::add_layer_normalization, arg("name"),
+             arg("epsilon"))
+        .def("begin_residual", &Network::begin_residual, arg("name"))
+        .def("begin_shortcut", &Network::begin_shortcut)
+        .def("end_residual", &Network::end_residual, arg("activation") = "linear")
         .def("build", &Network::build, arg("seed"))
         .def(
             "set_input_normalization",

@@ -183,6 +183,27 @@ struct PoolArgs {
     ptrdiff_t y_row, y_pixel;
 };
 
+// Normalization of each channel over the pixels of one sample: y = (x - mean) * scale + shift.
+struct NormalizeArgs {
+    ptrdiff_t pixels, channels;
+    const float *mean, *scale, *shift;  // per channel
+};
+// Its gradient, where mean and scale depend on x:
+//   dx = of_gradient * dy + of_input * (x - mean) + constant
+struct NormalizeGradientArgs {
+    ptrdiff_t pixels, channels;
+    const float *mean, *of_gradient, *of_input, *constant;
+};
+
+// Normalization of each row over its columns: y = n * scale + shift with
+// n = (x - mean) / sqrt(variance + epsilon), per column.
+struct LayerNormArgs {
+    ptrdiff_t rows, columns;
+    float epsilon;
+    const float* x;
+    ptrdiff_t x_row;
+};
+
 // How an optimizer turns a gradient into a new weight.
 enum class UpdateRule : int32_t { sgd, momentum, nesterov, rmsprop, rmsprop_momentum, adam };
 
@@ -279,6 +300,34 @@ struct Kernels {
     void (*optimizer_update)(UpdateRule, const UpdateArgs&);
     // 16 chains, chain j = fma(x[i], x[i], chain j) over i = j, j + 16, ...; then added in order.
     float (*sum_of_squares)(ptrdiff_t count, const float* x);
+
+    // y[i] = activation(a[i] + b[i])
+    void (*add)(Activation, ptrdiff_t count, const float* a, const float* b, float* y);
+
+    // Per channel, of one sample [pixels][channels]: the mean, and the sum of (x - mean)^2. Sums
+    // over pixels have four chains, see isa/normalization.cpp.
+    void (*channel_moments)(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
+                            float* squares);
+    // The mean and the variance over all samples, from the moments of each, `stride` apart: the
+    // variance within samples plus that between their means (Chan, Golub and LeVeque, 1983).
+    void (*combine_moments)(ptrdiff_t samples, ptrdiff_t stride, ptrdiff_t pixels,
+                            ptrdiff_t channels, const float* means, const float* squares,
+                            float* mean, float* variance);
+    void (*normalize)(const NormalizeArgs&, Activation, const float* x, float* y);
+    // shift_gradient (+)= sum over pixels of dy, scale_gradient (+)= sum of dy * (x - mean); set if
+    // `first`.
+    void (*normalize_gradient_sums)(const NormalizeArgs&, const float* x, const float* dy,
+                                    bool first, float* shift_gradient, float* scale_gradient);
+    // input_activation: dx is multiplied by its derivative, x being its output.
+    void (*normalize_gradient)(const NormalizeGradientArgs&, Activation input_activation,
+                               const float* x, const float* dy, float* dx);
+    // scratch as of the row-wise kernels.
+    void (*layer_norm)(const LayerNormArgs&, const float* scale, const float* shift, float* y,
+                       ptrdiff_t y_row, float* scratch);
+    // dx, and per row and column dy * n, whose sums over rows are the gradient of scale.
+    void (*layer_norm_gradient)(const LayerNormArgs&, const float* scale, const float* dy,
+                                ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
+                                ptrdiff_t products_row, float* scratch);
 
     // y[i] = x[i] / 255, correctly rounded; with scale != nullptr y = fma(y, scale[c], offset[c])
     // where c = i % channels.

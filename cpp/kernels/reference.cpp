@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "../runtime/philox.h"
@@ -584,6 +585,121 @@ void average_pool_gradient(const PoolArgs& p, const float* dy, float* dx) {
     });
 }
 
+void add(Activation kind, ptrdiff_t count, const float* a, const float* b, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = activate(kind, a[i] + b[i]);
+}
+
+// The sum of term(pixel) over pixels: four chains, added at the end.
+template <class Term>
+float pixel_sum(ptrdiff_t pixels, Term term) {
+    float chains[4] = {};
+    for (ptrdiff_t p = 0; p < pixels; ++p) chains[p % 4] = term(p, chains[p % 4]);
+    return (chains[0] + chains[1]) + (chains[2] + chains[3]);
+}
+
+void channel_moments(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
+                     float* squares) {
+    for (ptrdiff_t c = 0; c < channels; ++c) {
+        const auto at = [&](ptrdiff_t p) { return x[p * channels + c]; };
+        const float mean = pixel_sum(pixels, [&](ptrdiff_t p, float sum) { return sum + at(p); }) /
+                           static_cast<float>(pixels);
+        means[c] = mean;
+        squares[c] = pixel_sum(pixels, [&](ptrdiff_t p, float sum) {
+            return std::fma(at(p) - mean, at(p) - mean, sum);
+        });
+    }
+}
+
+void combine_moments(ptrdiff_t samples, ptrdiff_t stride, ptrdiff_t pixels, ptrdiff_t channels,
+                     const float* means, const float* squares, float* mean, float* variance) {
+    for (ptrdiff_t c = 0; c < channels; ++c) {
+        float sum = 0.0f, within = 0.0f, between = 0.0f;
+        for (ptrdiff_t s = 0; s < samples; ++s) sum += means[s * stride + c];
+        mean[c] = sum / static_cast<float>(samples);
+        for (ptrdiff_t s = 0; s < samples; ++s) {
+            const float off = means[s * stride + c] - mean[c];
+            between = std::fma(off, off, between);
+            within += squares[s * stride + c];
+        }
+        variance[c] = (within / static_cast<float>(pixels) + between) / static_cast<float>(samples);
+    }
+}
+
+void normalize(const NormalizeArgs& a, Activation kind, const float* x, float* y) {
+    for (ptrdiff_t p = 0; p < a.pixels; ++p)
+        for (ptrdiff_t c = 0; c < a.channels; ++c) {
+            const ptrdiff_t i = p * a.channels + c;
+            y[i] = activate(kind, std::fma(x[i] - a.mean[c], a.scale[c], a.shift[c]));
+        }
+}
+
+void normalize_gradient_sums(const NormalizeArgs& a, const float* x, const float* dy, bool first,
+                             float* shift_gradient, float* scale_gradient) {
+    for (ptrdiff_t c = 0; c < a.channels; ++c) {
+        const float shift = pixel_sum(
+            a.pixels, [&](ptrdiff_t p, float sum) { return sum + dy[p * a.channels + c]; });
+        const float scale = pixel_sum(a.pixels, [&](ptrdiff_t p, float sum) {
+            return std::fma(dy[p * a.channels + c], x[p * a.channels + c] - a.mean[c], sum);
+        });
+        shift_gradient[c] = first ? shift : shift_gradient[c] + shift;
+        scale_gradient[c] = first ? scale : scale_gradient[c] + scale;
+    }
+}
+
+void normalize_gradient(const NormalizeGradientArgs& a, Activation input_activation, const float* x,
+                        const float* dy, float* dx) {
+    for (ptrdiff_t p = 0; p < a.pixels; ++p)
+        for (ptrdiff_t c = 0; c < a.channels; ++c) {
+            const ptrdiff_t i = p * a.channels + c;
+            const float rest = std::fma(a.of_input[c], x[i] - a.mean[c], a.constant[c]);
+            dx[i] =
+                times_derivative(input_activation, x[i], std::fma(a.of_gradient[c], dy[i], rest));
+        }
+}
+
+// Mean and 1 / standard deviation of one row.
+std::pair<float, float> row_moments(const LayerNormArgs& a, const float* x) {
+    const float count = static_cast<float>(a.columns);
+    float sum = 0.0f, squares = 0.0f;
+    for (ptrdiff_t c = 0; c < a.columns; ++c) sum += x[c];
+    const float mean = sum / count;
+    for (ptrdiff_t c = 0; c < a.columns; ++c) squares = std::fma(x[c] - mean, x[c] - mean, squares);
+    return {mean, 1.0f / std::sqrt(squares / count + a.epsilon)};
+}
+
+void layer_norm(const LayerNormArgs& a, const float* scale, const float* shift, float* y,
+                ptrdiff_t y_row, float*) {
+    for (ptrdiff_t r = 0; r < a.rows; ++r) {
+        const float* const x = a.x + r * a.x_row;
+        const auto [mean, inverse] = row_moments(a, x);
+        for (ptrdiff_t c = 0; c < a.columns; ++c)
+            y[r * y_row + c] = std::fma((x[c] - mean) * inverse, scale[c], shift[c]);
+    }
+}
+
+void layer_norm_gradient(const LayerNormArgs& a, const float* scale, const float* dy,
+                         ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
+                         ptrdiff_t products_row, float*) {
+    const float count = static_cast<float>(a.columns);
+    std::vector<float> n(static_cast<std::size_t>(a.columns)), g(n.size());
+    for (ptrdiff_t r = 0; r < a.rows; ++r) {
+        const float* const x = a.x + r * a.x_row;
+        const auto [mean, inverse] = row_moments(a, x);
+        float sum = 0.0f, dot = 0.0f;
+        for (std::size_t c = 0; c < n.size(); ++c) {
+            n[c] = (x[c] - mean) * inverse;
+            const float d = dy[r * dy_row + static_cast<ptrdiff_t>(c)];
+            g[c] = d * scale[c];
+            sum += g[c];
+            dot = std::fma(g[c], n[c], dot);
+            products[r * products_row + static_cast<ptrdiff_t>(c)] = d * n[c];
+        }
+        for (std::size_t c = 0; c < n.size(); ++c)
+            dx[r * dx_row + static_cast<ptrdiff_t>(c)] =
+                std::fma(-n[c], dot / count, g[c] - sum / count) * inverse;
+    }
+}
+
 }  // namespace
 
 const Kernels& table() {
@@ -603,6 +719,14 @@ const Kernels& table() {
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,
+        .add = add,
+        .channel_moments = channel_moments,
+        .combine_moments = combine_moments,
+        .normalize = normalize,
+        .normalize_gradient_sums = normalize_gradient_sums,
+        .normalize_gradient = normalize_gradient,
+        .layer_norm = layer_norm,
+        .layer_norm_gradient = layer_norm_gradient,
         .bytes_to_floats = bytes_to_floats,
         .dropout_mask = dropout_mask,
         .multiply = multiply,

@@ -4,19 +4,13 @@
 // batch alone, then over the chunks in order, so that threads cannot change a bit.
 #include <algorithm>
 
+#include "chunks.h"
 #include "stage.h"
 
 namespace nncore::network {
 namespace {
 
 using kernels::Activation;
-
-// Chunks of a batch: at least 4 samples each, at most 16 chunks.
-constexpr std::ptrdiff_t kSmallestChunk = 4, kMostChunks = 16;
-
-std::ptrdiff_t chunk_size(std::ptrdiff_t rows) {
-    return std::max(kSmallestChunk, (rows + kMostChunks - 1) / kMostChunks);
-}
 
 class ConvStage final : public Stage {
  public:
@@ -110,8 +104,8 @@ class ConvStage final : public Stage {
         args.blocks = out_padded_ / kBlock;
         args.channels = g_.out_channels;
         args.weights = pass.parameters + parameters[0].offset;
-        args.bias = use_bias_ ? pass.parameters + parameters[1].offset : nullptr;
-        args.activation = pooled_ ? Activation::linear : output_activation;
+        args.bias = bias(pass, use_bias_);
+        args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
         args.y_pixel = g_.out_channels;
         const auto share = pass.member.share(pass.rows);
@@ -157,8 +151,7 @@ class ConvStage final : public Stage {
 
     void backward_data(const Pass& pass) const override {
         const std::ptrdiff_t size = chunk_size(pass.rows);
-        const std::ptrdiff_t chunks = (pass.rows + size - 1) / size;
-        const auto share = pass.member.share(chunks);
+        const auto share = pass.member.share(chunk_count(pass.rows));
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
@@ -180,8 +173,7 @@ class ConvStage final : public Stage {
     }
 
     void backward_weights(const Pass& pass) const override {
-        const std::ptrdiff_t size = chunk_size(pass.rows);
-        const std::ptrdiff_t chunks = (pass.rows + size - 1) / size;
+        const std::ptrdiff_t chunks = chunk_count(pass.rows);
         const Parameter& kernel = parameters[0];
         float* const gradient = pass.gradients + kernel.offset;
         float* const partials = this->partials(pass, 0);
@@ -476,9 +468,6 @@ class ConvStage final : public Stage {
                                : parameters[0].size();
     }
     std::ptrdiff_t chunk_floats() const { return kernel_partial_floats() + out_padded_; }
-    static std::ptrdiff_t chunks_capacity(std::ptrdiff_t largest) {
-        return std::min(kMostChunks, (largest + kSmallestChunk - 1) / kSmallestChunk);
-    }
     float* partials(const Pass& pass, std::ptrdiff_t chunk) const {
         return pass.workspace.shared[index] + turned_floats() + chunk * chunk_floats();
     }

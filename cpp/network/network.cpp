@@ -63,10 +63,7 @@ Network::Network(Shape input) : input_shape_(std::move(input)) {
                                         to_string(input_shape_));
         count *= n;
     }
-}
-
-const Shape& Network::current_shape() const {
-    return layers_.empty() ? input_shape_ : layers_.back().output_shape;
+    shape_ = input_shape_;
 }
 
 void Network::check_new_layer(const std::string& name) const {
@@ -80,20 +77,33 @@ void Network::check_new_layer(const std::string& name) const {
 
 void Network::push_stage(std::unique_ptr<Stage> stage) {
     pooled_last_stage_ = nullptr;
-    ends_with_softmax_ = false;
+    ends_with_softmax_ = normalizes_ = foldable_ = false;
     stage->index = stages_.size();
     if (!stages_.empty()) stage->input_activation = stages_.back()->output_activation;
+    for (const Parameter& p : stage->parameters)
+        parameter_floats_ = std::max(parameter_floats_, p.offset + p.size());
     stages_.push_back(std::move(stage));
+}
+
+void Network::push_layer(const std::string& name, Shape output_shape) {
+    shape_ = output_shape;
+    layers_.push_back({name, std::move(output_shape), stages_.size()});
 }
 
 // Softmax is a stage of its own, the others too when no stage before can take them in.
 void Network::add_activation_stage(const std::string& activation) {
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     if (activation == "softmax") {
         push_stage(make_softmax_stage(shape));
         ends_with_softmax_ = true;
     } else if (const Activation kind = activation_from_name(activation);
                kind != Activation::linear) {
+        if (normalizes_) {
+            stages_.back()->output_activation = kind;
+            layers_.back().fused_away = true;
+            normalizes_ = false;
+            return;
+        }
         push_stage(make_activation_stage(shape, kind));
     }
 }
@@ -101,7 +111,7 @@ void Network::add_activation_stage(const std::string& activation) {
 void Network::add_dense(const std::string& name, std::ptrdiff_t units,
                         const std::string& activation, bool use_bias) {
     check_new_layer(name);
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     if (shape.size() != 1)
         throw std::invalid_argument("dense layer \"" + name + "\" needs a flat input, got " +
                                     to_string(shape) + "; add a Flatten layer before it");
@@ -116,18 +126,19 @@ void Network::add_dense(const std::string& name, std::ptrdiff_t units,
     auto stage = make_dense_stage(name, inputs, units,
                                   softmax ? Activation::linear : activation_from_name(activation),
                                   use_bias, parameter_floats_);
-    for (const Parameter& p : stage->parameters) parameter_floats_ += p.size();
+    const bool linear = stage->output_activation == Activation::linear;
     push_stage(std::move(stage));
+    foldable_ = linear;
     if (softmax) {
         push_stage(make_softmax_stage({units}));
         ends_with_softmax_ = true;
     }
-    layers_.push_back({name, {units}, stages_.size()});
+    push_layer(name, {units});
 }
 
 void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
     check_new_layer(name);
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     const auto fail = [&](const std::string& what) {
         throw std::invalid_argument("convolution \"" + name + "\": " + what);
     };
@@ -184,14 +195,15 @@ void Network::add_conv2d(const std::string& name, const Conv2D& layer) {
         return make_conv_stage(name, g, activation, use_bias, pooled, offset);
     };
     auto stage = make(false);
-    for (const Parameter& p : stage->parameters) parameter_floats_ += p.size();
-    layers_.push_back({name, stage->output_shape, stages_.size() + 1});
+    const Shape output = stage->output_shape;
     push_stage(std::move(stage));
+    push_layer(name, output);
+    foldable_ = activation == Activation::linear;
     if (g.out_height >= 2 && g.out_width >= 2) pooled_last_stage_ = [make] { return make(true); };
 }
 
 PoolGeometry Network::pool_geometry(const std::string& name, Extent window, Extent strides) const {
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     const auto fail = [&](const std::string& what) {
         throw std::invalid_argument("pooling layer \"" + name + "\": " + what);
     };
@@ -227,45 +239,46 @@ void Network::add_max_pool2d(const std::string& name, Extent window, Extent stri
     } else {
         push_stage(make_max_pool_stage(geometry));
     }
-    layers_.push_back({name, stages_.back()->output_shape, stages_.size()});
+    push_layer(name, stages_.back()->output_shape);
 }
 
 void Network::add_average_pool2d(const std::string& name, Extent window, Extent strides) {
     check_new_layer(name);
     push_stage(make_average_pool_stage(pool_geometry(name, window, strides)));
-    layers_.push_back({name, stages_.back()->output_shape, stages_.size()});
+    push_layer(name, stages_.back()->output_shape);
 }
 
 void Network::add_global_average_pool2d(const std::string& name) {
     check_new_layer(name);
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     if (shape.size() != 3)
         throw std::invalid_argument("pooling layer \"" + name +
                                     "\": needs images (height, width, channels), got " +
                                     to_string(shape));
     push_stage(
         make_average_pool_stage(pool_geometry(name, {shape[0], shape[1]}, {shape[0], shape[1]})));
-    layers_.push_back({name, {shape[2]}, stages_.size()});
+    push_layer(name, {shape[2]});
 }
 
 void Network::add_flatten(const std::string& name) {
     check_new_layer(name);
     // A flat sample is stored like an image without a border: flattening changes the shape and
     // nothing else. What follows asks for no border.
-    layers_.push_back({name, {element_count(current_shape())}, stages_.size()});
+    push_layer(name, {element_count(shape_)});
     pooled_last_stage_ = nullptr;
+    normalizes_ = foldable_ = false;
 }
 
 void Network::add_activation(const std::string& name, const std::string& activation) {
     check_new_layer(name);
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     if (activation != "softmax") activation_from_name(activation);
     if (activation == "softmax" && shape.size() != 1)
         throw std::invalid_argument("activation \"" + name +
                                     "\": softmax needs a flat input, got " + to_string(shape) +
                                     "; add a Flatten layer before it");
     add_activation_stage(activation);
-    layers_.push_back({name, shape, stages_.size()});
+    push_layer(name, shape);
 }
 
 void Network::add_dropout(const std::string& name, float rate) {
@@ -274,21 +287,105 @@ void Network::add_dropout(const std::string& name, float rate) {
         throw std::invalid_argument("dropout layer \"" + name +
                                     "\": the rate must be at least 0 and below 1, got " +
                                     std::to_string(rate));
-    const Shape shape = current_shape();
+    const Shape shape = shape_;
     push_stage(make_dropout_stage(shape, rate, dropout_layers_++));
-    layers_.push_back({name, shape, stages_.size()});
+    push_layer(name, shape);
+}
+
+void Network::check_room(const std::string& name, std::ptrdiff_t floats) const {
+    if (floats > kMaximumFloats - parameter_floats_)
+        throw std::invalid_argument("layer \"" + name + "\" has too many channels");
+}
+
+void Network::add_batch_normalization(const std::string& name, float momentum, float epsilon) {
+    check_new_layer(name);
+    const auto fail = [&](const std::string& what) {
+        throw std::invalid_argument("batch normalization \"" + name + "\": " + what);
+    };
+    if (!(momentum >= 0.0f && momentum < 1.0f))
+        fail("momentum must be at least 0 and below 1, got " + std::to_string(momentum));
+    if (!(epsilon > 0.0f && epsilon < 1.0f))
+        fail("epsilon must be above 0 and below 1, got " + std::to_string(epsilon));
+    check_room(name, 4 * padded(shape_.back()));
+    push_stage(
+        make_batch_norm_stage(name, shape_, momentum, epsilon, foldable_, parameter_floats_));
+    push_layer(name, shape_);
+    normalizes_ = true;
+}
+
+void Network::add_layer_normalization(const std::string& name, float epsilon) {
+    check_new_layer(name);
+    if (!(epsilon > 0.0f && epsilon < 1.0f))
+        throw std::invalid_argument("layer normalization \"" + name +
+                                    "\": epsilon must be above 0 and below 1, got " +
+                                    std::to_string(epsilon));
+    check_room(name, 2 * padded(shape_.back()));
+    push_stage(make_layer_norm_stage(name, shape_, epsilon, parameter_floats_));
+    push_layer(name, shape_);
+}
+
+void Network::begin_residual(const std::string& name) {
+    check_new_layer(name);
+    auto stage = std::make_unique<BranchStage>(shape_);
+    open_blocks_.push_back({name, stage.get(), nullptr, {}, 0});
+    push_stage(std::move(stage));
+}
+
+void Network::begin_shortcut() {
+    if (open_blocks_.empty() || open_blocks_.back().shortcut != nullptr)
+        throw std::logic_error("a shortcut needs a residual block, and only one");
+    Block& block = open_blocks_.back();
+    block.branch_output = shape_;
+    block.branch_buffer = stages_.size();
+    auto stage = std::make_unique<ShortcutStage>(block.branch->output_shape,
+                                                 block.branch->index + 1, shape_);
+    block.shortcut = stage.get();
+    push_stage(std::move(stage));
+    shape_ = block.branch->output_shape;
+}
+
+void Network::end_residual(const std::string& activation) {
+    if (open_blocks_.empty()) throw std::logic_error("there is no residual block to end");
+    const Activation kind = activation_from_name(activation);
+    const Block block = std::move(open_blocks_.back());
+    const bool identity = block.shortcut == nullptr;
+    const Shape& added = identity ? block.branch->output_shape : block.branch_output;
+    if (shape_ != added)
+        throw std::invalid_argument("residual block \"" + block.name + "\": the branch gives " +
+                                    to_string(identity ? shape_ : added) + " and the shortcut " +
+                                    to_string(identity ? added : shape_) +
+                                    "; they must be equal to be added");
+    check_new_layer(block.name);
+    open_blocks_.pop_back();
+    push_stage(std::make_unique<SumStage>(
+        shape_, identity ? block.branch->index + 1 : block.branch_buffer, kind));
+    push_layer(block.name, shape_);
+    const std::size_t sum = stages_.size();
+    block.branch->shortcut_delta = identity ? sum : block.shortcut->index + 1;
+    if (!identity) block.shortcut->sum_delta = sum;
 }
 
 void Network::build(std::uint64_t seed) {
     if (built_) throw std::logic_error("the network is built already");
+    if (!open_blocks_.empty())
+        throw std::logic_error("residual block \"" + open_blocks_.back().name + "\" has no end");
     if (parameter_floats_ == 0) throw std::logic_error("the network has no layer with weights");
     parameters_ = runtime::AlignedBuffer(static_cast<std::size_t>(parameter_floats_));
     gradients_ = runtime::AlignedBuffer(static_cast<std::size_t>(parameter_floats_));
     optimizer_ = OptimizerState(parameters());
     built_ = true;
+    for (std::size_t i = 1; i < stages_.size(); ++i)
+        if (stages_[i]->folds())
+            stages_[i - 1]->folded = {stages_[i]->parameters[1].offset,
+                                      stages_[i]->output_activation};
     std::uint32_t stream = 0;
     for (const auto& stage : stages_) {
-        if (stage->parameters.empty()) continue;
+        for (const Parameter& p : stage->parameters)
+            if (p.layout == Parameter::Layout::vector)
+                std::fill_n(parameters_.data() + p.offset, element_count(p.shape), p.start);
+        if (stage->parameters.empty() ||
+            stage->parameters.front().layout == Parameter::Layout::vector)
+            continue;
         const Parameter& kernel = stage->parameters.front();
         const double fan_in = static_cast<double>(kernel.inputs());
         const double fan_out = static_cast<double>(element_count(kernel.shape)) /
@@ -345,6 +442,7 @@ void Network::read_parameter(const Parameter& p, float* natural) const {
 void Network::write_parameter(const Parameter& p, const float* natural) {
     const std::unique_lock lock(mutex_);
     p.pack(natural, parameters_.data());
+    folded_ = false;
     if (shows_average_) {
         shows_average_ = false;
         optimizer_.forget_average();
@@ -365,6 +463,8 @@ void Network::read_gradient(const Parameter& p, float* natural) const {
 }
 
 void Network::write_gradient(const Parameter& p, const float* natural) {
+    if (!p.trainable)
+        throw std::invalid_argument(p.name + " is measured, not trained: it has no gradient");
     const std::unique_lock lock(mutex_);
     p.pack(natural, gradients_.data());
 }
@@ -422,7 +522,8 @@ void Network::write_optimizer_slot(Slot slot, const Parameter& p, const float* n
 void Network::show_average(bool shown) {
     const std::unique_lock lock(mutex_);
     if (shown == shows_average_ || (shown && !optimizer_.has_average())) return;
-    std::swap(parameters_, optimizer_.buffer(Slot::average));
+    folded_ = false;
+    optimizer_.exchange_average(parameters_);
     shows_average_ = shown;
 }
 
@@ -479,6 +580,12 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
 
     const std::size_t buffers = stages_.size() + 1;
     const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
+    // A buffer has the border that its reader asks for. Where that is a stage whose output shows
+    // the buffer itself, it is the next reader who asks.
+    std::vector<Border> borders(buffers);
+    for (std::size_t i = stages_.size(); i-- > 0;)
+        borders[i] =
+            stages_[i]->shown_buffer(training) == i ? borders[i + 1] : stages_[i]->input_border();
     // Twice over the same list: first to add the sizes up, then to deal the places out.
     std::ptrdiff_t total = 0;
     float* base = nullptr;
@@ -499,10 +606,13 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
         w.augmented.clear();
         for (std::size_t i = 0; i < buffers; ++i) {
             const Shape& shape = i == 0 ? input_shape_ : stages_[i - 1]->output_shape;
-            const Border border = i < stages_.size() ? stages_[i]->input_border() : Border{};
-            const Layout layout = Layout::of(shape, border);
+            const Layout layout = Layout::of(shape, borders[i]);
+            const std::optional<std::size_t> shown =
+                i == 0 ? std::nullopt : stages_[i - 1]->shown_buffer(training);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
-            w.activations[i] = {take(rows * layout.stride + kBlock), layout};
+            w.activations[i] = shown && borders[*shown] == borders[i]
+                                   ? w.activations[*shown]
+                                   : Rows{take(rows * layout.stride + kBlock), layout};
             const Layout compact = Layout::of(shape);
             if (training && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
         }

@@ -5,6 +5,7 @@
 // (DESIGN.md, "Numerics").
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 
 #include "../runtime/aligned_buffer.h"
 #include "optimizer_state.h"
+#include "residual_stages.h"
 #include "stage.h"
 #include "types.h"
 
@@ -51,6 +53,18 @@ class Network {
     void add_activation(const std::string& name, const std::string& activation);
     // rate: the share of values that is dropped in training, 0 <= rate < 1.
     void add_dropout(const std::string& name, float rate);
+    // Per channel over the batch (see batch_norm_stage.cpp), which inference folds into a linear
+    // Dense or convolution right before. An activation right behind is fused into it.
+    // 0 <= momentum < 1 of the moving averages, epsilon > 0.
+    void add_batch_normalization(const std::string& name, float momentum, float epsilon);
+    // Per pixel over its channels.
+    void add_layer_normalization(const std::string& name, float epsilon);
+    // activation(branch(x) + shortcut(x)): begin_residual, the layers of the branch, then, unless
+    // the shortcut is the identity, begin_shortcut and its layers; end_residual. Both ways must
+    // end with the same shape. Blocks may contain blocks. activation: linear, relu, sigmoid, tanh.
+    void begin_residual(const std::string& name);
+    void begin_shortcut();
+    void end_residual(const std::string& activation);
     // Allocates and initialises the weights from the seed: uniform He (relu) or Glorot (others)
     // limits, biases zero. Throws std::logic_error without layers.
     void build(std::uint64_t seed);
@@ -64,7 +78,7 @@ class Network {
     };
     const Shape& input_shape() const { return input_shape_; }
     bool is_built() const { return built_; }
-    std::ptrdiff_t output_size() const { return element_count(current_shape()); }
+    std::ptrdiff_t output_size() const { return element_count(shape_); }
     const std::vector<Layer>& layers() const { return layers_; }
     std::vector<std::string> describe_stages() const;
     std::vector<Parameter> parameters() const;
@@ -133,9 +147,11 @@ class Network {
                   float* losses) const;
 
  private:
-    const Shape& current_shape() const;
     void check_new_layer(const std::string& name) const;
+    void check_room(const std::string& name, std::ptrdiff_t floats) const;
     void push_stage(std::unique_ptr<Stage> stage);
+    // A layer whose output the last stage writes.
+    void push_layer(const std::string& name, Shape output_shape);
     PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;
     void add_activation_stage(const std::string& activation);
     // Allocates what `rows` samples and `threads` threads need, unless it is there already.
@@ -157,17 +173,29 @@ class Network {
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
     template <class Finish>
     void infer(const Images& images, const Finish& finish) const;
+    // What inference reads: the parameters, with the batch normalizations folded in.
+    const float* inference_parameters() const;
     void show_weights();
     void count_updates(const Optimizer& optimizer, std::size_t updates);
     const runtime::AlignedBuffer& slot_buffer(Slot slot) const;
 
-    Shape input_shape_;
+    Shape input_shape_, shape_;  // shape_: of the last layer's output
     std::vector<Layer> layers_;
     std::vector<std::unique_ptr<Stage>> stages_;
     std::ptrdiff_t parameter_floats_ = 0;
     std::uint32_t dropout_layers_ = 0;
     bool built_ = false;
     bool ends_with_softmax_ = false;
+    bool normalizes_ = false;  // the last stage is a batch normalization, still without activation
+    bool foldable_ = false;    // the last stage could take in a batch normalization
+    struct Block {
+        std::string name;
+        BranchStage* branch;
+        ShortcutStage* shortcut;  // nullptr: the identity
+        Shape branch_output;
+        std::size_t branch_buffer;
+    };
+    std::vector<Block> open_blocks_;
     // Rebuilds the last stage, a convolution, with a pool in it; empty after any other layer.
     std::function<std::unique_ptr<Stage>()> pooled_last_stage_;
     runtime::AlignedBuffer parameters_, gradients_;
@@ -177,6 +205,10 @@ class Network {
 
     // Readers (inference) share, writers (training, setting weights) exclude.
     mutable std::shared_mutex mutex_;
+    // Made by the first reader after a change; empty where there is nothing to fold.
+    mutable std::mutex fold_mutex_;
+    mutable std::atomic<bool> folded_ = false;
+    mutable runtime::AlignedBuffer folded_parameters_;
     Workspace training_workspace_;
     std::ptrdiff_t last_rows_ = 0;
 

@@ -22,6 +22,9 @@ struct Parameter {
     Shape shape;       // (in, out), (kernel rows, kernel columns, in, out) or (out)
     Layout layout;
     std::ptrdiff_t offset;  // in floats, from the start of the flat buffer
+    // Not trainable: measured during training, like moving averages; optimizers pass it by.
+    bool trainable = true;
+    float start = 0.0f;  // the first value of a vector; kernels begin with random numbers
 
     std::ptrdiff_t inputs() const { return element_count(shape) / shape.back(); }
     std::ptrdiff_t size() const;  // floats in the flat buffer, padding included

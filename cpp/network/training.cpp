@@ -174,6 +174,7 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
 
 void Network::apply_gradients(const Optimizer& optimizer) {
     const std::unique_lock lock(mutex_);
+    folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);
     const kernels::Kernels& kernels = kernels::active();
@@ -190,7 +191,7 @@ void Network::apply_gradients(const Optimizer& optimizer) {
 
 // Training goes on from the weights, not from their average.
 void Network::show_weights() {
-    if (shows_average_) std::swap(parameters_, optimizer_.buffer(Slot::average));
+    if (shows_average_) optimizer_.exchange_average(parameters_);
     shows_average_ = false;
 }
 
@@ -216,6 +217,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
     plan(workspace, batch_size, true, threads, false);
+    folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);
     const bool plain = optimizer.is_plain();

@@ -11,6 +11,8 @@ namespace nncore::network {
 // Zeros around an image that a convolution wants to find in its input buffer, in pixels.
 struct Border {
     std::ptrdiff_t top = 0, left = 0, bottom = 0, right = 0;
+
+    bool operator==(const Border&) const = default;
 };
 
 // How one sample lies in a buffer: `height` lines of `run` contiguous floats each (an image's

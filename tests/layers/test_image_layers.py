@@ -12,7 +12,7 @@ IMAGE = (9, 12, 3)
 
 def engine_shape(layer):
     network = _core.Network(IMAGE)
-    layer.add_to(network, "layer")
+    layer.add_to(network, "layer", IMAGE)
     return network.layer_output_shape("layer")
 
 

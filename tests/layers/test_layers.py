@@ -13,12 +13,15 @@ from nncore.layers import (
     LAYER_KINDS,
     Activation,
     AveragePool2D,
+    BatchNormalization,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    LayerNormalization,
     MaxPool2D,
+    Residual,
     layer_from_dict,
     unique_names,
 )
@@ -32,6 +35,12 @@ ONE_OF_EACH = [
     MaxPool2D(),
     AveragePool2D(3, strides=(2, 1)),
     GlobalAveragePool2D(),
+    BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm"),
+    LayerNormalization(epsilon=1e-6),
+    Residual([Conv2D(8, 3, padding="same"), BatchNormalization()], activation="relu"),
+    Residual(
+        [Dense(3), Residual([Dense(3)])], shortcut=[Dense(3), Activation("tanh")], name="block"
+    ),
 ]
 
 

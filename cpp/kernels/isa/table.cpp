@@ -4,6 +4,7 @@
 #include "dropout.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "normalization.h"
 #include "optimizers.h"
 #include "pool.h"
 #include "rowwise.h"
@@ -30,6 +31,14 @@ const Kernels& table() {
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,
+        .add = add,
+        .channel_moments = channel_moments,
+        .combine_moments = combine_moments,
+        .normalize = normalize,
+        .normalize_gradient_sums = normalize_gradient_sums,
+        .normalize_gradient = normalize_gradient,
+        .layer_norm = layer_norm,
+        .layer_norm_gradient = layer_norm_gradient,
         .bytes_to_floats = bytes_to_floats,
         .dropout_mask = dropout_mask,
         .multiply = multiply,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -37,15 +37,24 @@ class Layer(ABC):
 
     @abstractmethod
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Shape of each trained array by its short name ("kernel", "bias"), in Keras's order."""
+        """Shape of each parameter by its short name ("kernel", "bias"), in Keras's order."""
 
     @abstractmethod
-    def add_to(self, network: _core.Network, name: str) -> None:
-        """Append this layer to the engine's `network` under `name`."""
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+        """Append this layer, whose input has that shape, to the engine's `network`."""
+
+    def inner_layers(self, input_shape: Shape) -> Iterable[tuple[str, Layer, Shape]]:
+        """Name, description and input shape of the layers that this one is made of; or nothing."""
+        return ()
 
     def output_activation(self) -> str | None:
         """Name of the activation that ends this layer; None where the layer passes values on."""
         return None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Layer:
+        """The layer with the fields of `to_dict`, all of which are there."""
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """The description as JSON-ready values; `layer_from_dict` reads it back."""

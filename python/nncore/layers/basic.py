@@ -62,7 +62,7 @@ class Dense(Layer):
             shapes["bias"] = (self.units,)
         return shapes
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_dense(name, self.units, str(self.activation), self.use_bias)
 
     def output_activation(self) -> str | None:
@@ -86,7 +86,7 @@ class Flatten(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_flatten(name)
 
 
@@ -109,7 +109,7 @@ class Activation(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_activation(name, self.activation)
 
     def output_activation(self) -> str | None:
@@ -149,5 +149,5 @@ class Dropout(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_dropout(name, self.rate)

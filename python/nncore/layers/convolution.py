@@ -123,7 +123,7 @@ class Conv2D(Layer):
             shapes["bias"] = (self.filters,)
         return shapes
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         kernel, strides, pad = self._pairs()
         padding = self.padding if isinstance(self.padding, str) else "explicit"
         network.add_conv2d(

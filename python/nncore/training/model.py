@@ -11,6 +11,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,8 +163,9 @@ class Sequential:
     @property
     def layers(self) -> list[LayerView]:
         """The layers, with their weights and gradients to read and set; see `LayerView`."""
-        pairs = zip(self._names, self._descriptions, strict=True)
-        return [LayerView(self, name, layer) for name, layer in pairs]
+        given = () if self.input_shape is None else self._given_shapes(self.input_shape)
+        shapes = zip_longest(self._names, self._descriptions, given)
+        return [LayerView(self, name, layer, shape) for name, layer, shape in shapes]
 
     def build(self, input_shape: int | Sequence[int], seed: int = 0) -> None:
         """Create the weights for inputs of this shape, initialised from `seed`.
@@ -195,8 +197,9 @@ class Sequential:
         if not any(self._parameter_shapes(shape)):
             raise ValueError("no layer has weights to train: add Dense(number of classes)")
         network = _core.Network(shape)
-        for name, layer in zip(self._names, self._descriptions, strict=True):
-            layer.add_to(network, name)
+        given = self._given_shapes(shape)
+        for name, layer, of_input in zip(self._names, self._descriptions, given, strict=True):
+            layer.add_to(network, name, of_input)
         network.build(seed)
         self._network = network
         self._position = Position()
@@ -700,6 +703,10 @@ class Sequential:
             )
         return shapes
 
+    def _given_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Input shape of each layer."""
+        return [input_shape, *self._shapes(input_shape)[:-1]]
+
     def _restore(self, weights: list[F32]) -> None:
         if weights:
             self.set_weights(weights)
@@ -707,8 +714,7 @@ class Sequential:
 
     def _parameter_shapes(self, input_shape: Shape) -> list[dict[str, Shape]]:
         """Shapes of each layer's parameters by short name."""
-        given = [input_shape, *self._shapes(input_shape)[:-1]]
-        pairs = zip(self._descriptions, given, strict=True)
+        pairs = zip(self._descriptions, self._given_shapes(input_shape), strict=True)
         return [layer.parameter_shapes(shape) for layer, shape in pairs]
 
     def _optimizer(
@@ -716,9 +722,14 @@ class Sequential:
     ) -> Optimizer:
         if optimizer is not None:
             return _checked_optimizer(optimizer)
-        kernels = [shapes.get("kernel", (1,)) for shapes in self._parameter_shapes(input_shape)]
+        kernels = [
+            shape
+            for shapes in self._parameter_shapes(input_shape)
+            for name, shape in shapes.items()
+            if name.endswith("kernel")
+        ]
         return default_optimizer(
-            loss, batch_size, inputs=max(math.prod(kernel[:-1]) for kernel in kernels)
+            loss, batch_size, inputs=max((math.prod(kernel[:-1]) for kernel in kernels), default=1)
         )
 
     def default_optimizer(self, loss: str = "cross_entropy", batch_size: int = 32) -> Optimizer:
