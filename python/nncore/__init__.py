@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         one_hot,
     )
     from nncore.errors import DataError, ModelFileError, NncoreError, TrainingError
+    from nncore.interop.onnx_features import Features
     from nncore.layers import (
         Activation,
         AveragePool2D,
@@ -80,6 +81,7 @@ _HOMES = {
     "ModelFileError": "errors",
     "NncoreError": "errors",
     "TrainingError": "errors",
+    "Features": "interop.onnx_features",
     "Activation": "layers",
     "AveragePool2D": "layers",
     "BatchNormalization": "layers",
@@ -143,6 +145,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "ExponentialDecay",
+    "Features",
     "Flatten",
     "GlobalAveragePool2D",
     "History",

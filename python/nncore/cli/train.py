@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nncore.cli import augment, options, training_options
+from nncore.cli import augment, features, options, training_options
 from nncore.cli.check import count_lines
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
@@ -31,6 +31,7 @@ from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
+    from nncore.interop.onnx_features import Features
     from nncore.training.history import History
     from nncore.training.model import Sequential
     from nncore.training.report import Report
@@ -48,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model = parser.add_argument_group("model and training")
     model.add_argument(
-        "--model", choices=tuple(PRESETS), default="mlp", help="kind of network (default mlp)"
+        "--model",
+        choices=tuple(PRESETS),
+        help="kind of network (default mlp, with --features linear)",
     )
     model.add_argument(
         "--hidden",
@@ -84,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "has (default none)",
     )
     training_options.add_arguments(model)
+    features.add_arguments(parser)
     augment.add_arguments(parser)
     data = parser.add_argument_group("images")
     data.add_argument(
@@ -195,14 +199,17 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     from nncore.training.model import Sequential
     from nncore.training.run_directory import RunDirectory
 
-    _check(args)
+    if args.model is None:
+        args.model = "mlp" if args.features is None else features.DEFAULT_HEAD
     if args.augment is None:
         args.augment = AUGMENT.get(args.model, "off")
+    _check(args)
+    backbone = features.open_features(args)
     data = load_labelled(
         args.data,
         out,
-        size=args.size,
-        color=None if args.color == "auto" else args.color,
+        size=args.size if backbone is None else backbone.size,
+        color=_color(args, backbone),
         classes=args.classes,
         max_broken=args.max_broken,
         max_pixels=args.max_pixels,
@@ -210,14 +217,21 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     )
     data = _with_split(args, data)
     train_part, val, test = data.split(args.val, args.test, args.seed)
-    if args.normalize:
+    if args.normalize and backbone is None:
         train_part = with_normalization(train_part)
     parts = {"train": train_part, "val": val, "test": test}
     part = "test" if len(test) else "validation" if len(val) else "training"
     layers = PRESETS[args.model](len(data.classes), args.hidden or HIDDEN)
-    model = Sequential(layers, name=args.model)
+    model = Sequential(layers, name=args.model, features=backbone)
     model.build(train_part.preprocessing.input_shape, args.seed)
     _say_found(args, out, data, parts, model)
+    if backbone is not None:
+        features.compute(backbone, data, out)
+        run = backbone.images_run
+        out.say(
+            f"features of {count(run, 'image')} computed; of {len(data) - run:,} they were known, "
+            "from an earlier run or a copy"
+        )
     changes = augment.augmentation(args)
     if args.test and "test" in (data.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")
@@ -227,6 +241,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     except OSError as error:
         _explain(error)
     directory.write_data(data.classes, parts, data.skipped)
+    if backbone is not None:
+        directory.keep_features(backbone.path)
     if changes is not None:
         directory.write_augmented(train_part.images, changes, args.seed)
         out.say(f"augmentation: {printable(str(directory.file('augmented.png')))} shows it")
@@ -274,12 +290,19 @@ def _check(args: argparse.Namespace) -> None:
     if args.hidden is not None and args.model not in WITH_HIDDEN:
         raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
     training_options.check(args)
+    features.check(args)
     if args.val + args.test >= 1:
         raise UsageError(f"--val {args.val:g} and --test {args.test:g} leave nothing for training")
     if args.name is not None and not args.overwrite:
         folder = Path(args.output) / args.name
         if folder.is_dir() and any(folder.iterdir()):
             _explain(FileExistsError(errno.EEXIST, "", str(folder)))
+
+
+def _color(args: argparse.Namespace, backbone: Features | None) -> str | None:
+    if backbone is not None:
+        return backbone.data_color
+    return None if args.color == "auto" else str(args.color)
 
 
 def _with_split(args: argparse.Namespace, data: ImageDataset) -> ImageDataset:
@@ -337,6 +360,10 @@ def _say_found(
     layers = " -> ".join(
         "x".join(map(str, view.output_shape)) for view in model.layers if view.parameter_names
     )
+    if model.features is not None:
+        layers = f"{model.features.count} frozen features -> {layers}"
+        for line in features.lines(model.features.to_dict(), model.features.guessed):
+            out.say(line)
     out.say(
         f"model {args.model}: {height}x{width}x{data.preprocessing.channels} -> {layers} "
         f"({model.parameter_count:,} parameters); loss {args.loss}"
@@ -393,6 +420,7 @@ def _config(
             "hidden": list(args.hidden or HIDDEN) if args.model in WITH_HIDDEN else None,
             "parameters": model.parameter_count,
         },
+        **({} if model.features is None else {"features": model.features.to_dict()}),
         "training": {
             "epochs": args.epochs,
             "batch_size": args.batch_size,
