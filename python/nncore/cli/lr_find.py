@@ -8,18 +8,16 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nncore.cli import options, training_options
+from nncore.cli import options, recipe, training_options
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.inputs import load_labelled
 from nncore.cli.output import Output, count, printable
-from nncore.cli.presets import HIDDEN, PRESETS, WITH_HIDDEN
 from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
     from nncore.training.learning_rate_search import LearningRates
 
 HELP = "find a learning rate for a folder of images"
-_DEFAULT_MODEL = "mlp"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model and training, as of nncore train")
     model.add_argument(
         "--model",
-        choices=tuple(PRESETS),
-        default=_DEFAULT_MODEL,
-        help=f"kind of network (default {_DEFAULT_MODEL})",
+        choices=recipe.MODELS,
+        default=recipe.DEFAULT_MODEL,
+        help=f"kind of network (default {recipe.DEFAULT_MODEL})",
     )
     model.add_argument(
         "--hidden", type=options.units, metavar="UNITS", help="units of each hidden layer of an mlp"
@@ -41,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--optimizer",
         choices=training_options.OPTIMIZERS,
-        default="sgd",
-        help="whose learning rate is sought (default sgd)",
+        help="whose learning rate is sought (default adam for auto and resnet, else sgd)",
     )
     model.add_argument(
         "--momentum",
@@ -56,9 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--batch-size",
         type=options.whole(1),
-        default=32,
         metavar="N",
-        help="images per step (default 32)",
+        help="images per step (default: auto and resnet choose, the others 32)",
     )
     search = parser.add_argument_group("search")
     for name, default, text in (("start", 1e-6, "first"), ("end", 10.0, "last")):
@@ -88,7 +84,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_max_pixels(data)
     options.add_cache(data)
     # The rest of what an optimizer is made of: its own rate is not looked at.
-    parser.set_defaults(learning_rate=None, weight_decay=None, schedule="constant", warmup=0.0)
+    parser.set_defaults(
+        learning_rate=None,
+        weight_decay=None,
+        schedule="constant",
+        warmup=0.0,
+        width=None,
+        epochs=None,
+        max_minutes=None,
+        augment="off",
+    )
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,10 @@ def search(args: argparse.Namespace, out: Output) -> Outcome:
         cache=args.cache,
     )
     data = with_normalization(data)
-    layers = PRESETS[args.model](len(data.classes), args.hidden or HIDDEN)
-    model = Sequential(layers, name=args.model)
-    model.build(data.preprocessing.input_shape, args.seed)
+    recipe.choose(args, data, validated=False)
+    shape = data.preprocessing.input_shape
+    model = Sequential(recipe.layers_of(args, len(data.classes), shape), name=args.model)
+    model.build(shape, args.seed)
     found = lr_find(
         model,
         data,
@@ -147,8 +153,7 @@ def search(args: argparse.Namespace, out: Output) -> Outcome:
 
 def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before images are read; UsageError."""
-    if args.hidden is not None and args.model not in WITH_HIDDEN:
-        raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
+    recipe.settle(args)
     if args.momentum is not None and args.optimizer not in training_options.WITH_MOMENTUM:
         raise UsageError(
             f"--momentum is for --optimizer {' and '.join(training_options.WITH_MOMENTUM)}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nncore.cli import augment, features, options, training_options
+from nncore.cli import augment, features, options, recipe, training_options
 from nncore.cli.check import count_lines
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
@@ -26,7 +26,7 @@ from nncore.cli.output import (
     skipped_lines,
     write_error,
 )
-from nncore.cli.presets import AUGMENT, HIDDEN, PRESETS, WITH_HIDDEN
+from nncore.layers.presets import HIDDEN
 from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
     from nncore.training.history import History
     from nncore.training.model import Sequential
+    from nncore.training.recipe import Recipe
     from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
 
@@ -50,28 +51,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model and training")
     model.add_argument(
         "--model",
-        choices=tuple(PRESETS),
-        help="kind of network (default mlp, with --features linear)",
+        choices=recipe.MODELS,
+        help="kind of network; auto (default) looks at the images and chooses network and training "
+        "(with --features: linear)",
     )
     model.add_argument(
         "--hidden",
         type=options.units,
         metavar="UNITS",
-        help=f"units of each hidden layer of an mlp (default {','.join(map(str, HIDDEN))})",
+        help="units of each hidden layer of an mlp (default 512)",
+    )
+    model.add_argument(
+        "--width",
+        type=options.whole(1, 1024),
+        metavar="FILTERS",
+        help="of the first convolution of a resnet; 32 is slower and more accurate (default: auto "
+        "and resnet choose)",
     )
     model.add_argument(
         "--epochs",
         type=options.whole(1),
-        default=30,
         metavar="N",
-        help="how often to go through the training images (default 30)",
+        help="how often to go through the training images (default: auto and resnet choose by "
+        "their number, the others 30)",
     )
     model.add_argument(
         "--batch-size",
         type=options.whole(1),
-        default=32,
         metavar="N",
-        help="images per step (default 32)",
+        help="images per step (default: auto and resnet choose, the others 32)",
     )
     model.add_argument(
         "--loss",
@@ -82,9 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--class-weight",
         choices=("balanced", "none"),
-        default="none",
         help="balanced: each class counts the same in the training loss, however many images it "
-        "has (default none)",
+        "has (default: auto and resnet choose by the balance, the others none)",
     )
     training_options.add_arguments(model)
     features.add_arguments(parser)
@@ -200,9 +207,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     from nncore.training.run_directory import RunDirectory
 
     if args.model is None:
-        args.model = "mlp" if args.features is None else features.DEFAULT_HEAD
-    if args.augment is None:
-        args.augment = AUGMENT.get(args.model, "off")
+        args.model = recipe.DEFAULT_MODEL if args.features is None else features.DEFAULT_HEAD
+    recipe.settle(args)
     _check(args)
     backbone = features.open_features(args)
     data = load_labelled(
@@ -221,10 +227,12 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         train_part = with_normalization(train_part)
     parts = {"train": train_part, "val": val, "test": test}
     part = "test" if len(test) else "validation" if len(val) else "training"
-    layers = PRESETS[args.model](len(data.classes), args.hidden or HIDDEN)
+    chosen = recipe.choose(args, train_part, validated=len(val) > 0)
+    shape = train_part.preprocessing.input_shape
+    layers = recipe.layers_of(args, len(data.classes), shape)
     model = Sequential(layers, name=args.model, features=backbone)
-    model.build(train_part.preprocessing.input_shape, args.seed)
-    _say_found(args, out, data, parts, model)
+    model.build(shape, args.seed)
+    _say_found(args, out, data, parts, model, chosen)
     if backbone is not None:
         features.compute(backbone, data, out)
         run = backbone.images_run
@@ -251,7 +259,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         """Once `fit` has settled the optimizer, and before any training."""
 
         def on_train_begin(self) -> None:
-            directory.write_config(_config(args, data, parts, part, model))
+            directory.write_config(_config(args, data, parts, part, model, chosen))
             for line in _class_weight_lines(model):
                 out.say(line)
 
@@ -287,8 +295,6 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
 
 def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before minutes are spent on reading images."""
-    if args.hidden is not None and args.model not in WITH_HIDDEN:
-        raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
     training_options.check(args)
     features.check(args)
     if args.val + args.test >= 1:
@@ -341,6 +347,7 @@ def _say_found(
     data: ImageDataset,
     parts: dict[str, ImageDataset],
     model: Sequential,
+    chosen: Recipe | None,
 ) -> None:
     height, width, _ = data.preprocessing.input_shape
     out.say(
@@ -368,6 +375,8 @@ def _say_found(
         f"model {args.model}: {height}x{width}x{data.preprocessing.channels} -> {layers} "
         f"({model.parameter_count:,} parameters); loss {args.loss}"
     )
+    if chosen is not None:
+        recipe.say(args, chosen, out)
     out.say()
 
 
@@ -388,6 +397,7 @@ def _config(
     parts: dict[str, ImageDataset],
     part: str,
     model: Sequential,
+    chosen: Recipe | None,
 ) -> dict[str, dict[str, Any]]:
     from nncore import info
 
@@ -417,10 +427,12 @@ def _config(
         },
         "model": {
             "preset": args.model,
-            "hidden": list(args.hidden or HIDDEN) if args.model in WITH_HIDDEN else None,
+            "hidden": list(args.hidden or HIDDEN) if args.model == "mlp" else None,
+            "width": args.width,
             "parameters": model.parameter_count,
         },
         **({} if model.features is None else {"features": model.features.to_dict()}),
+        **({} if chosen is None else {"recipe": dict(chosen.reasons)}),
         "training": {
             "epochs": args.epochs,
             "batch_size": args.batch_size,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MINUTES = 5.0
 """The time budget where none is given."""
+OPTIMIZER, SCHEDULE, LEARNING_RATE = "adam", "one-cycle", 0.005
 
 # The budget counts multiply-adds of whole training steps at this rate, about what two cores of 2020
 # do; forward, input gradient and weight gradient are a third each.
@@ -132,7 +133,7 @@ def recipe(
         raise ValueError("there is no training image to choose a recipe for")
     shape = train.preprocessing.input_shape
     classes = len(train.classes)
-    settings: dict[str, Any] = {"optimizer": "adam", "schedule": "one-cycle"}
+    settings: dict[str, Any] = {"optimizer": OPTIMIZER, "schedule": SCHEDULE}
     reasons: dict[str, str] = {}
     reasons["size"] = _size_reason(shape, images)
 
@@ -149,8 +150,10 @@ def recipe(
     reasons["batch size"] = (
         f"{settings['batch_size']}: {math.ceil(images / settings['batch_size']):,} steps per epoch"
     )
-    settings["learning_rate"] = 0.005
-    reasons["optimizer"] = "Adam, whose one-cycle rate rises to 0.005 and falls to almost nothing"
+    settings["learning_rate"] = LEARNING_RATE
+    reasons["optimizer"] = (
+        f"Adam, whose one-cycle rate rises to {LEARNING_RATE:g} and falls to almost nothing"
+    )
     settings["augment"] = "light"
     settings["horizontal_flip"] = shape[2] == 3
     reasons["augmentation"] = "light: small moves, turns, changes of size and brightness; " + (
@@ -183,7 +186,7 @@ def _size_reason(shape: Shape, images: int) -> str:
 
 def _epochs(images: int) -> int:
     """More for fewer images: 120 at 60, 35 at 4,000, 15 at 60,000."""
-    return max(12, min(150, round(120 * (60 / images) ** 0.3)))
+    return max(12, min(150, round(120 * math.pow(60 / images, 0.3))))
 
 
 def _width(
@@ -197,7 +200,7 @@ def _width(
         return _PASSES * images * epochs * _multiply_adds(layers, shape) <= budget
 
     if images >= _WIDE_FROM and fits(2 * WIDTH):
-        return 2 * WIDTH, f"resnet of width {2 * WIDTH}: the images are many, and time allows it"
+        return 2 * WIDTH, f"resnet of width {2 * WIDTH}: there are many images, and time allows it"
     return WIDTH, f"resnet of width {WIDTH}: a small residual network, with batch normalization"
 
 
@@ -253,7 +256,7 @@ def _multiply_adds(layers: Any, shape: Shape) -> float:
     for number, layer in enumerate(layers):
         layer.add_to(network, str(number), given)
         given = layer.output_shape(given)
-    return network.multiply_adds
+    return float(network.multiply_adds)
 
 
 def _measured_rate() -> float:
