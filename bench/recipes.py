@@ -1,8 +1,8 @@
-"""What `nncore train FOLDER` without flags reaches, and in which time: ``python bench/recipes.py``.
+"""What `nncore train FOLDER` reaches without flags, and when: ``python bench/recipes.py``.
 
-Each data set is a folder with the parts train and test (`folders.py`); the clock runs from the start
-of the process, reading and plots included. With ``--mlp`` scikit-learn's MLPClassifier, with its own
-defaults, trains on the same images.
+Each data set is a folder with the parts train and test (`folders.py`); the clock runs from the
+start of the process, reading and plots included. With ``--mlp`` scikit-learn's MLPClassifier, with
+its own defaults, trains on the same images.
 """
 
 from __future__ import annotations
