@@ -654,10 +654,20 @@ std::ptrdiff_t Network::widest_softmax() const {
     return widest;
 }
 
-void Network::read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const {
-    const std::shared_lock lock(mutex_);
+void Network::check_last_rows(std::ptrdiff_t expected) const {
     if (expected != last_rows_)
         throw std::logic_error("another thread used the network in the meantime");
+}
+
+void Network::read_losses(std::ptrdiff_t expected, float* losses) const {
+    const std::shared_lock lock(mutex_);
+    check_last_rows(expected);
+    std::copy_n(training_workspace_.losses, expected, losses);
+}
+
+void Network::read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const {
+    const std::shared_lock lock(mutex_);
+    check_last_rows(expected);
     const Rows& buffer = layer.fused_away ? training_workspace_.inner.at(layer.buffer - 1)
                                           : training_workspace_.activations.at(layer.buffer);
     for (std::ptrdiff_t r = 0; r < last_rows_; ++r)

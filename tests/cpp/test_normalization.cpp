@@ -145,9 +145,9 @@ TEST(no_optimizer_moves_what_is_measured) {
     }
 }
 
-// A step of a block is compute_gradients and apply_gradients, but for the moving averages, which
-// only training moves.
-TEST(only_training_moves_the_averages) {
+// A step of a block is compute_gradients and apply_gradients; the averages move in the latter,
+// once.
+TEST(averages_move_with_the_weights) {
     for (const NetworkSpec& spec : {kConv, kDense}) {
         Data data(21, spec.inputs, spec.outputs(), 5);
         for (std::size_t i = 0; i < data.order.size(); ++i)
@@ -155,22 +155,57 @@ TEST(only_training_moves_the_averages) {
         for (const Optimizer& optimizer :
              {Optimizer{0.1f},
               Optimizer{.learning_rate = 0.1f, .method = network::Method::adam, .use_ema = true}}) {
-            const auto fused = spec.build(6), separate = spec.build(6), fresh = spec.build(6);
+            const auto fused = spec.build(6), separate = spec.build(6);
+            const auto start = weights_of(*fused);
+            separate->apply_gradients(Optimizer{0.1f});
+            CHECK(identical(start, weights_of(*separate)));
             train(*fused, data, 21, optimizer);
             separate->compute_gradients(data.images(), data.one_hot_targets(), Loss::mse);
-            separate->apply_gradients(optimizer);
+            CHECK(identical(start, weights_of(*separate)));
             outputs_of(*separate, data.images());
-            for (const std::string& name : names_of(*fused, true)) {
+            separate->apply_gradients(optimizer);
+            CHECK(!identical(start, weights_of(*separate)));
+            CHECK(identical(weights_of(*fused), weights_of(*separate)));
+            separate->apply_gradients(optimizer);
+            CHECK(!identical(weights_of(*fused), weights_of(*separate)));
+            for (const std::string& name : names_of(*fused, false))
                 CHECK_THAT(identical(value_of(*fused, name), value_of(*separate, name)), name);
-                CHECK_THAT(!identical(value_of(*fresh, name), value_of(*separate, name)) ||
-                               name == "layer0/bias",
-                           name);
-            }
-            for (const std::string& name : names_of(*fused, false)) {
-                CHECK_THAT(identical(value_of(*fresh, name), value_of(*separate, name)), name);
-                CHECK_THAT(!identical(value_of(*fresh, name), value_of(*fused, name)), name);
-            }
+            // Steps of another batch in between: theirs count, not those of the gradients.
+            separate->compute_gradients(data.images(), data.one_hot_targets(), Loss::mse);
+            train(*separate, data, 4, Optimizer{0.1f});
+            const auto twin = spec.build(6);
+            set_weights(*twin, weights_of(*separate));
+            separate->apply_gradients(Optimizer{0.1f});
+            for (const std::string& name : names_of(*fused, false))
+                CHECK_THAT(identical(value_of(*twin, name), value_of(*separate, name)), name);
         }
+    }
+}
+
+// The losses that compute_gradients leaves are those of its own pass, by the batch's statistics.
+TEST(losses_of_the_images) {
+    for (const Loss loss : {Loss::mse, Loss::cross_entropy}) {
+        const Data data(19, kConv.inputs, kConv.outputs(), 9);
+        const auto network = kConv.build(10);
+        ReferenceNetwork reference(kConv, *network);
+        reference.forward({data.x.begin(), data.x.end()});
+        const double value = network->compute_gradients(data.images(), data.soft_targets(), loss);
+        std::vector<float> losses(19);
+        network->read_losses(19, losses.data());
+        double sum = 0;
+        for (std::size_t i = 0; i < 19; ++i) {
+            const Doubles target(data.soft.begin() + static_cast<std::ptrdiff_t>(i) * 3,
+                                 data.soft.begin() + static_cast<std::ptrdiff_t>(i + 1) * 3);
+            const auto* row = &reference.layers.back().output[i * 3];
+            double exact = 0;
+            for (std::size_t c = 0; c < 3; ++c)
+                exact += loss == Loss::mse ? (row[c] - target[c]) * (row[c] - target[c])
+                                           : -target[c] * std::log(row[c]);
+            CHECK(std::fabs(static_cast<double>(losses[i]) - exact) < 1e-5 * (1 + exact));
+            sum += static_cast<double>(losses[i]);
+        }
+        CHECK_EQUAL(value, sum / 19);
+        CHECK_THROWS(std::logic_error, "another thread", network->read_losses(18, losses.data()));
     }
 }
 

@@ -102,8 +102,8 @@ TEST(fused_step_is_gradient_and_update) {
     for (const int threads : {1, 2}) {
         runtime::set_thread_limit(threads);
         for (const NetworkSpec& spec :
-             {kOdd, kSmall, kImages, kChannels, NetworkSpec{1, {{1, "linear"}}},
-              NetworkSpec{784, {{17, "relu"}, {10, "linear"}}},
+             {kOdd, kSmall, kImages, kChannels, kNormalized, kNormalizedRows,
+              NetworkSpec{1, {{1, "linear"}}}, NetworkSpec{784, {{17, "relu"}, {10, "linear"}}},
               NetworkSpec{9, {{20, "relu", false}, {0, "tanh"}, {5, "softmax"}, {0, "sigmoid"}}}})
             for (const Loss loss : kLosses)
                 for (const std::ptrdiff_t batch : {1, 17, 33}) {
