@@ -13,12 +13,15 @@ from nncore.layers import (
     LAYER_KINDS,
     Activation,
     AveragePool2D,
+    BatchNormalization,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    LayerNormalization,
     MaxPool2D,
+    Residual,
     layer_from_dict,
     unique_names,
 )
@@ -32,6 +35,9 @@ ONE_OF_EACH = [
     MaxPool2D(),
     AveragePool2D(3, strides=(2, 1)),
     GlobalAveragePool2D(),
+    BatchNormalization(0.5, name="norm"),
+    LayerNormalization(1e-5),
+    Residual([Dense(3), Flatten()], "relu", shortcut=[Flatten()]),
 ]
 
 

@@ -297,5 +297,5 @@ def test_blocks_that_do_not_fit():
     network.add_conv2d("conv", 5, (3, 3), padding="same")
     with pytest.raises(ValueError, match=r"branch gives \(8, 8, 5\) and the shortcut \(8, 8, 3\)"):
         network.end_residual()
-    with pytest.raises(RuntimeError, match="block.* has no end"):
+    with pytest.raises(RuntimeError, match=r"block.* has no end"):
         network.build(0)
