@@ -50,6 +50,7 @@ NETWORKS = {
         (20,),
         [
             BATCH_NORM,
+            activation("sigmoid"),
             dense(33, use_bias=False),
             BATCH_NORM,
             activation("tanh"),
