@@ -89,6 +89,15 @@ def test_identity_has_no_layers():
     assert names == ["conv2d"]
 
 
+def test_deep_nesting_takes_no_time():
+    # Asking each block twice for its shape would double the time with each level.
+    block = Dense(3)
+    for _ in range(40):
+        block = Residual([block])
+    assert block.output_shape((2,)) == (3,)
+    assert len(block.parameter_shapes((2,))) == 82
+
+
 def test_names_of_parameters():
     block = Residual(
         [same(8), BatchNormalization(), Residual([same(4), Dense(1, name="x")][:1], name="in")],
