@@ -71,8 +71,8 @@ def choose(args: argparse.Namespace, train: ImageDataset, validated: bool) -> Re
     settings = dict(chosen.settings)
     if args.optimizer != OPTIMIZER:
         del settings["learning_rate"]
-    if args.augment == "off":
-        del settings["horizontal_flip"]
+    if args.augment is not None:  # as asked for, with nothing added
+        del settings["horizontal_flip"], settings["shift"]
     _fill(args, settings)
     return chosen
 
