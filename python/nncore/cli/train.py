@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 HELP = "train a classifier on a folder of images"
 _MOST_NOTES = 5
+_VAL, _ENOUGH_VAL = 0.15, 3000  # for validation: a part, and images that tell epochs apart
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,9 +115,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--val",
         type=options.fraction,
-        default=0.15,
         metavar="FRACTION",
-        help="part for validation, which chooses the best epoch (default 0.15)",
+        help="part for validation, which chooses the best epoch (default 0.15; less where that is "
+        "more than 3,000 images)",
     )
     data.add_argument(
         "--test",
@@ -222,6 +223,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         cache=args.cache,
     )
     data = _with_split(args, data)
+    if args.val is None:
+        args.val = min(_VAL, _ENOUGH_VAL / max(len(data), 1))
     train_part, val, test = data.split(args.val, args.test, args.seed)
     if args.normalize and backbone is None:
         train_part = with_normalization(train_part)
@@ -297,8 +300,9 @@ def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before minutes are spent on reading images."""
     training_options.check(args)
     features.check(args)
-    if args.val + args.test >= 1:
-        raise UsageError(f"--val {args.val:g} and --test {args.test:g} leave nothing for training")
+    val = _VAL if args.val is None else args.val
+    if val + args.test >= 1:
+        raise UsageError(f"--val {val:g} and --test {args.test:g} leave nothing for training")
     if args.name is not None and not args.overwrite:
         folder = Path(args.output) / args.name
         if folder.is_dir() and any(folder.iterdir()):
