@@ -1,8 +1,11 @@
 // Pixels of picture files, and facts about many files. The GIL is released: a large picture takes
 // milliseconds, and so do the facts of thousands of files.
+#include <pybind11/stl.h>
+
 #include "../images/png_filters.h"
 #include "../runtime/file_status.h"
 #include "../runtime/parallel.h"
+#include "../runtime/plain_files.h"
 #include "arrays.h"
 
 namespace nncore::bindings {
@@ -33,6 +36,20 @@ py::array_t<std::uint8_t> png_pixels(const py::bytes& lines, py::ssize_t height,
     const py::gil_scoped_release unlocked;
     images::undo_png_filters(in, height, line_bytes, channels, out);
     return pixels;
+}
+
+// Sorted names, or None: see runtime/plain_files.h.
+py::object plain_files(const py::object& folder) {
+    PyObject* bytes = nullptr;
+    if (PyUnicode_FSConverter(folder.ptr(), &bytes) == 0) throw py::error_already_set();
+    const auto encoded = py::reinterpret_steal<py::bytes>(bytes);
+    const char* const name = PyBytes_AS_STRING(bytes);
+    std::optional<std::vector<std::string>> found;
+    {
+        const py::gil_scoped_release unlocked;
+        found = runtime::plain_files(name);
+    }
+    return py::cast(found);
 }
 
 // int64 (N, 4): size, both times, inode. Asked from Python, a file takes five times as long.
@@ -72,6 +89,7 @@ py::array_t<std::int64_t> file_status(const py::list& paths) {
 void register_images(py::module_& m) {
     using py::arg;
     m.def("png_pixels", &png_pixels, arg("lines"), arg("height"), arg("width"), arg("channels"));
+    m.def("plain_files", &plain_files, arg("folder"));
     m.def("file_status", &file_status, arg("paths"));
 }
 
