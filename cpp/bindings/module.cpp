@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "../kernels/dispatch.h"
+#include "../images/plain_png.h"
 #include "../runtime/parallel.h"
 
 namespace py = pybind11;
@@ -24,6 +25,7 @@ py::dict info() {
     result["isas"] = isas;
     result["threads"] = runtime::thread_limit();
     const std::string openmp = runtime::openmp_version();
+    result["zlib"] = images::has_zlib();
     result["openmp"] = openmp.empty() ? py::object(py::none()) : py::object(py::str(openmp));
     result["compiler"] = NNCORE_COMPILER;
     return result;

@@ -1,0 +1,116 @@
+// The entropy-coded part of a JPEG file: bits, Huffman codes, blocks of coefficients.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "pixels.h"
+
+namespace nncore::images {
+
+inline constexpr int kBlock = 64;  // coefficients of a block of 8 x 8
+
+// Of one component: quantisation steps in zigzag order, for indices up to 15 beyond the last one.
+using Steps = std::array<std::uint16_t, kBlock + 16>;
+
+// A block's coefficients, dequantised, in the order of rows.
+using Coefficients = std::array<std::int16_t, kBlock>;
+
+// Not 0 where a number of the transform does not fit 14 bits. No picture has such, and decoders
+// differ: some wrap around, some saturate.
+inline std::uint32_t misfit(int value) {
+    return (static_cast<std::uint32_t>(value) + 8192U) & ~std::uint32_t{16383};
+}
+
+// Reads bits from bytes without markers and stuffing. Runs up to `kPadding` bytes beyond the end,
+// which must be readable; whether it has run beyond is for the caller to ask.
+class BitReader {
+ public:
+    static constexpr std::size_t kPadding = 2048;
+
+    void start(const std::uint8_t* at) {
+        at_ = at;
+        bits_ = 0;
+        count_ = 0;
+    }
+
+    // At least 56 bits are there then.
+    void refill() {
+        std::uint64_t next;
+        std::memcpy(&next, at_, sizeof next);
+        if constexpr (std::endian::native == std::endian::little) next = __builtin_bswap64(next);
+        bits_ |= next >> count_;
+        at_ += (63 - count_) >> 3;
+        count_ |= 56;
+    }
+
+    // The next `count` bits, 1 to 32, without going on.
+    std::uint32_t peek(int count) const {
+        return static_cast<std::uint32_t>(bits_ >> (64 - count));
+    }
+
+    void skip(int count) {
+        bits_ <<= count;
+        count_ -= count;
+    }
+
+    // Where the next bit is, in bits from `start`.
+    std::int64_t position(const std::uint8_t* start) const { return 8 * (at_ - start) - count_; }
+
+ private:
+    const std::uint8_t* at_ = nullptr;
+    std::uint64_t bits_ = 0;  // the next one is the highest
+    int count_ = 0;
+};
+
+// A Huffman table (ITU-T T.81, annexes C and F.2.2.3). Most codes are found by one look at the next
+// bits, together with the number that follows the code.
+class HuffmanTable {
+ public:
+    static constexpr int kLookBits = 10;
+
+    // What stands at the next bits. `length` 0: a longer code, or none.
+    struct Entry {
+        std::int16_t value;   // of the number behind the code; 0: it does not fit, or is none
+        std::uint8_t symbol;  // high half: zeros before the coefficient; low half: its bits
+        std::uint8_t length;  // of the code in bits, with the number if `value` holds it
+    };
+
+    // `counts`: codes of each length from 1 to 16; `symbols`: their meaning, as many as they are.
+    // False if no such code exists, or a symbol stands for a number longer than a baseline file has.
+    bool build(const std::uint8_t* counts, Bytes symbols, bool is_dc);
+
+    bool is_built() const { return built_; }
+    const Entry& look(const BitReader& bits) const { return entries_[bits.peek(kLookBits)]; }
+
+    // Any code: its symbol, and the bits are skipped; -1 if there is none. `entry` is `look`'s, of
+    // value 0.
+    int symbol(const Entry& entry, BitReader& bits) const {
+        if (entry.length == 0) return long_symbol(bits);
+        bits.skip(entry.length);
+        return entry.symbol;
+    }
+
+ private:
+    int long_symbol(BitReader& bits) const;
+
+    bool built_ = false;
+    std::array<Entry, 1 << kLookBits> entries_{};
+    std::array<std::uint8_t, 256> symbols_{};
+    std::array<std::uint32_t, 17> limit_{};  // codes of this length are below it, as 16 bits
+    std::array<std::int32_t, 17> offset_{};  // from a code of this length to its symbol
+};
+
+// The number that `bits` stand for (T.81, table F.1 and figure F.12).
+inline int extended(std::uint32_t bits, int count) {
+    const int value = static_cast<int>(bits);
+    return value < 1 << (count - 1) ? value - (1 << count) + 1 : value;
+}
+
+// Reads one block into zeroed `block`; `dc` is the previous one's, and becomes this one's. The index
+// in zigzag order of the last coefficient that is not zero, or -1: damaged, or a `misfit`.
+int read_block(BitReader& bits, const HuffmanTable& dc_table, const HuffmanTable& ac_table,
+               const Steps& steps, int& dc, Coefficients& block);
+
+}  // namespace nncore::images
