@@ -22,6 +22,11 @@ std::uint8_t sample(int value) {
     return static_cast<std::uint8_t>(std::clamp(value + 128, 0, 255));
 }
 
+// Not 0 where a sample is so far beyond black or white that some decoders wrap it around.
+std::uint32_t wild(int value) {
+    return (static_cast<std::uint32_t>(value) + 512U) & ~std::uint32_t{1023};
+}
+
 // The last column that is not zero, by the last index in zigzag order.
 constexpr std::array<std::uint8_t, kBlock> kColumns = [] {
     std::array<std::uint8_t, kBlock> result{};
@@ -126,10 +131,12 @@ bool two_passes(const Coefficients& block, int last, std::uint8_t* out, std::ptr
         std::uint8_t* const to = out + y * stride;
         transform<size>([&](int i) { return line[i]; },
                         [&](int i, int value) {
-                            to[i] = sample(rounded(value, kMore<size> + kBetween + 3));
+                            const int result = rounded(value, kMore<size> + kBetween + 3);
+                            to[i] = sample(result);
+                            misfits |= wild(result);
                         });
     }
-    return true;
+    return misfits == 0;
 }
 
 }  // namespace
@@ -137,9 +144,9 @@ bool two_passes(const Coefficients& block, int last, std::uint8_t* out, std::ptr
 bool inverse_dct(const Coefficients& block, int last, int size, std::uint8_t* out,
                  std::ptrdiff_t stride) {
     if (size == 1 || last == 0) {
-        const std::uint8_t mean = sample(rounded(block[0], 3));
-        for (int y = 0; y < size; ++y) std::fill_n(out + y * stride, size, mean);
-        return true;
+        const int mean = rounded(block[0], 3);
+        for (int y = 0; y < size; ++y) std::fill_n(out + y * stride, size, sample(mean));
+        return wild(mean) == 0;
     }
     if (size == 8) return two_passes<8>(block, last, out, stride);
     if (size == 4) return two_passes<4>(block, last, out, stride);

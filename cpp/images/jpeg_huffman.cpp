@@ -23,7 +23,7 @@ constexpr int kLongestDc = 11, kLongestAc = 10;
 
 bool HuffmanTable::build(const std::uint8_t* counts, Bytes symbols, bool is_dc) {
     built_ = false;
-    entries_.fill(Entry{0, 0, 0});
+    entries_.fill(Entry());
     std::uint32_t code = 0;
     std::size_t next = 0;
     for (int length = 1; length <= kLongestCode; ++length) {
@@ -42,11 +42,10 @@ bool HuffmanTable::build(const std::uint8_t* counts, Bytes symbols, bool is_dc) 
             const std::uint32_t first = code << free;
             for (std::uint32_t rest = 0; rest < std::uint32_t{1} << free; ++rest) {
                 Entry& entry = entries_[first + rest];
-                entry.symbol = symbol;
-                entry.length = static_cast<std::uint8_t>(length);
-                if (size == 0 || size > free) continue;
-                entry.value = static_cast<std::int16_t>(extended(rest >> (free - size), size));
-                entry.length = static_cast<std::uint8_t>(length + size);
+                if (size > 0 && size <= free)
+                    entry = Entry(extended(rest >> (free - size), size), symbol, length + size);
+                else
+                    entry = Entry(0, symbol, length);
             }
         }
         limit_[static_cast<std::size_t>(length)] = code << (kLongestCode - length);
@@ -56,63 +55,70 @@ bool HuffmanTable::build(const std::uint8_t* counts, Bytes symbols, bool is_dc) 
     return built_;
 }
 
-int HuffmanTable::long_symbol(BitReader& bits) const {
-    const std::uint32_t ahead = bits.peek(kLongestCode);
+HuffmanTable::Entry HuffmanTable::long_code(std::uint32_t ahead) const {
     for (int length = 1; length <= kLongestCode; ++length) {
         const auto i = static_cast<std::size_t>(length);
         if (ahead >= limit_[i]) continue;
         const auto code = static_cast<std::int32_t>(ahead >> (kLongestCode - length));
-        bits.skip(length);
-        return symbols_[static_cast<std::size_t>(code + offset_[i])];
+        return {0, symbols_[static_cast<std::size_t>(code + offset_[i])], length};
     }
-    return -1;
+    return {};
 }
 
-int read_block(BitReader& bits, const HuffmanTable& dc_table, const HuffmanTable& ac_table,
+int read_block(BitReader& reader, const HuffmanTable& dc_table, const HuffmanTable& ac_table,
                const Steps& steps, int& dc, Coefficients& block) {
-    bits.refill();
-    const HuffmanTable::Entry first = dc_table.look(bits);
-    if (first.value != 0) {
-        bits.skip(first.length);
-        dc += first.value;
-    } else {
-        const int size = dc_table.symbol(first, bits);
-        if (size < 0) return -1;
+    BitReader bits = reader;  // in registers, while nobody else sees it
+    // The symbol at the next bits, and its number; both are skipped. Length 0: there is none.
+    const auto next = [&bits](const HuffmanTable& table, int& number) {
+        HuffmanTable::Entry entry = table.look(bits);
+        number = entry.value();
+        if (number != 0) {
+            bits.skip(entry.length());
+            return entry;
+        }
+        if (entry.length() == 0) entry = table.long_code(bits.peek(kLongestCode));
+        bits.skip(entry.length());
+        const int size = entry.symbol() & 15;
         if (size > 0) {
-            dc += extended(bits.peek(size), size);
+            number = extended(bits.peek(size), size);
             bits.skip(size);
         }
-    }
+        return entry;
+    };
+
+    bits.refill();
+    int number = 0;
+    if (next(dc_table, number).length() == 0) return -1;
+    dc += number;
     // Far more than any picture has, and small enough for the product.
     if (dc < -32768 || dc > 32767) return -1;
     std::uint32_t misfits = misfit(dc * steps[0]);
     block[0] = static_cast<std::int16_t>(dc * steps[0]);
 
-    int last = 0;
-    for (int k = 1; k < kBlock; ++k) {
-        bits.refill();
-        const HuffmanTable::Entry entry = ac_table.look(bits);
-        int value = entry.value;
-        if (value != 0) {
-            bits.skip(entry.length);
-            k += entry.symbol >> 4;
-        } else {
-            const int symbol = ac_table.symbol(entry, bits);
-            if (symbol == kEndOfBlock) break;
-            const int size = symbol & 15;
-            if (symbol < 0 || (size == 0 && symbol != kSixteenZeros)) return -1;
-            k += symbol >> 4;
-            if (size == 0) continue;
-            value = extended(bits.peek(size), size);
-            bits.skip(size);
+    int k = 1, last = 0;
+    bool damaged = false;
+    // One more coefficient; false after the last.
+    const auto step = [&] {
+        const HuffmanTable::Entry entry = next(ac_table, number);
+        const int symbol = entry.symbol();
+        if (number == 0) {
+            damaged = entry.length() == 0 || (symbol != kEndOfBlock && symbol != kSixteenZeros);
+            if (damaged || symbol == kEndOfBlock) return false;
+            k += 16;
+            return k < kBlock;
         }
-        const auto at = static_cast<std::size_t>(k);
-        const int coefficient = value * steps[at];
+        const auto at = static_cast<std::size_t>(k + (symbol >> 4));
+        const int coefficient = number * steps[at];
         misfits |= misfit(coefficient);
         block[kRows[at]] = static_cast<std::int16_t>(coefficient);
-        last = k;
-    }
-    return misfits != 0 || last >= kBlock ? -1 : last;
+        last = static_cast<int>(at);
+        k = last + 1;
+        return k < kBlock;
+    };
+    do bits.refill();  // enough for two
+    while (step() && step());
+    reader = bits;
+    return damaged || misfits != 0 || last >= kBlock ? -1 : last;
 }
 
 }  // namespace nncore::images

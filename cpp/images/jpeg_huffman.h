@@ -70,11 +70,19 @@ class HuffmanTable {
  public:
     static constexpr int kLookBits = 10;
 
-    // What stands at the next bits. `length` 0: a longer code, or none.
-    struct Entry {
-        std::int16_t value;   // of the number behind the code; 0: it does not fit, or is none
-        std::uint8_t symbol;  // high half: zeros before the coefficient; low half: its bits
-        std::uint8_t length;  // of the code in bits, with the number if `value` holds it
+    // What stands at the next bits: a code, and if the bits go so far, the number behind it.
+    class Entry {
+     public:
+        Entry() = default;
+        Entry(int value, int symbol, int length)
+            : packed_(static_cast<std::int32_t>(static_cast<std::uint32_t>(value) << 16) |
+                      symbol << 8 | length) {}
+        int value() const { return packed_ >> 16; }  // 0: the number is not there, or not whole
+        int symbol() const { return packed_ >> 8 & 255; }
+        int length() const { return packed_ & 255; }  // in bits; 0: a longer code, or none
+
+     private:
+        std::int32_t packed_ = 0;  // one load
     };
 
     // `counts`: codes of each length from 1 to 16; `symbols`: their meaning, as many as they are.
@@ -82,21 +90,14 @@ class HuffmanTable {
     bool build(const std::uint8_t* counts, Bytes symbols, bool is_dc);
 
     bool is_built() const { return built_; }
-    const Entry& look(const BitReader& bits) const { return entries_[bits.peek(kLookBits)]; }
+    Entry look(const BitReader& bits) const { return entries_[bits.peek(kLookBits)]; }
 
-    // Any code: its symbol, and the bits are skipped; -1 if there is none. `entry` is `look`'s, of
-    // value 0.
-    int symbol(const Entry& entry, BitReader& bits) const {
-        if (entry.length == 0) return long_symbol(bits);
-        bits.skip(entry.length);
-        return entry.symbol;
-    }
+    // Any code, given the next 16 bits, as an entry of value 0; length 0 if there is none.
+    Entry long_code(std::uint32_t ahead) const;
 
  private:
-    int long_symbol(BitReader& bits) const;
-
     bool built_ = false;
-    std::array<Entry, 1 << kLookBits> entries_{};
+    std::array<Entry, 1 << kLookBits> entries_;
     std::array<std::uint8_t, 256> symbols_{};
     std::array<std::uint32_t, 17> limit_{};  // codes of this length are below it, as 16 bits
     std::array<std::int32_t, 17> offset_{};  // from a code of this length to its symbol

@@ -757,7 +757,7 @@ def test_errors_survive_a_process_boundary():
 
 
 def test_large_files_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules["nncore.data.decode"], "_BUFFERED_BYTES", 10)
+    monkeypatch.setattr(sys.modules["nncore.data.decode"], "BUFFERED_BYTES", 10)
     path = tmp_path / "a.png"
     path.write_bytes(encode(Image.fromarray(RGB)))
     with warnings.catch_warnings(record=True) as caught:

@@ -27,17 +27,17 @@ Decodes = Callable[[], int]
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Decodes:
     """How many files were decoded since the last call."""
     count = [0]
-    decode = loading_module.decode
+    decode_files = loading_module.decode_files
 
-    def counting(*arguments, **options):
-        count[0] += 1
-        return decode(*arguments, **options)
+    def counting(paths, request):
+        count[0] += len(paths)
+        return decode_files(paths, request)
 
     def taken() -> int:
         count[0], result = 0, count[0]
         return result
 
-    monkeypatch.setattr(loading_module, "decode", counting)
+    monkeypatch.setattr(loading_module, "decode_files", counting)
     return taken
 
 

@@ -35,10 +35,11 @@ MAX_PIXELS = 1 << 26  # 67 megapixels: decoding them takes half a GB to one, by 
 _MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the memory
 AUTO_SIDE = 64  # side of the images when none is asked for
 
-_BUFFERED_BYTES = 1 << 22  # smaller files are read in one go: a fifth faster for tiny images
+BUFFERED_BYTES = 1 << 25  # smaller files are read in one go, which plain ones need
+_BLOCK_BYTES = 1 << 22  # of what is read in pieces
 _JPEG_MARGIN = 4  # a JPEG is never reduced by its decoder below this multiple of the model's size
 # Larger pictures are decoded one at a time, so that threads do not multiply the memory.
-_LARGE_PIXELS = 1 << 24
+LARGE_PIXELS = 1 << 24
 _one_large_picture = threading.Lock()
 
 
@@ -116,14 +117,15 @@ def decode(
     *,
     max_pixels: int = MAX_PIXELS,
     digest: Digest | None = None,
+    name: str | None = None,
 ) -> NDArray[np.uint8]:
     """`decode_image` with open choices: uint8 (height, width, 1 or 3).
 
     `size` None keeps pictures up to 64 x 64 as they are and resizes others to 64 x 64; `color`
     None gives one channel for gray pictures and three for others. `digest` is fed the bytes of the
-    file.
+    file. `name` is what errors call the picture.
     """
-    name = _name(source)
+    name = _name(source) if name is None else name
     file = _file(source, name)
     try:
         if file is None:
@@ -193,7 +195,7 @@ def _read(path: str | os.PathLike[str], name: str) -> IO[bytes]:
         # Asked before opening: opening a pipe would wait for its writer for ever.
         if not stat.S_ISREG(status.st_mode):
             raise BrokenImageError(name, "is not a regular file")
-        if status.st_size > _BUFFERED_BYTES:
+        if status.st_size > BUFFERED_BYTES:
             return open(path, "rb")
         return io.BytesIO(_read_whole(path, status.st_size))
     except FileNotFoundError:
@@ -211,7 +213,7 @@ def _read_whole(path: str | os.PathLike[str], size: int) -> bytes:
             return content
         parts = [content]  # it grew or shrank, or the system gives it in pieces
         while parts[-1]:
-            parts.append(os.read(descriptor, _BUFFERED_BYTES))
+            parts.append(os.read(descriptor, _BLOCK_BYTES))
         return b"".join(parts)
     finally:
         os.close(descriptor)
@@ -221,7 +223,7 @@ def _feed(digest: Digest, file: IO[bytes]) -> None:
     if isinstance(file, io.BytesIO):
         digest.update(file.getbuffer())
         return
-    while block := file.read(_BUFFERED_BYTES):
+    while block := file.read(_BLOCK_BYTES):
         digest.update(block)
     file.seek(0)
 
@@ -258,23 +260,25 @@ def _decode_file(
     alpha_background: tuple[int, int, int],
     max_pixels: int,
 ) -> NDArray[np.uint8]:
+    side = reduced_side(size)
     if isinstance(file, io.BytesIO):
-        data, limit = file.getvalue(), min(max_pixels, _LARGE_PIXELS)
-        pixels = plain_png(data, limit)
+        data = file.getvalue()
+        pixels = plain_png(data, min(max_pixels, LARGE_PIXELS))
         if pixels is None:
-            pixels = plain_jpeg(data, min(limit, _drafted_pixels(size)))
+            pixels = plain_jpeg(data, max_pixels, LARGE_PIXELS, side)
         if pixels is not None:
-            return _finish_plain(pixels, size, color, alpha_background)
+            return finish_plain(pixels, size, color, alpha_background)
     image = _identify(file, name)
     try:
         _check_pixels(image, name, max_pixels)
         width, height = image.size
-        # Photos decode several times faster; the square is right for either orientation.
-        side = _JPEG_MARGIN * max(size or (AUTO_SIDE, AUTO_SIDE))
+        tagged = _tagged_jpeg(image, file, max_pixels, side)
+        if tagged is not None:
+            return _finish(tagged, size, color, alpha_background)
         if min(width, height) >= 2 * side:
             image.draft(None, (side, side))
         width, height = image.size
-        large = width * height > _LARGE_PIXELS
+        large = width * height > LARGE_PIXELS
         with _one_large_picture if large else contextlib.nullcontext():
             decoded: Image.Image = image
             if is_wide(image):
@@ -301,26 +305,54 @@ def _content(file: IO[bytes]) -> bytes:
     return content
 
 
-def _drafted_pixels(size: tuple[int, int] | None) -> int:
-    """So many pixels at most has a JPEG that is certainly not reduced by its decoder."""
-    return (2 * _JPEG_MARGIN * max(size or (AUTO_SIDE, AUTO_SIDE))) ** 2 - 1
+def _tagged_jpeg(
+    image: ImageFile, file: IO[bytes], max_pixels: int, side: int
+) -> Image.Image | None:
+    """A JPEG that is plain but for Exif and profiles, decoded by the core and turned upright; None
+    for all others."""
+    if image.format != "JPEG" or image.mode not in ("L", "RGB") or not isinstance(file, io.BytesIO):
+        return None
+    from PIL import Image
+
+    from nncore import _core
+
+    pixels = _core.plain_jpeg(file.getvalue(), max_pixels, LARGE_PIXELS, side, True)
+    if pixels is None or pixels.shape[2] != len(image.mode):
+        return None
+    return upright(Image.fromarray(pixels.squeeze(2) if image.mode == "L" else pixels), image)
 
 
-def _finish_plain(
+def reduced_side(size: tuple[int, int] | None) -> int:
+    """A JPEG is reduced by its decoder as long as both sides stay at least so long.
+
+    Photos decode several times faster so; the square is right for either orientation.
+    """
+    return _JPEG_MARGIN * max(size or (AUTO_SIDE, AUTO_SIDE))
+
+
+def finish_plain(
     pixels: NDArray[np.uint8],
     size: tuple[int, int] | None,
     color: str | None,
     alpha_background: tuple[int, int, int],
 ) -> NDArray[np.uint8]:
     """From pixels (h, w, 1 or 3) that are upright and opaque to the model's."""
-    height, width, channels = pixels.shape
-    fits = (height, width) == size if size else max(height, width) <= AUTO_SIDE
-    if fits and channels == {None: channels, "gray": 1, "rgb": 3}[color]:
+    if is_finished(pixels.shape, size, color):
         return pixels
+    channels = pixels.shape[2]
     from PIL import Image
 
     image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     return _finish(image, size, color, alpha_background)
+
+
+def is_finished(
+    shape: tuple[int, ...], size: tuple[int, int] | None, color: str | None
+) -> bool:
+    """Whether pixels of this shape, upright and opaque, are the model's as they are."""
+    height, width, channels = shape
+    fits = (height, width) == size if size else max(height, width) <= AUTO_SIDE
+    return fits and channels == {None: channels, "gray": 1, "rgb": 3}[color]
 
 
 def _finish(

@@ -1,9 +1,11 @@
-"""Small plain JPEG files, by Pillow's own decoder without the Python code around it.
+"""Plain JPEG files: by the core, or the small ones by Pillow's decoder without the Python around it.
 
-Of the time that Pillow takes for a JPEG of 48 x 48 pixels a third is decoding; the rest is Python
-code, which holds the interpreter lock, so that threads do not help. Here the decoder gets the file
-as it is: the same compiled code on the same bytes, hence the same pixels. Whatever is not
-quite plain, and whatever the decoder finds fault with, is left to Pillow's usual way.
+Of the time that Pillow takes for a JPEG of 48 x 48 pixels a tenth is decoding; the rest is Python
+code, which holds the interpreter lock, so that threads do not help. The core takes baseline files
+(cpp/images/plain_jpeg.h) and gives the pixels that libjpeg-turbo gives, bit for bit. What it
+leaves, progressive files above all, Pillow's decoder gets as it is: the same compiled code on the
+same bytes. Whatever is not quite plain, and whatever either finds fault with, is left to Pillow's
+usual way.
 """
 
 from __future__ import annotations
@@ -22,15 +24,29 @@ _HARMLESS = frozenset((0xE0, 0xFE, 0xDB, 0xC4, 0xDD))
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive
 
 
-def plain_jpeg(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
-    """Pixels uint8 (height, width, 1 or 3) of a JPEG file; None where Pillow must look at it."""
-    if data[:3] != b"\xff\xd8\xff" or not len(data) <= _LARGEST:
+def plain_jpeg(
+    data: bytes, max_pixels: int, max_decoded: int | None = None, reduced_side: int = 0
+) -> NDArray[np.uint8] | None:
+    """Pixels uint8 (height, width, 1 or 3) of a JPEG file; None where Pillow must look at it.
+
+    With `reduced_side` the decoder reduces a picture by 2, 4 or 8 as long as both sides stay at
+    least so long; `max_decoded` limits the pixels after that.
+    """
+    if data[:3] != b"\xff\xd8\xff":
         return None
+    from nncore import _core
+
+    limit = max_pixels if max_decoded is None else max_decoded
+    pixels = _core.plain_jpeg(data, max_pixels, limit, reduced_side, False)
+    if pixels is not None or len(data) > _LARGEST:
+        return pixels
     frame = _frame(data)
     if frame is None:
         return None
     height, width, channels = frame
-    if not 0 < width * height <= max_pixels:
+    if not 0 < width * height <= min(max_pixels, limit):
+        return None
+    if reduced_side and min(height, width) >= 2 * reduced_side:
         return None
     try:
         return _decoded(data, height, width, channels)

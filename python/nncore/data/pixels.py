@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says."""
+def upright(image: Image.Image, tagged: Image.Image | None = None) -> Image.Image:
+    """The picture turned as its EXIF orientation says, or that of `tagged`, the file it is from."""
     try:
-        orientation = image.getexif().get(0x0112)
+        orientation = (tagged or image).getexif().get(0x0112)
     except Exception:
         return image  # damaged EXIF beside sound pixels: shown as stored, as viewers do
     if orientation is None or orientation == 1:
