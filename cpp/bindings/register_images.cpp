@@ -112,9 +112,8 @@ py::array_t<std::uint8_t> as_array(std::vector<std::uint8_t>&& values,
     return py::array_t<std::uint8_t>(shape, data, capsule);
 }
 
-py::object as_array(std::optional<images::Pixels>&& pixels) {
-    if (!pixels) return py::none();
-    return as_array(std::move(pixels->values), {pixels->height, pixels->width, pixels->channels});
+py::array_t<std::uint8_t> as_array(images::Pixels&& pixels) {
+    return as_array(std::move(pixels.values), {pixels.height, pixels.width, pixels.channels});
 }
 
 py::object plain_png(const py::bytes& data, std::int64_t max_pixels) {
@@ -124,26 +123,27 @@ py::object plain_png(const py::bytes& data, std::int64_t max_pixels) {
         const py::gil_scoped_release unlocked;
         pixels = images::PngReader().read(file, max_pixels);
     }
-    return as_array(std::move(pixels));
+    return pixels ? py::object(as_array(std::move(*pixels))) : py::none();
 }
 
+// The pixels, and height and width as stored; or None.
 py::object plain_jpeg(const py::bytes& data, std::int64_t max_pixels, std::int64_t max_decoded,
                       std::int64_t reduced_side, bool skip_applications) {
     const images::Bytes file = bytes_of(data);
-    std::optional<images::Pixels> pixels;
+    std::optional<images::Jpeg> jpeg;
     {
         const py::gil_scoped_release unlocked;
-        pixels = images::plain_jpeg(file,
-                                    {max_pixels, max_decoded, reduced_side, skip_applications});
+        jpeg = images::plain_jpeg(file, {max_pixels, max_decoded, reduced_side, skip_applications});
     }
-    return as_array(std::move(pixels));
+    if (!jpeg) return py::none();
+    return py::make_tuple(as_array(std::move(jpeg->pixels)), jpeg->height, jpeg->width);
 }
 
 // Reads and decodes many small files in one call: the content of each, or None where Python must
 // read it; int32 (N, 3) heights, widths and channels, 0 where there are no pixels; and all pixels,
-// one image after the other.
+// one image after the other. A JPEG larger than `max_jpeg_pixels` is left to Python.
 py::tuple read_pictures(const py::list& paths, std::size_t largest, std::int64_t max_pixels,
-                        std::int64_t max_decoded, std::int64_t reduced_side) {
+                        std::int64_t max_jpeg_pixels) {
     const EncodedNames names(paths);
     const std::ptrdiff_t count = names.size();
     py::array_t<std::int32_t> shapes({static_cast<py::ssize_t>(count), py::ssize_t{3}});
@@ -154,12 +154,15 @@ py::tuple read_pictures(const py::list& paths, std::size_t largest, std::int64_t
     {
         const py::gil_scoped_release unlocked;
         images::PngReader png;
-        const images::JpegRequest request{max_pixels, max_decoded, reduced_side, false};
+        const images::JpegRequest request{max_jpeg_pixels, max_jpeg_pixels, 0, false};
         std::vector<std::uint8_t> content;
         for (std::ptrdiff_t i = 0; i < count; ++i) {
             if (!runtime::read_small_file(names[i], largest, content)) continue;
-            auto decoded = png.read(content, std::min(max_pixels, max_decoded));
-            if (!decoded) decoded = images::plain_jpeg(content, request);
+            auto decoded = png.read(content, max_pixels);
+            if (!decoded) {
+                if (auto jpeg = images::plain_jpeg(content, request))
+                    decoded = std::move(jpeg->pixels);
+            }
             if (decoded) {
                 rows[3 * i] = static_cast<std::int32_t>(decoded->height);
                 rows[3 * i + 1] = static_cast<std::int32_t>(decoded->width);
@@ -190,7 +193,7 @@ void register_images(py::module_& m) {
     m.def("plain_jpeg", &plain_jpeg, arg("data"), arg("max_pixels"), arg("max_decoded"),
           arg("reduced_side"), arg("skip_applications"));
     m.def("read_pictures", &read_pictures, arg("paths"), arg("largest"), arg("max_pixels"),
-          arg("max_decoded"), arg("reduced_side"));
+          arg("max_jpeg_pixels"));
     m.def("plain_files", &plain_files, arg("folder"));
     m.def("file_status", &file_status, arg("paths"));
 }

@@ -45,9 +45,9 @@ class Decoder {
  public:
     Decoder(Bytes file, const JpegRequest& request) : file_(file), request_(request) {}
 
-    std::optional<Pixels> decode() {
+    std::optional<Jpeg> decode() {
         if (!read_headers() || !plan() || !collect_scan() || !read_scan()) return std::nullopt;
-        return finish();
+        return Jpeg{finish(), height_, width_};
     }
 
  private:
@@ -321,7 +321,7 @@ Pixels Decoder::finish() {
 
 }  // namespace
 
-std::optional<Pixels> plain_jpeg(Bytes file, const JpegRequest& request) {
+std::optional<Jpeg> plain_jpeg(Bytes file, const JpegRequest& request) {
     // Tables of 40 kB: not on the stack.
     return std::make_unique<Decoder>(file, request)->decode();
 }

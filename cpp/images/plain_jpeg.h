@@ -17,7 +17,12 @@ struct JpegRequest {
                                  // colour profiles; Adobe's, which changes pixels, never
 };
 
-// The pixels; nothing unless `file` is a plain JPEG within the limits.
+struct Jpeg {
+    Pixels pixels;
+    std::int64_t height, width;  // as stored, before the reduction, which rounds up
+};
+
+// The picture; nothing unless `file` is a plain JPEG within the limits.
 //
 // A JPEG is plain if it is baseline (sequential, Huffman codes, 8 bits), gray or YCbCr with chroma
 // as fine as luma, half as wide, or half as wide and high, in one scan, and wholly undamaged up to
@@ -25,6 +30,6 @@ struct JpegRequest {
 // files. The pixels are those of libjpeg-turbo, which Pillow has, at its usual settings.
 //
 // Source: ITU-T Recommendation T.81 | ISO/IEC 10918-1, and JFIF for colour.
-std::optional<Pixels> plain_jpeg(Bytes file, const JpegRequest& request);
+std::optional<Jpeg> plain_jpeg(Bytes file, const JpegRequest& request);
 
 }  // namespace nncore::images

@@ -37,7 +37,13 @@ def only_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def by_core(data: bytes, reduced_side: int = 0, applications: bool = False) -> np.ndarray | None:
-    return _core.plain_jpeg(data, LIMIT, LIMIT, reduced_side, applications)
+    found = _core.plain_jpeg(data, LIMIT, LIMIT, reduced_side, applications)
+    if found is None:
+        return None
+    pixels, height, width = found
+    with Image.open(io.BytesIO(data)) as image:
+        assert (width, height) == image.size
+    return pixels
 
 
 def by_pillow(data: bytes, reduced_side: int = 0) -> np.ndarray:
@@ -90,8 +96,9 @@ def test_the_core_gives_what_libjpeg_turbo_gives(monkeypatch, kind, quality):
 )
 def test_the_pixels_that_pillow_gives(mode, height, width, options):
     data = jpeg(picture(height, width, mode), **options)
-    found = plain_jpeg(data, LIMIT)
-    assert found is not None
+    jpeg_found = plain_jpeg(data, LIMIT)
+    assert jpeg_found is not None
+    found = jpeg_found.pixels
     with Image.open(io.BytesIO(data)) as image:
         np.testing.assert_array_equal(found.squeeze(), np.asarray(image).squeeze())
     assert found.shape == (height, width, 3 if mode == "RGB" else 1)
@@ -215,9 +222,10 @@ def test_random_damage_gives_what_pillow_gives(monkeypatch):
         spoiled = bytearray(data)
         for position in rng.integers(2, len(data), 2):
             spoiled[position] = rng.integers(0, 256)
-        short = plain_jpeg(bytes(spoiled), LIMIT)
-        if short is None:
+        found = plain_jpeg(bytes(spoiled), LIMIT)
+        if found is None:
             continue
+        short = found.pixels
         with monkeypatch.context() as patch:
             only_pillow(patch)
             color = "gray" if short.shape[2] == 1 else "rgb"

@@ -34,8 +34,11 @@ def decode_files(paths: list[str], request: Request) -> tuple[Decoded, list[byte
     from nncore import _core
 
     size, color, max_pixels = request.size, request.color, request.max_pixels
+    # Larger ones may be reduced while they are decoded.
+    jpeg_pixels = (2 * reduced_side(size)) ** 2 - 1
+    limit = min(max_pixels, LARGE_PIXELS)
     contents, shapes, pixels = _core.read_pictures(
-        paths, _SMALL_BYTES, max_pixels, LARGE_PIXELS, reduced_side(size)
+        paths, _SMALL_BYTES, limit, min(limit, jpeg_pixels)
     )
     digests = [
         b"" if content is None else hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.formats import WEAK, UnidentifiedError, open_picture
-from nncore.data.jpeg import plain_jpeg
-from nncore.data.pixels import as_array, flatten, scaled, upright
+from nncore.data.jpeg import Jpeg, by_core, plain_jpeg
+from nncore.data.pixels import as_array, flatten, reduced_scaled, scaled, turn_of, turned
 from nncore.data.png import plain_png
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.wide import decode_wide, is_wide
@@ -37,7 +37,7 @@ AUTO_SIDE = 64  # side of the images when none is asked for
 
 BUFFERED_BYTES = 1 << 25  # smaller files are read in one go, which plain ones need
 _BLOCK_BYTES = 1 << 22  # of what is read in pieces
-_JPEG_MARGIN = 4  # a JPEG is never reduced by its decoder below this multiple of the model's size
+_JPEG_MARGIN = 3  # a JPEG is never reduced by its decoder below this multiple of the model's size
 # Larger pictures are decoded one at a time, so that threads do not multiply the memory.
 LARGE_PIXELS = 1 << 24
 _one_large_picture = threading.Lock()
@@ -132,7 +132,7 @@ def decode(
             image = cast("Image.Image", source)
             _check_pixels(image, name, max_pixels)
             image.load()
-            return _finish(image, size, color, alpha_background)
+            return _finish(image, size, color, alpha_background, turn=turn_of(image))
         with file:
             if digest is not None:
                 _feed(digest, file)
@@ -264,20 +264,21 @@ def _decode_file(
     if isinstance(file, io.BytesIO):
         data = file.getvalue()
         pixels = plain_png(data, min(max_pixels, LARGE_PIXELS))
-        if pixels is None:
-            pixels = plain_jpeg(data, max_pixels, LARGE_PIXELS, side)
         if pixels is not None:
             return finish_plain(pixels, size, color, alpha_background)
+        jpeg = plain_jpeg(data, max_pixels, LARGE_PIXELS, side)
+        if jpeg is not None:
+            return _finish_jpeg(jpeg, None, size, color, alpha_background)
     image = _identify(file, name)
     try:
         _check_pixels(image, name, max_pixels)
         width, height = image.size
         tagged = _tagged_jpeg(image, file, max_pixels, side)
         if tagged is not None:
-            return _finish(tagged, size, color, alpha_background)
+            return _finish_jpeg(tagged, turn_of(image), size, color, alpha_background)
         if min(width, height) >= 2 * side:
             image.draft(None, (side, side))
-        width, height = image.size
+        stored, (width, height) = (width, height), image.size
         large = width * height > LARGE_PIXELS
         with _one_large_picture if large else contextlib.nullcontext():
             decoded: Image.Image = image
@@ -285,7 +286,7 @@ def _decode_file(
                 decoded = decode_wide(image, _identify(io.BytesIO(_content(file)), name))
             else:
                 image.load()
-            return _finish(decoded, size, color, alpha_background)
+            return _finish(decoded, size, color, alpha_background, stored, turn_of(image))
     except Exception as error:
         if isinstance(error, MemoryError) or image.format not in WEAK:
             raise
@@ -305,21 +306,12 @@ def _content(file: IO[bytes]) -> bytes:
     return content
 
 
-def _tagged_jpeg(
-    image: ImageFile, file: IO[bytes], max_pixels: int, side: int
-) -> Image.Image | None:
-    """A JPEG that is plain but for Exif and profiles, decoded by the core and turned upright; None
-    for all others."""
+def _tagged_jpeg(image: ImageFile, file: IO[bytes], max_pixels: int, side: int) -> Jpeg | None:
+    """A JPEG that is plain but for Exif and profiles, as the core decodes it; None for others."""
     if image.format != "JPEG" or image.mode not in ("L", "RGB") or not isinstance(file, io.BytesIO):
         return None
-    from PIL import Image
-
-    from nncore import _core
-
-    pixels = _core.plain_jpeg(file.getvalue(), max_pixels, LARGE_PIXELS, side, True)
-    if pixels is None or pixels.shape[2] != len(image.mode):
-        return None
-    return upright(Image.fromarray(pixels.squeeze(2) if image.mode == "L" else pixels), image)
+    jpeg = by_core(file.getvalue(), max_pixels, LARGE_PIXELS, side, skip_applications=True)
+    return jpeg if jpeg is not None and jpeg.pixels.shape[2] == len(image.mode) else None
 
 
 def reduced_side(size: tuple[int, int] | None) -> int:
@@ -339,11 +331,27 @@ def finish_plain(
     """From pixels (h, w, 1 or 3) that are upright and opaque to the model's."""
     if is_finished(pixels.shape, size, color):
         return pixels
-    channels = pixels.shape[2]
+    return _finish(_as_image(pixels), size, color, alpha_background)
+
+
+def _finish_jpeg(
+    jpeg: Jpeg,
+    turn: Image.Transpose | None,
+    size: tuple[int, int] | None,
+    color: str | None,
+    alpha_background: tuple[int, int, int],
+) -> NDArray[np.uint8]:
+    """From a decoded JPEG to the model's pixels."""
+    if turn is None and is_finished(jpeg.pixels.shape, size, color):
+        return jpeg.pixels
+    stored = jpeg.width, jpeg.height
+    return _finish(_as_image(jpeg.pixels), size, color, alpha_background, stored, turn)
+
+
+def _as_image(pixels: NDArray[np.uint8]) -> Image.Image:
     from PIL import Image
 
-    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    return _finish(image, size, color, alpha_background)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def is_finished(
@@ -360,9 +368,19 @@ def _finish(
     size: tuple[int, int] | None,
     color: str | None,
     alpha_background: tuple[int, int, int],
+    stored: tuple[int, int] | None = None,
+    turn: Image.Transpose | None = None,
 ) -> NDArray[np.uint8]:
-    """From decoded pixels to the model's."""
-    image = flatten(upright(image), color, alpha_background)
-    if size is None and max(image.size) > AUTO_SIDE:
-        size = (AUTO_SIDE, AUTO_SIDE)
-    return np.array(as_array(image if size is None else scaled(image, size)), order="C")
+    """From decoded pixels to the model's; `stored` is the picture's (width, height) where a
+    decoder may have reduced it."""
+    if stored is None or stored == image.size:
+        image = flatten(turned(image, turn), color, alpha_background)
+        if size is None and max(image.size) > AUTO_SIDE:
+            size = (AUTO_SIDE, AUTO_SIDE)
+        image = image if size is None else scaled(image, size)
+    else:
+        factor = round(stored[0] / image.width)
+        whole = stored[1] / factor, stored[0] / factor
+        image = flatten(image, color, alpha_background)
+        image = reduced_scaled(image, whole, size or (AUTO_SIDE, AUTO_SIDE), turn)
+    return np.array(as_array(image), order="C")

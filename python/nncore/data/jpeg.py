@@ -10,6 +10,7 @@ usual way.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,22 +25,30 @@ _HARMLESS = frozenset((0xE0, 0xFE, 0xDB, 0xC4, 0xDD))
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive
 
 
+@dataclass(frozen=True)
+class Jpeg:
+    """Pixels uint8 (h, w, 1 or 3), and the `height` and `width` that they stand for: those of the
+    file, which are h and w times the reduction or a little less."""
+
+    pixels: NDArray[np.uint8]
+    height: int
+    width: int
+
+
 def plain_jpeg(
     data: bytes, max_pixels: int, max_decoded: int | None = None, reduced_side: int = 0
-) -> NDArray[np.uint8] | None:
-    """Pixels uint8 (height, width, 1 or 3) of a JPEG file; None where Pillow must look at it.
+) -> Jpeg | None:
+    """The picture of a JPEG file; None where Pillow must look at it.
 
     With `reduced_side` the decoder reduces a picture by 2, 4 or 8 as long as both sides stay at
     least so long; `max_decoded` limits the pixels after that.
     """
     if data[:3] != b"\xff\xd8\xff":
         return None
-    from nncore import _core
-
     limit = max_pixels if max_decoded is None else max_decoded
-    pixels = _core.plain_jpeg(data, max_pixels, limit, reduced_side, False)
-    if pixels is not None or len(data) > _LARGEST:
-        return pixels
+    jpeg = by_core(data, max_pixels, limit, reduced_side)
+    if jpeg is not None or len(data) > _LARGEST:
+        return jpeg
     frame = _frame(data)
     if frame is None:
         return None
@@ -49,9 +58,25 @@ def plain_jpeg(
     if reduced_side and min(height, width) >= 2 * reduced_side:
         return None
     try:
-        return _decoded(data, height, width, channels)
+        pixels = _decoded(data, height, width, channels)
     except (AttributeError, TypeError, ValueError, OSError):
         return None  # another Pillow, or data that it refuses
+    return None if pixels is None else Jpeg(pixels, height, width)
+
+
+def by_core(
+    data: bytes,
+    max_pixels: int,
+    max_decoded: int,
+    reduced_side: int,
+    skip_applications: bool = False,
+) -> Jpeg | None:
+    """`plain_jpeg` of a baseline file; `skip_applications` takes files with Exif and colour
+    profiles for plain, too."""
+    from nncore import _core
+
+    found = _core.plain_jpeg(data, max_pixels, max_decoded, reduced_side, skip_applications)
+    return None if found is None else Jpeg(*found)
 
 
 def _frame(data: bytes) -> tuple[int, int, int] | None:
