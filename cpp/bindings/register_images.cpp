@@ -105,9 +105,8 @@ py::array_t<std::uint8_t> as_array(std::vector<std::uint8_t>&& values,
                                    const std::vector<py::ssize_t>& shape) {
     auto owner = std::make_unique<std::vector<std::uint8_t>>(std::move(values));
     std::uint8_t* const data = owner->data();
-    const py::capsule capsule(owner.get(), [](void* held) {
-        delete static_cast<std::vector<std::uint8_t>*>(held);
-    });
+    const py::capsule capsule(
+        owner.get(), [](void* held) { delete static_cast<std::vector<std::uint8_t>*>(held); });
     owner.release();
     return py::array_t<std::uint8_t>(shape, data, capsule);
 }
@@ -175,8 +174,8 @@ py::tuple read_pictures(const py::list& paths, std::size_t largest, std::int64_t
     py::list files(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < contents.size(); ++i) {
         if (contents[i])
-            files[i] = py::bytes(reinterpret_cast<const char*>(contents[i]->data()),
-                                 contents[i]->size());
+            files[i] =
+                py::bytes(reinterpret_cast<const char*>(contents[i]->data()), contents[i]->size());
         else
             files[i] = py::none();
     }

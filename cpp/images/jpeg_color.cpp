@@ -9,9 +9,7 @@ namespace {
 
 constexpr int kFraction = 16;
 
-constexpr int fixed(double value) {
-    return static_cast<int>(value * (1 << kFraction) + 0.5);
-}
+constexpr int fixed(double value) { return static_cast<int>(value * (1 << kFraction) + 0.5); }
 
 // JFIF's matrix, by the chroma sample.
 struct Tables {
@@ -90,7 +88,8 @@ class Enlarger {
                 std::clamp<std::ptrdiff_t>(y / 2 + (y % 2 == 0 ? -1 : 1), 0, plane_.height - 1);
             const std::uint8_t* const far = plane_.samples.data() + next * plane_.stride;
             for (std::ptrdiff_t x = 0; x < plane_.width; ++x)
-                sums_[static_cast<std::size_t>(x)] = static_cast<std::int16_t>(3 * near[x] + far[x]);
+                sums_[static_cast<std::size_t>(x)] =
+                    static_cast<std::int16_t>(3 * near[x] + far[x]);
             widen_line<4>(sums_.data(), plane_.width, line_.data());
         }
         return line_.data();

@@ -12,9 +12,7 @@ namespace {
 constexpr int kFraction = 13;  // bits behind the point of the constants
 constexpr int kBetween = 2;    // and of the numbers between the passes
 
-constexpr int fixed(double value) {
-    return static_cast<int>(value * (1 << kFraction) + 0.5);
-}
+constexpr int fixed(double value) { return static_cast<int>(value * (1 << kFraction) + 0.5); }
 
 constexpr int rounded(int value, int bits) { return (value + (1 << (bits - 1))) >> bits; }
 
@@ -96,7 +94,9 @@ void transform_2(const Get& in, const Put& put) {
 }
 
 template <int size>
-constexpr int kMore = kFraction + (size == 8 ? 0 : size == 4 ? 1 : 2);
+constexpr int kMore = kFraction + (size == 8   ? 0
+                                   : size == 4 ? 1
+                                               : 2);
 
 template <int size, class Get, class Put>
 void transform(const Get& in, const Put& put) {

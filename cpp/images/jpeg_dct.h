@@ -9,8 +9,8 @@ namespace nncore::images {
 // 8, 4, 2 or 1, and smaller ones are the block's means over squares, nearly.
 //
 // In integers, bit for bit what libjpeg ("islow") and libjpeg-turbo give. `last` is the index of
-// the last coefficient that is not zero. Returns false where a number in between is a `misfit`, or a
-// sample far out of range: decoders differ there, and no picture has such.
+// the last coefficient that is not zero. Returns false where a number in between is a `misfit`, or
+// a sample far out of range: decoders differ there, and no picture has such.
 bool inverse_dct(const Coefficients& block, int last, int size, std::uint8_t* out,
                  std::ptrdiff_t stride);
 

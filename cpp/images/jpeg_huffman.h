@@ -86,7 +86,8 @@ class HuffmanTable {
     };
 
     // `counts`: codes of each length from 1 to 16; `symbols`: their meaning, as many as they are.
-    // False if no such code exists, or a symbol stands for a number longer than a baseline file has.
+    // False if no such code exists, or a symbol stands for a number longer than a baseline file
+    // has.
     bool build(const std::uint8_t* counts, Bytes symbols, bool is_dc);
 
     bool is_built() const { return built_; }
@@ -109,8 +110,8 @@ inline int extended(std::uint32_t bits, int count) {
     return value < 1 << (count - 1) ? value - (1 << count) + 1 : value;
 }
 
-// Reads one block into zeroed `block`; `dc` is the previous one's, and becomes this one's. The index
-// in zigzag order of the last coefficient that is not zero, or -1: damaged, or a `misfit`.
+// Reads one block into zeroed `block`; `dc` is the previous one's, and becomes this one's. The
+// index in zigzag order of the last coefficient that is not zero, or -1: damaged, or a `misfit`.
 int read_block(BitReader& bits, const HuffmanTable& dc_table, const HuffmanTable& ac_table,
                const Steps& steps, int& dc, Coefficients& block);
 

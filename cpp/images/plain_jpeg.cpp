@@ -34,8 +34,8 @@ struct Component {
     std::uint8_t name = 0;
     int across = 1, down = 1;  // blocks of an MCU (minimum coded unit)
     std::size_t steps = 0, dc_table = 0, ac_table = 0;
-    int side = 0;              // of a block when it is decoded: 8, 4, 2 or 1
-    int dc = 0;                // of the previous block
+    int side = 0;  // of a block when it is decoded: 8, 4, 2 or 1
+    int dc = 0;    // of the previous block
     Plane plane;
 };
 
@@ -232,8 +232,8 @@ bool Decoder::collect_scan() {
     scan_.resize(static_cast<std::size_t>(end - at) + BitReader::kPadding);
     std::uint8_t* out = scan_.data();
     while (true) {
-        const auto* const mark =
-            static_cast<const std::uint8_t*>(std::memchr(at, 0xFF, static_cast<std::size_t>(end - at)));
+        const auto* const mark = static_cast<const std::uint8_t*>(
+            std::memchr(at, 0xFF, static_cast<std::size_t>(end - at)));
         if (mark == nullptr || mark + 1 == end) return false;
         out = std::copy(at, mark, out);
         at = mark + 2;
@@ -242,8 +242,8 @@ bool Decoder::collect_scan() {
             *out++ = 0xFF;
             continue;
         }
-        const auto expected =
-            static_cast<std::uint8_t>(first_restart + parts_.size() % (last_restart - first_restart + 1));
+        const auto expected = static_cast<std::uint8_t>(
+            first_restart + parts_.size() % (last_restart - first_restart + 1));
         parts_.push_back(static_cast<std::size_t>(out - scan_.data()));
         if (marker == end_of_image) break;
         if (marker != expected) return false;
@@ -288,9 +288,9 @@ bool Decoder::read_mcu(BitReader& bits, std::int64_t row, std::int64_t column) {
                 const std::int64_t x = (column * component.across + across) * component.side;
                 Coefficients block{};
                 const int last = read_block(bits, dc_table, ac_table, steps, component.dc, block);
-                if (last < 0 || !inverse_dct(block, last, component.side,
-                                             plane.samples.data() + y * plane.stride + x,
-                                             plane.stride))
+                if (last < 0 ||
+                    !inverse_dct(block, last, component.side,
+                                 plane.samples.data() + y * plane.stride + x, plane.stride))
                     return false;
             }
         }
@@ -299,8 +299,10 @@ bool Decoder::read_mcu(BitReader& bits, std::int64_t row, std::int64_t column) {
 }
 
 Pixels Decoder::finish() {
-    Pixels pixels{divided_up(height_, scale_), divided_up(width_, scale_),
-                  static_cast<std::ptrdiff_t>(components_.size()), {}};
+    Pixels pixels{divided_up(height_, scale_),
+                  divided_up(width_, scale_),
+                  static_cast<std::ptrdiff_t>(components_.size()),
+                  {}};
     pixels.values.resize(static_cast<std::size_t>(pixels.height * pixels.width * pixels.channels));
     if (pixels.channels == 1) {
         const Plane& plane = components_[0].plane;

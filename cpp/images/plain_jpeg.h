@@ -9,12 +9,12 @@ namespace nncore::images {
 
 // What is wanted of a JPEG.
 struct JpegRequest {
-    std::int64_t max_pixels;     // of the picture as it is stored
-    std::int64_t max_decoded;    // of what is decoded, after the reduction
-    std::int64_t reduced_side;   // the picture is reduced by 2, 4 or 8 while both sides stay at
-                                 // least this long; 0: it is not reduced
-    bool skip_applications;      // accept APP1 to APP15, which the caller has looked at: Exif and
-                                 // colour profiles; Adobe's, which changes pixels, never
+    std::int64_t max_pixels;    // of the picture as it is stored
+    std::int64_t max_decoded;   // of what is decoded, after the reduction
+    std::int64_t reduced_side;  // the picture is reduced by 2, 4 or 8 while both sides stay at
+                                // least this long; 0: it is not reduced
+    bool skip_applications;     // accept APP1 to APP15, which the caller has looked at: Exif and
+                                // colour profiles; Adobe's, which changes pixels, never
 };
 
 struct Jpeg {

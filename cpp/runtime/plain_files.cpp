@@ -16,7 +16,8 @@ struct Close {
 
 bool is_plain(const dirent& entry) {
     if (entry.d_type != DT_REG || entry.d_name[0] == '.') return false;
-    if (std::strcmp(entry.d_name, "__MACOSX") == 0) return false;  // hidden, as zip archives have it
+    if (std::strcmp(entry.d_name, "__MACOSX") == 0)
+        return false;  // hidden, as zip archives have it
     for (const char* c = entry.d_name; *c != '\0'; ++c)
         if ((static_cast<unsigned char>(*c) & 0x80U) != 0) return false;
     return true;

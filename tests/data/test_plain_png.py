@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -123,9 +124,7 @@ def test_parts_of_the_stream_are_joined():
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30, 20, 8, 0, 0, 0, 0))
     for cuts in ((), (1,), (0, 7, 7, 40), range(len(packed))):
         ends = [0, *cuts, len(packed)]
-        body = b"".join(
-            chunk(b"IDAT", packed[a:b]) for a, b in zip(ends, ends[1:], strict=False)
-        )
+        body = b"".join(chunk(b"IDAT", packed[a:b]) for a, b in pairwise(ends))
         data = b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
         found = plain_png(data, LIMIT)
         assert found is not None

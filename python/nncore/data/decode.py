@@ -354,9 +354,7 @@ def _as_image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def is_finished(
-    shape: tuple[int, ...], size: tuple[int, int] | None, color: str | None
-) -> bool:
+def is_finished(shape: tuple[int, ...], size: tuple[int, int] | None, color: str | None) -> bool:
     """Whether pixels of this shape, upright and opaque, are the model's as they are."""
     height, width, channels = shape
     fits = (height, width) == size if size else max(height, width) <= AUTO_SIDE

@@ -1,4 +1,4 @@
-"""Plain JPEG files: by the core, or the small ones by Pillow's decoder without the Python around it.
+"""Plain JPEG files: by the core, or by Pillow's decoder without the Python code around it.
 
 Of the time that Pillow takes for a JPEG of 48 x 48 pixels a tenth is decoding; the rest is Python
 code, which holds the interpreter lock, so that threads do not help. The core takes baseline files

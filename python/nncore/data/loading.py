@@ -193,10 +193,11 @@ def _decode_all(
             return
         usable: list[NDArray[np.uint8] | None] = []
         for position, image in enumerate(images, start):
-            failed = isinstance(image, UnusableImageError)
-            if failed:
+            if isinstance(image, UnusableImageError):
                 skipped[position] = skipped_file(paths[position], image)
-            usable.append(None if failed else image)
+                usable.append(None)
+            else:
+                usable.append(image)
         store.add(start, usable)
 
     try:

@@ -2,8 +2,9 @@
 
 Pillow takes a tenth of a millisecond for a PNG of 28 x 28 pixels, nearly all of it in Python code
 that serves many formats. The core does all of it where it was built with zlib; else Python's zlib
-decompresses and the core undoes the filters. Whatever is not quite plain is left to Pillow, so that there is one opinion about odd and damaged files: palettes,
-transparency, 16 bits, interlacing, text and Exif, wrong checksums, missing ends.
+decompresses and the core undoes the filters. Whatever is not quite plain is left to Pillow, so that
+there is one opinion about odd and damaged files: palettes, transparency, 16 bits, interlacing, text
+and Exif, wrong checksums, missing ends.
 """
 
 from __future__ import annotations
