@@ -114,7 +114,7 @@ constexpr bool uses(int column) {
 template <int size>
 bool two_passes(const Coefficients& block, int last, std::uint8_t* out, std::ptrdiff_t stride) {
     int between[size][8] = {};
-    std::uint32_t misfits = 0;
+    std::uint32_t all = 0;
     const int columns = kColumns[static_cast<std::size_t>(last)];
     for (int x = 0; x <= columns; ++x) {
         if (!uses<size>(x)) continue;
@@ -122,10 +122,11 @@ bool two_passes(const Coefficients& block, int last, std::uint8_t* out, std::ptr
         transform<size>([&](int i) { return int{column[8 * i]}; },
                         [&](int i, int value) {
                             between[i][x] = rounded(value, kMore<size> - kBetween);
-                            misfits |= misfit(between[i][x]);
+                            all |= moved(between[i][x]);
                         });
     }
-    if (misfits != 0) return false;
+    if (has_misfit(all)) return false;
+    std::uint32_t wilds = 0;
     for (int y = 0; y < size; ++y) {
         const int* const line = between[y];
         std::uint8_t* const to = out + y * stride;
@@ -133,10 +134,10 @@ bool two_passes(const Coefficients& block, int last, std::uint8_t* out, std::ptr
                         [&](int i, int value) {
                             const int result = rounded(value, kMore<size> + kBetween + 3);
                             to[i] = sample(result);
-                            misfits |= wild(result);
+                            wilds |= wild(result);
                         });
     }
-    return misfits == 0;
+    return wilds == 0;
 }
 
 }  // namespace

@@ -65,60 +65,79 @@ HuffmanTable::Entry HuffmanTable::long_code(std::uint32_t ahead) const {
     return {};
 }
 
+namespace {
+
+// A symbol at the next bits, without its number; skipped. Length 0: there is none.
+HuffmanTable::Entry next_symbol(const HuffmanTable& table, HuffmanTable::Entry entry,
+                                BitReader& bits) {
+    if (entry.length() == 0) entry = table.long_code(bits.peek(kLongestCode));
+    bits.skip(entry.length());
+    return entry;
+}
+
+int next_number(int size, BitReader& bits) {
+    const int number = extended(bits.peek(size), size);
+    bits.skip(size);
+    return number;
+}
+
+}  // namespace
+
 int read_block(BitReader& reader, const HuffmanTable& dc_table, const HuffmanTable& ac_table,
                const Steps& steps, int& dc, Coefficients& block) {
     BitReader bits = reader;  // in registers, while nobody else sees it
-    // The symbol at the next bits, and its number; both are skipped. Length 0: there is none.
-    const auto next = [&bits](const HuffmanTable& table, int& number) {
-        HuffmanTable::Entry entry = table.look(bits);
-        number = entry.value();
-        if (number != 0) {
-            bits.skip(entry.length());
-            return entry;
-        }
-        if (entry.length() == 0) entry = table.long_code(bits.peek(kLongestCode));
-        bits.skip(entry.length());
-        const int size = entry.symbol() & 15;
-        if (size > 0) {
-            number = extended(bits.peek(size), size);
-            bits.skip(size);
-        }
-        return entry;
-    };
-
     bits.refill();
-    int number = 0;
-    if (next(dc_table, number).length() == 0) return -1;
-    dc += number;
+    const HuffmanTable::Entry first = dc_table.look(bits);
+    if (first.value() != 0) {
+        bits.skip(first.length());
+        dc += first.value();
+    } else {
+        const HuffmanTable::Entry entry = next_symbol(dc_table, first, bits);
+        if (entry.length() == 0) return -1;
+        if (entry.symbol() > 0) dc += next_number(entry.symbol(), bits);
+    }
     // Far more than any picture has, and small enough for the product.
     if (dc < -32768 || dc > 32767) return -1;
-    std::uint32_t misfits = misfit(dc * steps[0]);
-    block[0] = static_cast<std::int16_t>(dc * steps[0]);
+    const int mean = dc * steps[0];
+    block[0] = static_cast<std::int16_t>(mean);
 
-    int k = 1, last = 0;
-    bool damaged = false;
-    // One more coefficient; false after the last.
-    const auto step = [&] {
-        const HuffmanTable::Entry entry = next(ac_table, number);
-        const int symbol = entry.symbol();
-        if (number == 0) {
-            damaged = entry.length() == 0 || (symbol != kEndOfBlock && symbol != kSixteenZeros);
-            if (damaged || symbol == kEndOfBlock) return false;
-            k += 16;
-            return k < kBlock;
+    // All numbers of the block, moved so that those of 14 bits are not negative, OR-ed together.
+    std::uint32_t all = moved(mean);
+    int k = 0;  // of the last coefficient
+    while (true) {
+        bits.refill();  // enough for two, of 26 bits at most
+        for (int i = 0; i < 2; ++i) {
+            const HuffmanTable::Entry entry = ac_table.look(bits);
+            int number = entry.value();
+            int zeros = entry.symbol() >> 4;
+            if (number != 0) [[likely]] {
+                bits.skip(entry.length());
+            } else {
+                const HuffmanTable::Entry found = next_symbol(ac_table, entry, bits);
+                const int symbol = found.symbol();
+                const int size = symbol & 15;
+                if (size == 0) {
+                    const bool skips = symbol == kSixteenZeros;
+                    if (found.length() == 0 || (symbol != kEndOfBlock && !skips)) return -1;
+                    if (skips) k += 16;
+                    if (skips && k < kBlock - 1) continue;
+                    reader = bits;
+                    return has_misfit(all) ? -1 : std::min(k, kBlock - 1);
+                }
+                zeros = symbol >> 4;
+                number = next_number(size, bits);
+            }
+            k += zeros + 1;
+            const auto at = static_cast<std::size_t>(k);
+            const int coefficient = number * steps[at];
+            all |= moved(coefficient);
+            block[kRows[at]] = static_cast<std::int16_t>(coefficient);
+            if (k >= kBlock - 1) {
+                reader = bits;
+                return has_misfit(all) || k >= kBlock ? -1 : k;
+            }
         }
-        const auto at = static_cast<std::size_t>(k + (symbol >> 4));
-        const int coefficient = number * steps[at];
-        misfits |= misfit(coefficient);
-        block[kRows[at]] = static_cast<std::int16_t>(coefficient);
-        last = static_cast<int>(at);
-        k = last + 1;
-        return k < kBlock;
-    };
-    do bits.refill();  // enough for two
-    while (step() && step());
-    reader = bits;
-    return damaged || misfits != 0 || last >= kBlock ? -1 : last;
+    }
 }
 
 }  // namespace nncore::images

@@ -17,11 +17,11 @@ using Steps = std::array<std::uint16_t, kBlock + 16>;
 // A block's coefficients, dequantised, in the order of rows.
 using Coefficients = std::array<std::int16_t, kBlock>;
 
-// Not 0 where a number of the transform does not fit 14 bits. No picture has such, and decoders
-// differ: some wrap around, some saturate.
-inline std::uint32_t misfit(int value) {
-    return (static_cast<std::uint32_t>(value) + 8192U) & ~std::uint32_t{16383};
-}
+// Numbers of the transform fit 14 bits in any picture. Of larger ones, in damaged files, decoders
+// make different things: some wrap around, some saturate. `moved` numbers, OR-ed together, show
+// whether all of them fit.
+inline std::uint32_t moved(int value) { return static_cast<std::uint32_t>(value) + 8192U; }
+inline bool has_misfit(std::uint32_t moved_numbers) { return moved_numbers >= 16384U; }
 
 // Reads bits from bytes without markers and stuffing. Runs up to `kPadding` bytes beyond the end,
 // which must be readable; whether it has run beyond is for the caller to ask.
@@ -111,7 +111,7 @@ inline int extended(std::uint32_t bits, int count) {
 }
 
 // Reads one block into zeroed `block`; `dc` is the previous one's, and becomes this one's. The
-// index in zigzag order of the last coefficient that is not zero, or -1: damaged, or a `misfit`.
+// index in zigzag order of the last coefficient that is not zero, or -1: damaged, or with a misfit.
 int read_block(BitReader& bits, const HuffmanTable& dc_table, const HuffmanTable& ac_table,
                const Steps& steps, int& dc, Coefficients& block);
 

@@ -12,6 +12,8 @@ namespace {
 
 constexpr int kBlockSide = 8;
 constexpr std::size_t kTables = 4;
+// Of more pixels, where the transform is most of the work, libjpeg-turbo's vector code is faster.
+constexpr std::int64_t kLargestWhole = 1 << 15;
 
 enum Marker : std::uint8_t {
     start_of_frame_baseline = 0xC0,
@@ -200,6 +202,7 @@ bool Decoder::plan() {
     }
     if (divided_up(height_, scale_) * divided_up(width_, scale_) > request_.max_decoded)
         return false;
+    if (scale_ < 4 && height_ * width_ > kLargestWhole) return false;
     const Component& luma = components_[0];
     const int mcu_width = kBlockSide * luma.across, mcu_height = kBlockSide * luma.down;
     rows_ = divided_up(height_, mcu_height);

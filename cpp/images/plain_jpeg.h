@@ -25,9 +25,10 @@ struct Jpeg {
 // The picture; nothing unless `file` is a plain JPEG within the limits.
 //
 // A JPEG is plain if it is baseline (sequential, Huffman codes, 8 bits), gray or YCbCr with chroma
-// as fine as luma, half as wide, or half as wide and high, in one scan, and wholly undamaged up to
-// its end marker. All others are left to Pillow, so that there is one opinion about odd and damaged
-// files. The pixels are those of libjpeg-turbo, which Pillow has, at its usual settings.
+// as fine as luma, half as wide, or half as wide and high, in one scan, wholly undamaged up to its
+// end marker, and small or reduced at least by 4 (libjpeg-turbo is faster else). All others are
+// left to Pillow, so that there is one opinion about odd and damaged files. The pixels are those of
+// libjpeg-turbo, which Pillow has, at its usual settings.
 //
 // Source: ITU-T Recommendation T.81 | ISO/IEC 10918-1, and JFIF for colour.
 std::optional<Jpeg> plain_jpeg(Bytes file, const JpegRequest& request);
