@@ -6,11 +6,16 @@ namespace nncore::images {
 namespace {
 
 // From zigzag order to rows; indices beyond the last one, as damaged files have them, fall on it.
-constexpr std::array<std::uint8_t, kBlock + 16> kRows{
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33,
-    40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36,
-    29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63};
+constexpr std::array<std::uint8_t, kBlock + 32> kRows = [] {
+    constexpr std::array<std::uint8_t, kBlock> zigzag{
+        0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
+        41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
+        30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+    std::array<std::uint8_t, kBlock + 32> rows{};
+    rows.fill(zigzag.back());
+    std::copy(zigzag.begin(), zigzag.end(), rows.begin());
+    return rows;
+}();
 
 constexpr int kEndOfBlock = 0x00;
 constexpr int kSixteenZeros = 0xF0;
@@ -53,6 +58,32 @@ bool HuffmanTable::build(const std::uint8_t* counts, Bytes symbols, bool is_dc) 
     }
     built_ = next == symbols.size();
     return built_;
+}
+
+void HuffmanTable::build_pairs() {
+    pairs_.assign(std::size_t{1} << kPairBits, Pair{});
+    constexpr std::uint32_t mask = (1 << kPairBits) - 1;
+    const auto look_at = [this](std::uint32_t bits) {
+        return entries_[bits >> (kPairBits - kLookBits)];
+    };
+    for (std::uint32_t bits = 0; bits <= mask; ++bits) {
+        const Entry first = look_at(bits);
+        if (first.value() == 0) continue;
+        Pair& pair = pairs_[bits];
+        pair.first = static_cast<std::int16_t>(first.value());
+        pair.skip_first = static_cast<std::uint8_t>((first.symbol() >> 4) + 1);
+        pair.length = static_cast<std::uint8_t>(first.length());
+        const Entry second = look_at(bits << first.length() & mask);
+        const int length = first.length() + second.length();
+        // Bits behind the look count as 0 here: what ends before them does not depend on them.
+        if (second.length() == 0 || length > kPairBits) continue;
+        pair.ends = second.value() == 0 && second.symbol() == kEndOfBlock;
+        if (second.value() == 0 && !pair.ends) continue;
+        pair.length = static_cast<std::uint8_t>(length);
+        if (pair.ends) continue;
+        pair.second = static_cast<std::int16_t>(second.value());
+        pair.skip_second = static_cast<std::uint8_t>((second.symbol() >> 4) + 1);
+    }
 }
 
 HuffmanTable::Entry HuffmanTable::long_code(std::uint32_t ahead) const {
@@ -104,9 +135,30 @@ int read_block(BitReader& reader, const HuffmanTable& dc_table, const HuffmanTab
     // All numbers of the block, moved so that those of 14 bits are not negative, OR-ed together.
     std::uint32_t all = moved(mean);
     int k = 0;  // of the last coefficient
+    const auto put = [&](int index, int number) {
+        const auto at = static_cast<std::size_t>(index);
+        const int coefficient = number * steps[at];
+        all |= moved(coefficient);
+        block[kRows[at]] = static_cast<std::int16_t>(coefficient);
+    };
+    const HuffmanTable::Pair* const pairs = ac_table.pairs();
     while (true) {
         bits.refill();  // enough for two, of 26 bits at most
         for (int i = 0; i < 2; ++i) {
+            if (pairs != nullptr) {
+                const HuffmanTable::Pair pair = pairs[bits.peek(HuffmanTable::kPairBits)];
+                const int next = k + pair.skip_first;
+                // Behind the last coefficient, the bits belong to another block.
+                if (pair.first != 0 && next < kBlock - 1) [[likely]] {
+                    bits.skip(pair.length);
+                    k = next + pair.skip_second;
+                    put(k, pair.second);  // where there is no second, the first takes its place
+                    put(next, pair.first);
+                    if (!pair.ends && k < kBlock - 1) continue;
+                    reader = bits;
+                    return has_misfit(all) || k >= kBlock ? -1 : k;
+                }
+            }
             const HuffmanTable::Entry entry = ac_table.look(bits);
             int number = entry.value();
             int zeros = entry.symbol() >> 4;
@@ -128,10 +180,7 @@ int read_block(BitReader& reader, const HuffmanTable& dc_table, const HuffmanTab
                 number = next_number(size, bits);
             }
             k += zeros + 1;
-            const auto at = static_cast<std::size_t>(k);
-            const int coefficient = number * steps[at];
-            all |= moved(coefficient);
-            block[kRows[at]] = static_cast<std::int16_t>(coefficient);
+            put(k, number);
             if (k >= kBlock - 1) {
                 reader = bits;
                 return has_misfit(all) || k >= kBlock ? -1 : k;

@@ -11,8 +11,8 @@ namespace nncore::images {
 
 inline constexpr int kBlock = 64;  // coefficients of a block of 8 x 8
 
-// Of one component: quantisation steps in zigzag order, for indices up to 15 beyond the last one.
-using Steps = std::array<std::uint16_t, kBlock + 16>;
+// Of one component: quantisation steps in zigzag order, for indices up to 31 beyond the last one.
+using Steps = std::array<std::uint16_t, kBlock + 32>;
 
 // A block's coefficients, dequantised, in the order of rows.
 using Coefficients = std::array<std::int16_t, kBlock>;
@@ -93,12 +93,27 @@ class HuffmanTable {
     bool is_built() const { return built_; }
     Entry look(const BitReader& bits) const { return entries_[bits.peek(kLookBits)]; }
 
+    // What two codes stand for that lie within the next `kPairBits` bits, with their numbers.
+    struct Pair {
+        std::int16_t first = 0, second = 0;  // first 0: not even one fits; second 0: one only
+        std::uint8_t skip_first = 0;         // 1 more than the zeros before it
+        std::uint8_t skip_second = 0;
+        std::uint8_t length = 0;  // of all in bits
+        bool ends = false;        // the second code is that of the end of the block
+    };
+    static constexpr int kPairBits = 11;
+
+    // Pairs save half of the looks, where more is decoded than making them takes.
+    void build_pairs();
+    const Pair* pairs() const { return pairs_.empty() ? nullptr : pairs_.data(); }
+
     // Any code, given the next 16 bits, as an entry of value 0; length 0 if there is none.
     Entry long_code(std::uint32_t ahead) const;
 
  private:
     bool built_ = false;
     std::array<Entry, 1 << kLookBits> entries_;
+    std::vector<Pair> pairs_;
     std::array<std::uint8_t, 256> symbols_{};
     std::array<std::uint32_t, 17> limit_{};  // codes of this length are below it, as 16 bits
     std::array<std::int32_t, 17> offset_{};  // from a code of this length to its symbol

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kBlockSide = 8;
 constexpr std::size_t kTables = 4;
+constexpr std::size_t kWorthPairs = 1 << 15;  // bytes
 // Of more pixels, where the transform is most of the work, libjpeg-turbo's vector code is faster.
 constexpr std::int64_t kLargestWhole = 1 << 15;
 
@@ -190,6 +191,8 @@ bool Decoder::read_scan_header(Bytes segment) {
             !ac_[component.ac_table].is_built())
             return false;
     }
+    if (file_.size() > kWorthPairs)
+        for (const Component& component : components_) ac_[component.ac_table].build_pairs();
     const Bytes range = segment.subspan(1 + 2 * count);  // of coefficients, and of their bits
     return range[0] == 0 && range[1] == kBlock - 1 && range[2] == 0;
 }

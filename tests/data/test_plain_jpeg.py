@@ -182,6 +182,32 @@ def test_the_core_agrees_with_pillow_about_random_damage():
     assert taken > 500
 
 
+@pytest.mark.parametrize("kind", ["noise", "smooth", "black and white"])
+def test_large_files_are_decoded_in_pairs_of_codes(monkeypatch, kind):
+    """The same contract: libjpeg-turbo's pixels, and no opinion about damage."""
+    monkeypatch.setattr(ImageFile, "MAXBLOCK", 1 << 22)
+    rng = np.random.default_rng(11)
+    pixels = PICTURES[kind](rng, 401, 523)
+    taken = 0
+    for quality, subsampling in ((97, 0), (90, 1), (100, 2)):
+        noisy = np.clip(pixels + rng.normal(0, 9, pixels.shape), 0, 255).astype(np.uint8)
+        data = jpeg(Image.fromarray(noisy), quality=quality, subsampling=subsampling)
+        assert len(data) > 1 << 15
+        for side in (100, 50):
+            found = by_core(data, side)
+            assert found is not None
+            np.testing.assert_array_equal(found, by_pillow(data, side))
+        assert by_core(data[: len(data) // 2] + data[-2:], 50) is None
+        for _ in range(30):
+            spoiled = bytearray(data)
+            spoiled[rng.integers(len(data) // 2, len(data))] = rng.integers(0, 256)
+            found = by_core(bytes(spoiled), 50)
+            if found is not None:
+                np.testing.assert_array_equal(found, by_pillow(bytes(spoiled), 50))
+                taken += 1
+    assert taken > 5
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_photos_with_exif_take_the_short_way_too(monkeypatch, orientation):
     exif = Image.Exif()
