@@ -1,8 +1,8 @@
 // nncore._core: the compiled core for Python. One file per subject registers itself here.
 #include <pybind11/pybind11.h>
 
-#include "../kernels/dispatch.h"
 #include "../images/plain_png.h"
+#include "../kernels/dispatch.h"
 #include "../runtime/parallel.h"
 
 namespace py = pybind11;
@@ -25,8 +25,8 @@ py::dict info() {
     result["isas"] = isas;
     result["threads"] = runtime::thread_limit();
     const std::string openmp = runtime::openmp_version();
-    result["zlib"] = images::has_zlib();
     result["openmp"] = openmp.empty() ? py::object(py::none()) : py::object(py::str(openmp));
+    result["zlib"] = images::has_zlib();
     result["compiler"] = NNCORE_COMPILER;
     return result;
 }

@@ -165,6 +165,7 @@ def info() -> dict[str, Any]:
     dict
         ``version``; ``isa`` (instruction set in use); ``isas`` (all that this machine can run, by
         the names that the environment variable ``NNCORE_ISA`` takes, best first); ``threads``;
+        ``zlib`` (whether the core was built with it: PNG files are read faster then);
         ``openmp`` (version, or None when built without); ``compiler``.
     """
     from nncore import _core

@@ -276,9 +276,10 @@ def _decode_file(
         tagged = _tagged_jpeg(image, file, max_pixels, side)
         if tagged is not None:
             return _finish_jpeg(tagged, turn_of(image), size, color, alpha_background)
-        if min(width, height) >= 2 * side:
-            image.draft(None, (side, side))
-        stored, (width, height) = (width, height), image.size
+        stored: tuple[int, int] | None = None
+        if min(width, height) >= 2 * side and image.draft(None, (side, side)) is not None:
+            stored = width, height
+        width, height = image.size
         large = width * height > LARGE_PIXELS
         with _one_large_picture if large else contextlib.nullcontext():
             decoded: Image.Image = image
@@ -286,7 +287,7 @@ def _decode_file(
                 decoded = decode_wide(image, _identify(io.BytesIO(_content(file)), name))
             else:
                 image.load()
-            return _finish(decoded, size, color, alpha_background, stored, turn_of(image))
+            return _finish(decoded, size, color, alpha_background, stored, turn_of(decoded))
     except Exception as error:
         if isinstance(error, MemoryError) or image.format not in WEAK:
             raise
