@@ -1,6 +1,7 @@
 """A float64 network in plain NumPy: the oracle against which the C++ engine is tested.
 
-It has the methods of `nncore._core.Network` and shares no code with nncore. Each layer is one class
+It has the methods of `nncore._core.Network` and shares no code with nncore. (Its first weights are
+its own: it ignores the initializer.) Each layer is one class
 with `forward` (which remembers what `backward` needs) and `backward`; a new kind of layer is one
 more class and one more `add_...` method. Slow and simple on purpose.
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
+SLOPE = float(np.float32(0.2))  # of leaky_relu, as the engine has it
+
 
 def linear(x: F64) -> F64:
     return x
@@ -30,6 +33,30 @@ def sigmoid(x: F64) -> F64:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
+def leaky_relu(x: F64) -> F64:
+    return np.where(x > 0, x, SLOPE * x)
+
+
+def normal_distribution(x: F64) -> F64:
+    return np.vectorize(lambda v: 0.5 * math.erfc(-v / math.sqrt(2.0)), [np.float64])(x)
+
+
+def gelu(x: F64) -> F64:
+    return x * normal_distribution(x)
+
+
+def gelu_slope(x: F64) -> F64:
+    return normal_distribution(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+def silu(x: F64) -> F64:
+    return x * sigmoid(x)
+
+
+def silu_slope(x: F64) -> F64:
+    return sigmoid(x) + x * sigmoid(x) * sigmoid(-x)
+
+
 def softmax(x: F64) -> F64:
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -40,13 +67,16 @@ def log_softmax(x: F64) -> F64:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-# Of each activation y = f(x): the function, and dx from dy and y.
+# Of each activation y = f(x): the function, and dx from dy, x and y.
 ACTIVATIONS = {
-    "linear": (linear, lambda dy, y: dy),
-    "relu": (relu, lambda dy, y: dy * (y > 0)),
-    "sigmoid": (sigmoid, lambda dy, y: dy * y * (1.0 - y)),
-    "tanh": (np.tanh, lambda dy, y: dy * (1.0 - y * y)),
-    "softmax": (softmax, lambda dy, y: y * (dy - (dy * y).sum(axis=-1, keepdims=True))),
+    "linear": (linear, lambda dy, x, y: dy),
+    "relu": (relu, lambda dy, x, y: dy * (y > 0)),
+    "leaky_relu": (leaky_relu, lambda dy, x, y: dy * np.where(x > 0, 1.0, SLOPE)),
+    "gelu": (gelu, lambda dy, x, y: dy * gelu_slope(x)),
+    "silu": (silu, lambda dy, x, y: dy * silu_slope(x)),
+    "sigmoid": (sigmoid, lambda dy, x, y: dy * y * (1.0 - y)),
+    "tanh": (np.tanh, lambda dy, x, y: dy * (1.0 - y * y)),
+    "softmax": (softmax, lambda dy, x, y: y * (dy - (dy * y).sum(axis=-1, keepdims=True))),
 }
 
 
@@ -73,7 +103,7 @@ class Dense:
         return self.y
 
     def backward(self, dy: F64) -> F64:
-        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.y))
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
 
     def backward_before_activation(self, dz: F64) -> F64:
         self.gradients["kernel"] = self.x.T @ dz
@@ -115,10 +145,28 @@ class Activation:
         return self.y
 
     def backward(self, dy: F64) -> F64:
-        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.y))
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
 
     def backward_before_activation(self, dz: F64) -> F64:
         return dz
+
+
+class Rescaling:
+    """y = x * scale + offset, one each or one per channel."""
+
+    def __init__(self, scale, offset) -> None:
+        self.scale, self.offset = np.array(scale, np.float32), np.array(offset, np.float32)
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        return x * self.scale.astype(np.float64) + self.offset
+
+    def backward(self, dy: F64) -> F64:
+        return dy * self.scale
 
 
 def windows(x: F64, rows: int, columns: int, strides: tuple[int, int]) -> F64:
@@ -140,12 +188,33 @@ def add_windows(dx: F64, d_windows: F64, strides: tuple[int, int]) -> None:
 
 
 class Conv2D:
-    """y[n, i, j, o] = f(sum of x[n, i * s + k, j * s + l, c] * kernel[k, l, c, o] + bias[o])."""
+    """y[n, i, j, o] = f(sum of x[n, i * s + k, j * s + l, c] * kernel[k, l, c, o] + bias[o]).
 
-    def __init__(self, filters, kernel_size, strides, padding, pad, activation, use_bias) -> None:
-        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+    A kernel that is dilated or in groups is computed as the larger one with zeros that it stands
+    for.
+    """
+
+    def __init__(
+        self, filters, kernel_size, strides, padding, pad, activation, use_bias, dilation, groups
+    ) -> None:
+        self.filters, self.strides = filters, strides
+        self.own_size, self.dilation, self.groups = kernel_size, dilation, groups
+        self.kernel_size = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
         self.padding, self.pad = padding, pad
         self.activation, self.use_bias = activation, use_bias
+
+    def places(self) -> NDArray[np.intp]:
+        """Where in the large kernel (flat) each number of the own kernel stands."""
+        rows, columns, inputs, filters = self.parameters["kernel"].shape
+        row, column, c, o = np.indices((rows, columns, inputs, filters))
+        group = o // (filters // self.groups)
+        at = (row * self.dilation[0], column * self.dilation[1], group * inputs + c, o)
+        return np.ravel_multi_index(at, self.large_shape)
+
+    def large_kernel(self) -> F64:
+        large = np.zeros(self.large_shape)
+        large.flat[self.places()] = self.parameters["kernel"]
+        return large
 
     def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
         *size, channels = input_shape
@@ -157,8 +226,9 @@ class Conv2D:
             self.margins = [(t // 2, t - t // 2) for t in total]
         else:
             self.margins = [(p, p) for p in (self.pad if self.padding == "explicit" else (0, 0))]
-        limit = math.sqrt(6.0 / (math.prod(self.kernel_size) * channels))
-        shape = (*self.kernel_size, channels, self.filters)
+        self.large_shape = (*self.kernel_size, channels, self.filters)
+        shape = (*self.own_size, channels // self.groups, self.filters)
+        limit = math.sqrt(6.0 / math.prod(shape[:3]))
         self.parameters = {"kernel": rng.uniform(-limit, limit, shape)}
         if self.use_bias:
             self.parameters["bias"] = np.zeros(self.filters)
@@ -176,20 +246,21 @@ class Conv2D:
     def forward(self, x: F64) -> F64:
         self.padded = np.pad(x, [(0, 0), *self.margins, (0, 0)])
         self.windows = windows(self.padded, *self.kernel_size, self.strides)
-        self.z = np.einsum("nijckl,klco->nijo", self.windows, self.parameters["kernel"])
+        self.z = np.einsum("nijckl,klco->nijo", self.windows, self.large_kernel(), optimize=True)
         self.z += self.parameters.get("bias", 0.0)
         self.y = ACTIVATIONS[self.activation][0](self.z)
         return self.y
 
     def backward(self, dy: F64) -> F64:
-        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.y))
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
 
     def backward_before_activation(self, dz: F64) -> F64:
-        self.gradients["kernel"] = np.einsum("nijckl,nijo->klco", self.windows, dz)
+        large = np.einsum("nijckl,nijo->klco", self.windows, dz, optimize=True)
+        self.gradients["kernel"] = large.flat[self.places()]
         if self.use_bias:
             self.gradients["bias"] = dz.sum(axis=(0, 1, 2))
         dx = np.zeros_like(self.padded)
-        d_windows = np.einsum("nijo,klco->nijckl", dz, self.parameters["kernel"])
+        d_windows = np.einsum("nijo,klco->nijckl", dz, self.large_kernel())
         add_windows(dx, d_windows, self.strides)
         (top, bottom), (left, right) = self.margins
         return dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right]
@@ -241,7 +312,8 @@ class ReferenceNetwork:
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:
         self.input_shape = tuple(input_shape)
-        self.layers: dict[str, Dense | Conv2D | Pool2D | Flatten | Activation] = {}
+        self.layers: dict[str, Dense | Conv2D | Pool2D | Flatten | Activation | Rescaling] = {}
+        self.penalties: dict[str, tuple[float, float]] = {}  # l1 and l2 by layer
         self.mean: F64 | None = None
         self.std: F64 | None = None
         self.outputs: dict[str, F64] = {}
@@ -249,9 +321,17 @@ class ReferenceNetwork:
     # -- description
 
     def add_dense(
-        self, name: str, units: int, activation: str = "linear", use_bias: bool = True
+        self,
+        name: str,
+        units: int,
+        activation: str = "linear",
+        use_bias: bool = True,
+        kernel_initializer: str = "",
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         self.layers[name] = Dense(units, activation, use_bias)
+        self.penalties[name] = (l1, l2)
 
     def add_conv2d(
         self,
@@ -263,10 +343,24 @@ class ReferenceNetwork:
         pad: tuple[int, int] = (0, 0),
         activation: str = "linear",
         use_bias: bool = True,
+        dilation_rate: tuple[int, int] = (1, 1),
+        groups: int = 1,
+        kernel_initializer: str = "",
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         self.layers[name] = Conv2D(
-            filters, kernel_size, strides, padding, pad, activation, use_bias
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            pad,
+            activation,
+            use_bias,
+            dilation_rate,
+            groups,
         )
+        self.penalties[name] = (l1, l2)
 
     def add_max_pool2d(
         self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
@@ -286,6 +380,9 @@ class ReferenceNetwork:
 
     def add_activation(self, name: str, activation: str) -> None:
         self.layers[name] = Activation(activation)
+
+    def add_rescaling(self, name: str, scale: list[float], offset: list[float]) -> None:
+        self.layers[name] = Rescaling(scale, offset)
 
     def build(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -395,7 +492,20 @@ class ReferenceNetwork:
             dx = last.backward(dy)
         for layer in reversed(layers[:-1]):
             dx = layer.backward(dx)
-        return float(losses.sum() if loss == "sse" else losses.mean())
+        for name, (l1, l2) in self.penalties.items():
+            kernel = self.layers[name].parameters["kernel"]
+            self.layers[name].gradients["kernel"] += l1 * np.sign(kernel) + 2.0 * l2 * kernel
+        return float(losses.sum() if loss == "sse" else losses.mean()) + self.penalty()
+
+    def penalty(self) -> float:
+        """What the penalties of the kernels add to the loss of a batch."""
+        return sum(
+            l1 * float(np.abs(kernel).sum()) + l2 * float((kernel * kernel).sum())
+            for kernel, l1, l2 in (
+                (self.layers[name].parameters["kernel"], *rates)
+                for name, rates in self.penalties.items()
+            )
+        )
 
     def apply_gradients(self, optimizer: SGD) -> None:
         for layer in self.layers.values():

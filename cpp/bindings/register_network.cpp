@@ -362,26 +362,40 @@ void register_network(py::module_& m) {
 
     py::class_<Network>(m, "Network")
         .def(py::init<Shape>(), arg("input_shape"))
-        .def("add_dense", &Network::add_dense, arg("name"), arg("units"),
-             arg("activation") = "linear", arg("use_bias") = true)
+        .def(
+            "add_dense",
+            [](Network& network, const std::string& name, std::ptrdiff_t units,
+               const std::string& activation, bool use_bias, const std::string& kernel_initializer,
+               double l1, double l2) {
+                network.add_dense(name, units, activation, use_bias,
+                                  {kernel_initializer, {.l1 = l1, .l2 = l2}});
+            },
+            arg("name"), arg("units"), arg("activation") = "linear", arg("use_bias") = true,
+            arg("kernel_initializer") = "", arg("l1") = 0.0, arg("l2") = 0.0)
         .def(
             "add_conv2d",
             [](Network& network, const std::string& name, std::ptrdiff_t filters,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> kernel_size,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> strides, const std::string& padding,
                std::pair<std::ptrdiff_t, std::ptrdiff_t> pad, const std::string& activation,
-               bool use_bias) {
-                network.add_conv2d(name, {.filters = filters,
-                                          .kernel = extent(kernel_size),
-                                          .strides = extent(strides),
-                                          .padding = padding,
-                                          .pad = extent(pad),
-                                          .activation = activation,
-                                          .use_bias = use_bias});
+               bool use_bias, std::pair<std::ptrdiff_t, std::ptrdiff_t> dilation_rate,
+               std::ptrdiff_t groups, const std::string& kernel_initializer, double l1, double l2) {
+                network.add_conv2d(name,
+                                   {.filters = filters,
+                                    .kernel = extent(kernel_size),
+                                    .strides = extent(strides),
+                                    .padding = padding,
+                                    .pad = extent(pad),
+                                    .activation = activation,
+                                    .use_bias = use_bias,
+                                    .kernel_settings = {kernel_initializer, {.l1 = l1, .l2 = l2}},
+                                    .dilation = extent(dilation_rate),
+                                    .groups = groups});
             },
             arg("name"), arg("filters"), arg("kernel_size"), arg("strides") = std::pair(1, 1),
             arg("padding") = "valid", arg("pad") = std::pair(0, 0), arg("activation") = "linear",
-            arg("use_bias") = true)
+            arg("use_bias") = true, arg("dilation_rate") = std::pair(1, 1), arg("groups") = 1,
+            arg("kernel_initializer") = "", arg("l1") = 0.0, arg("l2") = 0.0)
         .def(
             "add_max_pool2d",
             [](Network& network, const std::string& name,
@@ -402,6 +416,14 @@ void register_network(py::module_& m) {
         .def("add_flatten", &Network::add_flatten, arg("name"))
         .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
         .def("add_dropout", &Network::add_dropout, arg("name"), arg("rate"))
+        .def("add_batch_normalization", &Network::add_batch_normalization, arg("name"),
+             arg("momentum"), arg("epsilon"))
+        .def("add_layer_normalization", &Network::add_layer_normalization, arg("name"),
+             arg("epsilon"))
+        .def("begin_residual", &Network::begin_residual, arg("name"))
+        .def("begin_shortcut", &Network::begin_shortcut)
+        .def("end_residual", &Network::end_residual, arg("activation") = "linear")
+        .def("add_rescaling", &Network::add_rescaling, arg("name"), arg("scale"), arg("offset"))
         .def("build", &Network::build, arg("seed"))
         .def(
             "set_input_normalization",
@@ -415,6 +437,7 @@ void register_network(py::module_& m) {
         .def_property_readonly("output_size", &Network::output_size)
         .def_property_readonly("is_built", &Network::is_built)
         .def_property_readonly("parameter_count", &Network::parameter_count)
+        .def_property_readonly("multiply_adds", &Network::multiply_adds)
         .def("layer_names",
              [](const Network& network) {
                  std::vector<std::string> names;
@@ -476,6 +499,12 @@ void register_network(py::module_& m) {
                  const auto* parameter = network.non_finite_parameter();
                  if (parameter == nullptr) return std::nullopt;
                  return parameter->name;
+             })
+        .def("penalty",
+             [](const Network& network) {
+                 require_built(network);
+                 const py::gil_scoped_release unlocked;
+                 return network.penalty();
              })
         .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"),
              arg("sample_weight") = py::none(), arg("label_smoothing") = 0.0f)

@@ -13,7 +13,15 @@
 
 namespace nncore::kernels {
 
-enum class Activation : int32_t { linear, relu, sigmoid, tanh };
+// The activations whose derivative can be told from their output, so that other kernels can take
+// them in. leaky_relu: x where x > 0, else kLeakySlope * x.
+enum class Activation : int32_t { linear, relu, leaky_relu, sigmoid, tanh };
+constexpr float kLeakySlope = 0.2f;
+
+// Activations x * gate(x), which are not monotonic: their derivative needs their input.
+//   gelu  x * Phi(x), the standard normal distribution function (Hendrycks and Gimpel, 2016)
+//   silu  x * sigmoid(x), also called swish
+enum class SelfGated : int32_t { gelu, silu };
 
 // C = alpha * A B           (accumulate false)
 // C = C + alpha * A B       (accumulate true)
@@ -174,6 +182,44 @@ struct ConvScatterArgs {
     ptrdiff_t line;  // distance between lines, at least columns * step + 16 * blocks
 };
 
+// A convolution of one image in many groups of channels that do not see each other, with lanes over
+// the groups; depthwise, where each group has one input and one output, above all. What follows is
+// the same for each group g, each of whose inputs and outputs is a plane of `groups` floats:
+//   y[output][g] = epilogue(bias[output][g] + sum of x[input][g] * weights[input][output][g])
+// over the inputs under the kernel, one chain in the order of ConvArgs. Up to 15 floats beyond the
+// last plane of x are read, and nothing beyond `groups` is written to one of y.
+struct DepthwiseConvArgs {
+    ptrdiff_t kernel_rows;          // rows of the kernel
+    ptrdiff_t kernel_row;           // distance between the input rows of two kernel rows
+    ptrdiff_t runs, run, run_step;  // per kernel row: `runs` runs of `run` inputs, run_step apart
+    ptrdiff_t plane;                // distance between two inputs of a run
+    ptrdiff_t rows, columns;        // output pixels to compute
+    ptrdiff_t x_row, x_pixel;       // distance between the inputs of neighbouring output pixels
+    const float* x;
+    ptrdiff_t groups, outputs;    // outputs: of one group
+    const float* weights;         // [kernel_rows][runs * run][outputs][groups, padded to 16]
+    const float* bias;            // [outputs][groups, padded to 16], or nullptr
+    Activation activation;        // applied to the result (forward) ...
+    const float* input_activity;  // ... or, if not nullptr, y *= activation'(input_activity);
+    ptrdiff_t activity_row, activity_pixel;  // then there is but one output
+    float* y;
+    ptrdiff_t y_row, y_pixel, y_plane;
+};
+
+// gradient[kernel row][runs * run][output][g] += sum over the output pixels of x[input][g] *
+// d[output][g], one chain per element in row-major pixel order; starts from 0 if `first`. Up to 15
+// floats beyond the last planes of x and d are read; the padding of gradient stays as it is.
+struct DepthwiseWeightGradientArgs {
+    ptrdiff_t kernel_rows, kernel_row, runs, run, run_step, plane;
+    ptrdiff_t rows, columns, x_row, x_pixel;
+    const float* x;
+    ptrdiff_t groups, outputs;
+    const float* d;
+    ptrdiff_t d_row, d_pixel, d_plane;
+    float* gradient;  // [kernel_rows][runs * run][outputs][groups, padded to 16]
+    bool first;
+};
+
 // A pooling window over one image, channels contiguous.
 struct PoolArgs {
     ptrdiff_t window_rows, window_columns;
@@ -181,6 +227,27 @@ struct PoolArgs {
     ptrdiff_t x_row, x_pixel;           // between neighbouring input pixels
     ptrdiff_t step_rows, step_columns;  // strides of the window, in input pixels
     ptrdiff_t y_row, y_pixel;
+};
+
+// Normalization of each channel over the pixels of one sample: y = (x - mean) * scale + shift.
+struct NormalizeArgs {
+    ptrdiff_t pixels, channels;
+    const float *mean, *scale, *shift;  // per channel
+};
+// Its gradient, where mean and scale depend on x:
+//   dx = of_gradient * dy + of_input * (x - mean) + constant
+struct NormalizeGradientArgs {
+    ptrdiff_t pixels, channels;
+    const float *mean, *of_gradient, *of_input, *constant;
+};
+
+// Normalization of each row over its columns: y = n * scale + shift with
+// n = (x - mean) / sqrt(variance + epsilon), per column.
+struct LayerNormArgs {
+    ptrdiff_t rows, columns;
+    float epsilon;
+    const float* x;
+    ptrdiff_t x_row;
 };
 
 // How an optimizer turns a gradient into a new weight.
@@ -242,6 +309,11 @@ struct Kernels {
     // dx[i] = dy[i] * activation'(.), from the activation's *output* y; dx may be dy
     void (*activation_gradient)(Activation, ptrdiff_t count, const float* y, const float* dy,
                                 float* dx);
+    // y[i] = x[i] * gate(x[i]); y may be x
+    void (*self_gated)(SelfGated, ptrdiff_t count, const float* x, float* y);
+    // dx[i] = dy[i] times the derivative at x[i]; dx may be dy
+    void (*self_gated_gradient)(SelfGated, ptrdiff_t count, const float* x, const float* dy,
+                                float* dx);
 
     // The row-wise kernels work on 16 rows at a time and need 3 * 16 * columns floats of scratch,
     // 64-byte aligned.
@@ -279,6 +351,40 @@ struct Kernels {
     void (*optimizer_update)(UpdateRule, const UpdateArgs&);
     // 16 chains, chain j = fma(x[i], x[i], chain j) over i = j, j + 16, ...; then added in order.
     float (*sum_of_squares)(ptrdiff_t count, const float* x);
+    // The same with chain j = chain j + |x[i]|.
+    float (*sum_of_magnitudes)(ptrdiff_t count, const float* x);
+    // The gradient of l1 * sum |w| + l2 * sum w^2, added to what is there, for twice_l2 = 2 * l2:
+    // g = fma(twice_l2, w[i], g[i]); g[i] = w[i] > 0 ? g + l1 : w[i] < 0 ? g - l1 : g
+    void (*penalty_gradient)(ptrdiff_t count, float l1, float twice_l2, const float* weights,
+                             float* gradient);
+
+    // y[i] = activation(a[i] + b[i])
+    void (*add)(Activation, ptrdiff_t count, const float* a, const float* b, float* y);
+
+    // Per channel, of one sample [pixels][channels]: the mean, and the sum of (x - mean)^2. Sums
+    // over pixels have four chains, see isa/normalization.cpp.
+    void (*channel_moments)(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
+                            float* squares);
+    // The mean and the variance over all samples, from the moments of each, `stride` apart: the
+    // variance within samples plus that between their means (Chan, Golub and LeVeque, 1983).
+    void (*combine_moments)(ptrdiff_t samples, ptrdiff_t stride, ptrdiff_t pixels,
+                            ptrdiff_t channels, const float* means, const float* squares,
+                            float* mean, float* variance);
+    void (*normalize)(const NormalizeArgs&, Activation, const float* x, float* y);
+    // shift_gradient (+)= sum over pixels of dy, scale_gradient (+)= sum of dy * (x - mean); set if
+    // `first`.
+    void (*normalize_gradient_sums)(const NormalizeArgs&, const float* x, const float* dy,
+                                    bool first, float* shift_gradient, float* scale_gradient);
+    // input_activation: dx is multiplied by its derivative, x being its output.
+    void (*normalize_gradient)(const NormalizeGradientArgs&, Activation input_activation,
+                               const float* x, const float* dy, float* dx);
+    // scratch as of the row-wise kernels.
+    void (*layer_norm)(const LayerNormArgs&, const float* scale, const float* shift, float* y,
+                       ptrdiff_t y_row, float* scratch);
+    // dx, and per row and column dy * n, whose sums over rows are the gradient of scale.
+    void (*layer_norm_gradient)(const LayerNormArgs&, const float* scale, const float* dy,
+                                ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
+                                ptrdiff_t products_row, float* scratch);
 
     // y[i] = x[i] / 255, correctly rounded; with scale != nullptr y = fma(y, scale[c], offset[c])
     // where c = i % channels.
@@ -290,6 +396,9 @@ struct Kernels {
                          float* mask);
     // y[i] = x[i] * factors[i]; y may be x
     void (*multiply)(ptrdiff_t count, const float* x, const float* factors, float* y);
+    // y[i] = fma(x[i], factors[i], summands[i]); y may be x
+    void (*multiply_add)(ptrdiff_t count, const float* x, const float* factors,
+                         const float* summands, float* y);
 
     void (*dense_product)(const DenseProductArgs&);
     void (*dense_weight_gradient)(const DenseWeightGradientArgs&);
@@ -305,6 +414,14 @@ struct Kernels {
     void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
     void (*pooled_input_gradient)(const PooledInputGradientArgs&);
     void (*conv_scatter)(const ConvScatterArgs&);
+    void (*depthwise_conv)(const DepthwiseConvArgs&);
+    void (*depthwise_weight_gradient)(const DepthwiseWeightGradientArgs&);
+    // The channels of pixels, x[pixel][group][part] without gaps, as planes of one part each:
+    // y[pixel * y_pixel + part * y_plane + group]; and back.
+    void (*split_groups)(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* x,
+                         float* y, ptrdiff_t y_pixel, ptrdiff_t y_plane);
+    void (*merge_groups)(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* y,
+                         ptrdiff_t y_pixel, ptrdiff_t y_plane, float* x);
     // target[c * target_row + r] = source[r * source_row + c]
     void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
                       float* target, ptrdiff_t target_row);

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "../runtime/philox.h"
@@ -74,6 +75,8 @@ float activate(Activation kind, float x) {
     switch (kind) {
         case Activation::relu:
             return 0.0f > x ? 0.0f : x;
+        case Activation::leaky_relu:
+            return x > 0.0f ? x : x * kLeakySlope;
         case Activation::sigmoid:
             return 1.0f / (1.0f + exponential(-x));
         case Activation::tanh:
@@ -88,6 +91,8 @@ float times_derivative(Activation kind, float y, float dy) {
     switch (kind) {
         case Activation::relu:
             return y > 0.0f ? dy : 0.0f;
+        case Activation::leaky_relu:
+            return y > 0.0f ? dy : dy * kLeakySlope;
         case Activation::sigmoid:
             return dy * (y * (1.0f - y));
         case Activation::tanh:
@@ -96,6 +101,49 @@ float times_derivative(Activation kind, float y, float dy) {
             break;
     }
     return dy;
+}
+
+// The standard normal distribution at x: the chance of a smaller value, and the density.
+struct Normal {
+    float cumulative, density;
+};
+
+Normal normal(float x) {
+    using namespace constants;
+    if (std::isnan(x)) return {x, x};
+    const float t = std::min(normal_end, std::fabs(x));
+    const float square = t * t;
+    float e = exponential(-0.5f * square);
+    e = std::fma(e, -0.5f * std::fma(t, t, -square), e);
+    const float u = 1.0f / std::fma(t, normal_scale, 1.0f);
+    float q = normal_c9;
+    for (const float c : {normal_c8, normal_c7, normal_c6, normal_c5, normal_c4, normal_c3,
+                          normal_c2, normal_c1, normal_c0})
+        q = std::fma(q, u, c);
+    const float tail = e * (q * u);
+    float p = normal_middle_c5;
+    for (const float c :
+         {normal_middle_c4, normal_middle_c3, normal_middle_c2, normal_middle_c1, normal_middle_c0})
+        p = std::fma(p, square, c);
+    const float middle = std::fma(x, p, 0.5f);
+    const float outside = x < 0.0f ? tail : 1.0f - tail;
+    return {t < 1.0f ? middle : outside, e * normal_peak};
+}
+
+float self_gated(SelfGated kind, float x) {
+    if (kind == SelfGated::gelu) return x * normal(x).cumulative;
+    return x / (1.0f + exponential(-x));
+}
+
+float self_gated_derivative(SelfGated kind, float x) {
+    if (kind == SelfGated::gelu) {
+        const Normal n = normal(x);
+        return std::fma(x, n.density, n.cumulative);
+    }
+    // The gate is the larger of the two for x > 0; its difference to 1 is the other.
+    const float e = exponential(-std::fabs(x));
+    const float larger = 1.0f / (1.0f + e), smaller = e * larger;
+    return x < 0.0f ? smaller * std::fma(x, larger, 1.0f) : larger * std::fma(x, smaller, 1.0f);
 }
 
 void one_column(const GemmArgs& g) {
@@ -150,6 +198,15 @@ void activation(Activation kind, ptrdiff_t count, const float* x, float* y) {
 void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const float* dy,
                          float* dx) {
     for (ptrdiff_t i = 0; i < count; ++i) dx[i] = times_derivative(kind, y[i], dy[i]);
+}
+
+void self_gated(SelfGated kind, ptrdiff_t count, const float* x, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = self_gated(kind, x[i]);
+}
+
+void self_gated_gradient(SelfGated kind, ptrdiff_t count, const float* x, const float* dy,
+                         float* dx) {
+    for (ptrdiff_t i = 0; i < count; ++i) dx[i] = dy[i] * self_gated_derivative(kind, x[i]);
 }
 
 void softmax(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, float* y,
@@ -300,6 +357,22 @@ float sum_of_squares(ptrdiff_t count, const float* x) {
     return sum;
 }
 
+float sum_of_magnitudes(ptrdiff_t count, const float* x) {
+    float chains[16] = {};
+    for (ptrdiff_t i = 0; i < count; ++i) chains[i % 16] += std::fabs(x[i]);
+    float sum = 0.0f;
+    for (const float chain : chains) sum += chain;
+    return sum;
+}
+
+void penalty_gradient(ptrdiff_t count, float l1, float twice_l2, const float* weights,
+                      float* gradient) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        const float g = std::fma(twice_l2, weights[i], gradient[i]);
+        gradient[i] = weights[i] > 0.0f ? g + l1 : weights[i] < 0.0f ? g - l1 : g;
+    }
+}
+
 void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, const float* scale,
                      const float* offset, float* y) {
     for (ptrdiff_t i = 0; i < count; ++i) {
@@ -323,6 +396,11 @@ void dropout_mask(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, fl
 
 void multiply(ptrdiff_t count, const float* x, const float* factors, float* y) {
     for (ptrdiff_t i = 0; i < count; ++i) y[i] = x[i] * factors[i];
+}
+
+void multiply_add(ptrdiff_t count, const float* x, const float* factors, const float* summands,
+                  float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = std::fma(x[i], factors[i], summands[i]);
 }
 
 // Where column c of row k stands in panels of 16 columns.
@@ -472,6 +550,73 @@ void conv_scatter(const ConvScatterArgs& p) {
             }
 }
 
+// As for_taps, of planes: calls body(weight row, first input of the plane).
+template <class Args, class Body>
+void for_planes(const Args& p, const float* x, Body body) {
+    ptrdiff_t weight_row = 0;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+        for (ptrdiff_t r = 0; r < p.runs; ++r)
+            for (ptrdiff_t i = 0; i < p.run; ++i)
+                body(weight_row++, x + k * p.kernel_row + r * p.run_step + i * p.plane);
+}
+
+void depthwise_conv(const DepthwiseConvArgs& p) {
+    const ptrdiff_t padded = (p.groups + kBlock - 1) / kBlock * kBlock;
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for (ptrdiff_t output = 0; output < p.outputs; ++output)
+                for (ptrdiff_t g = 0; g < p.groups; ++g) {
+                    const ptrdiff_t lane = output * padded + g;
+                    float acc = p.bias != nullptr ? p.bias[lane] : 0.0f;
+                    for_planes(p, p.x + row * p.x_row + column * p.x_pixel,
+                               [&](ptrdiff_t tap, const float* plane) {
+                                   acc = std::fma(plane[g],
+                                                  p.weights[tap * p.outputs * padded + lane], acc);
+                               });
+                    p.y[row * p.y_row + column * p.y_pixel + output * p.y_plane + g] =
+                        p.input_activity != nullptr
+                            ? times_derivative(p.activation,
+                                               p.input_activity[row * p.activity_row +
+                                                                column * p.activity_pixel + g],
+                                               acc)
+                            : activate(p.activation, acc);
+                }
+}
+
+void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {
+    const ptrdiff_t padded = (p.groups + kBlock - 1) / kBlock * kBlock;
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for_planes(
+                p, p.x + row * p.x_row + column * p.x_pixel,
+                [&](ptrdiff_t tap, const float* plane) {
+                    for (ptrdiff_t output = 0; output < p.outputs; ++output)
+                        for (ptrdiff_t g = 0; g < p.groups; ++g) {
+                            float& sum = p.gradient[(tap * p.outputs + output) * padded + g];
+                            const float d =
+                                p.d[row * p.d_row + column * p.d_pixel + output * p.d_plane + g];
+                            const bool starts = p.first && row == 0 && column == 0;
+                            sum = std::fma(plane[g], d, starts ? 0.0f : sum);
+                        }
+                });
+}
+
+void split_groups(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* x, float* y,
+                  ptrdiff_t y_pixel, ptrdiff_t y_plane) {
+    for (ptrdiff_t pixel = 0; pixel < pixels; ++pixel)
+        for (ptrdiff_t g = 0; g < groups; ++g)
+            for (ptrdiff_t part = 0; part < parts; ++part)
+                y[pixel * y_pixel + part * y_plane + g] = *x++;
+}
+
+void merge_groups(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* y,
+                  ptrdiff_t y_pixel, ptrdiff_t y_plane, float* x) {
+    for (ptrdiff_t pixel = 0; pixel < pixels; ++pixel)
+        for (ptrdiff_t g = 0; g < groups; ++g)
+            for (ptrdiff_t part = 0; part < parts; ++part)
+                *x++ = y[pixel * y_pixel + part * y_plane + g];
+}
+
 void transpose(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
                float* target, ptrdiff_t target_row) {
     for (ptrdiff_t r = 0; r < rows; ++r)
@@ -584,6 +729,121 @@ void average_pool_gradient(const PoolArgs& p, const float* dy, float* dx) {
     });
 }
 
+void add(Activation kind, ptrdiff_t count, const float* a, const float* b, float* y) {
+    for (ptrdiff_t i = 0; i < count; ++i) y[i] = activate(kind, a[i] + b[i]);
+}
+
+// The sum of term(pixel) over pixels: four chains, added at the end.
+template <class Term>
+float pixel_sum(ptrdiff_t pixels, Term term) {
+    float chains[4] = {};
+    for (ptrdiff_t p = 0; p < pixels; ++p) chains[p % 4] = term(p, chains[p % 4]);
+    return (chains[0] + chains[1]) + (chains[2] + chains[3]);
+}
+
+void channel_moments(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
+                     float* squares) {
+    for (ptrdiff_t c = 0; c < channels; ++c) {
+        const auto at = [&](ptrdiff_t p) { return x[p * channels + c]; };
+        const float mean = pixel_sum(pixels, [&](ptrdiff_t p, float sum) { return sum + at(p); }) /
+                           static_cast<float>(pixels);
+        means[c] = mean;
+        squares[c] = pixel_sum(pixels, [&](ptrdiff_t p, float sum) {
+            return std::fma(at(p) - mean, at(p) - mean, sum);
+        });
+    }
+}
+
+void combine_moments(ptrdiff_t samples, ptrdiff_t stride, ptrdiff_t pixels, ptrdiff_t channels,
+                     const float* means, const float* squares, float* mean, float* variance) {
+    for (ptrdiff_t c = 0; c < channels; ++c) {
+        float sum = 0.0f, within = 0.0f, between = 0.0f;
+        for (ptrdiff_t s = 0; s < samples; ++s) sum += means[s * stride + c];
+        mean[c] = sum / static_cast<float>(samples);
+        for (ptrdiff_t s = 0; s < samples; ++s) {
+            const float off = means[s * stride + c] - mean[c];
+            between = std::fma(off, off, between);
+            within += squares[s * stride + c];
+        }
+        variance[c] = (within / static_cast<float>(pixels) + between) / static_cast<float>(samples);
+    }
+}
+
+void normalize(const NormalizeArgs& a, Activation kind, const float* x, float* y) {
+    for (ptrdiff_t p = 0; p < a.pixels; ++p)
+        for (ptrdiff_t c = 0; c < a.channels; ++c) {
+            const ptrdiff_t i = p * a.channels + c;
+            y[i] = activate(kind, std::fma(x[i] - a.mean[c], a.scale[c], a.shift[c]));
+        }
+}
+
+void normalize_gradient_sums(const NormalizeArgs& a, const float* x, const float* dy, bool first,
+                             float* shift_gradient, float* scale_gradient) {
+    for (ptrdiff_t c = 0; c < a.channels; ++c) {
+        const float shift = pixel_sum(
+            a.pixels, [&](ptrdiff_t p, float sum) { return sum + dy[p * a.channels + c]; });
+        const float scale = pixel_sum(a.pixels, [&](ptrdiff_t p, float sum) {
+            return std::fma(dy[p * a.channels + c], x[p * a.channels + c] - a.mean[c], sum);
+        });
+        shift_gradient[c] = first ? shift : shift_gradient[c] + shift;
+        scale_gradient[c] = first ? scale : scale_gradient[c] + scale;
+    }
+}
+
+void normalize_gradient(const NormalizeGradientArgs& a, Activation input_activation, const float* x,
+                        const float* dy, float* dx) {
+    for (ptrdiff_t p = 0; p < a.pixels; ++p)
+        for (ptrdiff_t c = 0; c < a.channels; ++c) {
+            const ptrdiff_t i = p * a.channels + c;
+            const float rest = std::fma(a.of_input[c], x[i] - a.mean[c], a.constant[c]);
+            dx[i] =
+                times_derivative(input_activation, x[i], std::fma(a.of_gradient[c], dy[i], rest));
+        }
+}
+
+// Mean and 1 / standard deviation of one row.
+std::pair<float, float> row_moments(const LayerNormArgs& a, const float* x) {
+    const float count = static_cast<float>(a.columns);
+    float sum = 0.0f, squares = 0.0f;
+    for (ptrdiff_t c = 0; c < a.columns; ++c) sum += x[c];
+    const float mean = sum / count;
+    for (ptrdiff_t c = 0; c < a.columns; ++c) squares = std::fma(x[c] - mean, x[c] - mean, squares);
+    return {mean, 1.0f / std::sqrt(squares / count + a.epsilon)};
+}
+
+void layer_norm(const LayerNormArgs& a, const float* scale, const float* shift, float* y,
+                ptrdiff_t y_row, float*) {
+    for (ptrdiff_t r = 0; r < a.rows; ++r) {
+        const float* const x = a.x + r * a.x_row;
+        const auto [mean, inverse] = row_moments(a, x);
+        for (ptrdiff_t c = 0; c < a.columns; ++c)
+            y[r * y_row + c] = std::fma((x[c] - mean) * inverse, scale[c], shift[c]);
+    }
+}
+
+void layer_norm_gradient(const LayerNormArgs& a, const float* scale, const float* dy,
+                         ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
+                         ptrdiff_t products_row, float*) {
+    const float count = static_cast<float>(a.columns);
+    std::vector<float> n(static_cast<std::size_t>(a.columns)), g(n.size());
+    for (ptrdiff_t r = 0; r < a.rows; ++r) {
+        const float* const x = a.x + r * a.x_row;
+        const auto [mean, inverse] = row_moments(a, x);
+        float sum = 0.0f, dot = 0.0f;
+        for (std::size_t c = 0; c < n.size(); ++c) {
+            n[c] = (x[c] - mean) * inverse;
+            const float d = dy[r * dy_row + static_cast<ptrdiff_t>(c)];
+            g[c] = d * scale[c];
+            sum += g[c];
+            dot = std::fma(g[c], n[c], dot);
+            products[r * products_row + static_cast<ptrdiff_t>(c)] = d * n[c];
+        }
+        for (std::size_t c = 0; c < n.size(); ++c)
+            dx[r * dx_row + static_cast<ptrdiff_t>(c)] =
+                std::fma(-n[c], dot / count, g[c] - sum / count) * inverse;
+    }
+}
+
 }  // namespace
 
 const Kernels& table() {
@@ -595,6 +855,8 @@ const Kernels& table() {
         .bias_gradient = bias_gradient,
         .activation = activation,
         .activation_gradient = activation_gradient,
+        .self_gated = self_gated,
+        .self_gated_gradient = self_gated_gradient,
         .softmax = softmax,
         .softmax_gradient = softmax_gradient,
         .squared_error = squared_error,
@@ -603,9 +865,20 @@ const Kernels& table() {
         .sgd_update = sgd_update,
         .optimizer_update = optimizer_update,
         .sum_of_squares = sum_of_squares,
+        .sum_of_magnitudes = sum_of_magnitudes,
+        .penalty_gradient = penalty_gradient,
+        .add = add,
+        .channel_moments = channel_moments,
+        .combine_moments = combine_moments,
+        .normalize = normalize,
+        .normalize_gradient_sums = normalize_gradient_sums,
+        .normalize_gradient = normalize_gradient,
+        .layer_norm = layer_norm,
+        .layer_norm_gradient = layer_norm_gradient,
         .bytes_to_floats = bytes_to_floats,
         .dropout_mask = dropout_mask,
         .multiply = multiply,
+        .multiply_add = multiply_add,
         .dense_product = dense_product,
         .dense_weight_gradient = dense_weight_gradient,
         .transpose_panels = transpose_panels,
@@ -615,6 +888,10 @@ const Kernels& table() {
         .pooled_weight_gradient = pooled_weight_gradient,
         .pooled_input_gradient = pooled_input_gradient,
         .conv_scatter = conv_scatter,
+        .depthwise_conv = depthwise_conv,
+        .depthwise_weight_gradient = depthwise_weight_gradient,
+        .split_groups = split_groups,
+        .merge_groups = merge_groups,
         .transpose = transpose,
         .sum_partials = sum_partials,
         .max_pool_2x2 = max_pool_2x2,

@@ -4,19 +4,14 @@
 // batch alone, then over the chunks in order, so that threads cannot change a bit.
 #include <algorithm>
 
+#include "chunks.h"
+#include "conv_parts.h"
 #include "stage.h"
 
 namespace nncore::network {
 namespace {
 
 using kernels::Activation;
-
-// Chunks of a batch: at least 4 samples each, at most 16 chunks.
-constexpr std::ptrdiff_t kSmallestChunk = 4, kMostChunks = 16;
-
-std::ptrdiff_t chunk_size(std::ptrdiff_t rows) {
-    return std::max(kSmallestChunk, (rows + kMostChunks - 1) / kMostChunks);
-}
 
 class ConvStage final : public Stage {
  public:
@@ -45,33 +40,26 @@ class ConvStage final : public Stage {
         // only pays unless the lanes, which then run over the inputs of a kernel row, stay empty.
         const std::ptrdiff_t by_pixel = 4 * run_ * blocks_of(g_.out_channels);
         const std::ptrdiff_t by_winner = g_.out_channels * blocks_of(run_);
-        visits_winners_ = pooled && 5 * by_winner < 4 * by_pixel;
+        // All that has lanes over the inputs of a kernel row takes them to be contiguous.
+        const bool dense = g_.dilation_rows == 1 && g_.dilation_columns == 1;
+        visits_winners_ = dense && pooled && 5 * by_winner < 4 * by_pixel;
         // Lanes over the input channels, or over the inputs of a kernel row where channels are few.
         const std::ptrdiff_t by_gathering =
             g_.width * g_.kernel_width * out_padded_ * blocks_of(g_.channels);
         const std::ptrdiff_t by_scattering = g_.out_width * g_.out_channels * blocks_of(run_);
-        scatters_ =
-            g_.stride_rows == 1 && g_.stride_columns == 1 && 5 * by_scattering < 4 * by_gathering;
+        scatters_ = dense && g_.stride_rows == 1 && g_.stride_columns == 1 &&
+                    5 * by_scattering < 4 * by_gathering;
         // After a max pool, again the winners alone: a quarter of the pixels, at half the speed.
         const std::ptrdiff_t by_spreading =
             output_shape[0] * output_shape[1] * g_.out_channels * blocks_of(run_);
         const std::ptrdiff_t otherwise =
             scatters_ ? g_.height * by_scattering : g_.height * by_gathering;
-        spreads_winners_ = pooled && 2 * by_spreading < otherwise;
+        spreads_winners_ = dense && pooled && 2 * by_spreading < otherwise;
         scatters_ = scatters_ && !spreads_winners_;
     }
 
     std::string describe() const override {
-        const auto pair = [](std::ptrdiff_t a, std::ptrdiff_t b) {
-            return std::to_string(a) + "x" + std::to_string(b);
-        };
-        std::string text = "conv " + pair(g_.kernel_height, g_.kernel_width) + " " +
-                           std::to_string(g_.channels) + " -> " + std::to_string(g_.out_channels);
-        if (g_.stride_rows != 1 || g_.stride_columns != 1)
-            text += " stride " + pair(g_.stride_rows, g_.stride_columns);
-        if (use_bias_) text += " + bias";
-        if (output_activation != Activation::linear)
-            text += std::string(" + ") + name_of(output_activation);
+        std::string text = describe_conv(g_, output_activation, use_bias_);
         if (pooled_) text += " + max pool 2x2";
         if (visits_winners_) text += "; weight gradient from the pool's winners";
         if (index > 0 && spreads_winners_) text += "; input gradient from the pool's winners";
@@ -110,8 +98,8 @@ class ConvStage final : public Stage {
         args.blocks = out_padded_ / kBlock;
         args.channels = g_.out_channels;
         args.weights = pass.parameters + parameters[0].offset;
-        args.bias = use_bias_ ? pass.parameters + parameters[1].offset : nullptr;
-        args.activation = pooled_ ? Activation::linear : output_activation;
+        args.bias = bias(pass, use_bias_);
+        args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
         args.y_pixel = g_.out_channels;
         const auto share = pass.member.share(pass.rows);
@@ -157,8 +145,7 @@ class ConvStage final : public Stage {
 
     void backward_data(const Pass& pass) const override {
         const std::ptrdiff_t size = chunk_size(pass.rows);
-        const std::ptrdiff_t chunks = (pass.rows + size - 1) / size;
-        const auto share = pass.member.share(chunks);
+        const auto share = pass.member.share(chunk_count(pass.rows));
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
@@ -180,8 +167,7 @@ class ConvStage final : public Stage {
     }
 
     void backward_weights(const Pass& pass) const override {
-        const std::ptrdiff_t size = chunk_size(pass.rows);
-        const std::ptrdiff_t chunks = (pass.rows + size - 1) / size;
+        const std::ptrdiff_t chunks = chunk_count(pass.rows);
         const Parameter& kernel = parameters[0];
         float* const gradient = pass.gradients + kernel.offset;
         float* const partials = this->partials(pass, 0);
@@ -233,12 +219,21 @@ class ConvStage final : public Stage {
     Args taps(std::ptrdiff_t line) const {
         Args args{};
         args.kernel_rows = g_.kernel_height;
-        args.kernel_row = line;
-        args.runs = 1;
-        args.run = run_;
+        args.kernel_row = g_.dilation_rows * line;
+        walk_kernel_row(args, g_.channels);
         args.x_row = g_.stride_rows * line;
         args.x_pixel = g_.stride_columns * g_.channels;
         return args;
+    }
+
+    // The inputs of a kernel row, of pixels of `channels` floats: one run, or, where dilation
+    // leaves pixels out, one for each column.
+    template <class Args>
+    void walk_kernel_row(Args& args, std::ptrdiff_t channels) const {
+        const bool apart = g_.dilation_columns > 1;
+        args.runs = apart ? g_.kernel_width : 1;
+        args.run = apart ? channels : g_.kernel_width * channels;
+        args.run_step = g_.dilation_columns * channels;
     }
 
     float* scratch(const Pass& pass) const {
@@ -272,30 +267,9 @@ class ConvStage final : public Stage {
         pass.kernels.conv(args);
     }
 
-    // ---- backward. The output gradient is spread out into an image of its own, in which pixels
-    // have whole blocks of channels, a stride leaves gaps of zeros, and a border of zeros lets the
-    // input gradient be a convolution.
-    struct Spread {
-        std::ptrdiff_t top, left;            // place of output pixel (0, 0)
-        std::ptrdiff_t skip_top, skip_left;  // where the input gradient's windows begin
-        std::ptrdiff_t height, width;
-    };
-    Spread spread() const {
-        Spread s{};
-        if (index > 0) {
-            s.top = std::max<std::ptrdiff_t>(g_.kernel_height - 1 - g_.padding.top, 0);
-            s.left = std::max<std::ptrdiff_t>(g_.kernel_width - 1 - g_.padding.left, 0);
-            s.skip_top = s.top - (g_.kernel_height - 1 - g_.padding.top);
-            s.skip_left = s.left - (g_.kernel_width - 1 - g_.padding.left);
-        }
-        s.height = s.top + (g_.out_height - 1) * g_.stride_rows + 1;
-        s.width = s.left + (g_.out_width - 1) * g_.stride_columns + 1;
-        if (index > 0) {
-            s.height = std::max(s.height, s.skip_top + g_.height + g_.kernel_height - 1);
-            s.width = std::max(s.width, s.skip_left + g_.width + g_.kernel_width - 1);
-        }
-        return s;
-    }
+    // ---- backward, over the spread output gradient (conv_parts.h), in which pixels have whole
+    // blocks of channels.
+    Spread spread() const { return Spread::of(g_, index > 0); }
     std::ptrdiff_t unpooled_floats() const {
         const Spread s = spread();
         return padded(s.height * s.width * out_padded_);
@@ -339,9 +313,9 @@ class ConvStage final : public Stage {
         const Rows& x = input(pass);
         kernels::ConvArgs args{};
         args.kernel_rows = g_.kernel_height;
-        args.kernel_row = args.x_row = s.width * out_padded_;
-        args.runs = 1;
-        args.run = g_.kernel_width * out_padded_;
+        args.x_row = s.width * out_padded_;
+        args.kernel_row = g_.dilation_rows * args.x_row;
+        walk_kernel_row(args, out_padded_);
         args.x_pixel = out_padded_;
         args.rows = g_.height;
         args.columns = g_.width;
@@ -476,9 +450,6 @@ class ConvStage final : public Stage {
                                : parameters[0].size();
     }
     std::ptrdiff_t chunk_floats() const { return kernel_partial_floats() + out_padded_; }
-    static std::ptrdiff_t chunks_capacity(std::ptrdiff_t largest) {
-        return std::min(kMostChunks, (largest + kSmallestChunk - 1) / kSmallestChunk);
-    }
     float* partials(const Pass& pass, std::ptrdiff_t chunk) const {
         return pass.workspace.shared[index] + turned_floats() + chunk * chunk_floats();
     }

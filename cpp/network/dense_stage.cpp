@@ -47,8 +47,8 @@ class DenseStage final : public Stage {
         args.K = inputs_;
         args.panels = pass.parameters + parameters[0].offset;
         args.panel_stride = parameters[0].panel_stride();
-        args.bias = use_bias_ ? pass.parameters + parameters[1].offset : nullptr;
-        args.activation = output_activation;
+        args.bias = bias(pass, use_bias_);
+        args.activation = activation(pass);
         const Share own = share(pass, blocks_of(units_));
         args.panels += own.blocks.first * args.panel_stride;
         product(pass, args, own, x, y, nullptr);

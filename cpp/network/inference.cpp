@@ -14,6 +14,24 @@ constexpr std::ptrdiff_t kChunkFloats = 1 << 18;
 
 }  // namespace
 
+const float* Network::inference_parameters() const {
+    const bool folds = std::any_of(stages_.begin(), stages_.end(),
+                                   [](const auto& stage) { return stage->folds(); });
+    if (!folds) return parameters_.data();
+    const std::lock_guard guard(fold_mutex_);
+    if (!folded_) {
+        if (folded_parameters_.size() == 0)
+            folded_parameters_ = runtime::AlignedBuffer(parameters_.size());
+        std::copy_n(parameters_.data(), parameters_.size(), folded_parameters_.data());
+        for (std::size_t i = 1; i < stages_.size(); ++i)
+            if (stages_[i]->folds())
+                stages_[i]->fold_into(*stages_[i - 1], parameters_.data(),
+                                      folded_parameters_.data());
+        folded_ = true;
+    }
+    return folded_parameters_.data();
+}
+
 template <class Finish>
 void Network::infer(const Images& images, const Finish& finish) const {
     const std::shared_lock lock(mutex_);
@@ -43,6 +61,7 @@ void Network::infer(const Images& images, const Finish& finish) const {
         plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false, 1, false);
 
     const std::ptrdiff_t pixels = element_count(input_shape_);
+    const float* const parameters = inference_parameters();
     runtime::run_team(threads, [&](const runtime::Member& team) {
         // Each thread takes whole chunks: no barrier, and a row's bits do not depend on its chunk.
         Workspace& workspace = *(*crew)[static_cast<std::size_t>(team.thread)];
@@ -57,7 +76,7 @@ void Network::infer(const Images& images, const Finish& finish) const {
                             .member = alone,
                             .workspace = workspace,
                             .rows = rows,
-                            .parameters = const_cast<float*>(parameters_.data()),
+                            .parameters = const_cast<float*>(parameters),
                             .gradients = nullptr,
                             .training = false,
                             .randomness = {},

@@ -5,6 +5,7 @@
 // (DESIGN.md, "Numerics").
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,8 @@
 
 #include "../runtime/aligned_buffer.h"
 #include "optimizer_state.h"
+#include "penalties.h"
+#include "residual_stages.h"
 #include "stage.h"
 #include "types.h"
 
@@ -26,12 +29,13 @@ class Network {
     explicit Network(Shape input);
 
     // --- building; each throws std::logic_error after build() -------------------------------
-    // activation: linear, relu, sigmoid, tanh, softmax. Names must be new and not empty.
+    // activation: linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax. Names must be new
+    // and not empty.
     void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
-                   bool use_bias);
+                   bool use_bias, const KernelSettings& kernel = {});
     // Images in and out. Padding "valid": none; "same": output = ceil(input / stride), as Keras and
     // TensorFlow place it (the odd pixel below and to the right); "explicit": `pad` pixels on each
-    // side. activation: linear, relu, sigmoid, tanh.
+    // side. activation: as of a dense layer, but for softmax.
     struct Conv2D {
         std::ptrdiff_t filters;
         Extent kernel{1, 1}, strides{1, 1};
@@ -39,6 +43,12 @@ class Network {
         Extent pad{0, 0};
         std::string activation = "linear";
         bool use_bias = true;
+        KernelSettings kernel_settings{};
+        // Input pixels from one of the kernel's rows or columns to the next.
+        Extent dilation{1, 1};
+        // Divides the channels of the image and the filters; the kernel of each filter sees the
+        // channels of its own group. A pool behind several groups is a stage of its own.
+        std::ptrdiff_t groups = 1;
     };
     void add_conv2d(const std::string& name, const Conv2D& layer);
     // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2
@@ -51,8 +61,24 @@ class Network {
     void add_activation(const std::string& name, const std::string& activation);
     // rate: the share of values that is dropped in training, 0 <= rate < 1.
     void add_dropout(const std::string& name, float rate);
-    // Allocates and initialises the weights from the seed: uniform He (relu) or Glorot (others)
-    // limits, biases zero. Throws std::logic_error without layers.
+    // Per channel over the batch (see batch_norm_stage.cpp), which inference folds into a linear
+    // Dense or convolution right before. An activation right behind is fused into it.
+    // 0 <= momentum < 1 of the moving averages, epsilon > 0.
+    void add_batch_normalization(const std::string& name, float momentum, float epsilon);
+    // Per pixel over its channels.
+    void add_layer_normalization(const std::string& name, float epsilon);
+    // activation(branch(x) + shortcut(x)): begin_residual, the layers of the branch, then, unless
+    // the shortcut is the identity, begin_shortcut and its layers; end_residual. Both ways must
+    // end with the same shape. Blocks may contain blocks. activation: linear, relu, sigmoid, tanh.
+    void begin_residual(const std::string& name);
+    void begin_shortcut();
+    void end_residual(const std::string& activation);
+    // y = x * scale + offset, in one rounding: one scale and offset for all values or for each
+    // channel (the last axis).
+    void add_rescaling(const std::string& name, const std::vector<float>& scale,
+                       const std::vector<float>& offset);
+    // Allocates and initialises the weights from the seed, biases to zero. Throws std::logic_error
+    // without layers.
     void build(std::uint64_t seed);
 
     // --- description ------------------------------------------------------------------------
@@ -64,11 +90,13 @@ class Network {
     };
     const Shape& input_shape() const { return input_shape_; }
     bool is_built() const { return built_; }
-    std::ptrdiff_t output_size() const { return element_count(current_shape()); }
+    std::ptrdiff_t output_size() const { return element_count(shape_); }
     const std::vector<Layer>& layers() const { return layers_; }
     std::vector<std::string> describe_stages() const;
     std::vector<Parameter> parameters() const;
     std::ptrdiff_t parameter_count() const;
+    // Of the forward pass of one image; convolutions and dense products alone.
+    double multiply_adds() const;
 
     // --- parameters, in natural shape and row-major order -----------------------------------
     // Throw std::out_of_range for an unknown name.
@@ -85,6 +113,8 @@ class Network {
                                  const std::vector<float>& deviation);
 
     // --- training ---------------------------------------------------------------------------
+    // What the loss of a batch gets for the weights as they are; 0 where no kernel has a penalty.
+    double penalty() const;
     // One pass forward and backward over all images as one batch: gradients are stored, weights
     // untouched, nothing dropped out. Returns the batch's loss.
     double compute_gradients(const Images& images, const Targets& targets, Loss loss);
@@ -133,16 +163,17 @@ class Network {
                   float* losses) const;
 
  private:
-    const Shape& current_shape() const;
     void check_new_layer(const std::string& name) const;
+    void check_room(const std::string& name, std::ptrdiff_t floats) const;
     void push_stage(std::unique_ptr<Stage> stage);
+    // A layer whose output the last stage writes.
+    void push_layer(const std::string& name, Shape output_shape);
     PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;
-    void add_activation_stage(const std::string& activation);
+    void add_activation_stage(const Shape& shape, const std::string& activation);
     // Allocates what `rows` samples and `threads` threads need, unless it is there already.
     void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
               bool keeps_inner) const;
     int threads_for(double multiply_adds) const;
-    double multiply_adds() const;
     std::ptrdiff_t widest_softmax() const;
     bool fuses_softmax(Loss loss) const;
 
@@ -157,26 +188,43 @@ class Network {
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
     template <class Finish>
     void infer(const Images& images, const Finish& finish) const;
+    // What inference reads: the parameters, with the batch normalizations folded in.
+    const float* inference_parameters() const;
     void show_weights();
     void count_updates(const Optimizer& optimizer, std::size_t updates);
     const runtime::AlignedBuffer& slot_buffer(Slot slot) const;
 
-    Shape input_shape_;
+    Shape input_shape_, shape_;  // shape_: of the last layer's output
     std::vector<Layer> layers_;
     std::vector<std::unique_ptr<Stage>> stages_;
     std::ptrdiff_t parameter_floats_ = 0;
     std::uint32_t dropout_layers_ = 0;
     bool built_ = false;
     bool ends_with_softmax_ = false;
+    bool normalizes_ = false;  // the last stage is a batch normalization, still without activation
+    bool foldable_ = false;    // the last stage could take in a batch normalization
+    struct Block {
+        std::string name;
+        BranchStage* branch;
+        ShortcutStage* shortcut;  // nullptr: the identity
+        Shape branch_output;
+        std::size_t branch_buffer;
+    };
+    std::vector<Block> open_blocks_;
     // Rebuilds the last stage, a convolution, with a pool in it; empty after any other layer.
     std::function<std::unique_ptr<Stage>()> pooled_last_stage_;
     runtime::AlignedBuffer parameters_, gradients_;
     OptimizerState optimizer_;
+    Penalties penalties_;
     bool shows_average_ = false;  // parameters_ and the slot `average` have changed places
     std::vector<float> input_scale_, input_offset_;
 
     // Readers (inference) share, writers (training, setting weights) exclude.
     mutable std::shared_mutex mutex_;
+    // Made by the first reader after a change; empty where there is nothing to fold.
+    mutable std::mutex fold_mutex_;
+    mutable std::atomic<bool> folded_ = false;
+    mutable runtime::AlignedBuffer folded_parameters_;
     Workspace training_workspace_;
     std::ptrdiff_t last_rows_ = 0;
 

@@ -69,10 +69,11 @@ Slot slot_from_name(const std::string& name) {
 
 OptimizerState::OptimizerState(const std::vector<Parameter>& parameters) {
     for (const Parameter& p : parameters) {
+        floats_ += static_cast<std::size_t>(p.size());
+        if (!p.trainable) continue;
         for (std::ptrdiff_t at = 0; at < p.size(); at += kChunk)
             chunks_.push_back({p.offset + at, std::min(kChunk, p.size() - at), spans_.size()});
         spans_.push_back({p.offset, p.size(), spans_.size()});
-        floats_ += static_cast<std::size_t>(p.size());
     }
     sums_.resize(chunks_.size());
 }
@@ -124,6 +125,13 @@ std::vector<Slot> OptimizerState::slots() const {
             result.push_back(slot);
     }
     return result;
+}
+
+void OptimizerState::exchange_average(runtime::AlignedBuffer& weights) {
+    float* const average = pointer(Slot::average);
+    for (const Span& span : spans_)
+        std::swap_ranges(average + span.offset, average + span.offset + span.floats,
+                         weights.data() + span.offset);
 }
 
 void OptimizerState::update(const kernels::Kernels& kernels, const runtime::Member& member,

@@ -31,6 +31,8 @@ class OptimizerState {
     void prepare(const Optimizer& optimizer);
     // Zeros for these slots, as after `steps` steps of `method`.
     void restart(Method method, const std::vector<Slot>& slots, std::int64_t steps);
+    // The weights change places with their average; what is not trained stays.
+    void exchange_average(runtime::AlignedBuffer& weights);
     // The next step begins the average anew.
     void forget_average();
 
@@ -63,7 +65,7 @@ class OptimizerState {
         std::ptrdiff_t offset, floats;
         std::size_t parameter;
     };
-    std::vector<Span> spans_;   // one per parameter
+    std::vector<Span> spans_;   // one per trainable parameter
     std::vector<Span> chunks_;  // of at most kChunk floats, whose squares are summed by one thread
     std::vector<float> sums_;   // one per chunk
     std::size_t floats_ = 0;    // of all parameters

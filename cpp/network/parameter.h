@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "kernel_settings.h"
 #include "types.h"
 
 namespace nncore::network {
@@ -15,15 +16,23 @@ inline std::ptrdiff_t padded(std::ptrdiff_t count) { return blocks_of(count) * k
 
 struct Parameter {
     // vector: values in order. panels: a dense kernel in panels of 16 outputs. rows: the last axis
-    // padded to whole blocks of 16 (convolution kernels).
-    enum class Layout { vector, panels, rows };
+    // padded to whole blocks of 16 (convolution kernels). Of a convolution in groups either
+    // groups: the rows of one group's outputs, then those of the next; or lanes: per row the first
+    // output of every group, padded to whole blocks of 16, then the second of every group, ...
+    enum class Layout { vector, panels, rows, groups, lanes };
 
     std::string name;  // "layer/kernel" or "layer/bias"
-    Shape shape;       // (in, out), (kernel rows, kernel columns, in, out) or (out)
+    Shape shape;       // (in, out), (kernel rows, kernel columns, in of a group, out) or (out)
     Layout layout;
     std::ptrdiff_t offset;  // in floats, from the start of the flat buffer
+    // Not trainable: measured during training, like moving averages; optimizers pass it by.
+    bool trainable = true;
+    Initializer initializer = Initializer::zeros;
+    Penalty penalty{};
+    std::ptrdiff_t groups = 1;  // of the layouts groups and lanes
 
     std::ptrdiff_t inputs() const { return element_count(shape) / shape.back(); }
+    std::ptrdiff_t group_outputs() const { return shape.back() / groups; }
     std::ptrdiff_t size() const;  // floats in the flat buffer, padding included
     std::ptrdiff_t panel_stride() const { return inputs() * kBlock; }
     // The natural, row-major array from the flat buffer, and back. Padding stays zero.

@@ -31,6 +31,8 @@ const char* name_of(kernels::Activation activation) {
     switch (activation) {
         case kernels::Activation::relu:
             return "relu";
+        case kernels::Activation::leaky_relu:
+            return "leaky_relu";
         case kernels::Activation::sigmoid:
             return "sigmoid";
         case kernels::Activation::tanh:
@@ -49,11 +51,21 @@ void Stage::update(const Pass& pass, const Parameter& parameter) const {
                             pass.gradients + first, pass.parameters + first);
 }
 
+const float* Stage::bias(const Pass& pass, bool has_bias) const {
+    if (folded && !pass.workspace.training) return pass.parameters + folded->bias;
+    return has_bias ? pass.parameters + parameters[1].offset : nullptr;
+}
+
+kernels::Activation Stage::activation(const Pass& pass) const {
+    return folded && !pass.workspace.training ? folded->activation : output_activation;
+}
+
 void Stage::multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const {
     if (input_activation == kernels::Activation::linear) return;
-    float* const dx = input_delta(pass).row(row);
-    pass.kernels.activation_gradient(input_activation, element_count(input_shape),
-                                     input(pass).row(row), dx, dx);
+    const Rows& x = input(pass);
+    float* dx = input_delta(pass).row(row);
+    for (std::ptrdiff_t y = 0; y < x.layout.height; ++y, dx += x.layout.run)
+        pass.kernels.activation_gradient(input_activation, x.layout.run, x.line(row, y), dx, dx);
 }
 
 }  // namespace nncore::network

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,13 @@ class Stage {
     virtual std::string describe() const = 0;
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
     virtual Border input_border() const { return {}; }
+    // The buffer whose memory the output shares, because its values are the same; none: its own.
+    virtual std::optional<std::size_t> shown_buffer(bool /*training*/) const { return {}; }
+    // Whether inference does this stage's work within the one before, whose `folded` is then set.
+    virtual bool folds() const { return false; }
+    // From the network's parameters, what `before` needs for that.
+    virtual void fold_into(const Stage& /*before*/, const float* /*parameters*/,
+                           float* /*folded_parameters*/) const {}
     // largest: the rows of the workspace.
     virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*training*/) const { return {}; }
 
@@ -63,6 +71,13 @@ class Stage {
     kernels::Activation input_activation = kernels::Activation::linear;
     kernels::Activation output_activation = kernels::Activation::linear;
     std::vector<Parameter> parameters;
+    // Set where inference runs this stage with the batch normalization that follows folded into
+    // its weights: where the folded bias stands, and the activation behind.
+    struct Folded {
+        std::ptrdiff_t bias;
+        kernels::Activation activation;
+    };
+    std::optional<Folded> folded;
 
  protected:
     const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
@@ -71,8 +86,10 @@ class Stage {
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
     // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
     void update(const Pass& pass, const Parameter& parameter) const;
-    // delta *= derivative of the input's activation, for one sample; for stages whose input has no
-    // border.
+    // What a stage with weights adds and applies behind their product; the bias is parameters[1].
+    const float* bias(const Pass& pass, bool has_bias) const;
+    kernels::Activation activation(const Pass& pass) const;
+    // delta *= derivative of the input's activation, for one sample.
     void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;
 };
 
@@ -85,6 +102,14 @@ struct ConvGeometry {
     std::ptrdiff_t stride_rows, stride_columns;
     Border padding;
     std::ptrdiff_t out_height, out_width, out_channels;
+    // Input pixels between neighbouring rows and columns of the kernel; 1 where it has but one.
+    std::ptrdiff_t dilation_rows = 1, dilation_columns = 1;
+    // Input and output channels fall into so many groups, which do not see each other.
+    std::ptrdiff_t groups = 1;
+
+    // What the kernel reaches over.
+    std::ptrdiff_t reach_rows() const { return (kernel_height - 1) * dilation_rows + 1; }
+    std::ptrdiff_t reach_columns() const { return (kernel_width - 1) * dilation_columns + 1; }
 };
 
 // A window sliding over an image without padding.
@@ -101,10 +126,27 @@ std::unique_ptr<Stage> make_dense_stage(const std::string& name, std::ptrdiff_t 
 std::unique_ptr<Stage> make_conv_stage(const std::string& name, const ConvGeometry& geometry,
                                        kernels::Activation activation, bool use_bias, bool pooled,
                                        std::ptrdiff_t parameter_offset);
+// For geometry.groups > 1.
+std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name,
+                                               const ConvGeometry& geometry,
+                                               kernels::Activation activation, bool use_bias,
+                                               std::ptrdiff_t parameter_offset);
 std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
 std::unique_ptr<Stage> make_activation_stage(const Shape& shape, kernels::Activation activation);
 std::unique_ptr<Stage> make_softmax_stage(const Shape& shape);
+// Each channel to mean 0 and variance 1 over the batch, then scaled and shifted; see
+// batch_norm_stage.cpp. `folds`: inference does it within the stage before.
+std::unique_ptr<Stage> make_batch_norm_stage(const std::string& name, const Shape& shape,
+                                             float momentum, float epsilon, bool folds,
+                                             std::ptrdiff_t parameter_offset);
+// The same for each pixel over its channels.
+std::unique_ptr<Stage> make_layer_norm_stage(const std::string& name, const Shape& shape,
+                                             float epsilon, std::ptrdiff_t parameter_offset);
+std::unique_ptr<Stage> make_self_gated_stage(const Shape& shape, kernels::SelfGated kind);
+// scale and offset: one value, or one per channel.
+std::unique_ptr<Stage> make_rescaling_stage(const Shape& shape, const std::vector<float>& scale,
+                                            const std::vector<float>& offset);
 // `number` tells the dropout layers of a network apart.
 std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number);
 

@@ -129,12 +129,14 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
         pass.member.barrier.wait();
     }
     compute_loss(pass, loss, used, true, targets.weights != nullptr);
+    penalties_.compute(pass.kernels, pass.member, pass.parameters, pass.workspace.penalties.data());
     for (std::size_t i = 0; i < used; ++i) stages_[i]->prepare_backward(pass);
     pass.member.barrier.wait();
-    double sum = 0;
+    double sum = 0, penalty = 0;
     for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
         sum += static_cast<double>(pass.workspace.losses[r]);
-    return loss == Loss::sse ? sum : sum / static_cast<double>(pass.rows);
+    for (const double part : pass.workspace.penalties) penalty += part;
+    return (loss == Loss::sse ? sum : sum / static_cast<double>(pass.rows)) + penalty;
 }
 
 void Network::backward(const Pass& pass, std::size_t stages) const {
@@ -144,6 +146,20 @@ void Network::backward(const Pass& pass, std::size_t stages) const {
         stages_[i]->backward_weights(pass);
     }
     pass.member.barrier.wait();
+    if (!penalties_.any()) return;
+    penalties_.add_gradient(pass.kernels, pass.member, pass.parameters, pass.gradients);
+    pass.member.barrier.wait();
+}
+
+double Network::penalty() const {
+    const std::shared_lock lock(mutex_);
+    std::vector<double> parts(penalties_.size());
+    runtime::Barrier nobody_else;
+    penalties_.compute(kernels::active(), {.thread = 0, .threads = 1, .barrier = nobody_else},
+                       parameters_.data(), parts.data());
+    double sum = 0;
+    for (const double part : parts) sum += part;
+    return sum;
 }
 
 double Network::compute_gradients(const Images& images, const Targets& targets, Loss loss) {
@@ -174,6 +190,7 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
 
 void Network::apply_gradients(const Optimizer& optimizer) {
     const std::unique_lock lock(mutex_);
+    folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);
     const kernels::Kernels& kernels = kernels::active();
@@ -190,7 +207,7 @@ void Network::apply_gradients(const Optimizer& optimizer) {
 
 // Training goes on from the weights, not from their average.
 void Network::show_weights() {
-    if (shows_average_) std::swap(parameters_, optimizer_.buffer(Slot::average));
+    if (shows_average_) optimizer_.exchange_average(parameters_);
     shows_average_ = false;
 }
 
@@ -216,9 +233,11 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const int threads = threads_for(3 * multiply_adds() * static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
     plan(workspace, batch_size, true, threads, false);
+    folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);
-    const bool plain = optimizer.is_plain();
+    // A penalty's gradient is added before weights change, so that no stage may update its own.
+    const bool plain = optimizer.is_plain() && !penalties_.any();
     last_rows_ = 0;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
     const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);

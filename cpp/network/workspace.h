@@ -11,6 +11,8 @@ namespace nncore::network {
 // Zeros around an image that a convolution wants to find in its input buffer, in pixels.
 struct Border {
     std::ptrdiff_t top = 0, left = 0, bottom = 0, right = 0;
+
+    bool operator==(const Border&) const = default;
 };
 
 // How one sample lies in a buffer: `height` lines of `run` contiguous floats each (an image's
@@ -55,6 +57,7 @@ struct Workspace {
     std::vector<std::int32_t> predicted;  // per row
     std::vector<std::int32_t> labels;     // per row
     std::vector<float> weights;           // per row, where the targets have weights
+    std::vector<double> penalties;        // the parts of the sum of penalties, in training
     std::vector<float*> rowwise_scratch;  // per thread
     std::vector<float*> augmented;        // per thread: one image, in training
     runtime::AlignedBuffer storage;

@@ -21,7 +21,7 @@ from nncore.training.run_directory import FILES
 
 def test_everything_of_a_run_is_written(run):
     # augmented.png comes with --augment.
-    assert set(os.listdir(run)) == set(FILES) - {"augmented.png"}
+    assert set(os.listdir(run)) == set(FILES) - {"augmented.png", "features.onnx"}
     assert (
         run / "classes.csv"
     ).read_text() == "Label,Description\n0,lying\n1,nothing\n2,standing\n"
@@ -258,7 +258,7 @@ def test_ctrl_c_saves_what_was_trained(call, pictures, tmp_path):
     told = json.loads(out)
     assert told["interrupted"]
     assert told["epochs"] >= 3
-    assert set(os.listdir(tmp_path / "x")) == set(FILES) - {"augmented.png"}
+    assert set(os.listdir(tmp_path / "x")) == set(FILES) - {"augmented.png", "features.onnx"}
     assert call("evaluate", tmp_path / "x", pictures).code == 0
 
 

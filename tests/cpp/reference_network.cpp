@@ -24,7 +24,25 @@ LayerSpec conv(std::ptrdiff_t filters, Extent kernel, const std::string& activat
     return layer;
 }
 
+LayerSpec spaced(LayerSpec conv, Extent dilation, std::ptrdiff_t groups) {
+    conv.dilation = dilation;
+    conv.groups = groups;
+    return conv;
+}
+
 namespace {
+
+// The float that nncore multiplies by.
+constexpr double kLeakySlope = static_cast<double>(0.2f);
+
+double normal_distribution(double x) { return std::erfc(-x * std::sqrt(0.5)) / 2; }
+double normal_density(double x) {
+    return std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846);
+}
+
+double channel_value(const std::vector<float>& values, std::size_t i) {
+    return static_cast<double>(values[i % values.size()]);
+}
 
 LayerSpec pool(Kind kind, Extent window, Extent strides) {
     LayerSpec layer;
@@ -39,8 +57,9 @@ struct Axis {
     std::ptrdiff_t before, outputs;
 };
 
-Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t kernel, std::ptrdiff_t stride,
-          std::ptrdiff_t pad) {
+Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t weights,
+          std::ptrdiff_t dilation, std::ptrdiff_t stride, std::ptrdiff_t pad) {
+    const std::ptrdiff_t kernel = (weights - 1) * dilation + 1;
     if (layer.padding == "same") {
         const std::ptrdiff_t outputs = (size + stride - 1) / stride;
         return {std::max<std::ptrdiff_t>(0, (outputs - 1) * stride + kernel - size) / 2, outputs};
@@ -49,20 +68,28 @@ Axis axis(const LayerSpec& layer, std::ptrdiff_t size, std::ptrdiff_t kernel, st
     return {both / 2, (size + both - kernel) / stride + 1};
 }
 
+Axis row_axis(const LayerSpec& layer, const Shape& in) {
+    return axis(layer, in[0], layer.kernel.rows, layer.dilation.rows, layer.strides.rows,
+                layer.pad.rows);
+}
+Axis column_axis(const LayerSpec& layer, const Shape& in) {
+    return axis(layer, in[1], layer.kernel.columns, layer.dilation.columns, layer.strides.columns,
+                layer.pad.columns);
+}
+
 // Calls body(input index, kernel position, output index) for every pair of pixels that a sliding
 // window connects; padding is left out.
 template <class Body>
 void for_pairs(const LayerSpec& layer, const Shape& in, const Shape& out, Body body) {
-    const std::ptrdiff_t top =
-        axis(layer, in[0], layer.kernel.rows, layer.strides.rows, layer.pad.rows).before;
-    const std::ptrdiff_t left =
-        axis(layer, in[1], layer.kernel.columns, layer.strides.columns, layer.pad.columns).before;
+    const std::ptrdiff_t top = row_axis(layer, in).before, left = column_axis(layer, in).before;
     for (std::ptrdiff_t row = 0; row < out[0]; ++row)
         for (std::ptrdiff_t column = 0; column < out[1]; ++column)
             for (std::ptrdiff_t k = 0; k < layer.kernel.rows; ++k)
                 for (std::ptrdiff_t l = 0; l < layer.kernel.columns; ++l) {
-                    const std::ptrdiff_t y = row * layer.strides.rows + k - top;
-                    const std::ptrdiff_t x = column * layer.strides.columns + l - left;
+                    const std::ptrdiff_t y =
+                        row * layer.strides.rows + k * layer.dilation.rows - top;
+                    const std::ptrdiff_t x =
+                        column * layer.strides.columns + l * layer.dilation.columns - left;
                     if (y < 0 || x < 0 || y >= in[0] || x >= in[1]) continue;
                     body(static_cast<std::size_t>(y * in[1] + x),
                          static_cast<std::size_t>(k * layer.kernel.columns + l),
@@ -72,13 +99,8 @@ void for_pairs(const LayerSpec& layer, const Shape& in, const Shape& out, Body b
 
 // The shape of a layer's output.
 Shape output_shape(const LayerSpec& layer, const Shape& in) {
-    const auto rows = [&] {
-        return axis(layer, in[0], layer.kernel.rows, layer.strides.rows, layer.pad.rows).outputs;
-    };
-    const auto columns = [&] {
-        return axis(layer, in[1], layer.kernel.columns, layer.strides.columns, layer.pad.columns)
-            .outputs;
-    };
+    const auto rows = [&] { return row_axis(layer, in).outputs; };
+    const auto columns = [&] { return column_axis(layer, in).outputs; };
     switch (layer.kind) {
         case Kind::conv:
             return {rows(), columns(), layer.units};
@@ -89,6 +111,8 @@ Shape output_shape(const LayerSpec& layer, const Shape& in) {
             return {in[2]};
         case Kind::flatten:
             return {nncore::network::element_count(in)};
+        case Kind::rescaling:
+            return in;
         case Kind::plain:
             break;
     }
@@ -107,6 +131,12 @@ LayerSpec average_pool(Extent window, Extent strides) {
 }
 LayerSpec global_average_pool() { return pool(Kind::global_average_pool, {1, 1}, {1, 1}); }
 LayerSpec flatten() { return pool(Kind::flatten, {1, 1}, {1, 1}); }
+LayerSpec rescaling(const std::vector<float>& scale, const std::vector<float>& offset) {
+    LayerSpec layer = pool(Kind::rescaling, {1, 1}, {1, 1});
+    layer.scale = scale;
+    layer.offset = offset;
+    return layer;
+}
 
 NetworkSpec image_network(const Shape& image, const std::vector<LayerSpec>& layers) {
     return {nncore::network::element_count(image), layers, image};
@@ -130,7 +160,9 @@ std::string NetworkSpec::describe() const {
                 pair(layer.kernel);
                 text << " " << layer.padding << " stride ";
                 pair(layer.strides);
-                text << " ";
+                text << " dilation ";
+                pair(layer.dilation);
+                text << " in " << layer.groups << " groups ";
                 break;
             case Kind::max_pool:
             case Kind::average_pool:
@@ -144,6 +176,9 @@ std::string NetworkSpec::describe() const {
                 continue;
             case Kind::flatten:
                 text << "flatten";
+                continue;
+            case Kind::rescaling:
+                text << "rescaling";
                 continue;
             case Kind::plain:
                 break;
@@ -164,8 +199,16 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
         const std::string name = layer_name(i);
         switch (layer.kind) {
             case Kind::conv:
-                network->add_conv2d(name, {layer.units, layer.kernel, layer.strides, layer.padding,
-                                           layer.pad, layer.activation, layer.bias});
+                network->add_conv2d(name, {layer.units,
+                                           layer.kernel,
+                                           layer.strides,
+                                           layer.padding,
+                                           layer.pad,
+                                           layer.activation,
+                                           layer.bias,
+                                           {.penalty = layer.penalty},
+                                           layer.dilation,
+                                           layer.groups});
                 break;
             case Kind::max_pool:
                 network->add_max_pool2d(name, layer.kernel, layer.strides);
@@ -179,9 +222,13 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
             case Kind::flatten:
                 network->add_flatten(name);
                 break;
+            case Kind::rescaling:
+                network->add_rescaling(name, layer.scale, layer.offset);
+                break;
             case Kind::plain:
                 if (layer.units > 0) {
-                    network->add_dense(name, layer.units, layer.activation, layer.bias);
+                    network->add_dense(name, layer.units, layer.activation, layer.bias,
+                                       {.penalty = layer.penalty});
                 } else if (layer.activation == "dropout") {
                     network->add_dropout(name, layer.rate);
                 } else {
@@ -228,7 +275,7 @@ ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& netwo
             if (layer.spec.kind == Kind::conv)
                 weights =
                     static_cast<std::size_t>(layer.spec.kernel.rows * layer.spec.kernel.columns *
-                                             layer.in[2] * layer.spec.units);
+                                             layer.in[2] / layer.spec.groups * layer.spec.units);
             layer.kernel = take(layer_name(i) + "/kernel", weights);
         }
         if (layer.has_bias)
@@ -253,13 +300,14 @@ void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, doubl
         case Kind::conv: {
             const auto C = static_cast<std::size_t>(layer.in[2]),
                        F = static_cast<std::size_t>(layer.out[2]);
+            const auto G = static_cast<std::size_t>(layer.spec.groups), I_G = C / G;
             for (std::size_t o = 0; o < O; ++o) sums[o] = layer.has_bias ? layer.bias[o % F] : 0.0;
             for_pairs(layer.spec, layer.in, layer.out,
                       [&](std::size_t in, std::size_t tap, std::size_t out) {
-                          for (std::size_t c = 0; c < C; ++c)
+                          for (std::size_t c = 0; c < I_G; ++c)
                               for (std::size_t f = 0; f < F; ++f)
-                                  sums[out * F + f] +=
-                                      x[in * C + c] * layer.kernel[(tap * C + c) * F + f];
+                                  sums[out * F + f] += x[in * C + f / (F / G) * I_G + c] *
+                                                       layer.kernel[(tap * I_G + c) * F + f];
                       });
             return;
         }
@@ -283,6 +331,11 @@ void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, doubl
         case Kind::global_average_pool:
             std::copy(x, x + I, sums);
             return;
+        case Kind::rescaling:
+            for (std::size_t i = 0; i < I; ++i)
+                sums[i] =
+                    x[i] * channel_value(layer.spec.scale, i) + channel_value(layer.spec.offset, i);
+            return;
     }
 }
 
@@ -305,15 +358,16 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
         case Kind::conv: {
             const auto C = static_cast<std::size_t>(layer.in[2]),
                        F = static_cast<std::size_t>(layer.out[2]);
+            const auto G = static_cast<std::size_t>(layer.spec.groups), I_G = C / G;
             for (std::size_t o = 0; o < O; ++o) layer.bias_gradient[o % F] += d[o];
             for_pairs(layer.spec, layer.in, layer.out,
                       [&](std::size_t in, std::size_t tap, std::size_t out) {
-                          for (std::size_t c = 0; c < C; ++c)
+                          for (std::size_t c = 0; c < I_G; ++c)
                               for (std::size_t f = 0; f < F; ++f) {
-                                  layer.kernel_gradient[(tap * C + c) * F + f] +=
-                                      x[in * C + c] * d[out * F + f];
-                                  dx[in * C + c] +=
-                                      d[out * F + f] * layer.kernel[(tap * C + c) * F + f];
+                                  const std::size_t from = in * C + f / (F / G) * I_G + c;
+                                  const std::size_t weight = (tap * I_G + c) * F + f;
+                                  layer.kernel_gradient[weight] += x[from] * d[out * F + f];
+                                  dx[from] += d[out * F + f] * layer.kernel[weight];
                               }
                       });
             return;
@@ -341,6 +395,9 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
         case Kind::global_average_pool:
             std::copy(d, d + O, dx);
             return;
+        case Kind::rescaling:
+            for (std::size_t i = 0; i < I; ++i) dx[i] = d[i] * channel_value(layer.spec.scale, i);
+            return;
     }
 }
 
@@ -366,6 +423,9 @@ void ReferenceNetwork::forward(const Doubles& x) {
             }
             for (std::size_t o = 0; o < O; ++o) {
                 if (activation == "relu") y[o] = std::max(0.0, y[o]);
+                if (activation == "leaky_relu") y[o] = std::max(kLeakySlope * y[o], y[o]);
+                if (activation == "gelu") y[o] *= normal_distribution(y[o]);
+                if (activation == "silu") y[o] /= 1 + std::exp(-y[o]);
                 if (activation == "sigmoid") y[o] = 1 / (1 + std::exp(-y[o]));
                 if (activation == "tanh") y[o] = std::tanh(y[o]);
             }
@@ -398,14 +458,22 @@ double ReferenceNetwork::loss(Loss kind, const Doubles& targets) const {
             }
         }
     }
-    return kind == Loss::sse ? sum : sum / static_cast<double>(rows_);
+    return (kind == Loss::sse ? sum : sum / static_cast<double>(rows_)) + penalty();
+}
+
+double ReferenceNetwork::penalty() const {
+    double sum = 0;
+    for (const Layer& layer : layers)
+        for (const double w : layer.kernel)
+            sum += layer.spec.penalty.l1 * std::fabs(w) + layer.spec.penalty.l2 * w * w;
+    return sum;
 }
 
 double ReferenceNetwork::margin() const {
     double margin = HUGE_VAL;
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layers[l];
-        if (layer.spec.activation == "relu")
+        if (layer.spec.activation == "relu" || layer.spec.activation == "leaky_relu")
             for (const double sum : layer.sums) margin = std::min(margin, std::fabs(sum));
         if (layer.spec.kind != Kind::max_pool) continue;
         const Doubles& in = l == 0 ? input_ : layers[l - 1].output;
@@ -459,7 +527,11 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
             double dot = 0;
             for (std::size_t o = 0; o < O; ++o) dot += y[o] * d[o];
             for (std::size_t o = 0; o < O; ++o) {
-                if (activation == "relu") d[o] *= layer.sums[r * O + o] > 0 ? 1 : 0;
+                const double z = layer.sums[r * O + o], s = 1 / (1 + std::exp(-z));
+                if (activation == "relu") d[o] *= z > 0 ? 1 : 0;
+                if (activation == "leaky_relu") d[o] *= z > 0 ? 1 : kLeakySlope;
+                if (activation == "gelu") d[o] *= normal_distribution(z) + z * normal_density(z);
+                if (activation == "silu") d[o] *= s + z * s * (1 - s);
                 if (activation == "sigmoid") d[o] *= y[o] * (1 - y[o]);
                 if (activation == "tanh") d[o] *= 1 - y[o] * y[o];
                 if (activation == "softmax") d[o] = y[o] * (d[o] - dot);
@@ -472,6 +544,11 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
         Doubles before(rows_ * layer.inputs);
         for (std::size_t r = 0; r < rows_; ++r)
             backward_sample(layer, &in[r * layer.inputs], &delta[r * O], &before[r * layer.inputs]);
+        for (std::size_t i = 0; i < layer.kernel.size(); ++i) {
+            const double w = layer.kernel[i], sign = w > 0 ? 1 : w < 0 ? -1 : 0;
+            layer.kernel_gradient[i] +=
+                layer.spec.penalty.l1 * sign + 2 * layer.spec.penalty.l2 * w;
+        }
         delta = std::move(before);
     }
 }

@@ -13,7 +13,15 @@
 // (units 0), or dropout (units 0, activation "dropout"). The others are made by the functions
 // below.
 struct LayerSpec {
-    enum class Kind { plain, conv, max_pool, average_pool, global_average_pool, flatten };
+    enum class Kind {
+        plain,
+        conv,
+        max_pool,
+        average_pool,
+        global_average_pool,
+        flatten,
+        rescaling
+    };
 
     std::ptrdiff_t units = 0;  // or filters
     std::string activation = "linear";
@@ -23,16 +31,23 @@ struct LayerSpec {
     nncore::network::Extent kernel{1, 1}, strides{1, 1};  // or window
     std::string padding = "valid";
     nncore::network::Extent pad{0, 0};
+    nncore::network::Penalty penalty{};
+    std::vector<float> scale{}, offset{};  // of rescaling
+    nncore::network::Extent dilation{1, 1};
+    std::ptrdiff_t groups = 1;
 };
 
 LayerSpec conv(std::ptrdiff_t filters, nncore::network::Extent kernel,
                const std::string& activation, const std::string& padding = "valid",
                nncore::network::Extent strides = {1, 1}, nncore::network::Extent pad = {0, 0},
                bool bias = true);
+// The same convolution with a dilated kernel, in groups.
+LayerSpec spaced(LayerSpec conv, nncore::network::Extent dilation, std::ptrdiff_t groups = 1);
 LayerSpec max_pool(nncore::network::Extent window, nncore::network::Extent strides);
 LayerSpec average_pool(nncore::network::Extent window, nncore::network::Extent strides);
 LayerSpec global_average_pool();
 LayerSpec flatten();
+LayerSpec rescaling(const std::vector<float>& scale, const std::vector<float>& offset);
 
 struct NetworkSpec {
     std::ptrdiff_t inputs;  // pixels of an image, all channels
@@ -66,6 +81,8 @@ class ReferenceNetwork {
     // and of the winner of a max pool from the runner-up. Nearer than float arithmetic can tell,
     // the gradients of nncore may rightly differ.
     double margin() const;
+    // What the penalties of the kernels add to it.
+    double penalty() const;
     // Gradients of that loss by every parameter.
     void backward(nncore::network::Loss kind, const Doubles& targets);
 

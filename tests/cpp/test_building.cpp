@@ -1,4 +1,5 @@
 // Building networks: shapes, names, bad arguments, first weights, reading and writing parameters.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -31,9 +32,10 @@ TEST(bad_input_shapes) {
 
 TEST(bad_layers) {
     Network network({10});
-    CHECK_THROWS(std::invalid_argument, "known: linear, relu, sigmoid, tanh, softmax",
-                 network.add_dense("d", 3, "gelu", true));
-    CHECK_THROWS(std::invalid_argument, "\"gelu\"", network.add_dense("d", 3, "gelu", true));
+    CHECK_THROWS(std::invalid_argument,
+                 "known: linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax",
+                 network.add_dense("d", 3, "swish", true));
+    CHECK_THROWS(std::invalid_argument, "\"swish\"", network.add_dense("d", 3, "swish", true));
     CHECK_THROWS(std::invalid_argument, "\"\"", network.add_dense("d", 3, "", true));
     CHECK_THROWS(std::invalid_argument, "got 0", network.add_dense("d", 0, "relu", true));
     CHECK_THROWS(std::invalid_argument, "got -5", network.add_dense("d", -5, "relu", true));
@@ -43,7 +45,7 @@ TEST(bad_layers) {
                  network.add_dense("d", kHuge, "relu", true));
     CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
                  network.add_dense("d", kHuge - 15, "relu", true));
-    CHECK_THROWS(std::invalid_argument, "\"gelu\"", network.add_activation("a", "gelu"));
+    CHECK_THROWS(std::invalid_argument, "\"swish\"", network.add_activation("a", "swish"));
     CHECK_THROWS(std::invalid_argument, "empty", network.add_dense("", 3, "relu", true));
     CHECK_THROWS(std::invalid_argument, "empty", network.add_flatten(""));
     // Nothing of the above has left a trace.
@@ -105,7 +107,7 @@ TEST(bad_convolutions) {
     fails("known: valid, same, explicit", {.filters = 4, .padding = "SAME"});
     fails("(-1, 0)", {.filters = 4, .padding = "explicit", .pad = {-1, 0}});
     fails("(0, 5000)", {.filters = 4, .padding = "explicit", .pad = {0, 5000}});
-    fails("\"gelu\"", {.filters = 4, .activation = "gelu"});
+    fails("\"swish\"", {.filters = 4, .activation = "swish"});
 }
 
 TEST(bad_pools) {
@@ -281,6 +283,118 @@ TEST(first_weights) {
     // Two layers do not draw the same numbers.
     CHECK(std::fabs(static_cast<double>(weights[0]) / he -
                     static_cast<double>(weights[2040]) / glorot) > 1e-3);
+}
+
+// One layer of 50 inputs and 4000 outputs, or a convolution of as many weights.
+std::vector<float> first_values(const std::string& initializer, const std::string& activation,
+                                std::uint64_t seed = 7) {
+    Network network(Shape{50});
+    network.add_dense("d", 4000, activation, false, {.initializer = initializer});
+    network.build(seed);
+    return weights_of(network);
+}
+
+TEST(initializers) {
+    const double he = 2.0 / 50, glorot = 2.0 / 4050;
+    struct Case {
+        const char* name;
+        double variance;
+        bool normal;
+    };
+    for (const Case& test :
+         {Case{"he_uniform", he, false}, Case{"he_normal", he, true},
+          Case{"glorot_uniform", glorot, false}, Case{"glorot_normal", glorot, true}}) {
+        const auto values = first_values(test.name, "linear");
+        const auto count = static_cast<double>(values.size());
+        double sum = 0, squares = 0, fourth = 0, largest = 0;
+        for (const float value : values) {
+            const double v = static_cast<double>(value) / std::sqrt(test.variance);
+            sum += v;
+            squares += v * v;
+            fourth += v * v * v * v;
+            largest = std::max(largest, std::fabs(v));
+        }
+        // Standard errors of the mean and the mean square, for 200,000 draws.
+        CHECK(std::fabs(sum) < 4 * std::sqrt(count));
+        CHECK_THAT(std::fabs(squares / count - 1) < 4 * std::sqrt(1.3 / count), test.name);
+        // The fourth moment tells a uniform distribution from a cut-off normal one.
+        const double expected = test.normal ? 2.3656 : 1.8;
+        CHECK_THAT(std::fabs(fourth / count - expected) < 0.03, test.name << " " << fourth / count);
+        const double limit = test.normal ? 2 / 0.87962566103423978 : std::sqrt(3.0);
+        CHECK_THAT(largest <= limit * (1 + 1e-6) && largest > 0.999 * limit,
+                   test.name << " " << largest);
+        CHECK(identical(values, first_values(test.name, "relu")));
+        CHECK(!identical(values, first_values(test.name, "relu", 8)));
+    }
+    for (const float value : first_values("zeros", "relu")) CHECK_EQUAL(0.0f, value);
+    // Without a name it follows the activation.
+    for (const char* activation : {"relu", "leaky_relu", "gelu", "silu"})
+        CHECK(identical(first_values("", activation), first_values("he_uniform", "linear")));
+    for (const char* activation : {"linear", "sigmoid", "tanh", "softmax"})
+        CHECK(identical(first_values("", activation), first_values("glorot_uniform", "linear")));
+}
+
+// The values of the normal distribution at the middle of its parts: against the distribution.
+TEST(normal_values_follow_the_distribution) {
+    auto values = first_values("he_normal", "linear");
+    std::sort(values.begin(), values.end());
+    const double deviation = std::sqrt(2.0 / 50) / 0.87962566103423978;
+    double worst = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const double z = static_cast<double>(values[i]) / deviation;
+        const double below =
+            (std::erfc(-z * std::sqrt(0.5)) / 2 - 0.022750131948179195) / 0.95449973610364158;
+        const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(values.size());
+        worst = std::max(worst, std::fabs(below - share));
+    }
+    // Kolmogorov and Smirnov: beyond 1.95 / sqrt(n) once in a thousand.
+    CHECK_THAT(worst < 1.95 / std::sqrt(static_cast<double>(values.size())), worst);
+}
+
+TEST(first_weights_of_a_pooled_convolution) {
+    const auto build = [](const std::string& initializer, bool pooled) {
+        Network network(Shape{8, 8, 3});
+        network.add_conv2d("c", {.filters = 5,
+                                 .kernel = {3, 3},
+                                 .activation = "tanh",
+                                 .kernel_settings = {initializer, {.l2 = 0.5}}});
+        if (pooled) network.add_max_pool2d("p", {2, 2}, {2, 2});
+        network.build(1);
+        CHECK(network.penalty() > 0);
+        return weights_of(network);
+    };
+    CHECK(identical(build("he_normal", true), build("he_normal", false)));
+    CHECK(!identical(build("he_normal", true), build("", true)));
+}
+
+TEST(bad_kernel_settings) {
+    Network network({10});
+    const auto add = [&](const KernelSettings& settings) {
+        network.add_dense("d", 3, "relu", true, settings);
+    };
+    CHECK_THROWS(std::invalid_argument,
+                 "unknown initializer \"ones\"; known: zeros, he_uniform, he_normal",
+                 add({.initializer = "ones"}));
+    CHECK_THROWS(std::invalid_argument, "d/kernel must be finite and not negative, got -1",
+                 add({.penalty = {.l1 = -1.0}}));
+    CHECK_THROWS(std::invalid_argument, "got inf", add({.penalty = {.l2 = HUGE_VAL}}));
+    CHECK_THROWS(std::invalid_argument, "got nan", add({.penalty = {.l2 = std::nan("")}}));
+    CHECK(network.layers().empty());
+    network.add_dense("d", 3, "relu", true);
+    network.build(1);
+    CHECK_EQUAL(0.0, network.penalty());
+}
+
+TEST(bad_rescaling) {
+    Network network({4, 5, 3});
+    CHECK_THROWS(std::invalid_argument,
+                 "\"r\": scale must have 1 value or one per channel (3), got 2",
+                 network.add_rescaling("r", {1.0f, 2.0f}, {0.0f}));
+    CHECK_THROWS(std::invalid_argument, "offset must have 1 value or one per channel (3), got 0",
+                 network.add_rescaling("r", {1.0f}, {}));
+    CHECK_THROWS(std::invalid_argument, "scale must be finite, got inf",
+                 network.add_rescaling("r", {1.0f, HUGE_VALF, 0.0f}, {0.0f}));
+    CHECK(network.layers().empty());
 }
 
 }  // namespace

@@ -139,6 +139,9 @@ void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bo
                     activity[row * p.activity_row + column * p.activity_pixel + c]);
                 if (activation == Activation::relu)
                     exact = backward ? (y > 0 ? sum : 0) : std::max(0.0, sum);
+                const double slope = static_cast<double>(kLeakySlope);
+                if (activation == Activation::leaky_relu)
+                    exact = backward ? (y > 0 ? sum : sum * slope) : std::max(sum * slope, sum);
                 if (activation == Activation::sigmoid)
                     exact = backward ? sum * y * (1 - y) : 1 / (1 + std::exp(-sum));
                 if (activation == Activation::tanh)
@@ -164,9 +167,10 @@ TEST(conv) {
     for (const Geometry& g : kGeometries)
         for (const ptrdiff_t channels : {1, 3, 6, 15, 16, 17, 32, 40, 48, 64, 80}) {
             for (const Activation activation :
-                 {Activation::linear, Activation::relu, Activation::sigmoid, Activation::tanh}) {
+                 {Activation::linear, Activation::relu, Activation::leaky_relu, Activation::sigmoid,
+                  Activation::tanh}) {
                 // All activations on the small ones, in turn on the others.
-                if (g.columns > 3 && static_cast<ptrdiff_t>(activation) != turn % 4) continue;
+                if (g.columns > 3 && static_cast<ptrdiff_t>(activation) != turn % 5) continue;
                 check_conv(g, channels, activation, turn % 3 == 0, turn % 2 == 0, turn % 5 == 0,
                            turn % 4);
             }
@@ -189,8 +193,10 @@ TEST(conv_pool_2x2) {
                 Random random(static_cast<std::uint64_t>(turn));
                 const ptrdiff_t offset = ++turn % 4, padded = blocks_of(channels) * kBlock;
                 ConvPoolArgs p{walk<ConvArgs>(g, false),
-                               turn % 3 == 0 ? Activation::tanh : Activation::relu, nullptr,
-                               nullptr};
+                               turn % 3 == 0   ? Activation::tanh
+                               : turn % 3 == 1 ? Activation::leaky_relu
+                                               : Activation::relu,
+                               nullptr, nullptr};
                 const auto x = random_floats(random, g.height() * g.width() * g.channels, offset);
                 const auto weights =
                     random_floats(random, g.kernel_rows * p.conv.run * padded, (offset + 1) % 4);

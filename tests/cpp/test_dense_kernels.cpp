@@ -14,13 +14,15 @@ using namespace nncore::kernels;
 namespace {
 
 constexpr ptrdiff_t kBlock = 16;
-constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::sigmoid,
-                                       Activation::tanh};
+constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::leaky_relu,
+                                       Activation::sigmoid, Activation::tanh};
 
 double activate(Activation activation, double x) {
     switch (activation) {
         case Activation::relu:
             return x > 0 ? x : 0;
+        case Activation::leaky_relu:
+            return x > 0 ? x : x * static_cast<double>(kLeakySlope);
         case Activation::sigmoid:
             return 1 / (1 + std::exp(-x));
         case Activation::tanh:
@@ -36,6 +38,8 @@ double derivative(Activation activation, double y) {
     switch (activation) {
         case Activation::relu:
             return y > 0 ? 1 : 0;
+        case Activation::leaky_relu:
+            return y > 0 ? 1 : static_cast<double>(kLeakySlope);
         case Activation::sigmoid:
             return y * (1 - y);
         case Activation::tanh:

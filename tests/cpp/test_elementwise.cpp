@@ -14,8 +14,8 @@ using namespace nncore::kernels;
 
 namespace {
 
-constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::sigmoid,
-                                       Activation::tanh};
+constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::leaky_relu,
+                                       Activation::sigmoid, Activation::tanh};
 constexpr ptrdiff_t kCounts[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100};
 
 // Ordinary numbers with the odd ones among them.
@@ -123,6 +123,74 @@ TEST(relu_by_hand) {
     }
 }
 
+TEST(leaky_relu_by_hand) {
+    const float x[] = {-5.0f, -0.0f, 0.0f, 2.0f, -INFINITY, INFINITY, std::nanf(""), 1e-45f};
+    const float y[] = {-1.0f, -0.0f, 0.0f, 2.0f, -INFINITY, INFINITY, std::nanf(""), 1e-45f};
+    for (const std::string& isa : available_isas()) {
+        GuardedArray<float> actual(8);
+        table_named(isa).activation(Activation::leaky_relu, 8, x, actual.data());
+        for (ptrdiff_t i = 0; i < 8; ++i)
+            CHECK_THAT(same(y[i], actual[i]), isa << ": leaky_relu(" << check::show(x[i]) << ") is "
+                                                  << check::show(actual[i]));
+    }
+}
+
+// Accuracy: test_math.cpp. Here: tails, alignment, working in place, and the factor dy.
+TEST(self_gated) {
+    Random random(6);
+    const Kernels& reference = reference_table();
+    for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu})
+        for (const ptrdiff_t count : kCounts)
+            for (const ptrdiff_t offset : {0, 1, 2, 3}) {
+                const auto x = with_specials(random, count, offset);
+                const auto dy = with_specials(random, count, (offset + 1) % 4);
+                const std::vector<float> ones(static_cast<std::size_t>(count), 1.0f);
+                GuardedArray<float> y(count), dx(count);
+                reference.self_gated(kind, count, x.data(), y.data());
+                reference.self_gated_gradient(kind, count, x.data(), ones.data(), dx.data());
+                for (ptrdiff_t i = 0; i < count; ++i) dx[i] = dy[i] * dx[i];
+                for (const std::string& isa : available_isas()) {
+                    const Kernels& table = table_named(isa);
+                    auto actual = untouched(count, 3 - offset);
+                    table.self_gated(kind, count, x.data(), actual.data());
+                    CHECK_SAME(y, actual, isa << " count " << count);
+                    GuardedArray<float> in_place = x;
+                    table.self_gated(kind, count, in_place.data(), in_place.data());
+                    CHECK_SAME(y, in_place, isa << " in place, count " << count);
+                    auto gradient = untouched(count, 3 - offset);
+                    table.self_gated_gradient(kind, count, x.data(), dy.data(), gradient.data());
+                    CHECK_SAME(dx, gradient, isa << " gradient, count " << count);
+                    GuardedArray<float> over_dy = dy;
+                    table.self_gated_gradient(kind, count, x.data(), over_dy.data(),
+                                              over_dy.data());
+                    CHECK_SAME(dx, over_dy, isa << " gradient in place, count " << count);
+                }
+            }
+}
+
+TEST(multiply_add) {
+    Random random(7);
+    for (const ptrdiff_t count : kCounts)
+        for (const ptrdiff_t offset : {0, 1, 2, 3}) {
+            const auto x = with_specials(random, count, offset);
+            const auto factors = random_floats(random, count, 3 - offset);
+            const auto summands = random_floats(random, count, (offset + 2) % 4);
+            GuardedArray<float> expected(count);
+            for (ptrdiff_t i = 0; i < count; ++i)
+                expected[i] = std::fma(x[i], factors[i], summands[i]);
+            for (const std::string& isa : available_isas()) {
+                auto actual = untouched(count, (offset + 1) % 4);
+                table_named(isa).multiply_add(count, x.data(), factors.data(), summands.data(),
+                                              actual.data());
+                CHECK_SAME(expected, actual, isa << " count " << count);
+                GuardedArray<float> in_place = x;
+                table_named(isa).multiply_add(count, in_place.data(), factors.data(),
+                                              summands.data(), in_place.data());
+                CHECK_SAME(expected, in_place, isa << " in place, count " << count);
+            }
+        }
+}
+
 TEST(activation_gradients) {
     Random random(4);
     const Kernels& reference = reference_table();
@@ -140,10 +208,13 @@ TEST(activation_gradients) {
                 for (ptrdiff_t i = 0; i < count; ++i) {
                     if (!std::isfinite(dy[i])) continue;
                     const double value = static_cast<double>(y[i]), d = static_cast<double>(dy[i]);
-                    const double exact = kind == Activation::linear    ? d
-                                         : kind == Activation::relu    ? (value > 0 ? d : 0)
-                                         : kind == Activation::sigmoid ? d * value * (1 - value)
-                                                                       : d * (1 - value * value);
+                    const double exact =
+                        kind == Activation::linear ? d
+                        : kind == Activation::relu ? (value > 0 ? d : 0)
+                        : kind == Activation::leaky_relu
+                            ? d * (value > 0 ? 1 : static_cast<double>(kLeakySlope))
+                        : kind == Activation::sigmoid ? d * value * (1 - value)
+                                                      : d * (1 - value * value);
                     // Three roundings, or one unit of the subnormals.
                     const double bound =
                         3 * std::ldexp(std::fabs(exact), -24) + std::ldexp(1.0, -149);

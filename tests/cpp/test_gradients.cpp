@@ -21,7 +21,8 @@ using Doubles = ReferenceNetwork::Doubles;
 
 constexpr Loss kLosses[] = {Loss::mse, Loss::sse, Loss::cross_entropy};
 const char* const kLossNames[] = {"mse", "sse", "cross_entropy"};
-const char* const kActivations[] = {"linear", "relu", "sigmoid", "tanh", "softmax"};
+const char* const kActivations[] = {"linear", "relu",    "leaky_relu", "gelu",
+                                    "silu",   "sigmoid", "tanh",       "softmax"};
 
 Doubles doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 
@@ -163,11 +164,11 @@ TEST(odd_sizes) {
         for (const std::ptrdiff_t batch : {1, 15, 16, 17, 33})
             for (std::size_t loss = 0; loss < 3; ++loss) {
                 ++seed;
-                const char* inner = kActivations[turn % 5];
-                const char* last = kActivations[(turn / 5 + turn) % 5];
+                const char* inner = kActivations[turn % 8];
+                const char* last = kActivations[(turn / 8 + turn) % 8];
                 check_network(dense_network(sizes, inner, last), batch, loss,
                               static_cast<int>(seed % 3), seed);
-                turn += 2;
+                turn += 3;
             }
     // One weight and one bias.
     for (const char* last : kActivations)
@@ -203,10 +204,49 @@ TEST(separate_activations) {
         {9, {{20, "relu"}, {0, "softmax"}, {0, "softmax"}, {5, "softmax"}, {0, "softmax"}}},
         {9, {{20, "relu", false}, {5, "softmax", false}}},
         {9, {{20, "tanh", false}, {33, "sigmoid", true}, {5, "linear", false}}},
+        {9, {{0, "gelu"}, {20, "silu"}, {0, "gelu"}, {5, "leaky_relu"}, {0, "silu"}}},
+        {9, {{0, "silu"}, {20, "leaky_relu"}, {0, "gelu"}, {0, "silu"}, {5, "gelu"}}},
+        {9, {{20, "leaky_relu"}, {0, "leaky_relu"}, {5, "silu"}, {0, "softmax"}}},
+        {9, {rescaling({3.0f}, {-1.0f}), {20, "tanh"}, rescaling({-0.5f}, {0.25f}), {5, "relu"}}},
+        {3,
+         {{5, "leaky_relu"},
+          rescaling({3.0f, 0.0f, -1.0f, 0.5f, 2.0f}, {0.1f, 0.2f, 0.3f, 0.4f, 0.5f}),
+          {4, "gelu"},
+          rescaling({2.0f}, {0.0f})}},
     };
     for (const NetworkSpec& spec : specs)
         for (std::size_t loss = 0; loss < 3; ++loss)
             for (const std::ptrdiff_t batch : {1, 17}) check_network(spec, batch, loss, 1, ++seed);
+}
+
+// The penalties of kernels, in the loss and in its gradient; their rate is large enough to show.
+TEST(penalties) {
+    std::uint64_t seed = 4000;
+    NetworkSpec dense = dense_network({100, 84, 60, 10}, "tanh", "softmax");
+    dense.layers[0].penalty = {.l2 = 0.01};
+    dense.layers[2].penalty = {.l1 = 0.003, .l2 = 0.001};
+    NetworkSpec images = image_network({8, 9, 3}, {conv(17, {3, 3}, "relu", "same"),
+                                                   max_pool({2, 2}, {2, 2}),
+                                                   conv(5, {2, 2}, "gelu"),
+                                                   flatten(),
+                                                   {3, "linear"}});
+    images.layers[0].penalty = {.l1 = 0.01};
+    images.layers[2].penalty = {.l2 = 0.02};
+    for (const int threads : {1, 3}) {
+        runtime::set_thread_limit(threads);
+        for (const NetworkSpec& spec : {dense, images})
+            for (std::size_t loss = 0; loss < 3; ++loss)
+                for (const std::ptrdiff_t batch : {1, 33}) {
+                    check_network(spec, batch, loss, 1, ++seed);
+                    const auto network = spec.build(seed);
+                    const double exact = ReferenceNetwork(spec, *network).penalty();
+                    CHECK(exact > 0.1);
+                    CHECK_THAT(std::fabs(network->penalty() - exact) <= 1e-6 * exact,
+                               spec.describe() << ": " << network->penalty() << ", not " << exact);
+                }
+    }
+    runtime::set_thread_limit(1);
+    CHECK_EQUAL(0.0, dense_network({7, 5, 3}, "relu", "softmax").build(1)->penalty());
 }
 
 // --- images ---------------------------------------------------------------------------------
@@ -254,8 +294,57 @@ const NetworkSpec kImageNetworks[] = {
     image_network({6, 5, 1},
                   {conv(3, {2, 2}, "relu", "valid", {1, 1}, {0, 0}, false),
                    max_pool({2, 2}, {1, 1}), conv(2, {2, 2}, "linear", "valid"), flatten()}),
+    // Behind gelu and silu the pool is a stage of its own; leaky_relu goes through a fused one.
+    image_network({8, 9, 3}, {rescaling({2.0f, 1.0f, 0.5f}, {-1.0f, 0.0f, 0.5f}),
+                              conv(6, {3, 3}, "gelu", "same"),
+                              max_pool({2, 2}, {2, 2}),
+                              conv(17, {3, 3}, "leaky_relu", "same"),
+                              max_pool({2, 2}, {2, 2}),
+                              rescaling({0.5f}, {1.0f}),
+                              conv(5, {2, 2}, "silu", "same"),
+                              flatten(),
+                              {0, "gelu"},
+                              {3, "softmax"}}),
+    image_network({6, 6, 17}, {conv(32, {3, 3}, "leaky_relu", "same"),
+                               conv(48, {3, 3}, "silu", "valid", {2, 2}),
+                               conv(33, {2, 2}, "gelu"),
+                               {0, "tanh"},
+                               flatten(),
+                               {4, "gelu"}}),
     image_network({9, 9, 6},
                   {conv(16, {5, 5}, "relu"), max_pool({2, 2}, {2, 2}), flatten(), {10, "softmax"}}),
+    // Dilated: before and behind a pool, with a stride, one channel, a kernel larger than the
+    // image.
+    image_network({11, 9, 1}, {spaced(conv(7, {3, 2}, "relu"), {2, 3}),
+                               max_pool({2, 2}, {2, 2}),
+                               spaced(conv(17, {2, 2}, "tanh", "same", {2, 1}), {3, 2}),
+                               flatten(),
+                               {3, "softmax"}}),
+    image_network({6, 7, 18}, {spaced(conv(33, {3, 3}, "relu", "explicit", {1, 2}, {3, 1}), {2, 2}),
+                               spaced(conv(5, {3, 3}, "sigmoid", "same"), {4, 5}),
+                               flatten(),
+                               {2, "linear"}}),
+    // In groups, one by one and with lanes over them; with one and several inputs and outputs each.
+    image_network({7, 8, 4},
+                  {spaced(conv(12, {3, 3}, "relu", "same"), {1, 1}, 2),
+                   max_pool({2, 2}, {2, 2}),
+                   spaced(conv(40, {2, 3}, "tanh", "explicit", {1, 1}, {1, 2}), {2, 1}, 2),
+                   spaced(conv(6, {2, 2}, "relu", "valid", {2, 1}), {1, 1}, 2),
+                   flatten(),
+                   {3, "softmax"}}),
+    image_network({6, 7, 3},
+                  {spaced(conv(3, {3, 3}, "relu", "same"), {1, 1}, 3),
+                   conv(19, {1, 1}, "sigmoid"),
+                   spaced(conv(19, {3, 2}, "tanh", "same", {2, 1}), {1, 2}, 19),
+                   spaced(conv(38, {2, 2}, "linear", "valid", {1, 1}, {0, 0}, false), {1, 1}, 19),
+                   max_pool({2, 2}, {1, 1}),
+                   flatten(),
+                   {3, "softmax"}}),
+    image_network({5, 6, 34},
+                  {spaced(conv(51, {3, 2}, "relu", "same"), {1, 1}, 17),
+                   spaced(conv(85, {2, 3}, "relu", "explicit", {1, 2}, {0, 1}), {2, 1}, 17),
+                   global_average_pool(),
+                   {3, "linear"}}),
 };
 
 TEST(images) {

@@ -82,9 +82,10 @@ const GuardedArray<float>& sweep() {
               1.0f, 2.0f, 0.625f, 0.62499994f, 0.70710678f, 0.70710683f, 1.41421354f, 44.0f, 44.5f,
               87.3f, 87.336544f, 87.33655f, 88.0f, 88.37626f, 88.37627f, 88.722839f, 88.7228394f,
               88.73f, 89.0f, 103.97f, 103.972076f, 103.97208f, 103.98f, 104.0f, 104.5f, 1000.0f,
-              // Where an exhaustive run found the largest errors of exp, log, tanh and sigmoid.
+              // Where an exhaustive run found the largest errors of exp, log, tanh, sigmoid, gelu
+              // and silu.
               15.6335268f, 71.0295868f, 87.7716675f, 1.41364205f, 0.63098222f, 7.85921097f,
-              16.6396866f}) {
+              16.6396866f, 11.2826595f, 16.6854992f, 11.1684637f, 11.0865259f}) {
             values.push_back(x);
             values.push_back(-x);
         }
@@ -155,6 +156,78 @@ TEST(accuracy_of_sigmoid) {
         }
 }
 
+float reference_gelu(float x) { return reference_copy::self_gated(SelfGated::gelu, x); }
+float reference_silu(float x) { return reference_copy::self_gated(SelfGated::silu, x); }
+
+constexpr double kRootHalf = 0.70710678118654752440, kPi = 3.14159265358979323846;
+
+double exact_gelu(double x) { return x * std::erfc(-x * kRootHalf) / 2; }
+double exact_silu(double x) { return x / (1 + std::exp(-x)); }
+
+// Of normal results; those below may be 0.
+TEST(accuracy_of_gelu_and_silu) {
+    check_accuracy("gelu", reference_gelu, exact_gelu, [](float x) { return !(x < -12.9f); }, 6.3);
+    check_accuracy("silu", reference_silu, exact_silu, [](float x) { return !(x < -87.0f); }, 3.1);
+    for (const float x : sweep()) {
+        if (x == -kInfinity) continue;
+        const auto error = [&](float y, double exact) {
+            return std::fabs(static_cast<double>(y) - exact);
+        };
+        const auto wide = static_cast<double>(x);
+        if (x < -12.9f) CHECK(error(reference_gelu(x), exact_gelu(wide)) <= 0x1p-120);
+        if (x < -87.0f) CHECK(error(reference_silu(x), exact_silu(wide)) <= 0x1p-119);
+    }
+}
+
+// Where the derivatives pass through 0 they are differences of larger numbers: errors are
+// measured against those.
+TEST(accuracy_of_the_derivatives_of_gelu_and_silu) {
+    const auto check = [](const char* name, SelfGated kind, auto exact, auto size, double bound) {
+        double worst = 0;
+        float at = 0;
+        for (const float x : sweep()) {
+            if (!std::isfinite(x)) continue;
+            const auto wide = static_cast<double>(x);
+            const double error =
+                std::fabs(static_cast<double>(reference_copy::self_gated_derivative(kind, x)) -
+                          exact(wide)) /
+                (std::ldexp(size(wide), -24) + 0x1p-120);
+            if (error > worst) worst = error, at = x;
+        }
+        std::printf("derivative of %s: largest error %.3f\n", name, worst);
+        CHECK_THAT(worst <= bound, name << "'(" << check::show(at) << ") is wrong by " << worst
+                                        << " roundings, allowed " << bound);
+    };
+    const auto distribution = [](double x) { return std::erfc(-x * kRootHalf) / 2; };
+    const auto density = [](double x) { return std::exp(-x * x / 2) / std::sqrt(2 * kPi); };
+    check(
+        "gelu", SelfGated::gelu, [&](double x) { return distribution(x) + x * density(x); },
+        [&](double x) { return distribution(x) + std::fabs(x) * density(x); }, 4.5);
+    const auto gate = [](double x) { return 1 / (1 + std::exp(-x)); };
+    check(
+        "silu", SelfGated::silu, [&](double x) { return gate(x) + (x * gate(x)) * (1 - gate(x)); },
+        [&](double x) { return gate(x) + (std::fabs(x) * gate(x)) * (1 - gate(x)); }, 4.9);
+}
+
+TEST(special_values_of_gelu_and_silu) {
+    for (const auto& function : {reference_gelu, reference_silu}) {
+        CHECK(same(0.0f, function(0.0f)));
+        CHECK(same(-0.0f, function(-0.0f)));
+        CHECK_EQUAL(kInfinity, function(kInfinity));
+        // As in PyTorch: infinities come from a broken network alone, and that has to show.
+        CHECK(std::isnan(function(-kInfinity)));
+        CHECK(std::isnan(function(kNaN)));
+        CHECK_EQUAL(100.0f, function(100.0f));
+        CHECK_EQUAL(3.4e38f, function(3.4e38f));
+        CHECK(same(-0.0f, function(-3.4e38f)));
+    }
+    for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu}) {
+        CHECK(std::isnan(reference_copy::self_gated_derivative(kind, kNaN)));
+        CHECK_EQUAL(1.0f, reference_copy::self_gated_derivative(kind, 3.4e38f));
+        CHECK(std::fabs(reference_copy::self_gated_derivative(kind, 0.0f) - 0.5f) < 1e-7f);
+    }
+}
+
 TEST(special_values) {
     using namespace reference_copy;
     for (const float zero : {0.0f, -0.0f}) {
@@ -189,6 +262,8 @@ TEST(same_bits_everywhere) {
     const auto log = apply(x, reference_copy::logarithm);
     const auto tanh = apply(x, reference_copy::hyperbolic_tangent);
     const auto sigmoid = apply(x, reference_sigmoid);
+    const auto gelu = apply(x, reference_gelu), silu = apply(x, reference_silu);
+    const auto ones = apply(x, [](float) { return 1.0f; });
     const auto message = [&](const char* isa, const char* function,
                              const GuardedArray<float>& expected,
                              const GuardedArray<float>& actual) {
@@ -209,6 +284,16 @@ TEST(same_bits_everywhere) {
         CHECK_SAME(tanh, y, message(table.isa, "tanh", tanh, y));
         table.activation(Activation::sigmoid, x.size(), x.data(), y.data());
         CHECK_SAME(sigmoid, y, message(table.isa, "sigmoid", sigmoid, y));
+        table.self_gated(SelfGated::gelu, x.size(), x.data(), y.data());
+        CHECK_SAME(gelu, y, message(table.isa, "gelu", gelu, y));
+        table.self_gated(SelfGated::silu, x.size(), x.data(), y.data());
+        CHECK_SAME(silu, y, message(table.isa, "silu", silu, y));
+        for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu}) {
+            const auto expected = apply(
+                x, [&](float value) { return reference_copy::self_gated_derivative(kind, value); });
+            table.self_gated_gradient(kind, x.size(), x.data(), ones.data(), y.data());
+            CHECK_SAME(expected, y, message(table.isa, "derivative", expected, y));
+        }
     }
 }
 

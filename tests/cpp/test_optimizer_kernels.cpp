@@ -2,6 +2,7 @@
 // the reference against double arithmetic.
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -192,6 +193,50 @@ TEST(sums_of_squares) {
             for (const Kernels* table : tables) {
                 const float actual = table->sum_of_squares(count, x.data());
                 CHECK_THAT(same(expected, actual), table->isa << " count " << count);
+            }
+        }
+}
+
+TEST(sums_of_magnitudes) {
+    Random random(5);
+    const Kernels& reference = reference_table();
+    for (const ptrdiff_t count : {0, 1, 3, 4, 5, 15, 16, 17, 31, 33, 100, 4096})
+        for (const ptrdiff_t offset : {0, 1, 2, 3}) {
+            const auto x = random_floats(random, count, offset);
+            double exact = 0;
+            for (const float value : x) exact += std::fabs(static_cast<double>(value));
+            const float expected = reference.sum_of_magnitudes(count, x.data());
+            const double roundings = static_cast<double>(count) / 16 + 16;
+            CHECK(std::fabs(static_cast<double>(expected) - exact) <=
+                  std::ldexp(roundings, -24) * exact);
+            for (const std::string& isa : available_isas()) {
+                const float actual = table_named(isa).sum_of_magnitudes(count, x.data());
+                CHECK_THAT(same(expected, actual), isa << " count " << count);
+            }
+        }
+}
+
+TEST(penalty_gradients) {
+    Random random(6);
+    for (const ptrdiff_t count : kCounts)
+        for (const ptrdiff_t offset : {0, 1, 2, 3}) {
+            auto weights = random_floats(random, count, offset);
+            for (float& w : weights)
+                if (random.below(4) == 0) w = random.below(2) == 0 ? 0.0f : -0.0f;
+            const auto gradient = random_floats(random, count, 3 - offset);
+            for (const auto& [l1, twice_l2] :
+                 {std::pair(0.0f, 0.02f), std::pair(0.3f, 0.0f), std::pair(0.1f, 0.7f)}) {
+                GuardedArray<float> expected = gradient;
+                for (ptrdiff_t i = 0; i < count; ++i) {
+                    const float sign = weights[i] > 0 ? 1.0f : weights[i] < 0 ? -1.0f : 0.0f;
+                    expected[i] = std::fma(twice_l2, weights[i], gradient[i]) + sign * l1;
+                }
+                for (const std::string& isa : available_isas()) {
+                    GuardedArray<float> actual = gradient;
+                    table_named(isa).penalty_gradient(count, l1, twice_l2, weights.data(),
+                                                      actual.data());
+                    CHECK_SAME(expected, actual, isa << " count " << count);
+                }
             }
         }
 }

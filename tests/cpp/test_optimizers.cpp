@@ -31,6 +31,14 @@ const NetworkSpec kImages = image_network({16, 16, 1}, {conv(6, {5, 5}, "relu", 
                                                         flatten(),
                                                         {10, "softmax"}});
 
+// The same with penalties, whose gradient must be there before it is clipped.
+const NetworkSpec kPenalties = [] {
+    NetworkSpec spec = kSpec;
+    spec.layers[0].penalty = {.l1 = 0.001, .l2 = 0.01};
+    spec.layers[2].penalty = {.l2 = 0.02};
+    return spec;
+}();
+
 const std::vector<Optimizer>& optimizers() {
     static const std::vector<Optimizer> all{
         {.learning_rate = 0.02f, .momentum = 0.9},
@@ -68,7 +76,7 @@ std::vector<float> all_of(const Network& network) {
 }
 
 TEST(same_bits_for_all_instruction_sets_and_teams) {
-    for (const NetworkSpec& spec : {kSpec, kImages})
+    for (const NetworkSpec& spec : {kSpec, kImages, kPenalties})
         for (std::size_t o = 0; o < optimizers().size(); ++o) {
             const Data data(33 * 3 + 5, spec.inputs, spec.outputs(), 5);
             std::vector<float> expected;
@@ -96,24 +104,26 @@ TEST(same_bits_for_all_instruction_sets_and_teams) {
 
 // A step of a block equals compute_gradients and apply_gradients, and a block equals its steps.
 TEST(blocks_are_steps_are_gradients_and_updates) {
-    for (std::size_t o = 0; o < optimizers().size(); ++o) {
-        const Optimizer& optimizer = optimizers()[o];
-        Data data(40, 100, 10, 7);
-        for (std::size_t i = 0; i < data.order.size(); ++i)
-            data.order[i] = static_cast<std::int32_t>(i);
-        const auto whole = kSpec.build(1), stepwise = kSpec.build(1), apart = kSpec.build(1);
-        train(*whole, data, 0, 40, 8, optimizer);
-        for (std::ptrdiff_t first = 0; first < 40; first += 8) {
-            train(*stepwise, data, first, 8, 8, optimizer);
-            apart->compute_gradients({nullptr, data.x.data() + first * 100, 8},
-                                     {data.labels.data() + first, nullptr}, Loss::cross_entropy);
-            apart->apply_gradients(optimizer);
+    for (const NetworkSpec& spec : {kSpec, kPenalties})
+        for (std::size_t o = 0; o < optimizers().size(); ++o) {
+            const Optimizer& optimizer = optimizers()[o];
+            Data data(40, 100, 10, 7);
+            for (std::size_t i = 0; i < data.order.size(); ++i)
+                data.order[i] = static_cast<std::int32_t>(i);
+            const auto whole = spec.build(1), stepwise = spec.build(1), apart = spec.build(1);
+            train(*whole, data, 0, 40, 8, optimizer);
+            for (std::ptrdiff_t first = 0; first < 40; first += 8) {
+                train(*stepwise, data, first, 8, 8, optimizer);
+                apart->compute_gradients({nullptr, data.x.data() + first * 100, 8},
+                                         {data.labels.data() + first, nullptr},
+                                         Loss::cross_entropy);
+                apart->apply_gradients(optimizer);
+            }
+            CHECK_THAT(identical(all_of(*whole), all_of(*stepwise)), "optimizer " << o);
+            CHECK_THAT(identical(all_of(*whole), all_of(*apart)), "optimizer " << o);
+            CHECK_EQUAL(std::int64_t{5}, whole->optimizer_steps());
+            CHECK_EQUAL(std::int64_t{5}, apart->optimizer_steps());
         }
-        CHECK_THAT(identical(all_of(*whole), all_of(*stepwise)), "optimizer " << o);
-        CHECK_THAT(identical(all_of(*whole), all_of(*apart)), "optimizer " << o);
-        CHECK_EQUAL(std::int64_t{5}, whole->optimizer_steps());
-        CHECK_EQUAL(std::int64_t{5}, apart->optimizer_steps());
-    }
 }
 
 TEST(one_learning_rate_per_step) {

@@ -40,6 +40,20 @@ const NetworkSpec kChannels = image_network({9, 11, 17}, {conv(33, {3, 3}, "relu
                                                           average_pool({2, 2}, {2, 2}),
                                                           flatten(),
                                                           {5, "linear"}});
+LayerSpec with_penalty(LayerSpec layer, network::Penalty penalty) {
+    layer.penalty = penalty;
+    return layer;
+}
+// Stages of their own behind their convolutions, and penalties, which no stage may fuse.
+const NetworkSpec kVaried =
+    image_network({9, 9, 3}, {rescaling({2.0f, 1.0f, 0.5f}, {-1.0f, 0.0f, 0.5f}),
+                              with_penalty(conv(17, {3, 3}, "gelu", "same"), {.l2 = 0.01}),
+                              max_pool({2, 2}, {2, 2}),
+                              with_penalty(conv(33, {3, 3}, "leaky_relu", "same"), {.l1 = 0.003}),
+                              max_pool({2, 2}, {2, 2}),
+                              flatten(),
+                              with_penalty({70, "silu"}, {.l1 = 0.001, .l2 = 0.002}),
+                              {10, "softmax"}});
 const NetworkSpec kSmall{7, {{5, "sigmoid"}, {3, "softmax"}}};
 
 StepResults train(Network& network, const Data& data, std::ptrdiff_t batch, Loss loss, float rate,
@@ -65,6 +79,7 @@ TEST(same_bits_as_ever) {
     CHECK_EQUAL(
         std::uint64_t{0x04239f29fc4b22d9},
         trained({9, {{20, "tanh"}, {0, "dropout", false, 0.3f}, {5, "sigmoid"}}}, Loss::sse));
+    CHECK_EQUAL(std::uint64_t{0x8746717a0aef8dbc}, trained(kVaried, Loss::cross_entropy));
 }
 
 // A step of a block equals compute_gradients and apply_gradients, bit for bit.
@@ -73,7 +88,7 @@ TEST(fused_step_is_gradient_and_update) {
     for (const int threads : {1, 2}) {
         runtime::set_thread_limit(threads);
         for (const NetworkSpec& spec :
-             {kOdd, kSmall, kImages, kChannels, NetworkSpec{1, {{1, "linear"}}},
+             {kOdd, kSmall, kImages, kChannels, kVaried, NetworkSpec{1, {{1, "linear"}}},
               NetworkSpec{784, {{17, "relu"}, {10, "linear"}}},
               NetworkSpec{9, {{20, "relu", false}, {0, "tanh"}, {5, "softmax"}, {0, "sigmoid"}}}})
             for (const Loss loss : kLosses)
@@ -130,6 +145,7 @@ TEST(same_bits_for_all_instruction_sets_and_teams) {
          true},
         {kImages, 21 + 6, 21, Loss::cross_entropy, true},
         {kChannels, 21 + 6, 21, Loss::mse, true},
+        {kVaried, 21 + 6, 21, Loss::cross_entropy, true},
         {kSmall, 40, 16, Loss::cross_entropy, false},
     };
     for (const Case& test : cases) {

@@ -5,14 +5,22 @@ from __future__ import annotations
 import pytest
 
 from nncore import _core
-from nncore.layers import AveragePool2D, Conv2D, Dropout, GlobalAveragePool2D, MaxPool2D
+from nncore.layers import (
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    Dropout,
+    GlobalAveragePool2D,
+    MaxPool2D,
+    layer_from_dict,
+)
 
 IMAGE = (9, 12, 3)
 
 
 def engine_shape(layer):
     network = _core.Network(IMAGE)
-    layer.add_to(network, "layer")
+    layer.add_to(network, "layer", IMAGE)
     return network.layer_output_shape("layer")
 
 
@@ -26,6 +34,14 @@ def engine_shape(layer):
         (Conv2D(4, 2, strides=(1, 3), padding="same"), (9, 4, 4)),
         (Conv2D(4, 5, padding=2), (9, 12, 4)),
         (Conv2D(4, 5, strides=3, padding=(0, 4)), (2, 6, 4)),
+        (Conv2D(4, 3, dilation_rate=3), (3, 6, 4)),
+        (Conv2D(4, (1, 3), dilation_rate=(9, 5)), (9, 2, 4)),
+        (Conv2D(4, 3, strides=2, padding="same", dilation_rate=4), (5, 6, 4)),
+        (Conv2D(4, 3, strides=(1, 2), padding=(1, 3), dilation_rate=(4, 2)), (3, 7, 4)),
+        (Conv2D(6, 3, groups=3), (7, 10, 6)),
+        (DepthwiseConv2D(3), (7, 10, 3)),
+        (DepthwiseConv2D((3, 2), strides=2, padding="same", depth_multiplier=5), (5, 6, 15)),
+        (DepthwiseConv2D(3, padding=1, dilation_rate=2), (7, 10, 3)),
         (MaxPool2D(), (4, 6, 3)),
         (MaxPool2D(3), (3, 4, 3)),
         (MaxPool2D(3, strides=1), (7, 10, 3)),
@@ -40,9 +56,63 @@ def test_shapes_agree_with_the_engine(layer, shape):
     assert engine_shape(layer) == shape
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(6, (3, 2), groups=3, dilation_rate=(1, 2)),
+        DepthwiseConv2D((3, 2), depth_multiplier=4, strides=2, padding="same"),
+        DepthwiseConv2D(1, use_bias=False),
+    ],
+    ids=repr,
+)
+def test_parameters_agree_with_the_engine(layer):
+    network = _core.Network(IMAGE)
+    layer.add_to(network, "layer", IMAGE)
+    network.build(0)
+    shapes = {
+        name.removeprefix("layer/"): network.get_parameter(name).shape
+        for name in network.parameter_names()
+    }
+    assert shapes == layer.parameter_shapes(IMAGE)
+
+
+def test_depthwise_takes_the_channels_of_the_layer_before():
+    network = _core.Network(IMAGE)
+    Conv2D(5, 1).add_to(network, "mix", IMAGE)
+    DepthwiseConv2D(3, depth_multiplier=2).add_to(network, "depthwise", (9, 12, 5))
+    assert network.layer_output_shape("depthwise") == (7, 10, 10)
+
+
+def test_descriptions_without_the_fields_that_came_later():
+    """Files of older versions are read, and ordinary convolutions are written as they were."""
+    plain = Conv2D(4, 3, padding=(0, 1)).to_dict()
+    assert plain.keys().isdisjoint({"dilation_rate", "groups"})
+    assert layer_from_dict(plain) == Conv2D(4, 3, padding=(0, 1))
+    dilated = Conv2D(4, 3, dilation_rate=(1, 2)).to_dict()
+    assert dilated["dilation_rate"] == (1, 2)
+    assert "groups" not in dilated
+    for layer in (
+        Conv2D(4, 3, dilation_rate=(1, 2)),
+        Conv2D(6, 3, groups=3),
+        DepthwiseConv2D(3, depth_multiplier=2, dilation_rate=2),
+    ):
+        assert layer_from_dict(layer.to_dict()) == layer
+    with pytest.raises(ValueError, match="must have the fields"):
+        layer_from_dict({key: value for key, value in plain.items() if key != "filters"})
+
+
 def test_parameter_shapes():
     assert Conv2D(4, (3, 5)).parameter_shapes(IMAGE) == {"kernel": (3, 5, 3, 4), "bias": (4,)}
     assert Conv2D(4, 3, use_bias=False).parameter_shapes(IMAGE) == {"kernel": (3, 3, 3, 4)}
+    assert Conv2D(6, 2, groups=3, dilation_rate=2).parameter_shapes(IMAGE) == {
+        "kernel": (2, 2, 1, 6),
+        "bias": (6,),
+    }
+    assert DepthwiseConv2D((3, 2), depth_multiplier=4).parameter_shapes(IMAGE) == {
+        "kernel": (3, 2, 1, 12),
+        "bias": (12,),
+    }
+    assert DepthwiseConv2D(3, use_bias=False).parameter_shapes(IMAGE) == {"kernel": (3, 3, 1, 3)}
     assert MaxPool2D().parameter_shapes(IMAGE) == {}
 
 
@@ -59,6 +129,17 @@ def test_parameter_shapes():
         (lambda: Conv2D(4, 3, activation="softmax"), ValueError, r"after Flatten\(\)"),
         (lambda: Conv2D(4, 3, activation="swish"), ValueError, "unknown activation 'swish'"),
         (lambda: Conv2D(4, 3, use_bias=0), TypeError, "use_bias"),
+        (lambda: Conv2D(4, 3, dilation_rate=0), ValueError, "dilation_rate must be at least 1"),
+        (lambda: Conv2D(4, 3, dilation_rate="2"), TypeError, "Conv2D: dilation_rate"),
+        (lambda: Conv2D(4, 3, groups=0), ValueError, "groups must be at least 1"),
+        (lambda: Conv2D(4, 3, groups=2.0), TypeError, "groups"),
+        (lambda: Conv2D(4, 3, groups=3), ValueError, "filters, and 3 does not divide 4"),
+        (lambda: DepthwiseConv2D(3, depth_multiplier=0), ValueError, "depth_multiplier must be"),
+        (lambda: DepthwiseConv2D(0), ValueError, "DepthwiseConv2D: kernel_size must be"),
+        (lambda: DepthwiseConv2D(3, padding="full"), ValueError, "DepthwiseConv2D: padding"),
+        (lambda: DepthwiseConv2D(3, activation="softmax"), ValueError, "DepthwiseConv2D: softmax"),
+        (lambda: DepthwiseConv2D(3, use_bias=1), TypeError, "DepthwiseConv2D: use_bias"),
+        (lambda: DepthwiseConv2D(3, name="a/b"), ValueError, "DepthwiseConv2D: name"),
         (lambda: MaxPool2D(0), ValueError, "pool_size must be at least 1"),
         (lambda: AveragePool2D(2, strides=-1), ValueError, "strides must be at least 1"),
         (lambda: Dropout(1.0), ValueError, "below 1, not 1.0"),
@@ -72,13 +153,31 @@ def test_bad_arguments(make, error, message):
         make()
 
 
-@pytest.mark.parametrize("layer", [Conv2D(2, 3), MaxPool2D(), GlobalAveragePool2D()], ids=repr)
+@pytest.mark.parametrize(
+    "layer", [Conv2D(2, 3), DepthwiseConv2D(3), MaxPool2D(), GlobalAveragePool2D()], ids=repr
+)
 def test_rows_of_numbers_are_refused(layer):
     with pytest.raises(ValueError, match="takes images"):
         layer.output_shape((10,))
 
 
-@pytest.mark.parametrize("layer", [Conv2D(2, 10), MaxPool2D((2, 13))], ids=repr)
+def test_groups_must_divide_the_channels():
+    with pytest.raises(ValueError, match="channels of the image, and 2 does not divide 3"):
+        Conv2D(4, 3, groups=2).output_shape(IMAGE)
+    with pytest.raises(ValueError, match="groups must divide the channels"):
+        engine_shape(Conv2D(4, 3, groups=2))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(2, 10),
+        Conv2D(2, 3, dilation_rate=(5, 1)),
+        DepthwiseConv2D(3, dilation_rate=6),
+        MaxPool2D((2, 13)),
+    ],
+    ids=repr,
+)
 def test_too_large_for_the_image(layer):
     with pytest.raises(ValueError, match=r"larger than the image \(9, 12, 3\)"):
         layer.output_shape(IMAGE)

@@ -87,6 +87,94 @@ NETWORKS = {
             FLATTEN,
         ],
     ),
+    "self-gated": (
+        (9, 10, 3),
+        [
+            ("rescaling", {"scale": [2.0, 1.0, 0.5], "offset": [-1.0, 0.0, 0.5]}),
+            conv(17, (3, 3), padding="same", activation="gelu"),
+            pool("max", (2, 2)),
+            conv(33, (3, 3), padding="same", activation="leaky_relu"),
+            pool("max", (2, 2)),
+            ("rescaling", {"scale": [0.5], "offset": [1.0]}),
+            conv(16, (2, 1), activation="silu"),
+            FLATTEN,
+            ("activation", {"activation": "gelu"}),
+            ("dense", {"units": 20, "activation": "silu"}),
+        ],
+    ),
+    "penalties": (
+        (8, 10, 3),
+        [
+            conv(32, (3, 3), padding="same", activation="relu", l2=0.02),
+            pool("max", (2, 2)),
+            conv(5, (2, 2), activation="tanh", l1=0.01),
+            FLATTEN,
+            ("dense", {"units": 20, "activation": "relu", "l1": 0.001, "l2": 0.01}),
+        ],
+    ),
+}
+
+
+# With a stride, a pool behind, as the first layer and as a later one; groups by either way of
+# computing them ("group by group", "lanes over the groups"), with one and several inputs and
+# outputs of a group, around the block of 16.
+NETWORKS |= {
+    "dilated": (
+        (13, 11, 5),
+        [
+            conv(7, (3, 3), dilation_rate=(2, 3), padding="same", activation="relu"),
+            pool("max", (2, 2)),
+            conv(17, (2, 3), dilation_rate=(3, 1), activation="tanh"),
+            conv(4, (2, 2), dilation_rate=(1, 2), padding="explicit", pad=(3, 1)),
+            FLATTEN,
+        ],
+    ),
+    "dilated with strides, one channel": (
+        (15, 40, 1),
+        [
+            conv(6, (3, 3), dilation_rate=(2, 2), strides=(2, 3), activation="relu"),
+            conv(20, (3, 2), dilation_rate=(2, 4), strides=(3, 2), padding="same"),
+            pool("max", (2, 2)),
+            FLATTEN,
+        ],
+    ),
+    "depthwise": (
+        (9, 14, 3),
+        [
+            conv(3, (3, 3), groups=3, padding="same", activation="relu"),
+            conv(33, (1, 1), activation="relu"),
+            conv(33, (3, 3), groups=33, activation="tanh"),
+            pool("max", (2, 2)),
+            conv(33, (2, 3), groups=33, strides=(1, 2), padding="same", activation="sigmoid"),
+            FLATTEN,
+        ],
+    ),
+    "depthwise multiplied": (
+        (8, 7, 5),
+        [
+            conv(15, (3, 2), groups=5, padding="explicit", pad=(2, 1), activation="relu"),
+            conv(30, (3, 3), groups=15, dilation_rate=(1, 2), use_bias=False),
+            FLATTEN,
+        ],
+    ),
+    "many groups": (
+        (7, 9, 36),
+        [
+            conv(54, (3, 3), groups=18, padding="same", activation="relu"),
+            conv(90, (3, 2), groups=18, strides=(2, 2), dilation_rate=(2, 1), activation="tanh"),
+            FLATTEN,
+        ],
+    ),
+    "few groups": (
+        (8, 7, 6),
+        [
+            conv(20, (3, 3), groups=2, padding="same", activation="relu"),
+            conv(80, (2, 3), groups=4, dilation_rate=(2, 1), activation="relu"),
+            pool("max", (2, 2)),
+            conv(18, (2, 2), groups=2, strides=(2, 1), padding="same", activation="tanh"),
+            FLATTEN,
+        ],
+    ),
 }
 
 
@@ -167,7 +255,21 @@ def train(network, x, y, epochs=3):
     return losses, correct
 
 
-@pytest.mark.parametrize("name", ["winners", "wide channels", "strides", "lenet in small"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "winners",
+        "wide channels",
+        "strides",
+        "lenet in small",
+        "self-gated",
+        "penalties",
+        "dilated",
+        "depthwise",
+        "many groups",
+        "few groups",
+    ],
+)
 def test_training_has_the_same_bits_everywhere(name, restore_threads):
     """Fused updates, dropout, a smaller last batch and the path back through inference."""
     shape, layers = NETWORKS[name]
@@ -214,6 +316,16 @@ def test_fused_pool_computes_what_a_separate_one_does():
     assert (fused.forward(x) == apart.forward(x)).all()
 
 
+def test_groups_are_computed_where_lanes_fill_best():
+    stages = build(_core.Network((7, 9, 36)), NETWORKS["many groups"][1]).stages()
+    assert all("lanes over the groups" in stage for stage in stages[:2])
+    stages = build(_core.Network((8, 7, 6)), NETWORKS["few groups"][1]).stages()
+    assert all("group by group" in stages[i] for i in (0, 1, 3))
+    assert "in 4 groups" in stages[1]
+    assert "dilation 2x1" in stages[1]
+    assert stages[2].startswith("max pool 2x2")
+
+
 def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
     network = _core.Network((40_000,))
     network.add_dropout("dropout", 0.3)
@@ -252,12 +364,27 @@ def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
         (conv(4, (9, 3)), r"kernel \(9, 3\) is larger than the padded image \(8, 8\)"),
         (conv(4, (3, 3), activation="softmax"), "unknown activation"),
         (conv(1 << 40, (3, 3)), "filters must be positive and"),
+        (conv(4, (3, 3), dilation_rate=(1, 0)), "dilation must be from 1 to 1024"),
+        (conv(4, (3, 3), dilation_rate=(1, 600)), "reach over 1024x1024 pixels at most"),
+        (conv(4, (3, 3), dilation_rate=(1, 4)), r"kernel \(3, 9\) is larger than the padded image"),
+        (conv(4, (3, 3), groups=2), "groups must divide the channels of the image, 3"),
+        (conv(4, (3, 3), groups=3), "and the filters, 4; got 3"),
+        (conv(4, (3, 3), groups=0), "groups must divide"),
+        (conv(3 << 40, (3, 3), groups=3), "filters must be positive and"),
         (pool("max", (9, 2)), "must fit into the image"),
         (pool("average", (2, 2), (0, 1)), "strides must be from 1 to 1024"),
         (("dropout", {"rate": 1.0}), "below 1"),
         (("dropout", {"rate": float("nan")}), "below 1"),
         (("activation", {"activation": "softmax"}), "softmax needs a flat input"),
         (("dense", {"units": 3}), "add a Flatten layer"),
+        (
+            conv(4, (3, 3), kernel_initializer="ones"),
+            'unknown initializer "ones"; known: zeros, he_u',
+        ),
+        (conv(4, (3, 3), l2=-0.1), "layer/kernel must be finite and not negative, got -0.1"),
+        (conv(4, (3, 3), l1=float("nan")), "must be finite"),
+        (("rescaling", {"scale": [1.0, 2.0], "offset": [0.0]}), r"one per channel \(3\), got 2"),
+        (("rescaling", {"scale": [1.0], "offset": [1e39]}), "offset must be finite"),
     ],
 )
 def test_bad_layers(layer, message):
@@ -273,3 +400,25 @@ def test_images_are_needed(layer):
     kind, arguments = layer
     with pytest.raises(ValueError, match="needs images"):
         getattr(network, f"add_{kind}")("layer", **arguments)
+
+
+@pytest.mark.parametrize("name", ["depthwise", "many groups", "few groups", "dilated"])
+def test_batch_normalization_behind_groups(name, restore_threads):
+    """Inference folds it into the weights, whatever their order; training computes it as such."""
+    shape, layers = NETWORKS[name]
+    network = _core.Network(shape)
+    for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
+        getattr(network, f"add_{kind}")(
+            f"layer{i}", **(arguments | {"activation": "linear"} if kind == "conv2d" else arguments)
+        )
+        if kind == "conv2d":
+            network.add_batch_normalization(f"norm{i}", 0.0, 1e-3)
+    network.build(1)
+    x, y = data(shape, 24)
+    # With momentum 0 the moving statistics are those of the last batch.
+    network.train_steps(
+        x, y, np.arange(24, dtype=np.int32), 24, "cross_entropy", _core.Optimizer(1e-9)
+    )
+    network.compute_gradients(x, y, "cross_entropy")
+    trained = network.layer_output(f"layer{len(layers)}")
+    np.testing.assert_allclose(network.forward(x), trained, rtol=1e-4, atol=1e-5)

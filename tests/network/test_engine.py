@@ -47,6 +47,8 @@ def data(features, classes, count, seed=1):
         (7, [(5, "relu"), (3, "softmax")], "cross_entropy"),
         (7, [(5, "softmax"), (3, "relu")], "sse"),
         (33, [(17, "sigmoid"), (1, "linear")], "mse"),
+        (100, [(84, "gelu"), (60, "silu"), (10, "leaky_relu")], "mse"),
+        (33, [(17, "leaky_relu"), (16, "leaky_relu"), (3, "gelu")], "sse"),
     ],
 )
 def test_gradients(isa, batch, features, layers, loss):
@@ -93,6 +95,7 @@ def test_fused_update_is_gradient_then_update(isa):
     [
         ([(96, "relu"), (80, "tanh"), (10, "linear")], "cross_entropy"),
         ([(96, "sigmoid"), (10, "softmax")], "mse"),
+        ([(96, "gelu"), (80, "leaky_relu"), (10, "silu")], "mse"),
     ],
 )
 def test_weights_have_the_same_bits_everywhere(layers, loss, restore_threads):
@@ -218,7 +221,7 @@ def test_refuses_bad_networks():
     for units in (0, -1, 1 << 40):
         with pytest.raises(ValueError, match="units must be from 1"):
             network.add_dense("d", units)
-    with pytest.raises(ValueError, match="known: linear, relu, sigmoid, tanh, softmax"):
+    with pytest.raises(ValueError, match="known: linear, relu, leaky_relu, gelu, silu, sigmoid"):
         network.add_dense("d", 3, "swish")
     with pytest.raises(RuntimeError, match="no layer with weights"):
         network.build(0)

@@ -14,7 +14,7 @@ from safetensors.numpy import save as save_tensors
 
 from nncore.data import ClassMap, ImageDataset
 from nncore.errors import ModelFileError
-from nncore.layers import Activation, Dense, Flatten
+from nncore.layers import Activation, Conv2D, Dense, DepthwiseConv2D, Flatten
 from nncore.optimizers import SGD, Adam, AdamW, RMSprop
 from nncore.schedules import OneCycle
 from nncore.training.callbacks import Callback
@@ -117,6 +117,29 @@ def test_model_without_training(tmp_path):
         loaded = load(tmp_path / "m.safetensors")
         assert weights(loaded) == weights(model)
         assert loaded.classes is loaded.preprocessing is loaded.loss is loaded.facts is None
+
+
+def test_convolutions_in_groups_come_back(tmp_path):
+    """By either way of computing them, whose weights lie in other orders."""
+    model = Sequential(
+        [
+            Conv2D(6, 3, padding="same", dilation_rate=2),
+            Conv2D(4, 3, padding="same", groups=2),
+            DepthwiseConv2D((2, 3), depth_multiplier=3),
+            Flatten(),
+            Dense(3),
+        ]
+    )
+    model.fit(data_set(), epochs=1, verbose=0, optimizer=Adam(0.01))
+    model.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    assert [layer.description for layer in again.layers] == [
+        layer.description for layer in model.layers
+    ]
+    assert [w.shape for w in again.get_weights()][2:6:2] == [(3, 3, 3, 4), (2, 3, 1, 12)]
+    assert weights(again) == weights(model)
+    images = data_set().images
+    assert again.predict_proba(images).tobytes() == model.predict_proba(images).tobytes()
 
 
 def test_saving_is_repeatable(model, path, tmp_path):

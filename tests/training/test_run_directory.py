@@ -118,6 +118,7 @@ def test_complete_run_has_every_file(tmp_path):
     run.write_data(data.classes, parts, [SkippedFile("a.txt", "not an image", "foreign")])
     model = train(run, validation_data=parts["val"])
     run.write_augmented(data.images, Augmentation(shift=0.5), seed=1)
+    run.keep_features(run.file("classes.csv"))
     run.write_history(model.history)
     report = model.evaluate(data)
     run.write_report(report, data.images)

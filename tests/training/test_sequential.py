@@ -26,7 +26,7 @@ def reference_of(model):
     """The float64 oracle with this model's weights."""
     reference = ReferenceNetwork(model.input_shape)
     for layer in model.layers:
-        layer.description.add_to(reference, layer.name)
+        layer.description.add_to(reference, layer.name, model.input_shape)
     reference.build(0)
     for name, value in zip(reference.parameter_names(), model.get_weights(), strict=True):
         reference.set_parameter(name, value)

@@ -11,6 +11,8 @@ NNCORE_INLINE vec activate(Activation activation, vec x) {
         case Activation::relu:
             // NaN must pass (max returns its second operand then): a broken network has to show.
             return max(zero(), x);
+        case Activation::leaky_relu:
+            return x > zero() ? x : x * broadcast(kLeakySlope);
         case Activation::sigmoid:
             return vector_sigmoid(x);
         case Activation::tanh:
@@ -26,6 +28,8 @@ NNCORE_INLINE vec times_derivative(Activation activation, vec y, vec dy) {
     switch (activation) {
         case Activation::relu:
             return y > zero() ? dy : zero();
+        case Activation::leaky_relu:
+            return y > zero() ? dy : dy * broadcast(kLeakySlope);
         case Activation::sigmoid:
             return dy * (y * (broadcast(1.0f) - y));
         case Activation::tanh:

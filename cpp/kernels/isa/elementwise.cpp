@@ -64,6 +64,21 @@ void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const
     });
 }
 
+void add(Activation kind, ptrdiff_t count, const float* a, const float* b, float* y) {
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(y + i, activate(kind, load_some(a + i, n) + load_some(b + i, n)), n);
+    });
+}
+
+void multiply_add(ptrdiff_t count, const float* x, const float* factors, const float* summands,
+                  float* y) {
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(y + i,
+                   fma(load_some(x + i, n), load_some(factors + i, n), load_some(summands + i, n)),
+                   n);
+    });
+}
+
 void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, float* weights) {
     const vec step = broadcast(-learning_rate);
     for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {

@@ -88,4 +88,39 @@ NNCORE_INLINE vec vector_sigmoid(vec x) {
     return broadcast(1.0f) / (broadcast(1.0f) + vector_exp(-x));
 }
 
+// The standard normal distribution at x: the chance of a smaller value, and the density.
+struct NormalVectors {
+    vec cumulative, density;
+};
+
+NNCORE_INLINE NormalVectors vector_normal(vec x) {
+    using namespace constants;
+    const vec t = min(broadcast(normal_end), (vec)((ivec)x & 0x7fffffff));
+    const vec square = t * t;
+    vec e = vector_exp(broadcast(-0.5f) * square);
+    // What the square lost in rounding would be as many units of the result as the square is large.
+    e = fma(e, broadcast(-0.5f) * fma(t, t, -square), e);
+    const vec u = broadcast(1.0f) / fma(t, broadcast(normal_scale), broadcast(1.0f));
+    vec q = broadcast(normal_c9);
+    q = fma(q, u, broadcast(normal_c8));
+    q = fma(q, u, broadcast(normal_c7));
+    q = fma(q, u, broadcast(normal_c6));
+    q = fma(q, u, broadcast(normal_c5));
+    q = fma(q, u, broadcast(normal_c4));
+    q = fma(q, u, broadcast(normal_c3));
+    q = fma(q, u, broadcast(normal_c2));
+    q = fma(q, u, broadcast(normal_c1));
+    q = fma(q, u, broadcast(normal_c0));
+    const vec tail = e * (q * u);
+    vec p = broadcast(normal_middle_c5);
+    p = fma(p, square, broadcast(normal_middle_c4));
+    p = fma(p, square, broadcast(normal_middle_c3));
+    p = fma(p, square, broadcast(normal_middle_c2));
+    p = fma(p, square, broadcast(normal_middle_c1));
+    p = fma(p, square, broadcast(normal_middle_c0));
+    const vec middle = fma(x, p, broadcast(0.5f));
+    const vec outside = x < zero() ? tail : broadcast(1.0f) - tail;
+    return {t < broadcast(1.0f) ? middle : outside, e * broadcast(normal_peak)};
+}
+
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -1,4 +1,4 @@
-// One pass over weights, gradients and the optimizer's state; and the norm for clipping.
+// One pass over weights, gradients and the optimizer's state; the norm for clipping; penalties.
 #include "optimizers.h"
 
 #include "vectors.h"
@@ -56,6 +56,23 @@ void update(const UpdateArgs& p) {
     });
 }
 
+// 16 chains, whatever the width of the vectors; then they are added in order.
+template <class Step>
+NNCORE_INLINE float sum_in_chains(ptrdiff_t count, const float* x, Step step) {
+    vec chains[kVectorsPerBlock] = {};
+    for (ptrdiff_t i = 0; i < count; i += kBlock)
+        for (int part = 0; part < kVectorsPerBlock; ++part) {
+            const ptrdiff_t first = i + part * kLanes;
+            if (first >= count) break;
+            const vec v = load_some(x + first, static_cast<int>(min_size(kLanes, count - first)));
+            chains[part] = step(v, chains[part]);
+        }
+    float sum = 0.0f;
+    for (int part = 0; part < kVectorsPerBlock; ++part)
+        for (int lane = 0; lane < kLanes; ++lane) sum += chains[part][lane];
+    return sum;
+}
+
 }  // namespace
 
 void optimizer_update(UpdateRule rule, const UpdateArgs& p) {
@@ -76,18 +93,24 @@ void optimizer_update(UpdateRule rule, const UpdateArgs& p) {
 }
 
 float sum_of_squares(ptrdiff_t count, const float* x) {
-    vec chains[kVectorsPerBlock] = {};
-    for (ptrdiff_t i = 0; i < count; i += kBlock)
-        for (int part = 0; part < kVectorsPerBlock; ++part) {
-            const ptrdiff_t first = i + part * kLanes;
-            if (first >= count) break;
-            const vec v = load_some(x + first, static_cast<int>(min_size(kLanes, count - first)));
-            chains[part] = fma(v, v, chains[part]);
-        }
-    float sum = 0.0f;
-    for (int part = 0; part < kVectorsPerBlock; ++part)
-        for (int lane = 0; lane < kLanes; ++lane) sum += chains[part][lane];
-    return sum;
+    return sum_in_chains(
+        count, x, [](vec v, vec chain) __attribute__((always_inline)) { return fma(v, v, chain); });
+}
+
+float sum_of_magnitudes(ptrdiff_t count, const float* x) {
+    return sum_in_chains(count, x, [](vec v, vec chain) __attribute__((always_inline)) {
+        return chain + (vec)((ivec)v & 0x7fffffff);
+    });
+}
+
+void penalty_gradient(ptrdiff_t count, float l1, float twice_l2, const float* weights,
+                      float* gradient) {
+    const vec size = broadcast(l1), rate = broadcast(twice_l2);
+    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        const vec w = load_some(weights + i, n);
+        const vec g = fma(rate, w, load_some(gradient + i, n));
+        store_some(gradient + i, w > zero() ? g + size : (w < zero() ? g - size : g), n);
+    });
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -1,4 +1,4 @@
-// Softmax and the losses: sums over the classes of one row.
+// Softmax, the losses and layer normalization: sums over the columns (classes) of one row.
 //
 // Sixteen rows are turned so that the lanes run over rows; then every sum over classes is one
 // chain per lane in ascending class order, whatever the vector width.
@@ -63,6 +63,20 @@ NNCORE_INLINE void exponentials(ptrdiff_t columns, const float* block, int part,
         store(powers + c * 16 + part * kLanes, e);
         sum += e;
     }
+}
+
+// Mean and 1 / standard deviation of each lane's columns.
+NNCORE_INLINE void row_moments(ptrdiff_t columns, float epsilon, const float* block, int part,
+                               vec& mean, vec& inverse) {
+    const vec count = broadcast(static_cast<float>(columns));
+    vec sum = zero(), squares = zero();
+    for (ptrdiff_t c = 0; c < columns; ++c) sum += lane(block, c, part);
+    mean = sum / count;
+    for (ptrdiff_t c = 0; c < columns; ++c) {
+        const vec off = lane(block, c, part) - mean;
+        squares = fma(off, off, squares);
+    }
+    inverse = broadcast(1.0f) / square_root(squares / count + broadcast(epsilon));
 }
 
 template <class Body>
@@ -207,6 +221,57 @@ void softmax_focal(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* 
         }
         if (gradient != nullptr)
             turn_back(count, columns, powers, gradient + r * gradient_row, gradient_row);
+    });
+}
+
+void layer_norm(const LayerNormArgs& a, const float* scale, const float* shift, float* y,
+                ptrdiff_t y_row, float* scratch) {
+    for_row_blocks(a.rows, [&](ptrdiff_t r, int count) {
+        turn_rows(count, a.columns, a.x + r * a.x_row, a.x_row, scratch);
+        for (int part = 0; part < kVectorsPerBlock; ++part) {
+            vec mean, inverse;
+            row_moments(a.columns, a.epsilon, scratch, part, mean, inverse);
+            for (ptrdiff_t c = 0; c < a.columns; ++c)
+                store(scratch + c * 16 + part * kLanes,
+                      fma((lane(scratch, c, part) - mean) * inverse, broadcast(scale[c]),
+                          broadcast(shift[c])));
+        }
+        turn_back(count, a.columns, scratch, y + r * y_row, y_row);
+    });
+}
+
+void layer_norm_gradient(const LayerNormArgs& a, const float* scale, const float* dy,
+                         ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
+                         ptrdiff_t products_row, float* scratch) {
+    float* const inputs = scratch;
+    float* const gradients = scratch + 16 * a.columns;
+    float* const weighted = scratch + 32 * a.columns;
+    const vec size = broadcast(static_cast<float>(a.columns));
+    for_row_blocks(a.rows, [&](ptrdiff_t r, int count) {
+        turn_rows(count, a.columns, a.x + r * a.x_row, a.x_row, inputs);
+        turn_rows(count, a.columns, dy + r * dy_row, dy_row, gradients);
+        for (int part = 0; part < kVectorsPerBlock; ++part) {
+            vec mean, inverse;
+            row_moments(a.columns, a.epsilon, inputs, part, mean, inverse);
+            // With g = dy * scale: dx = (g - mean of g - n * mean of g n) / deviation.
+            vec sum = zero(), dot = zero();
+            for (ptrdiff_t c = 0; c < a.columns; ++c) {
+                const vec n = (lane(inputs, c, part) - mean) * inverse;
+                const vec d = lane(gradients, c, part), g = d * broadcast(scale[c]);
+                sum += g;
+                dot = fma(g, n, dot);
+                store(inputs + c * 16 + part * kLanes, n);
+                store(gradients + c * 16 + part * kLanes, d * n);
+                store(weighted + c * 16 + part * kLanes, g);
+            }
+            const vec mean_sum = sum / size, mean_dot = dot / size;
+            for (ptrdiff_t c = 0; c < a.columns; ++c)
+                store(weighted + c * 16 + part * kLanes,
+                      fma(-lane(inputs, c, part), mean_dot, lane(weighted, c, part) - mean_sum) *
+                          inverse);
+        }
+        turn_back(count, a.columns, weighted, dx + r * dx_row, dx_row);
+        turn_back(count, a.columns, gradients, products + r * products_row, products_row);
     });
 }
 

@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--augment",
         choices=STRENGTHS,
         help="small moves, turns, changes of size, brightness and contrast; strong also erases a "
-        "part (default light for the models cnn and lenet, else off). The flags below add to it or "
-        "replace a part of it",
+        "part (default off for the models mlp and linear, else light). The flags below add to it "
+        "or replace a part of it",
     )
     for name, unit, text in (
         ("shift", "FRACTION", "largest move, as a share of height and width"),
@@ -49,10 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         high = {"rotation": 180.0, "scale": 0.9}.get(name, 1.0)
         group.add_argument(f"--{name}", type=options.number(0, high), metavar=unit, help=text)
     for name, text in (
-        ("horizontal-flip", "mirror every second image left to right, not for letters and digits"),
+        (
+            "horizontal-flip",
+            "mirror every second image left to right, not for letters and digits "
+            "(default: auto and resnet do it with colour pictures)",
+        ),
         ("vertical-flip", "mirror every second image top to bottom"),
     ):
-        group.add_argument(f"--{name}", action="store_true", default=None, help=text)
+        group.add_argument(
+            f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text
+        )
     group.add_argument(
         "--crop-padding",
         type=options.whole(0, 16384),

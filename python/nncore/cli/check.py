@@ -77,7 +77,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
     duplicates = find_duplicates(data)
     problems, notes = _judge(args, data, duplicates)
     facts = _facts(data, duplicates)
-    facts["seconds"] = {"read": round(seconds, 3), "epoch": _epoch_seconds(data)}
+    epoch, facts["epochs"] = _training(data)
+    facts["seconds"] = {"read": round(seconds, 3), "epoch": epoch}
     facts |= {"notes": notes, "problems": problems, "sheet": args.sheet}
     if args.sheet is not None:
         from nncore.cli.sheet import draw_sheet
@@ -231,18 +232,21 @@ def _tally(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _epoch_seconds(data: ImageDataset) -> float | None:
-    """Seconds that an epoch of the usual network takes on this machine, from a few steps of it."""
+def _training(data: ImageDataset) -> tuple[float | None, int | None]:
+    """Seconds per epoch of what `nncore train` would do on this machine, from some steps of it, and
+    how many epochs it would do."""
     if len(data) == 0:
-        return None
-    from nncore.cli.presets import HIDDEN, PRESETS
+        return None, None
     from nncore.training.model import Sequential
+    from nncore.training.recipe import recipe
 
+    chosen = recipe(data)
     sample = data.subset(range(min(len(data), _TIMED_IMAGES)))
-    model = Sequential(PRESETS["mlp"](len(data.classes), HIDDEN))
-    # In the first epochs memory is touched for the first time and threads wake up.
-    history = model.fit(sample, epochs=3, verbose=0)
-    return round(min(history.seconds) * len(data) / len(sample), 4)
+    settings = chosen.fit_arguments() | {"epochs": 2, "class_weight": None, "callbacks": []}
+    # In the first epoch memory is touched for the first time and threads wake up.
+    history = Sequential(chosen.layers).fit(sample, verbose=0, **settings)
+    seconds = round(min(history.seconds) * len(data) / len(sample), 4)
+    return seconds, chosen.settings["epochs"]
 
 
 def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
@@ -268,7 +272,7 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         f"  colour    {printable(facts['color_reason'])}",
         f"  memory    about {_bytes(facts['memory_bytes'])} for the images",
         f"  time      {_seconds(facts['seconds']['read'])} to read them"
-        + ("" if epoch is None else f", {_seconds(epoch)} per epoch with --model mlp"),
+        + ("" if epoch is None else f", then {facts['epochs']} epochs of {_seconds(epoch)}"),
     ]
     lines += [f"note: {printable(note)}" for note in facts["notes"]]
     if facts["sheet"] is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nncore.cli import options
+from nncore.cli import features, options
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, printable, skipped_json, skipped_lines
 from nncore.cli.train import gate
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_max_broken(parser)
     options.add_max_pixels(parser)
     options.add_cache(parser)
+    features.add_place(parser)
     options.add_min_accuracy(parser)
 
 
@@ -73,7 +74,7 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
     """Load the model and the images, measure, and write the files asked for."""
     from nncore.training.run_directory import RunDirectory
 
-    model, classes, preprocessing, file = open_image_model(args.model)
+    model, classes, preprocessing, file = open_image_model(args.model, args.features)
     data = load_labelled(
         args.data,
         out,
@@ -89,6 +90,9 @@ def evaluate(args: argparse.Namespace, out: Output) -> Outcome:
         for note in data.split_notes:
             out.warn(note)
     data, part = _chosen(args, data)
+    if model.features is not None:
+        model.features.cache = args.cache
+        features.compute(model.features, data, out)
     report = model.evaluate(data)
     files = []
     if args.output is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from nncore.cli import features
 from nncore.cli.failures import DONE
 from nncore.cli.inputs import open_model
 from nncore.cli.output import Output, printable
@@ -40,6 +41,8 @@ def as_json(model: Sequential, file: str) -> dict[str, Any]:
     """What `nncore info MODEL --json` prints."""
     import dataclasses
 
+    from nncore.training.features import features_record
+
     return {
         "path": file,
         "name": model.name,
@@ -55,6 +58,7 @@ def as_json(model: Sequential, file: str) -> dict[str, Any]:
         ],
         "classes": None if model.classes is None else list(model.classes.names),
         "preprocessing": None if model.preprocessing is None else model.preprocessing.to_dict(),
+        "features": features_record(model),
         "loss": model.loss,
         "optimizer": None if model.optimizer is None else model.optimizer.to_dict(),
         "training": None if model.facts is None else dataclasses.asdict(model.facts),
@@ -78,6 +82,9 @@ def _text(model: Sequential, data: dict[str, Any]) -> str:
             f"{prepared['height']}x{prepared['width']} {prepared['color']}, "
             f"{prepared['resize']}, {prepared['fit']}"
         )
+    if data["features"] is not None:
+        first, *others = (line.strip() for line in features.lines(data["features"]))
+        facts["features"] = "; ".join([first.partition(": ")[2], *others])
     if data["loss"] is not None:
         facts["loss"] = data["loss"]
     if data["optimizer"] is not None:

@@ -65,13 +65,20 @@ def load_labelled(
 def open_model(path: str) -> tuple[Sequential, str]:
     """The model of a file, or of the best.safetensors in a run directory; and the file's path.
 
+    To be shown: the network of its frozen features, if it is on such, need not be there.
+
     Raises
     ------
     ModelFileError
         There is none, or it is broken.
     """
-    from nncore.training.model_file import load
+    from nncore.training.model_file import load_to_show
 
+    file = _model_file(path)
+    return load_to_show(file), str(file)
+
+
+def _model_file(path: str) -> Path:
     file = Path(path)
     if file.is_dir():
         file = file / BEST
@@ -79,18 +86,25 @@ def open_model(path: str) -> tuple[Sequential, str]:
             raise ModelFileError(
                 f"{path}: this folder holds no {BEST}; give a model file or a run directory"
             )
-    return load(file), str(file)
+    return file
 
 
-def open_image_model(path: str) -> tuple[Sequential, ClassMap, Preprocessing, str]:
+def open_image_model(
+    path: str, features: str | None = None
+) -> tuple[Sequential, ClassMap, Preprocessing, str]:
     """A model that can read image files, with its classes and preprocessing.
+
+    `features` is where the network of its frozen features is, if not beside it.
 
     Raises
     ------
     ModelFileError
         As `open_model`, or the model was trained on arrays and does not say how to read files.
     """
-    model, file = open_model(path)
+    from nncore.training.model_file import load
+
+    file = str(_model_file(path))
+    model = load(file, features)
     if model.preprocessing is None or model.classes is None:
         raise ModelFileError(
             f"{file}: this model was not trained on images and does not know how to prepare an "

@@ -153,6 +153,12 @@ def units(text: str) -> tuple[int, ...]:
     return tuple(parse(part.strip()) for part in text.split(","))
 
 
+def numbers(text: str) -> tuple[float, ...] | float:
+    """`0.5`, or `0.485,0.456,0.406`: one number or several."""
+    values = tuple(_finite(part.strip()) for part in text.split(","))
+    return values[0] if len(values) == 1 else values
+
+
 def run_name(text: str) -> str:
     """The name of one folder."""
     if text in ("", ".", "..") or "/" in text:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from nncore.cli import check, demo, evaluate, info, plot, predict, train
+from nncore.cli import check, demo, evaluate, info, lr_find, plot, predict, train
 from nncore.cli.failures import UsageError
 from nncore.cli.options import common_options
 from nncore.cli.output import write_out
@@ -17,6 +17,7 @@ VERBS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "lr-find": lr_find,
     "info": info,
     "plot": plot,
     "demo": demo,

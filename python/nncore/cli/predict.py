@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nncore.cli import options
+from nncore.cli import features, options
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable, skipped_json
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many of the most probable classes to list (default 1)",
     )
     options.add_max_pixels(parser)
+    features.add_place(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the predictions to this file, too")
 
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def predict(args: argparse.Namespace) -> Predictions:
     """Predictions of the files and folders named, written to --csv if that is asked for."""
-    model, classes, _, file = open_image_model(args.model)
+    model, classes, _, file = open_image_model(args.model, args.features)
     if args.top_k > len(classes):
         raise UsageError(f"--top-k {args.top_k}: the model {file} has {len(classes)} classes")
     found = model.predict(list(args.paths), top_k=args.top_k, max_pixels=args.max_pixels)

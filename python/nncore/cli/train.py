@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nncore.cli import augment, options, training_options
+from nncore.cli import augment, features, options, recipe, training_options
 from nncore.cli.check import count_lines
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
@@ -26,13 +26,15 @@ from nncore.cli.output import (
     skipped_lines,
     write_error,
 )
-from nncore.cli.presets import AUGMENT, HIDDEN, PRESETS, WITH_HIDDEN
+from nncore.layers.presets import HIDDEN
 from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
+    from nncore.interop.onnx_features import Features
     from nncore.training.history import History
     from nncore.training.model import Sequential
+    from nncore.training.recipe import Recipe
     from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
 
@@ -48,27 +50,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model = parser.add_argument_group("model and training")
     model.add_argument(
-        "--model", choices=tuple(PRESETS), default="mlp", help="kind of network (default mlp)"
+        "--model",
+        choices=recipe.MODELS,
+        help="kind of network; auto (default) looks at the images and chooses network and training "
+        "(with --features: linear)",
     )
     model.add_argument(
         "--hidden",
         type=options.units,
         metavar="UNITS",
-        help=f"units of each hidden layer of an mlp (default {','.join(map(str, HIDDEN))})",
+        help="units of each hidden layer of an mlp (default 512)",
+    )
+    model.add_argument(
+        "--width",
+        type=options.whole(1, 1024),
+        metavar="FILTERS",
+        help="of the first convolution of a resnet; 32 is slower and more accurate (default: auto "
+        "and resnet choose)",
     )
     model.add_argument(
         "--epochs",
         type=options.whole(1),
-        default=30,
         metavar="N",
-        help="how often to go through the training images (default 30)",
+        help="how often to go through the training images (default: auto and resnet choose by "
+        "their number, the others 30)",
     )
     model.add_argument(
         "--batch-size",
         type=options.whole(1),
-        default=32,
         metavar="N",
-        help="images per step (default 32)",
+        help="images per step (default: auto and resnet choose, the others 32)",
     )
     model.add_argument(
         "--loss",
@@ -79,11 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--class-weight",
         choices=("balanced", "none"),
-        default="none",
         help="balanced: each class counts the same in the training loss, however many images it "
-        "has (default none)",
+        "has (default: auto and resnet choose by the balance, the others none)",
     )
     training_options.add_arguments(model)
+    features.add_arguments(parser)
     augment.add_arguments(parser)
     data = parser.add_argument_group("images")
     data.add_argument(
@@ -195,14 +206,16 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     from nncore.training.model import Sequential
     from nncore.training.run_directory import RunDirectory
 
+    if args.model is None:
+        args.model = recipe.DEFAULT_MODEL if args.features is None else features.DEFAULT_HEAD
+    recipe.settle(args)
     _check(args)
-    if args.augment is None:
-        args.augment = AUGMENT.get(args.model, "off")
+    backbone = features.open_features(args)
     data = load_labelled(
         args.data,
         out,
-        size=args.size,
-        color=None if args.color == "auto" else args.color,
+        size=args.size if backbone is None else backbone.size,
+        color=_color(args, backbone),
         classes=args.classes,
         max_broken=args.max_broken,
         max_pixels=args.max_pixels,
@@ -210,14 +223,23 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     )
     data = _with_split(args, data)
     train_part, val, test = data.split(args.val, args.test, args.seed)
-    if args.normalize:
+    if args.normalize and backbone is None:
         train_part = with_normalization(train_part)
     parts = {"train": train_part, "val": val, "test": test}
     part = "test" if len(test) else "validation" if len(val) else "training"
-    layers = PRESETS[args.model](len(data.classes), args.hidden or HIDDEN)
-    model = Sequential(layers, name=args.model)
-    model.build(train_part.preprocessing.input_shape, args.seed)
-    _say_found(args, out, data, parts, model)
+    chosen = recipe.choose(args, train_part, validated=len(val) > 0)
+    shape = train_part.preprocessing.input_shape
+    layers = recipe.layers_of(args, len(data.classes), shape)
+    model = Sequential(layers, name=args.model, features=backbone)
+    model.build(shape, args.seed)
+    _say_found(args, out, data, parts, model, chosen)
+    if backbone is not None:
+        features.compute(backbone, data, out)
+        run = backbone.images_run
+        out.say(
+            f"features of {count(run, 'image')} computed; of {len(data) - run:,} they were known, "
+            "from an earlier run or a copy"
+        )
     changes = augment.augmentation(args)
     if args.test and "test" in (data.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")
@@ -227,6 +249,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     except OSError as error:
         _explain(error)
     directory.write_data(data.classes, parts, data.skipped)
+    if backbone is not None:
+        directory.keep_features(backbone.path)
     if changes is not None:
         directory.write_augmented(train_part.images, changes, args.seed)
         out.say(f"augmentation: {printable(str(directory.file('augmented.png')))} shows it")
@@ -235,7 +259,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         """Once `fit` has settled the optimizer, and before any training."""
 
         def on_train_begin(self) -> None:
-            directory.write_config(_config(args, data, parts, part, model))
+            directory.write_config(_config(args, data, parts, part, model, chosen))
             for line in _class_weight_lines(model):
                 out.say(line)
 
@@ -271,15 +295,20 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
 
 def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before minutes are spent on reading images."""
-    if args.hidden is not None and args.model not in WITH_HIDDEN:
-        raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
     training_options.check(args)
+    features.check(args)
     if args.val + args.test >= 1:
         raise UsageError(f"--val {args.val:g} and --test {args.test:g} leave nothing for training")
     if args.name is not None and not args.overwrite:
         folder = Path(args.output) / args.name
         if folder.is_dir() and any(folder.iterdir()):
             _explain(FileExistsError(errno.EEXIST, "", str(folder)))
+
+
+def _color(args: argparse.Namespace, backbone: Features | None) -> str | None:
+    if backbone is not None:
+        return backbone.data_color
+    return None if args.color == "auto" else str(args.color)
 
 
 def _with_split(args: argparse.Namespace, data: ImageDataset) -> ImageDataset:
@@ -318,6 +347,7 @@ def _say_found(
     data: ImageDataset,
     parts: dict[str, ImageDataset],
     model: Sequential,
+    chosen: Recipe | None,
 ) -> None:
     height, width, _ = data.preprocessing.input_shape
     out.say(
@@ -337,10 +367,16 @@ def _say_found(
     layers = " -> ".join(
         "x".join(map(str, view.output_shape)) for view in model.layers if view.parameter_names
     )
+    if model.features is not None:
+        layers = f"{model.features.count} frozen features -> {layers}"
+        for line in features.lines(model.features.to_dict(), model.features.guessed):
+            out.say(line)
     out.say(
         f"model {args.model}: {height}x{width}x{data.preprocessing.channels} -> {layers} "
         f"({model.parameter_count:,} parameters); loss {args.loss}"
     )
+    if chosen is not None:
+        recipe.say(args, chosen, out)
     out.say()
 
 
@@ -361,6 +397,7 @@ def _config(
     parts: dict[str, ImageDataset],
     part: str,
     model: Sequential,
+    chosen: Recipe | None,
 ) -> dict[str, dict[str, Any]]:
     from nncore import info
 
@@ -390,9 +427,12 @@ def _config(
         },
         "model": {
             "preset": args.model,
-            "hidden": list(args.hidden or HIDDEN) if args.model in WITH_HIDDEN else None,
+            "hidden": list(args.hidden or HIDDEN) if args.model == "mlp" else None,
+            "width": args.width,
             "parameters": model.parameter_count,
         },
+        **({} if model.features is None else {"features": model.features.to_dict()}),
+        **({} if chosen is None else {"recipe": dict(chosen.reasons)}),
         "training": {
             "epochs": args.epochs,
             "batch_size": args.batch_size,

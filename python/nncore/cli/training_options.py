@@ -32,7 +32,9 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
         "sse, large images and with momentum; 0.001 for the others)",
     )
     group.add_argument(
-        "--optimizer", choices=OPTIMIZERS, default="sgd", help="how weights change (default sgd)"
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="how weights change (default adam for the models auto and resnet, else sgd)",
     )
     group.add_argument(
         "--momentum",
@@ -49,9 +51,9 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--schedule",
         choices=SCHEDULES,
-        default="constant",
         help="how the learning rate changes over all epochs: step is a tenth after each third, "
-        "exponential down to a hundredth (default constant)",
+        "exponential down to a hundredth (default one-cycle for the models auto and resnet, else "
+        "constant)",
     )
     group.add_argument(
         "--warmup",
@@ -69,15 +71,17 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--early-stopping",
-        type=options.whole(1),
+        type=options.whole(0),
         metavar="N",
-        help="end after N epochs without a lower validation loss",
+        help="end after N epochs without a lower validation loss; 0: never (default: auto and "
+        "resnet choose, the others 0)",
     )
     group.add_argument(
         "--max-minutes",
         type=options.positive,
         metavar="MINUTES",
-        help="end before the epoch that would not be finished in this time",
+        help="end before the epoch that would not be finished in this time; auto and resnet plan "
+        "for it (default: they plan for 5 minutes)",
     )
 
 
@@ -88,7 +92,7 @@ def check(args: argparse.Namespace) -> None:
             f"--momentum is for --optimizer {' and '.join(WITH_MOMENTUM)}; {args.optimizer} "
             "has averages of its own"
         )
-    if args.early_stopping is not None and args.val == 0:
+    if args.early_stopping and args.val == 0:
         raise UsageError("--early-stopping looks at the validation loss; it needs --val above 0")
     if args.warmup and args.schedule == "one-cycle":
         raise UsageError("--schedule one-cycle has a warm-up of its own; leave --warmup out")
@@ -96,7 +100,7 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(
             f"--label-smoothing is for --loss cross_entropy and focal, not {args.loss}"
         )
-    if args.warmup >= args.epochs:
+    if args.epochs is not None and args.warmup >= args.epochs:
         raise UsageError(f"--warmup {args.warmup:g} must be below --epochs {args.epochs}")
 
 
@@ -143,7 +147,7 @@ def callbacks_of(args: argparse.Namespace) -> list[Callback]:
     from nncore.training.time_limit import TimeLimit
 
     found: list[Callback] = []
-    if args.early_stopping is not None:
+    if args.early_stopping:
         found.append(EarlyStopping(patience=args.early_stopping))
     if args.max_minutes is not None:
         found.append(TimeLimit(args.max_minutes))
@@ -160,6 +164,6 @@ def described(args: argparse.Namespace, optimizer: Optimizer) -> dict[str, Any]:
         "schedule": None if args.schedule == "constant" else args.schedule,
         "warmup": args.warmup or None,
         "label_smoothing": args.label_smoothing or None,
-        "early_stopping": args.early_stopping,
+        "early_stopping": args.early_stopping or None,
         "max_minutes": args.max_minutes,
     }

@@ -189,7 +189,7 @@ class CacheEntry:
     ) -> None:
         """Note the new time stamps of files that hold what they held."""
         path = folder / _MANIFEST
-        with contextlib.suppress(OSError, CacheError), _locked(folder, wait=False):
+        with contextlib.suppress(OSError, CacheError), locked(folder, wait=False):
             if path.read_bytes() == content:  # else another process has made it anew
                 old = folder / manifest["files"]
                 manifest = {**manifest, "files": _write_files(folder, files)}
@@ -209,7 +209,7 @@ class CacheEntry:
         """
         try:
             self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _locked(self.folder, wait=True)
+            lock = locked(self.folder, wait=True)
             lock.__enter__()
         except OSError as error:
             raise _error(self.cache, error) from error
@@ -282,7 +282,7 @@ class CacheEntry:
             rows.discard()
             raise _error(self.cache, error) from error
         self._sweep(manifest)
-        _evict(self.cache, keep=self.folder)
+        evict(self.cache, keep=self.folder)
         return _loaded(images, skipped, preprocessing, digests, store.pixel_digests)
 
     def _sweep(self, manifest: dict[str, Any] | None) -> None:
@@ -404,7 +404,7 @@ def _file_digest(path: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, wait: bool) -> Iterator[None]:
+def locked(folder: Path, wait: bool) -> Iterator[None]:
     """Hold the lock of an entry; CacheError if another process does and `wait` is False.
 
     The system lets go of it when the process ends, however it ends. Where files cannot be locked
@@ -432,7 +432,7 @@ def _locked(folder: Path, wait: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _evict(cache: Path, keep: Path) -> None:
+def evict(cache: Path, keep: Path) -> None:
     """Remove the data sets used longest ago until the cache is within its limit."""
     entries = []
     for manifest in cache.glob(f"*/{_MANIFEST}"):
@@ -446,7 +446,7 @@ def _evict(cache: Path, keep: Path) -> None:
             return
         if not removable:
             continue
-        with contextlib.suppress(OSError, CacheError), _locked(folder, wait=False):
+        with contextlib.suppress(OSError, CacheError), locked(folder, wait=False):
             (folder / _MANIFEST).unlink()  # first: without it the rest is nothing
             shutil.rmtree(folder, ignore_errors=True)
             total -= size

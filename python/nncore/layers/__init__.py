@@ -2,22 +2,33 @@
 
 from nncore.layers.base import ACTIVATIONS, Layer, Shape
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
-from nncore.layers.convolution import Conv2D
+from nncore.layers.convolution import Conv2D, DepthwiseConv2D
+from nncore.layers.kernels import INITIALIZERS
+from nncore.layers.naming import unique_names
+from nncore.layers.normalization import BatchNormalization, LayerNormalization
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
-from nncore.layers.registry import LAYER_KINDS, layer_from_dict, unique_names
+from nncore.layers.registry import LAYER_KINDS, layer_from_dict
+from nncore.layers.rescaling import Rescaling
+from nncore.layers.residual import Residual
 
 __all__ = [
     "ACTIVATIONS",
+    "INITIALIZERS",
     "LAYER_KINDS",
     "Activation",
     "AveragePool2D",
+    "BatchNormalization",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePool2D",
     "Layer",
+    "LayerNormalization",
     "MaxPool2D",
+    "Rescaling",
+    "Residual",
     "Shape",
     "layer_from_dict",
     "unique_names",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ Shape = tuple[int, ...]
 ACTIVATIONS: Mapping[str, str] = {
     "linear": "x",
     "relu": "max(x, 0)",
+    "leaky_relu": "x where x > 0, else 0.2 * x",
+    "gelu": "x * (1 + erf(x / sqrt(2))) / 2",
+    "silu": "x / (1 + exp(-x))",
     "sigmoid": "1 / (1 + exp(-x))",
     "tanh": "(exp(x) - exp(-x)) / (exp(x) + exp(-x))",
     "softmax": "exp(x) / (sum of exp(x) over the classes)",
@@ -29,6 +32,9 @@ class Layer(ABC):
     """Base of the descriptions; the concrete ones are frozen dataclasses with a field `name`."""
 
     default_name: ClassVar[str]
+    # Fields that a description may lack, as those do that are older than the field. They are left
+    # out of a description where they have their default, so that an older nncore can read it.
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     name: str | None
 
     @abstractmethod
@@ -37,20 +43,38 @@ class Layer(ABC):
 
     @abstractmethod
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Shape of each trained array by its short name ("kernel", "bias"), in Keras's order."""
+        """Shape of each parameter by its short name ("kernel", "bias"), in Keras's order."""
 
     @abstractmethod
-    def add_to(self, network: _core.Network, name: str) -> None:
-        """Append this layer to the engine's `network` under `name`."""
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+        """Append this layer, whose input has that shape, to the engine's `network`."""
+
+    def inner_layers(self, input_shape: Shape) -> Iterable[tuple[str, Layer, Shape]]:
+        """Name, description and input shape of the layers that this one is made of; or nothing."""
+        return ()
 
     def output_activation(self) -> str | None:
         """Name of the activation that ends this layer; None where the layer passes values on."""
         return None
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Layer:
+        """The layer with the fields of `to_dict`, all of which are there."""
+        return cls(**fields)
+
     def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `layer_from_dict` reads it back."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {"type": type(self).__name__} | {f.name: getattr(self, f.name) for f in fields}
+        """The description as JSON-ready values; `layer_from_dict` reads it back.
+
+        A field of `later_fields` that has its default is left out: then an older nncore, which
+        does not know it, reads the file, too.
+        """
+        described: dict[str, Any] = {"type": type(self).__name__}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.name in self.later_fields and value == field.default:
+                continue
+            described[field.name] = value.to_dict() if hasattr(value, "to_dict") else value
+        return described
 
 
 def set_field(layer: Layer, field: str, value: object) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from nncore.arguments import check_int
 from nncore.layers.base import Layer, Shape, check_name, known_activation, set_field
+from nncore.layers.kernels import KERNEL_FIELDS, check_kernel_fields, kernel_arguments
+from nncore.regularizers import Regularizer
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -25,6 +27,11 @@ class Dense(Layer):
         A name of `ACTIVATIONS`; None is "linear".
     use_bias
         Whether to add one trained number per output.
+    kernel_initializer
+        A name of `INITIALIZERS`; None follows the activation: "he_uniform" for relu, leaky_relu,
+        gelu and silu, "glorot_uniform" for the others.
+    kernel_regularizer
+        A penalty such as `L2(1e-4)`, a number (of L2), or None.
     name
         Name in the summary, the weights and the model file; by default "dense", "dense_1", ...
 
@@ -35,10 +42,13 @@ class Dense(Layer):
     """
 
     default_name: ClassVar[str] = "dense"
+    later_fields: ClassVar[frozenset[str]] = KERNEL_FIELDS
 
     units: int
     activation: str | None = None
     use_bias: bool = True
+    kernel_initializer: str | None = field(default=None, kw_only=True)
+    kernel_regularizer: Regularizer | float | None = field(default=None, kw_only=True)
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -46,6 +56,7 @@ class Dense(Layer):
         set_field(self, "activation", known_activation("Dense", self.activation))
         if not isinstance(self.use_bias, bool):
             raise TypeError(f"Dense: use_bias must be True or False, not {self.use_bias!r}")
+        check_kernel_fields(self)
         check_name("Dense", self.name)
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -62,8 +73,10 @@ class Dense(Layer):
             shapes["bias"] = (self.units,)
         return shapes
 
-    def add_to(self, network: _core.Network, name: str) -> None:
-        network.add_dense(name, self.units, str(self.activation), self.use_bias)
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+        network.add_dense(
+            name, self.units, str(self.activation), self.use_bias, **kernel_arguments(self)
+        )
 
     def output_activation(self) -> str | None:
         return self.activation
@@ -86,7 +99,7 @@ class Flatten(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_flatten(name)
 
 
@@ -109,7 +122,7 @@ class Activation(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_activation(name, self.activation)
 
     def output_activation(self) -> str | None:
@@ -149,5 +162,5 @@ class Dropout(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_dropout(name, self.rate)

@@ -61,7 +61,7 @@ class MaxPool2D(_Pool2D):
 
     default_name: ClassVar[str] = "max_pool2d"
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_max_pool2d(name, *self._pairs())
 
 
@@ -71,7 +71,7 @@ class AveragePool2D(_Pool2D):
 
     default_name: ClassVar[str] = "average_pool2d"
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_average_pool2d(name, *self._pairs())
 
 
@@ -93,5 +93,5 @@ class GlobalAveragePool2D(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {}
 
-    def add_to(self, network: _core.Network, name: str) -> None:
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_global_average_pool2d(name)

@@ -48,7 +48,8 @@ class ExplainedStep:
     per_sample_loss : float64 (N,)
         SSE (for mse and sse) or cross-entropy of each image, before the step.
     loss : float
-        Of the batch, before the step: mean of `per_sample_loss`, or its sum for sse.
+        Of the batch, before the step: mean of `per_sample_loss`, or its sum for sse; plus the
+        penalty of the weights, where layers have a `kernel_regularizer`.
     gradients : dict of str to float32
         How the loss changes with each number of each parameter, "<layer>/<parameter>".
     weights_before, weights_after : dict of str to float32

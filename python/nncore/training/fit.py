@@ -338,7 +338,9 @@ class TrainingLoop:
         outputs, losses = evaluate_arrays(
             self.network, self.validation, self.plan.loss, interrupt.check
         )
-        loss = math.fsum(losses) / len(losses) if np.isfinite(losses).all() else math.nan
+        loss = math.nan
+        if np.isfinite(losses).all():
+            loss = loss_of_all(self.network, losses, self.plan.loss)
         if not math.isfinite(loss):
             raise self._diverged("the validation loss is not finite")
         truth = self.validation.targets
@@ -410,6 +412,15 @@ def evaluate_arrays(
         losses.append(block_losses)
         between_blocks()
     return np.concatenate(outputs), np.concatenate(losses)
+
+
+def loss_of_all(network: _core.Network, losses: NDArray[np.float64], loss: str) -> float:
+    """The loss of all images as one batch, per image: their mean `losses` (N,) and the penalty.
+
+    For sse the penalty, which is added to the sum over a batch, is divided by N like the sum.
+    """
+    penalty = network.penalty() / (len(losses) if loss == "sse" else 1)
+    return math.fsum(losses) / len(losses) + penalty
 
 
 def _count(value: object) -> int:

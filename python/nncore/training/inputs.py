@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from nncore.training.fit import LabelledArrays
 
 if TYPE_CHECKING:
     from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.features import FrozenInputs
 
 Data: TypeAlias = ImageDataset | ArrayLike
 
@@ -26,7 +28,7 @@ def training_images(
     y: ArrayLike | None,
     input_shape: Shape | None,
     preprocessing: Preprocessing | None,
-    name: str = "x",
+    frozen: FrozenInputs | None = None,
 ) -> ImagesOrMapped:
     """The images of `x`, checked against what the network takes and the model was trained on.
 
@@ -35,16 +37,20 @@ def training_images(
     TypeError
         Labels are missing, or given beside a data set; a wrong dtype.
     DataError, ValueError
-        See `image_array` and `check_preprocessing`.
+        See `image_array` and `check_preprocessing`, and `Features.check_images`.
     """
+    if frozen is not None:
+        images = training_images(x, y, None, preprocessing)
+        frozen.check_images(images)
+        return images
     if isinstance(x, ImageDataset):
         if y is not None:
             raise TypeError("an ImageDataset holds its labels: leave y out")
         check_preprocessing(x, preprocessing)
-        return data_set_images(x.images, input_shape, name)
+        return data_set_images(x.images, input_shape)
     if y is None:
         raise TypeError("labels y are missing: give them, or an ImageDataset")
-    return image_array(x, input_shape, name)
+    return image_array(x, input_shape)
 
 
 def labelled(
@@ -73,7 +79,11 @@ def labelled(
 
 
 def validation_arrays(
-    data: object, input_shape: Shape, preprocessing: Preprocessing | None, classes: ClassMap
+    data: object,
+    input_shape: Shape,
+    preprocessing: Preprocessing | None,
+    classes: ClassMap,
+    frozen: FrozenInputs | None = None,
 ) -> LabelledArrays | None:
     """The `validation_data` of `fit`; errors as those of `training_images` and `labelled`."""
     if data is None:
@@ -87,8 +97,11 @@ def validation_arrays(
     else:
         raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
     try:
-        images = training_images(x, y, input_shape, preprocessing)
-        return labelled(x, y, images, classes)
+        images = training_images(x, y, input_shape, preprocessing, frozen)
+        found = labelled(x, y, images, classes)
+        if frozen is not None:
+            found = dataclasses.replace(found, images=frozen.of(x, images))
+        return found
     except (DataError, ValueError, TypeError) as error:
         raise type(error)(f"validation_data: {error}") from None
 

@@ -16,6 +16,28 @@ if TYPE_CHECKING:
 F32 = NDArray[np.float32]
 
 
+def _parameter(short: str, doc: str) -> property:
+    """A property that reads and sets one parameter of a layer."""
+
+    def read(view: LayerView) -> F32:
+        return view._model._built_network().get_parameter(view._full_name(short))
+
+    def write(view: LayerView, value: ArrayLike) -> None:
+        set_parameter(view._model._built_network(), view._full_name(short), value)
+
+    return property(read, write, doc=doc)
+
+
+def _gradient(short: str) -> property:
+    """A property that reads the gradient of one parameter."""
+
+    def read(view: LayerView) -> F32:
+        return view._model._built_network().get_gradient(view._full_name(short))
+
+    doc = f"Gradient of `{short}` from the last `compute_gradients`, in its shape."
+    return property(read, doc=doc)
+
+
 class LayerView:
     """A layer inside a model. Arrays are float32 copies in their natural shape.
 
@@ -31,10 +53,13 @@ class LayerView:
     AttributeError; parameters of a model that is not built yet raise ValueError.
     """
 
-    def __init__(self, model: Sequential, name: str, description: Layer) -> None:
+    def __init__(
+        self, model: Sequential, name: str, description: Layer, input_shape: Shape | None
+    ) -> None:
         self._model = model
         self.name = name
         self.description = description
+        self._input_shape = input_shape
 
     def __repr__(self) -> str:
         return f"<layer {self.name!r}: {self.description}>"
@@ -51,41 +76,32 @@ class LayerView:
         return tuple(short for layer, _, short in names if layer == self.name)
 
     @property
-    def kernel(self) -> F32:
-        """The weights; Dense: (in, out)."""
-        return self._model._built_network().get_parameter(self._full_name("kernel"))
+    def layers(self) -> list[LayerView]:
+        """The layers inside a block such as `Residual` of a model that is built: the branch's, then
+        the shortcut's. Empty for other layers."""
+        if self._input_shape is None:
+            return []
+        return [
+            LayerView(self._model, f"{self.name}/{name}", layer, shape)
+            for name, layer, shape in self.description.inner_layers(self._input_shape)
+        ]
 
-    @kernel.setter
-    def kernel(self, value: ArrayLike) -> None:
-        self._set("kernel", value)
-
-    @property
-    def bias(self) -> F32:
-        """One number per output, (out,)."""
-        return self._model._built_network().get_parameter(self._full_name("bias"))
-
-    @bias.setter
-    def bias(self, value: ArrayLike) -> None:
-        self._set("bias", value)
-
-    @property
-    def kernel_gradient(self) -> F32:
-        """Gradient of `kernel` from the last `compute_gradients`, in its shape."""
-        return self._model._built_network().get_gradient(self._full_name("kernel"))
-
-    @property
-    def bias_gradient(self) -> F32:
-        """Gradient of `bias` from the last `compute_gradients`, in its shape."""
-        return self._model._built_network().get_gradient(self._full_name("bias"))
+    kernel = _parameter("kernel", "The weights; Dense: (in, out), Conv2D: (kh, kw, in, out).")
+    bias = _parameter("bias", "One number per output, (out,).")
+    gamma = _parameter("gamma", "What a normalization multiplies by, (channels,).")
+    beta = _parameter("beta", "What a normalization adds, (channels,).")
+    moving_mean = _parameter("moving_mean", "Of a BatchNormalization, measured in training.")
+    moving_variance = _parameter("moving_variance", "As `moving_mean`.")
+    kernel_gradient = _gradient("kernel")
+    bias_gradient = _gradient("bias")
+    gamma_gradient = _gradient("gamma")
+    beta_gradient = _gradient("beta")
 
     def _full_name(self, short: str) -> str:
         if short not in self.parameter_names:
             has = ", ".join(self.parameter_names) or "no parameters"
             raise AttributeError(f"layer {self.name!r} has no {short}; it has: {has}")
         return f"{self.name}/{short}"
-
-    def _set(self, short: str, value: ArrayLike) -> None:
-        set_parameter(self._model._built_network(), self._full_name(short), value)
 
 
 def set_parameter(network: _core.Network, name: str, value: ArrayLike) -> None:

@@ -101,13 +101,17 @@ def lr_find(
     steps = check_int("steps", steps, 10)
     start = check_number("start", start, above=0)
     end = check_number("end", end, above=start)
-    images = training_images(x, y, model.input_shape, model.preprocessing)
-    shape = images.shape[1:]
+    frozen = model._frozen
+    images = training_images(x, y, model.input_shape, model.preprocessing, frozen)
+    shape = images.shape[1:] if frozen is None else frozen.input_shape
     (units,) = model._shapes(shape)[-1]
     data = labelled(x, y, images, model.classes or classes_of(x, units, model._names[-1]))
     optimizer = model._optimizer(optimizer, loss_name, batch_size, shape)
     if not model.built:
         model.build(shape, seed)
+    if frozen is not None:
+        frozen = model._frozen = frozen.fitted(x, images)
+        data = dataclasses.replace(data, images=frozen.of(x, images))
     if model.preprocessing is None:
         model._set_preprocessing(preprocessing_of(x, images))
     network = model._built_network()

@@ -11,6 +11,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +29,14 @@ from nncore.optimizers import SGD, Optimizer, default_optimizer
 from nncore.training.arrays import image_array, step_targets
 from nncore.training.callbacks import Callback
 from nncore.training.explain import ExplainedStep, explain_step
+from nncore.training.features import FrozenInputs, frozen_inputs
 from nncore.training.fit import (
     Position,
     TrainingFacts,
     TrainingLoop,
     TrainingPlan,
     evaluate_arrays,
+    loss_of_all,
 )
 from nncore.training.history import History
 from nncore.training.inputs import (
@@ -57,6 +60,7 @@ from nncore.training.weights import ClassWeight, class_weights, image_weights
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.interop.onnx_features import Features
     from nncore.training.arrays import ImagesOrMapped
     from nncore.training.predictions import Predictions
 
@@ -73,9 +77,15 @@ class Sequential:
         classes.
     name
         Shown in the summary.
+    features
+        Train on frozen features of the images rather than on their pixels: a `nncore.Features`, or
+        the path of an ONNX file. The layers then take rows of numbers, such as
+        `Sequential([Dense(10)], features="backbone.onnx")`; everything else takes images as ever.
 
     Attributes
     ----------
+    features : Features or None
+        The frozen network that images pass before the first layer.
     classes : ClassMap or None
         Class names in the order of the outputs; known after `fit` or `load`.
     preprocessing : Preprocessing or None
@@ -97,7 +107,12 @@ class Sequential:
         What the model file tells about the training.
     """
 
-    def __init__(self, layers: Sequence[Layer], name: str | None = None) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        name: str | None = None,
+        features: Features | str | os.PathLike[str] | None = None,
+    ) -> None:
         descriptions = tuple(layers)
         for layer in descriptions:
             if not isinstance(layer, Layer):
@@ -107,6 +122,7 @@ class Sequential:
         self.name = "sequential" if name is None else name
         self._descriptions = descriptions
         self._names = unique_names(descriptions)
+        self._frozen = None if features is None else frozen_inputs(features)
         self._network: _core.Network | None = None
         self._position = Position()
         self.classes: ClassMap | None = None
@@ -126,13 +142,18 @@ class Sequential:
     # -- structure
 
     @property
+    def features(self) -> Features | None:
+        """See the class."""
+        return None if self._frozen is None else self._frozen.network
+
+    @property
     def built(self) -> bool:
         """Whether the input shape is known and the weights exist."""
         return self._network is not None
 
     @property
     def input_shape(self) -> Shape | None:
-        """Shape of one image, (H, W, C) or (features,); None before `build`."""
+        """What the first layer takes: one image (H, W, C), or (features,); None before `build`."""
         return None if self._network is None else tuple(self._network.input_shape)
 
     @property
@@ -143,8 +164,9 @@ class Sequential:
     @property
     def layers(self) -> list[LayerView]:
         """The layers, with their weights and gradients to read and set; see `LayerView`."""
-        pairs = zip(self._names, self._descriptions, strict=True)
-        return [LayerView(self, name, layer) for name, layer in pairs]
+        given = () if self.input_shape is None else self._given_shapes(self.input_shape)
+        shapes = zip_longest(self._names, self._descriptions, given)
+        return [LayerView(self, name, layer, shape) for name, layer, shape in shapes]
 
     def build(self, input_shape: int | Sequence[int], seed: int = 0) -> None:
         """Create the weights for inputs of this shape, initialised from `seed`.
@@ -154,7 +176,8 @@ class Sequential:
         Parameters
         ----------
         input_shape
-            Shape of one image: (H, W, C), (H, W) for one channel, or (features,).
+            Shape of one image: (H, W, C), (H, W) for one channel, or (features,). With frozen
+            features, that of their images.
         seed
             The same seed gives the same weights, bit for bit.
 
@@ -167,11 +190,17 @@ class Sequential:
 
         shape = _checked_input_shape(input_shape)
         seed = check_seed(seed)
+        if self._frozen is not None:
+            features = self._frozen.features
+            if shape not in (features.image_shape, self._frozen.input_shape):
+                raise ValueError(f"the features take images {features.image_shape}, not {shape}")
+            self._frozen, shape = FrozenInputs(features), self._frozen.input_shape
         if not any(self._parameter_shapes(shape)):
             raise ValueError("no layer has weights to train: add Dense(number of classes)")
         network = _core.Network(shape)
-        for name, layer in zip(self._names, self._descriptions, strict=True):
-            layer.add_to(network, name)
+        given = self._given_shapes(shape)
+        for name, layer, of_input in zip(self._names, self._descriptions, given, strict=True):
+            layer.add_to(network, name, of_input)
         network.build(seed)
         self._network = network
         self._position = Position()
@@ -186,7 +215,9 @@ class Sequential:
         """
         network = self._built_network()
         shape = tuple(network.input_shape)
-        rows = [("layer", "output shape", "parameters"), ("input", str(shape), "")]
+        rows = [("layer", "output shape", "parameters"), ("input", str(self._image_shape()), "")]
+        if self._frozen is not None:
+            rows.append(("features (frozen)", str(shape), ""))
         for view, output, parameters in zip(
             self.layers, self._shapes(shape), self._parameter_shapes(shape), strict=True
         ):
@@ -291,7 +322,7 @@ class Sequential:
             Continue this record (in place) rather than begin a new one.
         augmentation
             Random changes of the training images, other ones in each epoch; validation images are
-            left as they are.
+            left as they are. Not with frozen features.
         class_weight
             "balanced" (each class counts the same, however many images it has), or a mapping from
             class names or numbers to weights; classes that it lacks have weight 1.
@@ -305,7 +336,8 @@ class Sequential:
             during the epoch, while the weights change; validation is measured after it. With class
             or sample weights w, the training loss of a batch is sum(w * loss of the image) divided
             by the number of images, as in Keras; validation losses and all accuracies, like those
-            of `evaluate`, are never weighted.
+            of `evaluate`, are never weighted. All losses include the penalties of the layers'
+            `kernel_regularizer` (for sse, divided by the number of images like the sum).
 
         Raises
         ------
@@ -336,23 +368,40 @@ class Sequential:
                 f"history is a record of {history.loss_name}, which {loss_name} cannot continue"
             )
 
-        images = training_images(x, y, self.input_shape, self.preprocessing)
-        shape = images.shape[1:]
+        frozen = self._frozen
+        images = training_images(x, y, self.input_shape, self.preprocessing, frozen)
+        if frozen is not None and augmentation is not None:
+            raise ValueError(
+                "augmentation is not for frozen features: they are computed once per image, and an "
+                "image that is changed in each epoch would have to pass the frozen network each "
+                "time; leave augmentation out"
+            )
+        shape = images.shape[1:] if frozen is None else frozen.input_shape
         (units,) = self._shapes(shape)[-1]
         classes = self.classes or classes_of(x, units, self._names[-1])
         preprocessing = self.preprocessing or preprocessing_of(x, images)
+        if frozen is not None and preprocessing is not None:
+            # The frozen network has a mean and a deviation of its own.
+            preprocessing = dataclasses.replace(preprocessing, mean=None, std=None)
         optimizer = self._optimizer(optimizer, loss_name, batch_size, shape)
         train = labelled(x, y, images, classes)
         weight_of_class = class_weights(class_weight, train.targets, classes)
         weights = image_weights(weight_of_class, sample_weight, train.targets)
         train = dataclasses.replace(train, weights=weights)
         augmentation = _checked_augmentation(augmentation, images)
-        validation = validation_arrays(validation_data, shape, preprocessing, classes)
+        if frozen is not None:
+            frozen = frozen.fitted(x, images)
+        validation = validation_arrays(
+            validation_data, images.shape[1:], preprocessing, classes, frozen
+        )
+        if frozen is not None:
+            train = dataclasses.replace(train, images=frozen.of(x, images))
         iterations = math.ceil(len(train) / batch_size)
         progress = make_progress(verbose, epochs, iterations)
 
         if self._network is None:
             self.build(shape, seed)
+        self._frozen = frozen
         self.classes = classes
         if self.preprocessing is None:
             self._set_preprocessing(preprocessing)
@@ -545,15 +594,17 @@ class Sequential:
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
-        images = training_images(x, y, self.input_shape, self.preprocessing)
+        images = training_images(x, y, self.input_shape, self.preprocessing, self._frozen)
         classes = self._classes()
         data = labelled(x, y, images, classes)
+        if self._frozen is not None:
+            data = dataclasses.replace(data, images=self._frozen.of(x, images))
         outputs, losses = evaluate_arrays(network, data, loss)
         return Report.from_predictions(
             to_probabilities(outputs, last_activation=self._last_activation(), loss=loss),
             data.targets,
             classes.names,
-            math.fsum(losses) / len(losses),
+            loss_of_all(network, losses, loss),
             loss,
             paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
         )
@@ -595,7 +646,12 @@ class Sequential:
         Softmax of the outputs after training with cross_entropy; after mse or sse, the nearest
         distribution to the outputs. See `nncore.training.probabilities`.
         """
-        if self._network is not None and isinstance(x, np.ndarray) and len(x) <= _IMAGES_AT_ONCE:
+        if (
+            self._network is not None
+            and self._frozen is None
+            and isinstance(x, np.ndarray)
+            and len(x) <= _IMAGES_AT_ONCE
+        ):
             last_is_softmax = self._last_activation() == "softmax"
             if last_is_softmax or (self.loss or "cross_entropy") in SOFTMAX_LOSSES:
                 result = self._network.probabilities(x, not last_is_softmax)
@@ -629,6 +685,10 @@ class Sequential:
             )
         return self._network
 
+    def _image_shape(self) -> Shape | None:
+        """Shape of one image as people give it; None where it is still open."""
+        return self.input_shape if self._frozen is None else self._frozen.features.image_shape
+
     def _shapes(self, input_shape: Shape) -> list[Shape]:
         """Output shape of each layer; ValueError naming the layer where they do not fit."""
         shapes, shape = [], input_shape
@@ -645,6 +705,10 @@ class Sequential:
             )
         return shapes
 
+    def _given_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Input shape of each layer."""
+        return [input_shape, *self._shapes(input_shape)[:-1]]
+
     def _restore(self, weights: list[F32]) -> None:
         if weights:
             self.set_weights(weights)
@@ -652,8 +716,7 @@ class Sequential:
 
     def _parameter_shapes(self, input_shape: Shape) -> list[dict[str, Shape]]:
         """Shapes of each layer's parameters by short name."""
-        given = [input_shape, *self._shapes(input_shape)[:-1]]
-        pairs = zip(self._descriptions, given, strict=True)
+        pairs = zip(self._descriptions, self._given_shapes(input_shape), strict=True)
         return [layer.parameter_shapes(shape) for layer, shape in pairs]
 
     def _optimizer(
@@ -661,9 +724,14 @@ class Sequential:
     ) -> Optimizer:
         if optimizer is not None:
             return _checked_optimizer(optimizer)
-        kernels = [shapes.get("kernel", (1,)) for shapes in self._parameter_shapes(input_shape)]
+        kernels = [
+            shape
+            for shapes in self._parameter_shapes(input_shape)
+            for name, shape in shapes.items()
+            if name.endswith("kernel")
+        ]
         return default_optimizer(
-            loss, batch_size, inputs=max(math.prod(kernel[:-1]) for kernel in kernels)
+            loss, batch_size, inputs=max((math.prod(kernel[:-1]) for kernel in kernels), default=1)
         )
 
     def default_optimizer(self, loss: str = "cross_entropy", batch_size: int = 32) -> Optimizer:
@@ -684,7 +752,12 @@ class Sequential:
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing
-        if preprocessing is not None and preprocessing.mean and preprocessing.std:
+        if (
+            self._frozen is None
+            and preprocessing is not None
+            and preprocessing.mean
+            and (preprocessing.std)
+        ):
             self._built_network().set_input_normalization(preprocessing.mean, preprocessing.std)
 
     def _batch(
@@ -692,7 +765,9 @@ class Sequential:
     ) -> tuple[_core.Network, _core.Images, _core.Targets, _core.LossName]:
         """Checked arguments of a single step; builds the network (seed 0) if need be."""
         loss_name = check_loss(loss)
-        images = image_array(x, self.input_shape)
+        images = image_array(x, self._image_shape())
+        if self._frozen is not None:
+            images = self._frozen.of(x, images)
         (units,) = self._shapes(images.shape[1:])[-1]
         targets = step_targets(y, len(images), units, loss_name)
         if self._network is None:
@@ -702,8 +777,9 @@ class Sequential:
 
     def _probabilities(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()
+        prepare = (lambda block: block) if self._frozen is None else self._frozen.of_new
         blocks = [
-            network.forward(images[start : start + _IMAGES_AT_ONCE])
+            network.forward(prepare(images[start : start + _IMAGES_AT_ONCE]))
             for start in range(0, len(images), _IMAGES_AT_ONCE)
         ]
         return to_probabilities(

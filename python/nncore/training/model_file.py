@@ -10,6 +10,9 @@ Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds o
     preprocessing   as `Preprocessing.to_dict`, or null (trained on float arrays)
     loss, optimizer of the training, or null
     training        as `TrainingFacts`, or null
+    features        only of a model on frozen features: the network's file name, SHA-256 and
+                    settings (as `Features.to_dict`); the tensors "features/mean" and "features/std"
+                    are what its features are standardised by
     state           null, or what resuming needs: position (as `Position.to_dict`), history (as
                     `History.to_dict`), optimizer (null, or method, steps, slots and shows_average
                     as in `OptimizerState`, whose arrays are the tensors
@@ -42,6 +45,7 @@ from nncore.errors import ModelFileError
 from nncore.layers import Shape, layer_from_dict
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
+from nncore.training.features import FrozenInputs, restored_inputs
 from nncore.training.fit import Position, TrainingFacts
 from nncore.training.history import History
 from nncore.training.model import Sequential
@@ -49,6 +53,7 @@ from nncore.training.optimizer_state import OptimizerState, read_optimizer_state
 
 if TYPE_CHECKING:
     from nncore import _core
+    from nncore.interop.onnx_features import Features
 
 FORMAT_VERSION = 1
 
@@ -116,6 +121,8 @@ def serialize(model: Sequential, *, with_state: bool = False) -> bytes:
 
     network = model._built_network()
     tensors = {name: network.get_parameter(name) for name in network.parameter_names()}
+    if model._frozen is not None:
+        tensors |= model._frozen.tensors()
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ValueError(f"{name} holds NaN or infinity, so the model is not worth saving")
@@ -127,20 +134,40 @@ def serialize(model: Sequential, *, with_state: bool = False) -> bytes:
     return result
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
+def load(
+    path: str | os.PathLike[str], features: Features | str | os.PathLike[str] | None = None
+) -> Sequential:
     """Read a model that `Sequential.save` wrote.
+
+    Parameters
+    ----------
+    path
+        The .safetensors file.
+    features
+        For a model on frozen features: where their ONNX file is, by default beside `path`.
 
     Raises
     ------
     ModelFileError
         There is no such file (then it is a FileNotFoundError, too), it is truncated, no safetensors
         file, not of nncore, of another format version, or contradicts itself; the message names the
-        file and what is wrong.
+        file and what is wrong. Or the network of its features is missing or another one.
+    MissingExtraError
+        The model is on frozen features, and ONNX Runtime is not installed.
+    ValueError
+        `features` were given for a model that has none.
     """
-    return _read(Path(path))[0]
+    return _read(Path(path), features)[0]
 
 
-def load_training_state(path: str | os.PathLike[str]) -> TrainingState:
+def load_to_show(path: str | os.PathLike[str]) -> Sequential:
+    """`load` that does without the network of frozen features; then nothing can be predicted."""
+    return _read(Path(path), need_features=False)[0]
+
+
+def load_training_state(
+    path: str | os.PathLike[str], features: Features | str | os.PathLike[str] | None = None
+) -> TrainingState:
     """Read a `last.safetensors`, to go on with its training.
 
     Raises
@@ -148,7 +175,7 @@ def load_training_state(path: str | os.PathLike[str]) -> TrainingState:
     ModelFileError
         As `load`, or the file holds a model without a training state.
     """
-    model, described, optimizer_state = _read(Path(path))
+    model, described, optimizer_state = _read(Path(path), features)
     if described["state"] is None:
         raise ModelFileError(
             f"{os.fspath(path)}: holds a model but no training state; resume from last.safetensors"
@@ -195,6 +222,7 @@ def _describe(model: Sequential, with_state: bool) -> dict[str, Any]:
         },
         "classes": None if model.classes is None else list(model.classes.names),
         "preprocessing": None if model.preprocessing is None else model.preprocessing.to_dict(),
+        **({} if model._frozen is None else {"features": model._frozen.features.to_dict()}),
         "loss": model.loss,
         "optimizer": None if model.optimizer is None else model.optimizer.to_dict(),
         "training": None if model.facts is None else dataclasses.asdict(model.facts),
@@ -202,7 +230,11 @@ def _describe(model: Sequential, with_state: bool) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> tuple[Sequential, dict[str, Any], OptimizerState | None]:
+def _read(
+    path: Path,
+    features: Features | str | os.PathLike[str] | None = None,
+    need_features: bool = True,
+) -> tuple[Sequential, dict[str, Any], OptimizerState | None]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -211,9 +243,12 @@ def _read(path: Path) -> tuple[Sequential, dict[str, Any], OptimizerState | None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
     described, tensors = _parse(path, data)
+    if features is not None and described.get("features") is None:
+        raise ValueError(f"{path}: this model is on no frozen features: leave features out")
     try:
+        frozen = restored_inputs(described, tensors, path, features, need_features)
         state = _take_optimizer_state(described, tensors)
-        return _rebuild(described, tensors), described, state
+        return _rebuild(described, tensors, frozen), described, state
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -272,7 +307,11 @@ def _take_optimizer_state(
     )
 
 
-def _rebuild(described: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Sequential:
+def _rebuild(
+    described: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[Any]],
+    frozen: FrozenInputs | None,
+) -> Sequential:
     """The model, after comparing every claim of the description with the tensors."""
     architecture = described["architecture"]
     layers = [layer_from_dict(layer) for layer in architecture["layers"]]
@@ -284,8 +323,11 @@ def _rebuild(described: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
     input_shape = tuple(check_int("input_shape", n, 1) for n in architecture["input_shape"])
     if len(input_shape) not in (1, 3):
         raise ModelFileError(f"input_shape must be (H, W, C) or (features,), not {input_shape}")
+    if frozen is not None and input_shape != frozen.input_shape:
+        raise ModelFileError(f"{frozen.input_shape} features for inputs of shape {input_shape}")
     _check_tensors(_parameter_shapes(model, input_shape), tensors)
     model.build(input_shape)
+    model._frozen = frozen
     network = model._built_network()
     for name, tensor in tensors.items():
         network.set_parameter(name, np.ascontiguousarray(tensor))
@@ -329,10 +371,10 @@ def _restore_facts(model: Sequential, described: Mapping[str, Any], network: _co
             raise ModelFileError(f"{len(model.classes)} classes for {network.output_size} outputs")
     if described["preprocessing"] is not None:
         preprocessing = Preprocessing.from_dict(described["preprocessing"])
-        if preprocessing.input_shape != model.input_shape:
+        if preprocessing.input_shape != model._image_shape():
             raise ModelFileError(
                 f"images are prepared as {preprocessing.input_shape}, but the network takes "
-                f"{model.input_shape}"
+                f"{model._image_shape()}"
             )
         model._set_preprocessing(preprocessing)
     if described["loss"] is not None:

@@ -102,7 +102,9 @@ def gather_images(model: Sequential, x: Any, max_pixels: int = MAX_PIXELS) -> Ga
     ValueError, TypeError
         The model is not built or does not know how to read files, or an array does not suit it.
     """
-    input_shape = tuple(model._built_network().input_shape)
+    model._built_network()
+    input_shape = model._image_shape()
+    assert input_shape is not None
     if isinstance(x, ImageDataset):
         check_preprocessing(x, model.preprocessing)
         return Gathered(

@@ -6,6 +6,8 @@
 - `skipped.csv`: path,kind,reason; which files were left out
 - `best.safetensors`: the model of the best epoch (`History.best_epoch`)
 - `last.safetensors`: the model of the last epoch, with what resuming needs
+- `features.onnx`: the network of frozen features, if there is one: another name of the file that
+  was given, or a copy on another file system
 - `augmented.png`: images and the changed copies that training saw, if it did
 - `history.csv`, `loss.png`, `accuracy.png`: one row or point per epoch
 - `report.json`, `confusion.png`, `mistakes.png`: the evaluation
@@ -25,11 +27,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nncore.atomic import atomic_write_text
+from nncore.atomic import atomic_write_bytes, atomic_write_text
 from nncore.data.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.table import write_split_csv
 from nncore.training.callbacks import Callback, Logs
+from nncore.training.features import RUN_FILE
 from nncore.training.history import History
 from nncore.training.model_file import serialize, write_model_file
 from nncore.training.report import Report
@@ -44,6 +47,7 @@ FILES = (
     "classes.csv",
     "split.csv",
     "skipped.csv",
+    RUN_FILE,
     "augmented.png",
     "best.safetensors",
     "last.safetensors",
@@ -143,6 +147,14 @@ class RunDirectory:
         classes.write(self.file("classes.csv"))
         write_split_csv(self.file("split.csv"), parts)
         write_skipped_csv(self.file("skipped.csv"), skipped)
+
+    def keep_features(self, path: str | os.PathLike[str]) -> None:
+        """Keep the network of frozen features in the run, where its models look for it."""
+        target = self.file(RUN_FILE)
+        try:
+            os.link(path, target)  # takes no room
+        except OSError:
+            atomic_write_bytes(target, Path(path).read_bytes())
 
     def write_augmented(self, images: Pixels, augmentation: Augmentation, seed: int) -> None:
         """Write augmented.png: what training on `images` with `seed` sees of some of them."""

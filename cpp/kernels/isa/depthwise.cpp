@@ -1,0 +1,243 @@
+// Convolutions in many small groups, forward, input gradient and weight gradient: lanes run over
+// the groups, so that inputs are read as vectors, too. See DepthwiseConvArgs in ../kernels.h.
+#include "depthwise.h"
+
+#include "activation.h"
+#include "channel_tiles.h"
+#include "vectors.h"
+
+namespace nncore::kernels::NNCORE_TARGET {
+namespace {
+
+// Register tiles of J outputs: kHeight<J> pixels of the result, or kTaps<J> weights of its
+// gradient. A product needs an input of its own, which it reads from memory.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int kMostOutputs = 4;
+template <int J>
+constexpr int kHeight = J == 4   ? 6
+                        : J == 2 ? 12
+                                 : 14;
+template <int J>
+constexpr int kTaps = J == 4 ? 6 : 9;
+#elif defined(__AVX2__)
+constexpr int kMostOutputs = 2;
+template <int J>
+constexpr int kHeight = J == 2 ? 6 : 12;
+template <int J>
+constexpr int kTaps = J == 2 ? 5 : 9;
+#else
+constexpr int kMostOutputs = 1;
+template <int J>
+constexpr int kHeight = 4;
+template <int J>
+constexpr int kTaps = 3;
+#endif
+
+// Output rows go through in bands of about this many pixels, see conv_gradient.cpp.
+constexpr ptrdiff_t kBandPixels = 64;
+
+NNCORE_INLINE ptrdiff_t padded_groups(ptrdiff_t groups) {
+    return (groups + kBlock - 1) / kBlock * kBlock;
+}
+
+// Walks `outputs` in steps of at most kMostOutputs; body is called as
+// body.template operator()<J>(first output).
+template <class Body>
+NNCORE_INLINE void for_outputs(ptrdiff_t outputs, Body body) {
+    ptrdiff_t output = 0;
+    if constexpr (kMostOutputs >= 4)
+        for (; output + 4 <= outputs; output += 4) body.template operator()<4>(output);
+    if constexpr (kMostOutputs >= 2)
+        for (; output + 2 <= outputs; output += 2) body.template operator()<2>(output);
+    for (; output < outputs; ++output) body.template operator()<1>(output);
+}
+
+// Where a tile stands: `group` is the first of `lanes` groups that exist.
+struct Place {
+    ptrdiff_t row, column, output, group;
+    int lanes;
+};
+
+// The epilogue for the rarer activations and for partial vectors of groups.
+__attribute__((noinline)) void finish_depthwise(const DepthwiseConvArgs& p, const Place& at,
+                                                int height, int outputs, const float* values) {
+    for (int i = 0; i < height; ++i)
+        for (int j = 0; j < outputs; ++j) {
+            const vec sum = load(values + (i * outputs + j) * kLanes);
+            const vec y =
+                p.input_activity != nullptr
+                    ? times_derivative(p.activation,
+                                       load_some(p.input_activity + at.row * p.activity_row +
+                                                     (at.column + i) * p.activity_pixel + at.group,
+                                                 at.lanes),
+                                       sum)
+                    : activate(p.activation, sum);
+            store_some(p.y + at.row * p.y_row + (at.column + i) * p.y_pixel +
+                           (at.output + j) * p.y_plane + at.group,
+                       y, at.lanes);
+        }
+}
+
+// H neighbouring pixels of an output row, J outputs of one vector of groups.
+template <int H, int J>
+void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
+    const ptrdiff_t w_output = padded_groups(p.groups);
+    vec acc[H][J];
+    NNCORE_UNROLL
+    for (int j = 0; j < J; ++j) {
+        const vec start = p.bias ? load(p.bias + (at.output + j) * w_output + at.group) : zero();
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) acc[i][j] = start;
+    }
+    const float* const x = p.x + at.row * p.x_row + at.column * p.x_pixel + at.group;
+    const float* w = p.weights + at.output * w_output + at.group;
+    for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
+        for (ptrdiff_t r = 0; r < p.runs; ++r) {
+            const float* from = x + k * p.kernel_row + r * p.run_step;
+            for (ptrdiff_t i = 0; i < p.run; ++i) {
+                vec weights[J];
+                NNCORE_UNROLL
+                for (int j = 0; j < J; ++j) weights[j] = load(w + j * w_output);
+                NNCORE_UNROLL
+                for (int h = 0; h < H; ++h) {
+                    const vec input = load(from + h * p.x_pixel);
+                    NNCORE_UNROLL
+                    for (int j = 0; j < J; ++j) acc[h][j] = fma(input, weights[j], acc[h][j]);
+                }
+                from += p.plane;
+                w += p.outputs * w_output;
+            }
+        }
+    float* y = p.y + at.row * p.y_row + at.column * p.y_pixel + at.output * p.y_plane + at.group;
+    if (at.lanes == kLanes && p.activation == Activation::relu) {
+        const float* activity = p.input_activity ? p.input_activity + at.row * p.activity_row +
+                                                       at.column * p.activity_pixel + at.group
+                                                 : nullptr;
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < J; ++j) {
+                const vec value =
+                    activity != nullptr
+                        ? times_derivative(Activation::relu, load(activity + i * p.activity_pixel),
+                                           acc[i][j])
+                        : max(zero(), acc[i][j]);
+                store(y + i * p.y_pixel + j * p.y_plane, value);
+            }
+        }
+        return;
+    }
+    if (at.lanes == kLanes && p.activation == Activation::linear) {
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) {
+            NNCORE_UNROLL
+            for (int j = 0; j < J; ++j) store(y + i * p.y_pixel + j * p.y_plane, acc[i][j]);
+        }
+        return;
+    }
+    alignas(64) float values[H * J * kLanes];
+    spill_tile(acc, values);
+    finish_depthwise(p, at, H, J, values);
+}
+
+template <int H, int J>
+void depthwise_of_height(int height, const DepthwiseConvArgs& p, const Place& at) {
+    if (height == H) {
+        depthwise_tile<H, J>(p, at);
+    } else if constexpr (H > 1) {
+        depthwise_of_height<H - 1, J>(height, p, at);
+    }
+}
+
+// T weights by J outputs of one vector of groups, over the rows of one band. x, d: their inputs
+// and output gradients at the band's first pixel.
+template <int T, int J>
+void gradient_tile(const DepthwiseWeightGradientArgs& p, const float* const (&x)[T], const float* d,
+                   float* gradient, int lanes, ptrdiff_t rows, bool first) {
+    const ptrdiff_t g_output = padded_groups(p.groups);
+    const ptrdiff_t g_tap = p.outputs * g_output;
+    vec acc[T][J];
+    NNCORE_UNROLL
+    for (int t = 0; t < T; ++t) {
+        NNCORE_UNROLL
+        for (int j = 0; j < J; ++j)
+            acc[t][j] = first ? zero() : load(gradient + t * g_tap + j * g_output);
+    }
+    for (ptrdiff_t row = 0; row < rows; ++row) {
+        ptrdiff_t from = row * p.x_row;
+        const float* to = d + row * p.d_row;
+        for (ptrdiff_t column = 0; column < p.columns; ++column) {
+            vec values[J];
+            NNCORE_UNROLL
+            for (int j = 0; j < J; ++j) values[j] = load(to + j * p.d_plane);
+            NNCORE_UNROLL
+            for (int t = 0; t < T; ++t) {
+                const vec input = load(x[t] + from);
+                NNCORE_UNROLL
+                for (int j = 0; j < J; ++j) acc[t][j] = fma(input, values[j], acc[t][j]);
+            }
+            from += p.x_pixel;
+            to += p.d_pixel;
+        }
+    }
+    NNCORE_UNROLL
+    for (int t = 0; t < T; ++t) {
+        NNCORE_UNROLL
+        for (int j = 0; j < J; ++j)
+            store_some(gradient + t * g_tap + j * g_output, acc[t][j], lanes);
+    }
+}
+
+template <int T, int J>
+void gradient_of_taps(int taps, const DepthwiseWeightGradientArgs& p, const float* x, ptrdiff_t tap,
+                      const float* d, float* gradient, int lanes, ptrdiff_t rows, bool first) {
+    if (taps == T) {
+        const float* inputs[T];
+        for (int t = 0; t < T; ++t) {
+            const ptrdiff_t run = (tap + t) / p.run;
+            inputs[t] = x + run / p.runs * p.kernel_row + run % p.runs * p.run_step +
+                        (tap + t) % p.run * p.plane;
+        }
+        gradient_tile<T, J>(p, inputs, d, gradient, lanes, rows, first);
+    } else if constexpr (T > 1) {
+        gradient_of_taps<T - 1, J>(taps, p, x, tap, d, gradient, lanes, rows, first);
+    }
+}
+
+}  // namespace
+
+void depthwise_conv(const DepthwiseConvArgs& p) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for_outputs(p.outputs, [&]<int J>(ptrdiff_t output) {
+            for_vectors(p.groups, [&](ptrdiff_t group, int lanes) {
+                for_even_tiles(p.columns, kHeight<J>, [&](ptrdiff_t column, int height) {
+                    depthwise_of_height<kHeight<J>, J>(height, p,
+                                                       {row, column, output, group, lanes});
+                });
+            });
+        });
+}
+
+void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {
+    const ptrdiff_t g_output = padded_groups(p.groups);
+    const ptrdiff_t band = p.columns >= kBandPixels ? 1 : kBandPixels / p.columns;
+    for (ptrdiff_t row = 0; row < p.rows; row += band) {
+        const ptrdiff_t rows = min_size(band, p.rows - row);
+        const bool first = p.first && row == 0;
+        for_outputs(p.outputs, [&]<int J>(ptrdiff_t output) {
+            for_vectors(p.groups, [&](ptrdiff_t group, int lanes) {
+                const float* x = p.x + row * p.x_row + group;
+                const float* d = p.d + row * p.d_row + output * p.d_plane + group;
+                for_even_tiles(p.kernel_rows * p.runs * p.run, kTaps<J>,
+                               [&](ptrdiff_t tap, int taps) {
+                                   float* gradient =
+                                       p.gradient + (tap * p.outputs + output) * g_output + group;
+                                   gradient_of_taps<kTaps<J>, J>(taps, p, x, tap, d, gradient,
+                                                                 lanes, rows, first);
+                               });
+            });
+        });
+    }
+}
+
+}  // namespace nncore::kernels::NNCORE_TARGET

@@ -1,0 +1,235 @@
+// Batch normalization (Ioffe and Szegedy, 2015): each channel (each feature of a flat sample)
+//   y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
+// with the mean and the variance over all pixels of the batch in training, and with their moving
+// averages in inference. The variance is that of the batch (divided by its size), as in Keras.
+//
+// Directly behind a linear convolution or Dense layer, inference folds all that into the weights of
+// that stage (`Network::fold`), and this one does nothing.
+#include <algorithm>
+#include <cmath>
+
+#include "chunks.h"
+#include "stage.h"
+
+namespace nncore::network {
+namespace {
+
+using kernels::Activation;
+
+class BatchNormStage final : public Stage {
+ public:
+    BatchNormStage(const std::string& name, const Shape& shape, float momentum, float epsilon,
+                   bool folds, std::ptrdiff_t offset)
+        : channels_(shape.back()),
+          pixels_(element_count(shape) / shape.back()),
+          stride_(padded(shape.back())),
+          momentum_(momentum),
+          epsilon_(epsilon),
+          folds_(folds) {
+        input_shape = output_shape = shape;
+        const auto add = [&](const char* kind, bool trainable, Initializer initializer) {
+            parameters.push_back({.name = name + "/" + kind,
+                                  .shape = {channels_},
+                                  .layout = Parameter::Layout::vector,
+                                  .offset = offset,
+                                  .trainable = trainable,
+                                  .initializer = initializer});
+            offset += parameters.back().size();
+        };
+        add("gamma", true, Initializer::ones);
+        add("beta", true, Initializer::zeros);
+        add("moving_mean", false, Initializer::zeros);
+        add("moving_variance", false, Initializer::ones);
+    }
+
+    std::string describe() const override {
+        std::string text = "batch normalization";
+        if (is_fused()) text += std::string(" + ") + name_of(output_activation);
+        return folds_ ? text + "; in inference part of the stage before" : text;
+    }
+    std::optional<std::size_t> shown_buffer(bool training) const override {
+        if (folds_ && !training) return index;
+        return {};
+    }
+    bool folds() const override { return folds_; }
+    // kernel * scale and (bias - mean) * scale + beta, the latter in the place of beta.
+    void fold_into(const Stage& before, const float* values, float* folded_values) const override {
+        const Parameter& kernel = before.parameters[0];
+        std::vector<float> scale(static_cast<std::size_t>(channels_));
+        for (std::ptrdiff_t c = 0; c < channels_; ++c) {
+            const auto value = [&](Index which) { return values[parameters[which].offset + c]; };
+            const float factor = value(kGamma) / std::sqrt(value(kMovingVariance) + epsilon_);
+            const float bias =
+                before.parameters.size() > 1 ? values[before.parameters[1].offset + c] : 0.0f;
+            folded_values[parameters[kBeta].offset + c] =
+                std::fma(bias - value(kMovingMean), factor, value(kBeta));
+            scale[static_cast<std::size_t>(c)] = factor;
+        }
+        std::vector<float> natural(static_cast<std::size_t>(element_count(kernel.shape)));
+        kernel.unpack(values, natural.data());
+        for (std::size_t i = 0; i < natural.size(); ++i) natural[i] *= scale[i % scale.size()];
+        kernel.pack(natural.data(), folded_values);
+    }
+    Sizes sizes(std::ptrdiff_t largest, bool training) const override {
+        if (!training) return {.scratch = kScratchRows * stride_};
+        return {.saved = 2 * stride_,
+                .shared = kSharedRows * stride_ + chunks_capacity(largest) * 2 * stride_,
+                .scratch = kScratchRows * stride_,
+                .inner = is_fused() ? element_count(output_shape) : 0};
+    }
+
+    void forward(const Pass& pass) const override {
+        const bool training = pass.workspace.training;
+        if (folds_ && !training) return;
+        float* const scale = scratch(pass, 0);
+        const float* mean = value(pass, kMovingMean);
+        if (training) {
+            measure(pass);
+            mean = scratch(pass, 1);
+            set_scale(pass, scratch(pass, 2), scale);
+            if (pass.member.thread == 0) std::copy_n(scratch(pass, 1), 2 * stride_, shared(pass));
+        } else {
+            set_scale(pass, value(pass, kMovingVariance), scale);
+        }
+        kernels::NormalizeArgs args{pixels_, channels_, mean, scale, value(pass, kBeta)};
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            if (is_fused() && pass.workspace.keeps_inner && !pass.training)
+                pass.kernels.normalize(args, Activation::linear, x.row(r),
+                                       pass.workspace.inner[index].row(r));
+            normalize_lines(pass, args, r, x, y);
+        }
+    }
+
+    // With n = (x - mean) / deviation, over the N pixels of the batch:
+    //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
+    void backward_data(const Pass& pass) const override {
+        sum_gradients(pass);
+        if (index == 0) return;
+        const float* const mean = shared(pass);
+        const float* const variance = mean + stride_;
+        const float* const shift = scratch(pass, 0);    // sum of dy
+        const float* const product = scratch(pass, 1);  // sum of dy * (x - mean)
+        float* const of_gradient = scratch(pass, 2);
+        float* const of_input = scratch(pass, 3);
+        float* const constant = scratch(pass, 4);
+        const float* const gamma = value(pass, kGamma);
+        const float count = static_cast<float>(pass.rows * pixels_);
+        for (std::ptrdiff_t c = 0; c < channels_; ++c) {
+            const float square = variance[c] + epsilon_;
+            of_gradient[c] = gamma[c] / std::sqrt(square);
+            of_input[c] = -of_gradient[c] * (product[c] / count) / square;
+            constant[c] = -of_gradient[c] * (shift[c] / count);
+        }
+        const kernels::NormalizeGradientArgs args{pixels_,     channels_, mean,
+                                                  of_gradient, of_input,  constant};
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            pass.kernels.normalize_gradient(args, input_activation, input(pass).row(r),
+                                            output_delta(pass).row(r), input_delta(pass).row(r));
+    }
+
+    void backward_weights(const Pass& pass) const override {
+        update(pass, parameters[kGamma]);
+        update(pass, parameters[kBeta]);
+        if (!pass.training || pass.member.thread != 0) return;
+        const float* const batch = shared(pass);
+        float* const mean = pass.parameters + parameters[kMovingMean].offset;
+        float* const variance = pass.parameters + parameters[kMovingVariance].offset;
+        for (std::ptrdiff_t c = 0; c < channels_; ++c) {
+            mean[c] += (1.0f - momentum_) * (batch[c] - mean[c]);
+            variance[c] += (1.0f - momentum_) * (batch[stride_ + c] - variance[c]);
+        }
+    }
+
+ private:
+    enum Index : std::size_t { kGamma, kBeta, kMovingMean, kMovingVariance };
+    static constexpr std::ptrdiff_t kScratchRows = 5, kSharedRows = 2;
+
+    bool is_fused() const { return output_activation != Activation::linear; }
+    const float* value(const Pass& pass, Index which) const {
+        return pass.parameters + parameters[which].offset;
+    }
+    float* scratch(const Pass& pass, std::ptrdiff_t row) const {
+        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)] +
+               row * stride_;
+    }
+    // The batch's mean, its variance, then the partial sums of the chunks.
+    float* shared(const Pass& pass) const { return pass.workspace.shared[index]; }
+
+    void set_scale(const Pass& pass, const float* variance, float* scale) const {
+        const float* const gamma = value(pass, kGamma);
+        for (std::ptrdiff_t c = 0; c < channels_; ++c)
+            scale[c] = gamma[c] / std::sqrt(variance[c] + epsilon_);
+    }
+
+    // The batch's mean and variance into rows 1 and 2 of every thread's scratch: each combines the
+    // samples' moments for itself, which costs less than one more barrier.
+    void measure(const Pass& pass) const {
+        const Rows& moments = pass.workspace.saved[index];
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            pass.kernels.channel_moments(pixels_, channels_, input(pass).row(r), moments.row(r),
+                                         moments.row(r) + stride_);
+        pass.member.barrier.wait();
+        pass.kernels.combine_moments(pass.rows, moments.stride(), pixels_, channels_,
+                                     moments.row(0), moments.row(0) + stride_, scratch(pass, 1),
+                                     scratch(pass, 2));
+    }
+
+    // The output has gaps where the next stage wants a border, and maybe lines where the input,
+    // being flat, has none; the input has no gaps.
+    void normalize_lines(const Pass& pass, kernels::NormalizeArgs args, std::ptrdiff_t row,
+                         const Rows& x, const Rows& y) const {
+        args.pixels = y.layout.run / channels_;
+        for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+            pass.kernels.normalize(args, output_activation, x.row(row) + l * y.layout.run,
+                                   y.line(row, l));
+    }
+
+    // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of every thread's scratch,
+    // and the gradients of gamma and beta.
+    void sum_gradients(const Pass& pass) const {
+        const float* const mean = shared(pass);
+        float* const partials = shared(pass) + kSharedRows * stride_;
+        const kernels::NormalizeArgs args{pixels_, channels_, mean, nullptr, nullptr};
+        const std::ptrdiff_t size = chunk_size(pass.rows), chunks = chunk_count(pass.rows);
+        const auto share = pass.member.share(chunks);
+        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+            float* const partial = partials + chunk * 2 * stride_;
+            const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
+            for (std::ptrdiff_t r = chunk * size; r < last; ++r)
+                pass.kernels.normalize_gradient_sums(args, input(pass).row(r),
+                                                     output_delta(pass).row(r), r == chunk * size,
+                                                     partial, partial + stride_);
+        }
+        pass.member.barrier.wait();
+        pass.kernels.sum_partials(2 * stride_, chunks, 2 * stride_, partials, scratch(pass, 0));
+        if (pass.member.thread != 0) return;
+        const float* const shift = scratch(pass, 0);
+        const float* const product = scratch(pass, 1);
+        float* const gamma = pass.gradients + parameters[kGamma].offset;
+        float* const beta = pass.gradients + parameters[kBeta].offset;
+        for (std::ptrdiff_t c = 0; c < channels_; ++c) {
+            beta[c] = shift[c];
+            gamma[c] = product[c] / std::sqrt(mean[stride_ + c] + epsilon_);
+        }
+    }
+
+    std::ptrdiff_t channels_, pixels_, stride_;
+    float momentum_, epsilon_;
+    bool folds_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_batch_norm_stage(const std::string& name, const Shape& shape,
+                                             float momentum, float epsilon, bool folds,
+                                             std::ptrdiff_t parameter_offset) {
+    return std::make_unique<BatchNormStage>(name, shape, momentum, epsilon, folds,
+                                            parameter_offset);
+}
+
+}  // namespace nncore::network

@@ -1,0 +1,41 @@
+#include "conv_parts.h"
+
+#include <algorithm>
+
+namespace nncore::network {
+Spread Spread::of(const ConvGeometry& g, bool for_input_gradient) {
+    Spread s;
+    const std::ptrdiff_t above = g.reach_rows() - 1 - g.padding.top;
+    const std::ptrdiff_t before = g.reach_columns() - 1 - g.padding.left;
+    if (for_input_gradient) {
+        s.top = std::max<std::ptrdiff_t>(above, 0);
+        s.left = std::max<std::ptrdiff_t>(before, 0);
+        s.skip_top = s.top - above;
+        s.skip_left = s.left - before;
+    }
+    s.height = s.top + (g.out_height - 1) * g.stride_rows + 1;
+    s.width = s.left + (g.out_width - 1) * g.stride_columns + 1;
+    if (for_input_gradient) {
+        s.height = std::max(s.height, s.skip_top + g.height + g.reach_rows() - 1);
+        s.width = std::max(s.width, s.skip_left + g.width + g.reach_columns() - 1);
+    }
+    return s;
+}
+
+std::string describe_conv(const ConvGeometry& g, kernels::Activation activation, bool use_bias) {
+    const auto pair = [](std::ptrdiff_t a, std::ptrdiff_t b) {
+        return std::to_string(a) + "x" + std::to_string(b);
+    };
+    std::string text = "conv " + pair(g.kernel_height, g.kernel_width) + " " +
+                       std::to_string(g.channels) + " -> " + std::to_string(g.out_channels);
+    if (g.stride_rows != 1 || g.stride_columns != 1)
+        text += " stride " + pair(g.stride_rows, g.stride_columns);
+    if (g.dilation_rows != 1 || g.dilation_columns != 1)
+        text += " dilation " + pair(g.dilation_rows, g.dilation_columns);
+    if (g.groups != 1) text += " in " + std::to_string(g.groups) + " groups";
+    if (use_bias) text += " + bias";
+    if (activation != kernels::Activation::linear) text += std::string(" + ") + name_of(activation);
+    return text;
+}
+
+}  // namespace nncore::network

@@ -1,0 +1,26 @@
+// What the stages of convolutions have in common: the place in which an output gradient is spread
+// out, and the text that describes one.
+#pragma once
+
+#include <string>
+
+#include "stage.h"
+
+namespace nncore::network {
+
+// The output gradient, spread out into an image of its own (in pixels), in which a stride leaves
+// gaps of zeros; for the input gradient also with a border of zeros, so that it is a convolution of
+// that image with the turned weights.
+struct Spread {
+    std::ptrdiff_t top = 0, left = 0;            // place of output pixel (0, 0)
+    std::ptrdiff_t skip_top = 0, skip_left = 0;  // where the input gradient's windows begin
+    std::ptrdiff_t height = 0, width = 0;
+
+    static Spread of(const ConvGeometry& geometry, bool for_input_gradient);
+};
+
+// "conv 3x3 16 -> 32 stride 2x2 dilation 2x2 in 4 groups + bias + relu", what is usual left out.
+std::string describe_conv(const ConvGeometry& geometry, kernels::Activation activation,
+                          bool use_bias);
+
+}  // namespace nncore::network

@@ -1,0 +1,195 @@
+// Convolutions in many small groups, depthwise ones above all: lanes run over the groups. A group's
+// first input and those of all other groups form a plane of a pixel, the second ones the next, and
+// outputs likewise. With one input per group the image has this order anyway.
+#include <algorithm>
+
+#include "grouped_conv_stage.h"
+
+namespace nncore::network {
+namespace {
+
+using kernels::Activation;
+
+class DepthwiseConvStage final : public GroupedConvStage {
+ public:
+    DepthwiseConvStage(const std::string& name, const ConvGeometry& g, Activation activation,
+                       bool use_bias, std::ptrdiff_t offset)
+        : GroupedConvStage(name, g, activation, use_bias, Parameter::Layout::lanes,
+                           g.out_channels / g.groups * padded(g.groups), offset),
+          lanes_(padded(g.groups)) {}
+
+    void prepare_backward(const Pass& pass) const override {
+        if (index == 0) return;
+        // [kernel position, from the last][output][input][group]
+        const std::ptrdiff_t tap_floats = group_inputs_ * outputs_;
+        const auto share = pass.member.share(taps());
+        for (std::ptrdiff_t tap = share.first; tap < share.last; ++tap) {
+            const float* from = weights(pass) + tap * tap_floats;
+            float* const to = turned(pass) + (taps() - 1 - tap) * tap_floats;
+            for (std::ptrdiff_t i = 0; i < group_inputs_; ++i)
+                for (std::ptrdiff_t o = 0; o < group_outputs_; ++o, from += lanes_)
+                    std::copy_n(from, lanes_, to + (o * group_inputs_ + i) * lanes_);
+        }
+    }
+
+ protected:
+    const char* way() const override { return "lanes over the groups"; }
+    std::ptrdiff_t turned_floats() const override { return parameters[0].size(); }
+    std::ptrdiff_t own_floats(bool training) const override {
+        return split_floats() + row_floats(training);
+    }
+
+    void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels, float* to,
+                       std::ptrdiff_t step) const override {
+        pass.kernels.split_groups(pixels, g_.groups, group_outputs_, channels, to, step, lanes_);
+    }
+
+    void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const override {
+        const Rows& y = output(pass);
+        const Image x = split(pass, r);
+        auto args = walk<kernels::DepthwiseConvArgs>(x);
+        args.rows = g_.out_height;
+        args.columns = g_.out_width;
+        args.groups = g_.groups;
+        args.outputs = group_outputs_;
+        args.weights = weights(pass);
+        args.bias = bias;
+        args.activation = activation(pass);
+        args.y_row = y.layout.line;
+        args.y_pixel = g_.out_channels;
+        args.y = y.row(r);
+        if (group_outputs_ == 1) {
+            pass.kernels.depthwise_conv(args);
+            return;
+        }
+        float* const row = own(pass) + split_floats();
+        args.rows = 1;
+        args.y_pixel = outputs_;
+        args.y_plane = lanes_;
+        args.y = row;
+        for (std::ptrdiff_t i = 0; i < g_.out_height; ++i, args.x += args.x_row) {
+            pass.kernels.depthwise_conv(args);
+            pass.kernels.merge_groups(g_.out_width, g_.groups, group_outputs_, row, outputs_,
+                                      lanes_, y.line(r, i));
+        }
+    }
+
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const override {
+        const Spread s = spread();
+        const Rows& x = input(pass);
+        const std::ptrdiff_t line = s.width * outputs_;
+        auto args = walk<kernels::DepthwiseConvArgs>(
+            {image + s.skip_top * line + s.skip_left * outputs_, line, outputs_, group_outputs_});
+        args.rows = g_.height;
+        args.columns = g_.width;
+        args.x_row = line;
+        args.x_pixel = outputs_;
+        args.groups = g_.groups;
+        args.outputs = group_inputs_;
+        args.weights = turned(pass);
+        args.y = input_delta(pass).row(r);
+        args.y_row = g_.width * g_.channels;
+        args.y_pixel = g_.channels;
+        if (group_inputs_ == 1) {
+            args.activation = input_activation;
+            if (input_activation != Activation::linear) {
+                args.input_activity = x.row(r);
+                args.activity_row = x.layout.line;
+                args.activity_pixel = g_.channels;
+            }
+            pass.kernels.depthwise_conv(args);
+            return;
+        }
+        float* const row = own(pass) + split_floats();
+        args.rows = 1;
+        args.y_pixel = group_inputs_ * lanes_;
+        args.y_plane = lanes_;
+        args.y = row;
+        for (std::ptrdiff_t i = 0; i < g_.height; ++i, args.x += line) {
+            float* const dx = input_delta(pass).row(r) + i * g_.width * g_.channels;
+            pass.kernels.depthwise_conv(args);
+            pass.kernels.merge_groups(g_.width, g_.groups, group_inputs_, row, args.y_pixel, lanes_,
+                                      dx);
+            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.line(r, i),
+                                             dx, dx);
+        }
+    }
+
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, float* gradient,
+                         bool first) const override {
+        auto args = walk<kernels::DepthwiseWeightGradientArgs>(split(pass, r));
+        args.rows = g_.out_height;
+        args.columns = g_.out_width;
+        args.groups = g_.groups;
+        args.outputs = group_outputs_;
+        args.d = d;
+        args.d_row = g_.stride_rows * spread().width * outputs_;
+        args.d_pixel = g_.stride_columns * outputs_;
+        args.d_plane = lanes_;
+        args.gradient = gradient;
+        args.first = first;
+        pass.kernels.depthwise_weight_gradient(args);
+    }
+
+ private:
+    // A bordered image: the upper left corner of the first window, lines, pixels and the planes of
+    // a pixel.
+    struct Image {
+        const float* x;
+        std::ptrdiff_t line, pixel, planes;
+    };
+
+    // The input with its border, in planes.
+    Image split(const Pass& pass, std::ptrdiff_t r) const {
+        const Rows& x = input(pass);
+        if (group_inputs_ == 1) return {corner(x, r), x.layout.line, g_.channels, 1};
+        // The border stays the zeros that the workspace began with.
+        float* const image = own(pass);
+        const std::ptrdiff_t pixel = group_inputs_ * lanes_, line = split_width() * pixel;
+        float* const place = image + g_.padding.top * line + g_.padding.left * pixel;
+        for (std::ptrdiff_t i = 0; i < g_.height; ++i)
+            pass.kernels.split_groups(g_.width, g_.groups, group_inputs_, x.line(r, i),
+                                      place + i * line, pixel, lanes_);
+        return {image, line, pixel, group_inputs_};
+    }
+    std::ptrdiff_t split_width() const { return g_.padding.left + g_.width + g_.padding.right; }
+    std::ptrdiff_t split_floats() const {
+        if (group_inputs_ == 1) return 0;
+        return padded((g_.padding.top + g_.height + g_.padding.bottom) * split_width() *
+                      group_inputs_ * lanes_);
+    }
+    // One row of outputs, or of input gradients, in planes.
+    std::ptrdiff_t row_floats(bool training) const {
+        const std::ptrdiff_t outputs = group_outputs_ > 1 ? g_.out_width * outputs_ : 0;
+        const std::ptrdiff_t inputs =
+            training && group_inputs_ > 1 ? g_.width * group_inputs_ * lanes_ : 0;
+        return padded(std::max(outputs, inputs));
+    }
+
+    template <class Args>
+    Args walk(const Image& image) const {
+        Args args{};
+        args.kernel_rows = g_.kernel_height;
+        args.kernel_row = g_.dilation_rows * image.line;
+        args.runs = g_.kernel_width;
+        args.run = image.planes;
+        args.run_step = g_.dilation_columns * image.pixel;
+        args.plane = lanes_;
+        args.x = image.x;
+        args.x_row = g_.stride_rows * image.line;
+        args.x_pixel = g_.stride_columns * image.pixel;
+        return args;
+    }
+
+    std::ptrdiff_t lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_depthwise_conv_stage(const std::string& name, const ConvGeometry& g,
+                                                 Activation activation, bool use_bias,
+                                                 std::ptrdiff_t parameter_offset) {
+    return std::make_unique<DepthwiseConvStage>(name, g, activation, use_bias, parameter_offset);
+}
+
+}  // namespace nncore::network

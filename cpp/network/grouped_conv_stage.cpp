@@ -1,0 +1,271 @@
+#include "grouped_conv_stage.h"
+
+#include <algorithm>
+
+#include "chunks.h"
+
+namespace nncore::network {
+
+using kernels::Activation;
+
+GroupedConvStage::GroupedConvStage(const std::string& name, const ConvGeometry& geometry,
+                                   Activation activation, bool use_bias, Parameter::Layout layout,
+                                   std::ptrdiff_t outputs, std::ptrdiff_t offset)
+    : g_(geometry),
+      use_bias_(use_bias),
+      group_inputs_(geometry.channels / geometry.groups),
+      group_outputs_(geometry.out_channels / geometry.groups),
+      outputs_(outputs) {
+    input_shape = {g_.height, g_.width, g_.channels};
+    output_shape = {g_.out_height, g_.out_width, g_.out_channels};
+    output_activation = activation;
+    parameters.push_back({name + "/kernel",
+                          {g_.kernel_height, g_.kernel_width, group_inputs_, g_.out_channels},
+                          layout,
+                          offset});
+    parameters[0].groups = g_.groups;
+    if (use_bias)
+        parameters.push_back({name + "/bias",
+                              {g_.out_channels},
+                              Parameter::Layout::vector,
+                              offset + parameters[0].size()});
+}
+
+std::string GroupedConvStage::describe() const {
+    return describe_conv(g_, output_activation, use_bias_) + "; " + way();
+}
+
+double GroupedConvStage::multiply_adds() const {
+    return static_cast<double>(g_.out_height * g_.out_width) *
+           static_cast<double>(element_count(parameters[0].shape));
+}
+
+std::ptrdiff_t GroupedConvStage::spread_floats() const {
+    const Spread s = spread();
+    // Lanes beyond the last group may be read.
+    return padded(s.height * s.width * outputs_ + kBlock);
+}
+
+std::ptrdiff_t GroupedConvStage::shared_scratch(bool training) const {
+    return padded(outputs_) + (training ? spread_floats() + padded(g_.out_channels) : 0);
+}
+
+std::ptrdiff_t GroupedConvStage::chunk_floats() const {
+    return parameters[0].size() + padded(g_.out_channels);
+}
+
+Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool training) const {
+    Sizes sizes;
+    sizes.scratch = shared_scratch(training) + own_floats(training);
+    if (training)
+        sizes.shared =
+            (index > 0 ? padded(turned_floats()) : 0) + chunks_capacity(largest) * chunk_floats();
+    return sizes;
+}
+
+const float* GroupedConvStage::bias_in_lanes(const Pass& pass) const {
+    const float* const bias = this->bias(pass, use_bias_);
+    if (bias == nullptr) return nullptr;
+    float* const place = scratch(pass);
+    spread_pixels(pass, 1, bias, place, outputs_);
+    return place;
+}
+
+void GroupedConvStage::forward(const Pass& pass) const {
+    const auto share = pass.member.share(pass.rows);
+    if (share.first == share.last) return;
+    const float* const bias = bias_in_lanes(pass);
+    for (std::ptrdiff_t r = share.first; r < share.last; ++r) forward_sample(pass, r, bias);
+}
+
+// Returns the place of output pixel (0, 0).
+const float* GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, float* image) const {
+    const Spread s = spread();
+    const std::ptrdiff_t line = s.width * outputs_;
+    float* const place = image + s.top * line + s.left * outputs_;
+    const std::ptrdiff_t from = g_.out_width * g_.out_channels;
+    for (std::ptrdiff_t y = 0; y < g_.out_height; ++y)
+        spread_pixels(pass, g_.out_width, output_delta(pass).row(r) + y * from,
+                      place + y * g_.stride_rows * line, g_.stride_columns * outputs_);
+    return place;
+}
+
+void GroupedConvStage::backward_data(const Pass& pass) const {
+    const std::ptrdiff_t size = chunk_size(pass.rows);
+    const auto share = pass.member.share(chunk_count(pass.rows));
+    float* const image = scratch(pass) + padded(outputs_);
+    float* const partials = turned(pass) + (index > 0 ? padded(turned_floats()) : 0);
+    for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+        float* const gradient = partials + chunk * chunk_floats();
+        const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
+        for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
+            const bool first = r == chunk * size;
+            const float* d = spread_out(pass, r, image);
+            if (index > 0) input_gradient(pass, r, image);
+            weight_gradient(pass, r, d, gradient, first);
+            if (!use_bias_) continue;
+            float* const total = gradient + parameters[0].size();
+            float* const own = image + spread_floats();
+            pass.kernels.bias_gradient(g_.out_height * g_.out_width, g_.out_channels,
+                                       output_delta(pass).row(r), g_.out_channels,
+                                       first ? total : own);
+            if (!first)
+                for (std::ptrdiff_t c = 0; c < g_.out_channels; ++c) total[c] += own[c];
+        }
+    }
+}
+
+void GroupedConvStage::backward_weights(const Pass& pass) const {
+    const float* partials = turned(pass) + (index > 0 ? padded(turned_floats()) : 0);
+    for (const Parameter& parameter : parameters) {
+        const auto share = pass.member.share(parameter.size() / kBlock);
+        const std::ptrdiff_t first = share.first * kBlock;
+        pass.kernels.sum_partials((share.last - share.first) * kBlock, chunk_count(pass.rows),
+                                  chunk_floats(), partials + first,
+                                  pass.gradients + parameter.offset + first);
+        update(pass, parameter);
+        partials += parameter.size();
+    }
+}
+
+namespace {
+
+// One group after another by the kernels of an ordinary convolution; each group's output channels
+// are padded to whole blocks.
+class GroupByGroupStage final : public GroupedConvStage {
+ public:
+    GroupByGroupStage(const std::string& name, const ConvGeometry& g, Activation activation,
+                      bool use_bias, std::ptrdiff_t offset)
+        : GroupedConvStage(name, g, activation, use_bias, Parameter::Layout::groups,
+                           g.groups * padded(g.out_channels / g.groups), offset) {}
+
+    void prepare_backward(const Pass& pass) const override {
+        if (index == 0) return;
+        // As in conv_stage.cpp: [kernel position, from the last][output channel][input channel].
+        const std::ptrdiff_t from = group_inputs_ * padded(group_outputs_);
+        const std::ptrdiff_t to = group_outputs_ * padded(group_inputs_);
+        const auto share = pass.member.share(g_.groups * taps());
+        for (std::ptrdiff_t i = share.first; i < share.last; ++i) {
+            const std::ptrdiff_t group = i / taps(), tap = i % taps();
+            pass.kernels.transpose(
+                group_inputs_, group_outputs_, weights(pass) + i * from, padded(group_outputs_),
+                turned(pass) + (group * taps() + taps() - 1 - tap) * to, padded(group_inputs_));
+        }
+    }
+
+ protected:
+    const char* way() const override { return "group by group"; }
+    std::ptrdiff_t turned_floats() const override {
+        return taps() * g_.out_channels * padded(group_inputs_);
+    }
+
+    void spread_pixels(const Pass&, std::ptrdiff_t pixels, const float* channels, float* to,
+                       std::ptrdiff_t step) const override {
+        for (std::ptrdiff_t i = 0; i < pixels; ++i, to += step)
+            for (std::ptrdiff_t group = 0; group < g_.groups; ++group, channels += group_outputs_)
+                std::copy_n(channels, group_outputs_, to + group * padded(group_outputs_));
+    }
+
+    void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        auto args = walk<kernels::ConvArgs>(x.layout.line, g_.channels, group_inputs_);
+        args.rows = g_.out_height;
+        args.columns = g_.out_width;
+        args.x_row = g_.stride_rows * x.layout.line;
+        args.x_pixel = g_.stride_columns * g_.channels;
+        args.blocks = blocks_of(group_outputs_);
+        args.channels = group_outputs_;
+        args.activation = activation(pass);
+        args.y_row = y.layout.line;
+        args.y_pixel = g_.out_channels;
+        for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
+            args.x = corner(x, r) + group * group_inputs_;
+            args.weights = weights(pass) + group * group_weights();
+            args.bias = bias == nullptr ? nullptr : bias + group * padded(group_outputs_);
+            args.y = y.row(r) + group * group_outputs_;
+            pass.kernels.conv(args);
+        }
+    }
+
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const override {
+        const Spread s = spread();
+        const Rows& x = input(pass);
+        const std::ptrdiff_t line = s.width * outputs_;
+        auto args = walk<kernels::ConvArgs>(line, outputs_, group_outputs_);
+        args.rows = g_.height;
+        args.columns = g_.width;
+        args.x_row = line;
+        args.x_pixel = outputs_;
+        args.blocks = blocks_of(group_inputs_);
+        args.channels = group_inputs_;
+        args.activation = input_activation;
+        args.activity_row = x.layout.line;
+        args.activity_pixel = args.y_pixel = g_.channels;
+        args.y_row = g_.width * g_.channels;
+        for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
+            args.x =
+                image + s.skip_top * line + s.skip_left * outputs_ + group * padded(group_outputs_);
+            args.weights = turned(pass) + group * taps() * group_outputs_ * padded(group_inputs_);
+            if (input_activation != Activation::linear)
+                args.input_activity = x.row(r) + group * group_inputs_;
+            args.y = input_delta(pass).row(r) + group * group_inputs_;
+            pass.kernels.conv(args);
+        }
+    }
+
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, float* gradient,
+                         bool first) const override {
+        const Rows& x = input(pass);
+        auto args =
+            walk<kernels::ConvWeightGradientArgs>(x.layout.line, g_.channels, group_inputs_);
+        args.rows = g_.out_height;
+        args.columns = g_.out_width;
+        args.x_row = g_.stride_rows * x.layout.line;
+        args.x_pixel = g_.stride_columns * g_.channels;
+        args.blocks = blocks_of(group_outputs_);
+        args.d_row = g_.stride_rows * spread().width * outputs_;
+        args.d_pixel = g_.stride_columns * outputs_;
+        args.first = first;
+        for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
+            args.x = corner(x, r) + group * group_inputs_;
+            args.d = d + group * padded(group_outputs_);
+            args.gradient = gradient + group * group_weights();
+            pass.kernels.conv_weight_gradient(args);
+        }
+    }
+
+ private:
+    std::ptrdiff_t group_weights() const { return parameters[0].size() / g_.groups; }
+
+    // The kernel over an image of such lines and pixels, of each of which `run` floats count.
+    template <class Args>
+    Args walk(std::ptrdiff_t line, std::ptrdiff_t pixel, std::ptrdiff_t run) const {
+        Args args{};
+        args.kernel_rows = g_.kernel_height;
+        args.kernel_row = g_.dilation_rows * line;
+        args.runs = g_.kernel_width;
+        args.run = run;
+        args.run_step = g_.dilation_columns * pixel;
+        return args;
+    }
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name, const ConvGeometry& g,
+                                               Activation activation, bool use_bias,
+                                               std::ptrdiff_t parameter_offset) {
+    const std::ptrdiff_t inputs = g.channels / g.groups, outputs = g.out_channels / g.groups;
+    // Vectors of products, per input of a group: lanes over the groups fill best where groups are
+    // many and small, but several inputs have to be brought into that order first.
+    const std::ptrdiff_t over_groups = outputs * blocks_of(g.groups);
+    const std::ptrdiff_t over_outputs = g.groups * blocks_of(outputs);
+    const bool depthwise =
+        inputs == 1 ? over_groups <= over_outputs : 4 * over_groups <= 3 * over_outputs;
+    if (depthwise)
+        return make_depthwise_conv_stage(name, g, activation, use_bias, parameter_offset);
+    return std::make_unique<GroupByGroupStage>(name, g, activation, use_bias, parameter_offset);
+}
+
+}  // namespace nncore::network

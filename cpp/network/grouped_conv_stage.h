@@ -1,0 +1,80 @@
+// A convolution whose channels fall into groups that do not see each other. What the two ways of
+// computing it share is here; they differ in where the lanes run: over the outputs of one group
+// (grouped_conv_stage.cpp) or over the groups (depthwise_conv_stage.cpp).
+//
+// Work is split by sample, and weight gradients are summed in chunks, as in conv_stage.cpp.
+#pragma once
+
+#include "conv_parts.h"
+#include "stage.h"
+
+namespace nncore::network {
+
+class GroupedConvStage : public Stage {
+ public:
+    std::string describe() const override;
+    double multiply_adds() const override;
+    Border input_border() const override { return g_.padding; }
+    Sizes sizes(std::ptrdiff_t largest, bool training) const override;
+    void forward(const Pass& pass) const override;
+    void backward_data(const Pass& pass) const override;
+    void backward_weights(const Pass& pass) const override;
+
+ protected:
+    // outputs: the output channels of one pixel, with their padding, in the order of the lanes.
+    GroupedConvStage(const std::string& name, const ConvGeometry& geometry,
+                     kernels::Activation activation, bool use_bias, Parameter::Layout layout,
+                     std::ptrdiff_t outputs, std::ptrdiff_t parameter_offset);
+
+    // --- what the two ways differ in --------------------------------------------------------
+    virtual const char* way() const = 0;
+    // Floats for the turned weights, once, and for each thread's own use.
+    virtual std::ptrdiff_t turned_floats() const = 0;
+    virtual std::ptrdiff_t own_floats(bool) const { return 0; }
+    // The channels of `pixels` neighbouring pixels into the order of the lanes, `step` floats
+    // apart.
+    virtual void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels,
+                               float* to, std::ptrdiff_t step) const = 0;
+    virtual void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const = 0;
+    // image: the spread output gradient; d: the place of output pixel (0, 0) in it.
+    virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const = 0;
+    virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d,
+                                 float* gradient, bool first) const = 0;
+
+    // The upper left input of output pixel (0, 0), in the border where there is one.
+    const float* corner(const Rows& x, std::ptrdiff_t row) const {
+        return x.row(row) - g_.padding.top * x.layout.line - g_.padding.left * g_.channels;
+    }
+    std::ptrdiff_t taps() const { return g_.kernel_height * g_.kernel_width; }
+    const float* weights(const Pass& pass) const { return pass.parameters + parameters[0].offset; }
+    float* turned(const Pass& pass) const { return pass.workspace.shared[index]; }
+    float* own(const Pass& pass) const {
+        return scratch(pass) + shared_scratch(pass.workspace.training);
+    }
+
+    Spread spread() const { return Spread::of(g_, index > 0); }
+
+    ConvGeometry g_;
+    bool use_bias_;
+    std::ptrdiff_t group_inputs_, group_outputs_;
+    std::ptrdiff_t outputs_;  // see the constructor
+
+ private:
+    // Each thread's scratch: the bias in the order of the lanes; in training also the spread output
+    // gradient and a bias gradient; then what the derived stage wants.
+    float* scratch(const Pass& pass) const {
+        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+    }
+    std::ptrdiff_t spread_floats() const;
+    std::ptrdiff_t shared_scratch(bool training) const;
+    const float* bias_in_lanes(const Pass& pass) const;
+    const float* spread_out(const Pass& pass, std::ptrdiff_t r, float* image) const;
+    std::ptrdiff_t chunk_floats() const;
+};
+
+std::unique_ptr<Stage> make_depthwise_conv_stage(const std::string& name,
+                                                 const ConvGeometry& geometry,
+                                                 kernels::Activation activation, bool use_bias,
+                                                 std::ptrdiff_t parameter_offset);
+
+}  // namespace nncore::network

@@ -1,0 +1,116 @@
+// Layer normalization (Ba, Kiros and Hinton, 2016): each pixel over its channels (a flat sample
+// over its features), y = gamma * (x - mean) / sqrt(variance + epsilon) + beta.
+#include <algorithm>
+
+#include "chunks.h"
+#include "stage.h"
+
+namespace nncore::network {
+namespace {
+
+class LayerNormStage final : public Stage {
+ public:
+    LayerNormStage(const std::string& name, const Shape& shape, float epsilon,
+                   std::ptrdiff_t offset)
+        : channels_(shape.back()),
+          pixels_(element_count(shape) / shape.back()),
+          stride_(padded(shape.back())),
+          epsilon_(epsilon) {
+        input_shape = output_shape = shape;
+        parameters.push_back({.name = name + "/gamma",
+                              .shape = {channels_},
+                              .layout = Parameter::Layout::vector,
+                              .offset = offset,
+                              .initializer = Initializer::ones});
+        parameters.push_back({.name = name + "/beta",
+                              .shape = {channels_},
+                              .layout = Parameter::Layout::vector,
+                              .offset = offset + stride_});
+    }
+
+    std::string describe() const override { return "layer normalization"; }
+    Sizes sizes(std::ptrdiff_t largest, bool training) const override {
+        Sizes sizes;
+        sizes.scratch = 3 * kBlock * stride_;
+        if (training) {
+            // Of one sample: dy * n, sums over its pixels, and dx if nobody wants it.
+            sizes.scratch += 2 * padded(element_count(input_shape)) + stride_;
+            sizes.shared = chunks_capacity(largest) * 2 * stride_;
+        }
+        return sizes;
+    }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const float* const gamma = pass.parameters + parameters[0].offset;
+        const float* const beta = pass.parameters + parameters[1].offset;
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+                pass.kernels.layer_norm(args(x.row(r) + l * y.layout.run, y.layout.run / channels_),
+                                        gamma, beta, y.line(r, l), channels_, scratch(pass));
+    }
+
+    void backward_data(const Pass& pass) const override {
+        const float* const gamma = pass.parameters + parameters[0].offset;
+        float* const products = scratch(pass) + 3 * kBlock * stride_;
+        float* const sums = products + padded(element_count(input_shape));
+        float* const unused = sums + stride_;
+        const std::ptrdiff_t size = chunk_size(pass.rows);
+        const auto share = pass.member.share(chunk_count(pass.rows));
+        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+            float* const partial = pass.workspace.shared[index] + chunk * 2 * stride_;
+            std::fill_n(partial, 2 * stride_, 0.0f);
+            const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
+            for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
+                const float* const dy = output_delta(pass).row(r);
+                pass.kernels.layer_norm_gradient(args(input(pass).row(r), pixels_), gamma, dy,
+                                                 channels_,
+                                                 index > 0 ? input_delta(pass).row(r) : unused,
+                                                 channels_, products, channels_, scratch(pass));
+                const auto accumulate = [&](const float* rows, float* total) {
+                    pass.kernels.bias_gradient(pixels_, channels_, rows, channels_, sums);
+                    for (std::ptrdiff_t c = 0; c < channels_; ++c) total[c] += sums[c];
+                };
+                accumulate(products, partial);
+                accumulate(dy, partial + stride_);
+                if (index > 0) multiply_by_input_derivative(pass, r);
+            }
+        }
+    }
+
+    void backward_weights(const Pass& pass) const override {
+        const std::ptrdiff_t chunks = chunk_count(pass.rows);
+        for (std::size_t p = 0; p < parameters.size(); ++p) {
+            const auto share = pass.member.share(stride_ / kBlock);
+            const std::ptrdiff_t first = share.first * kBlock;
+            pass.kernels.sum_partials(
+                (share.last - share.first) * kBlock, chunks, 2 * stride_,
+                pass.workspace.shared[index] + static_cast<std::ptrdiff_t>(p) * stride_ + first,
+                pass.gradients + parameters[p].offset + first);
+            update(pass, parameters[p]);
+        }
+    }
+
+ private:
+    kernels::LayerNormArgs args(const float* x, std::ptrdiff_t rows) const {
+        return {
+            .rows = rows, .columns = channels_, .epsilon = epsilon_, .x = x, .x_row = channels_};
+    }
+    float* scratch(const Pass& pass) const {
+        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+    }
+
+    std::ptrdiff_t channels_, pixels_, stride_;
+    float epsilon_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_layer_norm_stage(const std::string& name, const Shape& shape,
+                                             float epsilon, std::ptrdiff_t parameter_offset) {
+    return std::make_unique<LayerNormStage>(name, shape, epsilon, parameter_offset);
+}
+
+}  // namespace nncore::network

@@ -1,0 +1,51 @@
+#include "stage.h"
+
+namespace nncore::network {
+namespace {
+
+class RescalingStage final : public Stage {
+ public:
+    RescalingStage(const Shape& shape, const std::vector<float>& scale,
+                   const std::vector<float>& offset) {
+        input_shape = output_shape = shape;
+        const auto count = static_cast<std::size_t>(element_count(shape));
+        for (std::size_t i = 0; i < count; ++i) {
+            scale_.push_back(scale[i % scale.size()]);
+            offset_.push_back(offset[i % offset.size()]);
+        }
+    }
+    std::string describe() const override { return "rescaling"; }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const std::ptrdiff_t run = y.layout.run;
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+                pass.kernels.multiply_add(run, x.row(r) + l * run, scale_.data() + l * run,
+                                          offset_.data() + l * run, y.line(r, l));
+    }
+    void backward_data(const Pass& pass) const override {
+        if (index == 0) return;
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            pass.kernels.multiply(element_count(input_shape), output_delta(pass).row(r),
+                                  scale_.data(), input_delta(pass).row(r));
+            multiply_by_input_derivative(pass, r);
+        }
+    }
+
+ private:
+    // Of each value of a sample: channels repeat, so that one loop does for every shape.
+    std::vector<float> scale_, offset_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_rescaling_stage(const Shape& shape, const std::vector<float>& scale,
+                                            const std::vector<float>& offset) {
+    return std::make_unique<RescalingStage>(shape, scale, offset);
+}
+
+}  // namespace nncore::network

@@ -1,0 +1,49 @@
+// gelu and silu. Their derivative cannot be told from their output, so no stage takes them in: each
+// is a stage of its own, whose input buffer is what backward needs, and whose output counts as
+// linear.
+#include <algorithm>
+
+#include "stage.h"
+
+namespace nncore::network {
+namespace {
+
+using kernels::SelfGated;
+
+class SelfGatedStage final : public Stage {
+ public:
+    SelfGatedStage(const Shape& shape, SelfGated kind) : kind_(kind) {
+        input_shape = output_shape = shape;
+    }
+    std::string describe() const override { return kind_ == SelfGated::gelu ? "gelu" : "silu"; }
+
+    void forward(const Pass& pass) const override {
+        const Rows& x = input(pass);
+        const Rows& y = output(pass);
+        const std::ptrdiff_t run = y.layout.run;
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+                pass.kernels.self_gated(kind_, run, x.row(r) + l * run, y.line(r, l));
+    }
+    void backward_data(const Pass& pass) const override {
+        if (index == 0) return;
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            pass.kernels.self_gated_gradient(kind_, element_count(input_shape), input(pass).row(r),
+                                             output_delta(pass).row(r), input_delta(pass).row(r));
+            multiply_by_input_derivative(pass, r);
+        }
+    }
+
+ private:
+    SelfGated kind_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> make_self_gated_stage(const Shape& shape, SelfGated kind) {
+    return std::make_unique<SelfGatedStage>(shape, kind);
+}
+
+}  // namespace nncore::network

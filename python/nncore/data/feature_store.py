@@ -1,0 +1,151 @@
+"""Frozen features kept by the pixels they were computed from, so that no image is run twice.
+
+In a cache (see `cache.py`) there is one folder per way of computing them:
+
+    features-HASH/manifest.json      the way, and the digests of the pixels, one per row
+    features-HASH/features-ID.npy    float32 (rows, F), mapped into memory
+
+The key of a row is the digest of the image's pixels as the backbone gets them: a changed picture is
+a new row, and a copy, another split or another folder with the same pictures costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.atomic import atomic_write_bytes
+from nncore.data.cache import CacheError, evict, locked
+from nncore.data.store import DIGEST_SIZE
+
+F32 = NDArray[np.float32]
+
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+_MEMORY_BYTES = 1 << 30  # of features that no cache folder takes
+
+
+class FeatureStore:
+    """Rows of features in memory, and in a cache folder where one is given.
+
+    Parameters
+    ----------
+    way
+        JSON-ready description of everything that the features depend on besides the pixels.
+    count
+        F, numbers per image.
+    cache
+        Folder of all caches, made when something is written; None: in memory alone.
+    """
+
+    def __init__(
+        self, way: Mapping[str, Any], count: int, cache: str | os.PathLike[str] | None
+    ) -> None:
+        self._way = json.loads(json.dumps({**way, "format": _FORMAT}))
+        text = json.dumps(self._way, sort_keys=True)
+        name = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+        self.folder = None if cache is None else Path(cache) / f"features-{name}"
+        self._rows: dict[bytes, int] = {}
+        self._features: F32 = np.empty((0, count), np.float32)
+        if self.folder is not None:
+            self._read()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def find(self, digests: Sequence[bytes]) -> NDArray[np.intp]:
+        """The row of each image (N,), -1 where it is not known."""
+        return np.array([self._rows.get(digest, -1) for digest in digests], np.intp)
+
+    def take(self, rows: NDArray[np.intp]) -> F32:
+        """Features float32 (N, F) of these rows, a copy."""
+        chosen: F32 = np.asarray(self._features[rows])
+        return chosen
+
+    def add(self, digests: Sequence[bytes], features: F32) -> None:
+        """Keep the features (M, F) of images that are not known yet.
+
+        Raises
+        ------
+        CacheError
+            The folder cannot be written; the features are kept in memory all the same.
+        """
+        if self.folder is None:
+            self._keep(digests, features)
+            return
+        try:
+            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(self.folder, wait=True):
+                self._read()  # what another process has added since
+                self._keep(digests, features)
+                self._write()
+        except OSError as error:
+            self._keep(digests, features)
+            message = f"{self.folder}: the cache cannot be written: {error.strerror or error}"
+            raise CacheError(message) from error
+        evict(self.folder.parent, keep=self.folder)
+
+    def _keep(self, digests: Sequence[bytes], features: F32) -> None:
+        new = {digest: i for i, digest in enumerate(digests) if digest not in self._rows}
+        kept = self._features
+        if self.folder is None and (len(self) + len(new)) * kept.itemsize * kept.shape[1] > (
+            _MEMORY_BYTES
+        ):
+            self._rows, kept = {}, kept[:0]
+        first = len(kept)
+        self._features = np.concatenate([kept, features[list(new.values())]])
+        self._rows |= {digest: first + i for i, digest in enumerate(new)}
+
+    def _read(self) -> None:
+        """Take over what the folder has, if it has anything sound."""
+        assert self.folder is not None
+        path = self.folder / _MANIFEST
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            manifest = json.loads(path.read_bytes())
+            digests = bytes.fromhex(manifest["digests"])
+            features = np.load(self.folder / manifest["features"], mmap_mode="r")
+            shape = (len(digests) // DIGEST_SIZE, self._features.shape[1])
+            if manifest["way"] != self._way or features.dtype != np.float32:
+                return
+            if features.shape != shape or len(digests) % DIGEST_SIZE:
+                return
+            self._rows = {
+                digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]: i for i in range(len(features))
+            }
+            self._features = features
+            os.utime(path)  # when it was used last
+
+    def _write(self) -> None:
+        """All rows into a new file, then the manifest that names it; the old file goes."""
+        assert self.folder is not None
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / f"features-{secrets.token_hex(8)}.npy"
+        try:
+            with open(path, "xb") as file:
+                np.save(file, self._features)
+                file.flush()
+                os.fsync(file.fileno())
+            manifest = {
+                "way": self._way,
+                "features": path.name,
+                "digests": b"".join(self._rows).hex(),
+            }
+            atomic_write_bytes(self.folder / _MANIFEST, json.dumps(manifest).encode())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        self._features = np.load(path, mmap_mode="r")
+        for other in self.folder.iterdir():
+            if other.name not in (_MANIFEST, path.name):
+                with contextlib.suppress(OSError):
+                    other.unlink()
