@@ -7,6 +7,10 @@
 
 namespace nncore::images {
 
+// The version of libjpeg-turbo that this build was made with; nullptr without it, when no JPEG is
+// plain.
+const char* libjpeg_release() noexcept;
+
 // What is wanted of a JPEG.
 struct JpegRequest {
     std::int64_t max_pixels;    // of the picture as it is stored
@@ -24,13 +28,11 @@ struct Jpeg {
 
 // The picture; nothing unless `file` is a plain JPEG within the limits.
 //
-// A JPEG is plain if it is baseline (sequential, Huffman codes, 8 bits), gray or YCbCr with chroma
-// as fine as luma, half as wide, or half as wide and high, in one scan, wholly undamaged up to its
-// end marker, and small or reduced at least by 4 (libjpeg-turbo is faster else). All others are
-// left to Pillow, so that there is one opinion about odd and damaged files. The pixels are those of
-// libjpeg-turbo, which Pillow has, at its usual settings.
-//
-// Source: ITU-T Recommendation T.81 | ISO/IEC 10918-1, and JFIF for colour.
+// A JPEG is plain if it is baseline, extended or progressive with Huffman codes and 8 bits, gray or
+// YCbCr with chroma as fine as luma, half as wide, or half as wide and high, and libjpeg-turbo has
+// not even a warning about it up to its end marker. All others are left to Pillow, so that there is
+// one opinion about odd and damaged files. The pixels are Pillow's: it decodes by the same library
+// at the same settings.
 std::optional<Jpeg> plain_jpeg(Bytes file, const JpegRequest& request);
 
 }  // namespace nncore::images

@@ -121,7 +121,7 @@ class PngReader::Inflater {
 PngReader::PngReader() : inflater_(std::make_unique<Inflater>()) {}
 PngReader::~PngReader() = default;
 
-bool has_zlib() noexcept { return true; }
+const char* zlib_release() noexcept { return ::zlibVersion(); }
 
 std::optional<Pixels> PngReader::read(Bytes file, std::int64_t max_pixels) {
     const auto header = header_of(file, max_pixels);
@@ -149,7 +149,7 @@ class PngReader::Inflater {};
 PngReader::PngReader() = default;
 PngReader::~PngReader() = default;
 
-bool has_zlib() noexcept { return false; }
+const char* zlib_release() noexcept { return nullptr; }
 
 std::optional<Pixels> PngReader::read(Bytes, std::int64_t) { return std::nullopt; }
 

@@ -8,8 +8,8 @@
 
 namespace nncore::images {
 
-// Whether this build found zlib, without which no PNG is plain.
-bool has_zlib() noexcept;
+// The version of zlib in use; nullptr in a build without it, when no PNG is plain.
+const char* zlib_release() noexcept;
 
 // Reads one file after the other; what inflating needs is allocated once.
 //

@@ -85,6 +85,7 @@ std::optional<nncore::images::Pixels> png(const Bytes& file) {
 }
 
 TEST(plain_jpegs) {
+    if (nncore::images::libjpeg_release() == nullptr) return;
     CHECK_EQUAL(std::int64_t{52718}, sum(jpeg(kGrayJpeg)->pixels));
     CHECK_EQUAL(std::int64_t{140851}, sum(jpeg(kHalvedJpeg)->pixels));
     CHECK_EQUAL(std::int64_t{140940}, sum(jpeg(kNarrowedJpeg)->pixels));
@@ -95,7 +96,7 @@ TEST(plain_jpegs) {
 }
 
 TEST(plain_pngs) {
-    if (!nncore::images::has_zlib()) return;
+    if (nncore::images::zlib_release() == nullptr) return;
     CHECK_EQUAL(std::int64_t{16911}, sum(*png(kRgbPng)));
 }
 
@@ -121,7 +122,8 @@ TEST(damaged_files_do_no_harm) {
             for (const std::int64_t side : {0, 9, 4, 2}) taken += jpeg(spoiled, side) ? 1 : 0;
         }
     }
-    CHECK(taken > 1000);  // else the damage was never reached
+    // Else the damage was never reached.
+    CHECK(taken > 1000 || nncore::images::libjpeg_release() == nullptr);
 }
 
 TEST(small_files_and_their_names) {

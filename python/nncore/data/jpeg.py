@@ -1,11 +1,10 @@
 """Plain JPEG files: by the core, or by Pillow's decoder without the Python code around it.
 
 Of the time that Pillow takes for a JPEG of 48 x 48 pixels a tenth is decoding; the rest is Python
-code, which holds the interpreter lock, so that threads do not help. The core takes baseline files
-(cpp/images/plain_jpeg.h) and gives the pixels that libjpeg-turbo gives, bit for bit. What it
-leaves, progressive files above all, Pillow's decoder gets as it is: the same compiled code on the
-same bytes. Whatever is not quite plain, and whatever either finds fault with, is left to Pillow's
-usual way.
+code, which holds the interpreter lock, so that threads do not help. The core, if it was built with
+libjpeg-turbo, decodes by it as Pillow does, bit for bit (cpp/images/plain_jpeg.h). Else Pillow's
+decoder gets small files as they are: the same compiled code on the same bytes. Whatever is not
+quite plain, and whatever either finds fault with, is left to Pillow's usual way.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nncore.data.built_with import built_with
 
 # Pillow hands larger files to its decoder in pieces of this size.
 _LARGEST = 65536
@@ -46,10 +47,9 @@ def plain_jpeg(
     if data[:3] != b"\xff\xd8\xff":
         return None
     limit = max_pixels if max_decoded is None else max_decoded
-    jpeg = by_core(data, max_pixels, limit, reduced_side)
-    if jpeg is not None or len(data) > _LARGEST:
-        return jpeg
-    frame = _frame(data)
+    if built_with("libjpeg"):
+        return by_core(data, max_pixels, limit, reduced_side)
+    frame = _frame(data) if len(data) <= _LARGEST else None
     if frame is None:
         return None
     height, width, channels = frame
@@ -71,8 +71,8 @@ def by_core(
     reduced_side: int,
     skip_applications: bool = False,
 ) -> Jpeg | None:
-    """`plain_jpeg` of a baseline file; `skip_applications` takes files with Exif and colour
-    profiles for plain, too."""
+    """`plain_jpeg` by libjpeg-turbo; None without it. `skip_applications` takes files with Exif and
+    colour profiles for plain, too."""
     from nncore import _core
 
     found = _core.plain_jpeg(data, max_pixels, max_decoded, reduced_side, skip_applications)

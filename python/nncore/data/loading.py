@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nncore.arguments import check_int
 from nncore.data.batch import Decoded, decode_files
+from nncore.data.built_with import built_with
 from nncore.data.cache import CacheEntry, CacheError, Request, Source, file_status
 from nncore.data.decode import (
     AUTO_SIDE,
@@ -24,7 +25,6 @@ from nncore.data.decode import (
 )
 from nncore.data.formats import IMAGE_EXTENSIONS
 from nncore.data.loaded import Loaded
-from nncore.data.png import core_inflates
 from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing
 from nncore.data.skipped import SkippedFile
 from nncore.data.store import ImageStore, MemoryRows, Rows, Shape
@@ -38,7 +38,7 @@ _FILES_PER_TASK = 32
 _TASKS_AHEAD = 4  # per thread
 # What the core decodes needs no interpreter lock. Of other files of less than about this size,
 # opening costs more than decoding, and a second thread makes the whole slower.
-_JPEG_NAMES = (".jpg", ".jpeg")
+_NAMES = {"zlib": (".png",), "libjpeg": (".jpg", ".jpeg")}
 _BYTES_WORTH_A_THREAD = 4096
 
 
@@ -320,7 +320,9 @@ def _for_each(
 def _mean_work(paths: Sequence[str]) -> float:
     """Of decoding a file outside the interpreter lock, in bytes; by a sample."""
     sample = paths[:: max(len(paths) // 64, 1)]
-    by_core = (*_JPEG_NAMES, ".png") if core_inflates() else _JPEG_NAMES
+    by_core = tuple(
+        name for library, names in _NAMES.items() if built_with(library) for name in names
+    )
     total = 0
     for path in sample:
         try:

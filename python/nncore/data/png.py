@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nncore.data.built_with import built_with
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3}  # by colour type: gray, RGB
@@ -29,19 +30,11 @@ def plain_png(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
     """Pixels uint8 (height, width, 1 or 3) of a PNG file; None where Pillow must look at it."""
     if data[:8] != _SIGNATURE:
         return None
-    if core_inflates():
+    if built_with("zlib"):
         from nncore import _core
 
         return _core.plain_png(data, max_pixels)
     return _by_python(data, max_pixels)
-
-
-@lru_cache(maxsize=1)
-def core_inflates() -> bool:
-    """Whether the core was built with zlib."""
-    from nncore import _core
-
-    return bool(_core.info()["zlib"])
 
 
 def _by_python(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
