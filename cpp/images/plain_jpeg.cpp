@@ -1,11 +1,11 @@
 #include "plain_jpeg.h"
 
 #ifdef NNCORE_HAVE_LIBJPEG
+#include <jpeglib.h>
+
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>  // before jpeglib.h, which needs it
-
-#include <jpeglib.h>
 #endif
 
 namespace nncore::images {
@@ -141,8 +141,8 @@ std::optional<Jpeg> plain_jpeg(Bytes file, const JpegRequest& request) {
               info.image_height,
               info.image_width};
     std::vector<std::uint8_t>& values = jpeg.pixels.values;
-    values.resize(static_cast<std::size_t>(jpeg.pixels.height * jpeg.pixels.width *
-                                           jpeg.pixels.channels));
+    values.resize(
+        static_cast<std::size_t>(jpeg.pixels.height * jpeg.pixels.width * jpeg.pixels.channels));
     if (!decompressor.read_pixels(values.data())) return std::nullopt;
     return jpeg;
 }

@@ -89,6 +89,7 @@ TEST(plain_jpegs) {
     CHECK_EQUAL(std::int64_t{52718}, sum(jpeg(kGrayJpeg)->pixels));
     CHECK_EQUAL(std::int64_t{140851}, sum(jpeg(kHalvedJpeg)->pixels));
     CHECK_EQUAL(std::int64_t{140940}, sum(jpeg(kNarrowedJpeg)->pixels));
+    CHECK_EQUAL(std::int64_t{144853}, sum(jpeg(kProgressiveJpeg)->pixels));
     const auto reduced = jpeg(kHalvedJpeg, 4);
     CHECK_EQUAL(std::ptrdiff_t{5}, reduced->pixels.height);  // 18 / 4, rounded up
     CHECK_EQUAL(std::ptrdiff_t{6}, reduced->pixels.width);
@@ -104,7 +105,7 @@ TEST(plain_pngs) {
 TEST(damaged_files_do_no_harm) {
     Random random(1);
     int taken = 0;
-    for (const Bytes& file : {kGrayJpeg, kHalvedJpeg, kNarrowedJpeg, kRgbPng}) {
+    for (const Bytes& file : {kGrayJpeg, kHalvedJpeg, kNarrowedJpeg, kProgressiveJpeg, kRgbPng}) {
         const bool is_png = file[0] == 0x89;
         for (std::size_t end = 0; end < file.size(); ++end) {
             const Bytes part(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(end));

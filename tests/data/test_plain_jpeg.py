@@ -17,9 +17,7 @@ from nncore.data.jpeg import plain_jpeg
 from nncore.data.preprocessing import Preprocessing
 
 LIMIT = 1 << 20
-in_core = pytest.mark.skipif(
-    not _core.info()["libjpeg"], reason="this build has no libjpeg-turbo"
-)
+in_core = pytest.mark.skipif(not _core.info()["libjpeg"], reason="this build has no libjpeg-turbo")
 
 
 @pytest.fixture(params=["core", "Pillow's decoder"])

@@ -37,9 +37,9 @@ AUTO_SIDE = 64  # side of the images when none is asked for
 
 BUFFERED_BYTES = 1 << 25  # smaller files are read in one go, which plain ones need
 _BLOCK_BYTES = 1 << 22  # of what is read in pieces
-# A JPEG is never reduced by its decoder below this multiple of the model's size. With 4, photos take
-# 1.3 to 2 times as long; with 3, pixels differ from those of a full decode by 0.3 of 255 in the mean
-# and 3 at most, instead of by 0.1 and 1.
+# A JPEG is never reduced by its decoder below this multiple of the model's size. With 4, photos
+# take 1.3 to 2 times as long; with 3, pixels differ from those of a full decode by 0.3 of 255 on
+# average and 3 at most, instead of by 0.1 and 1.
 _JPEG_MARGIN = 3
 # Larger pictures are decoded one at a time, so that threads do not multiply the memory.
 LARGE_PIXELS = 1 << 24
