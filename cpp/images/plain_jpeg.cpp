@@ -1,11 +1,12 @@
 #include "plain_jpeg.h"
 
 #ifdef NNCORE_HAVE_LIBJPEG
-#include <jpeglib.h>
-
 #include <algorithm>
 #include <csetjmp>
-#include <cstdio>  // before jpeglib.h, which needs it
+// clang-format off: jpeglib.h needs what the first declares
+#include <cstdio>
+#include <jpeglib.h>
+// clang-format on
 #endif
 
 namespace nncore::images {
