@@ -1,6 +1,8 @@
 // nncore._core: the compiled core for Python. One file per subject registers itself here.
 #include <pybind11/pybind11.h>
 
+#include "../images/plain_jpeg.h"
+#include "../images/plain_png.h"
 #include "../kernels/dispatch.h"
 #include "../runtime/parallel.h"
 
@@ -25,6 +27,8 @@ py::dict info() {
     result["threads"] = runtime::thread_limit();
     const std::string openmp = runtime::openmp_version();
     result["openmp"] = openmp.empty() ? py::object(py::none()) : py::object(py::str(openmp));
+    result["zlib"] = images::zlib_release();  // None for nullptr
+    result["libjpeg"] = images::libjpeg_release();
     result["compiler"] = NNCORE_COMPILER;
     return result;
 }

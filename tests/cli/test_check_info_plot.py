@@ -244,3 +244,16 @@ def test_bad_input_of_plot(fails, run, pictures, tmp_path):
     assert "report.json" in fails(3, "plot", tmp_path)
     (tmp_path / "file").write_text("")
     assert f"{tmp_path}/file" in fails(1, "plot", run, "--output", tmp_path / "file")
+
+
+def test_check_uses_the_cache_and_says_the_same(pictures, tmp_path, call):
+    place = tmp_path / "cache"
+    answers = []
+    for cache in ("off", str(place), str(place)):
+        called = call("check", pictures, "--cache", cache, "--quiet", "--json")
+        assert called.code == 0, called.err
+        answers.append(json.loads(called.out))
+        del answers[-1]["seconds"]
+        assert place.exists() == (len(answers) > 1)
+    assert answers[0] == answers[1] == answers[2]
+    assert len(list(place.glob("*/images-*.npy"))) == 1

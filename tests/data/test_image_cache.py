@@ -27,17 +27,17 @@ Decodes = Callable[[], int]
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Decodes:
     """How many files were decoded since the last call."""
     count = [0]
-    decode = loading_module.decode
+    decode_files = loading_module.decode_files
 
-    def counting(*arguments, **options):
-        count[0] += 1
-        return decode(*arguments, **options)
+    def counting(paths, request):
+        count[0] += len(paths)
+        return decode_files(paths, request)
 
     def taken() -> int:
         count[0], result = 0, count[0]
         return result
 
-    monkeypatch.setattr(loading_module, "decode", counting)
+    monkeypatch.setattr(loading_module, "decode_files", counting)
     return taken
 
 
@@ -162,7 +162,7 @@ def test_a_changed_file_makes_it_anew(tmp_path, decodes, change):
     decodes()
     same(data, ImageDataset.from_folder(root, **options))
     assert decodes() == 0
-    assert len(files_of(tmp_path / "cache")) == 2  # the older images are gone
+    assert len(files_of(tmp_path / "cache")) == 3  # the older images are gone
 
 
 def test_files_that_were_only_touched_are_compared_by_content(tmp_path, decodes):
@@ -170,13 +170,19 @@ def test_files_that_were_only_touched_are_compared_by_content(tmp_path, decodes)
     ImageDataset.from_folder(root, cache=tmp_path / "cache")
     manifest = next((tmp_path / "cache").glob("*/manifest.json"))
     before = json.loads(manifest.read_bytes())
+    records = np.load(manifest.with_name(before.pop("files")))
     decodes()
     age(root)
     ImageDataset.from_folder(root, cache=tmp_path / "cache")
     assert decodes() == 0
     after = json.loads(manifest.read_bytes())
-    assert after.pop("status") != before.pop("status")  # so that they are not read once more
+    refreshed = np.load(manifest.with_name(after.pop("files")))
     assert after == before
+    for name in ("digest", "pixel_digest"):
+        np.testing.assert_array_equal(refreshed[name], records[name])
+    # So that they are not read once more.
+    assert (refreshed["status"] != records["status"]).any(axis=1).all()
+    assert len(files_of(tmp_path / "cache")) == 3  # the older records are gone
 
 
 @pytest.mark.parametrize("young", [True, False])
@@ -220,14 +226,17 @@ def test_each_way_of_reading_has_a_place(tmp_path, decodes):
         lambda folder: (folder / "manifest.json").write_bytes(b"[]"),
         lambda folder: (folder / "manifest.json").write_bytes(b"\xff\x00"),
         lambda folder: edit(folder, made_by={"format": 0, "pillow": "1"}),
-        lambda folder: edit(folder, digests=""),
-        lambda folder: edit(folder, status="00"),
+        lambda folder: edit(folder, names=""),
         lambda folder: edit(folder, images="gone.npy"),
+        lambda folder: edit(folder, files="gone.npy"),
+        lambda folder: edit(folder, files=next(folder.glob("images-*")).name),
+        lambda folder: os.truncate(next(folder.glob("files-*")), 300),
+        lambda folder: np.save(next(folder.glob("files-*")), np.zeros(11, cache._RECORD)),
         lambda folder: edit(folder, preprocessing={}),
-        lambda folder: next(folder.glob("*.npy")).write_bytes(b"short"),
-        lambda folder: os.truncate(next(folder.glob("*.npy")), 300),
-        lambda folder: np.save(next(folder.glob("*.npy")), np.zeros((12, 8, 7, 1), np.uint8)),
-        lambda folder: next(folder.glob("*.npy")).unlink(),
+        lambda folder: next(folder.glob("images-*")).write_bytes(b"short"),
+        lambda folder: os.truncate(next(folder.glob("images-*")), 300),
+        lambda folder: np.save(next(folder.glob("images-*")), np.zeros((12, 8, 7, 1), np.uint8)),
+        lambda folder: next(folder.glob("images-*")).unlink(),
     ],
 )
 def test_a_damaged_cache_is_made_anew(tmp_path, decodes, spoil):
@@ -265,7 +274,7 @@ def test_sizes_and_colours_that_turn_out_to_differ(tmp_path, workers):
     assert plain.pixel_digests == [pixel_digest(image) for image in plain.images]
     for _ in range(2):
         same(plain, ImageDataset.from_folder(root, workers=workers, cache=tmp_path / "cache"))
-    assert len(files_of(tmp_path / "cache")) == 2
+    assert len(files_of(tmp_path / "cache")) == 3
 
 
 READ = """
@@ -314,7 +323,7 @@ def test_a_killed_process_leaves_nothing_that_counts(make_folder, tmp_path, deco
     decodes()
     same(plain, ImageDataset.from_folder(root, cache=place))
     assert decodes() == 100
-    assert [name.split("-")[0] for name in files_of(place)] == ["images", "manifest.json"]
+    assert [name.split("-")[0] for name in files_of(place)] == ["files", "images", "manifest.json"]
 
 
 def test_two_processes_make_one_cache(make_folder, tmp_path, decodes):
@@ -324,7 +333,7 @@ def test_two_processes_make_one_cache(make_folder, tmp_path, decodes):
     answers = {process.communicate(timeout=60)[0] for process in processes}
     plain = ImageDataset.from_folder(root)
     assert answers == {f"120 {int(plain.images.sum())} []\n"}
-    assert [name.split("-")[0] for name in files_of(place)] == ["images", "manifest.json"]
+    assert [name.split("-")[0] for name in files_of(place)] == ["files", "images", "manifest.json"]
     decodes()
     same(plain, ImageDataset.from_folder(root, cache=place))
     assert decodes() == 0
@@ -406,7 +415,7 @@ def test_the_default_place(tmp_path, monkeypatch, decodes):
     monkeypatch.setattr(sys, "platform", "linux")
     root = bmp_folder(tmp_path / "photos")
     ImageDataset.from_folder(root, cache=True)
-    assert len(files_of(tmp_path / "xdg" / "nncore")) == 2
+    assert len(files_of(tmp_path / "xdg" / "nncore")) == 3
     assert (tmp_path / "xdg" / "nncore").stat().st_mode & 0o777 == 0o700
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache.default_cache_folder() == Path.home() / ".cache" / "nncore"

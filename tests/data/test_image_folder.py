@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nncore import _core
 from nncore.data import ClassMap, ImageDataset, Preprocessing, SkippedFile, list_images
 from nncore.data.folder import find_images
 from nncore.errors import DataError
@@ -393,3 +395,35 @@ def test_list_images_refuses(tmp_path: Path):
         list_images([b"a"])
     with pytest.raises(TypeError, match="int"):
         list_images(3)
+
+
+def test_listing_by_the_core_gives_what_python_gives(tmp_path: Path, monkeypatch):
+    """Plain folders are listed by the core; it leaves all others to Python."""
+    names = ["b.png", "a.png", "B.png", "a b.png", "10.png", "9.png", "x"]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for name in names:
+        (plain / name).write_bytes(b"x")
+    assert _core.plain_files(str(plain)) == sorted(names)
+    assert _core.plain_files(str(tmp_path / "none")) is None
+    assert _core.plain_files(str(plain / "x")) is None
+    (tmp_path / "empty").mkdir()
+    assert _core.plain_files(str(tmp_path / "empty")) == []
+    odd = {
+        "hidden": lambda folder: (folder / ".hidden").write_bytes(b""),
+        "macos": lambda folder: (folder / "__MACOSX").write_bytes(b""),
+        "folder": lambda folder: (folder / "aa").mkdir(),
+        "link": lambda folder: (folder / "link").symlink_to(folder / "x"),
+        "pipe": lambda folder: os.mkfifo(folder / "pipe"),
+        "accent": lambda folder: (folder / "caf\u00e9.png").write_bytes(b""),
+        "bytes": lambda folder: open(os.fsencode(folder) + b"/\xff.png", "wb").close(),
+    }
+    for name, make in odd.items():
+        shutil.copytree(plain, tmp_path / name)
+        make(tmp_path / name)
+        assert _core.plain_files(str(tmp_path / name)) is None, name
+    for ending in ("", os.sep):
+        by_core = find_images(f"{plain}{ending}")
+        with monkeypatch.context() as patch:
+            patch.setattr(_core, "plain_files", lambda folder: None)
+            assert find_images(f"{plain}{ending}") == by_core

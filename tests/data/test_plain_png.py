@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,15 @@ from nncore.data.decode import BrokenImageError, UnusableImageError, decode
 from nncore.data.png import plain_png
 
 LIMIT = 1 << 20
+
+
+@pytest.fixture(autouse=True, params=["core", "Python"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways have the same contract; the second one is for builds without zlib."""
+    if request.param == "Python":
+        monkeypatch.setattr("nncore.data.png.built_with", lambda library: False)
+    elif not _core.info()["zlib"]:
+        pytest.skip("this build has no zlib")
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -59,7 +69,7 @@ def test_decoding_does_not_depend_on_the_way(monkeypatch, color, size, mode, sid
     Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(stream, "PNG")
     assert plain_png(stream.getvalue(), LIMIT) is not None
     short = decode(stream.getvalue(), size, color)
-    monkeypatch.setattr("nncore.data.decode.plain_png", lambda data, limit: None)
+    monkeypatch.setattr("nncore.data.decode.plain_png", lambda *arguments: None)
     np.testing.assert_array_equal(short, decode(stream.getvalue(), size, color))
 
 
@@ -106,6 +116,34 @@ def test_what_is_not_plain_is_left_to_pillow():
     ):
         assert plain_png(data, LIMIT) is None
     assert plain_png(plain, 47) is None  # more pixels than allowed
+
+
+def test_parts_of_the_stream_are_joined():
+    lines = np.random.default_rng(0).integers(0, 5, (20, 31), dtype=np.uint8)
+    packed = zlib.compress(lines.tobytes())
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30, 20, 8, 0, 0, 0, 0))
+    for cuts in ((), (1,), (0, 7, 7, 40), range(len(packed))):
+        ends = [0, *cuts, len(packed)]
+        body = b"".join(chunk(b"IDAT", packed[a:b]) for a, b in pairwise(ends))
+        data = b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
+        found = plain_png(data, LIMIT)
+        assert found is not None
+        np.testing.assert_array_equal(found, by_pillow(data))
+
+
+def test_random_damage_and_cut_files_are_left_to_pillow():
+    rng = np.random.default_rng(1)
+    plain = saved(Image.fromarray(rng.integers(0, 9, (17, 13, 3), dtype=np.uint8)))
+    assert plain_png(plain, LIMIT) is not None
+    for end in range(len(plain)):
+        assert plain_png(plain[:end], LIMIT) is None
+    for position in range(len(plain)):
+        data = bytearray(plain)
+        data[position] ^= 1 << rng.integers(0, 8)
+        assert plain_png(bytes(data), LIMIT) is None  # a checksum covers every byte
+    for height, width in ((1 << 31, 1), (0xFFFFFFFF, 0xFFFFFFFF), (1, 0), (0, 1)):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        assert plain_png(plain[:8] + header + plain[33:], 1 << 62) is None
 
 
 def test_damaged_and_large_files_are_refused():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.inputs import load_labelled
-from nncore.cli.options import add_max_broken, add_max_pixels
+from nncore.cli.options import add_cache, add_max_broken, add_max_pixels
 from nncore.cli.output import (
     Output,
     count,
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_max_broken(parser)
     add_max_pixels(parser)
+    add_cache(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -65,7 +66,12 @@ def run(args: argparse.Namespace, out: Output) -> int:
     # fault would have to be called once per fault.
     start = time.perf_counter()
     data = load_labelled(
-        args.data, out, max_broken=1.0, max_pixels=args.max_pixels, allow_missing_classes=True
+        args.data,
+        out,
+        max_broken=1.0,
+        max_pixels=args.max_pixels,
+        allow_missing_classes=True,
+        cache=args.cache,
     )
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)

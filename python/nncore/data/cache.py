@@ -2,12 +2,13 @@
 
 A cache is a folder with one folder per data set and way of reading it:
 
-    NAME-HASH/manifest.json     which files, how they were read, and which file holds the pixels
+    NAME-HASH/manifest.json     how the files were read, which were no images, and the names of
     NAME-HASH/images-ID.npy     uint8 (files, H, W, C), mapped into memory; a file that is no usable
                                 image has an empty row
-    NAME-HASH.lock              held while the two are made
+    NAME-HASH/files-ID.npy      (files,) of `_RECORD`: time stamps and digests, a row per file
+    NAME-HASH.lock              held while they are made
 
-The manifest is written last, under a temporary name that is then renamed, and names the images that
+The manifest is written last, under a temporary name that is then renamed, and names the two that
 belong to it: whoever finds a manifest finds all of it, and what a killed process leaves behind has
 none. A file is taken for the one that was read if path, size, both time stamps and inode are what
 they were, as Git and build tools do; one that differs in these is read and its digest compared.
@@ -24,8 +25,10 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +44,14 @@ from nncore.data.store import DIGEST_SIZE, ImageStore, Shape
 
 LIMIT_BYTES = 16 << 30  # of all data sets in a cache; those used longest ago go first
 
-_FORMAT = 1  # counts up when the decode path gives other pixels, too
+_FORMAT = 2  # counts up when the decode path gives other pixels, too
 _MANIFEST = "manifest.json"
 _YOUNG_NS = 2_000_000_000  # the coarsest time stamps of a file system in use (FAT)
 _LOCK_POLL_SECONDS = 0.05
+# Of one file. `status` as `file_status` gives it; a file that gave no image has no pixel digest: 0.
+_RECORD = np.dtype(
+    [("status", "<i8", 4), ("digest", "V", DIGEST_SIZE), ("pixel_digest", "V", DIGEST_SIZE)]
+)
 
 
 class CacheError(Exception):
@@ -75,15 +82,22 @@ class Request:
 @dataclass(frozen=True)
 class Source:
     """Files that are read together: a folder or a table (`name`), and what their paths begin with
-    (`base`), which is left out in the manifest."""
+    (`base`), which may be spelled differently the next time."""
 
     name: str
     base: str
     paths: Sequence[str]
 
-    def names(self) -> list[str]:
+    def names_digest(self) -> str:
+        """BLAKE2b-128 of all names, relative to `base`, as hexadecimal digits."""
         cut = len(self.base)
-        return [path[cut:] if path.startswith(self.base) else path for path in self.paths]
+        names: Iterable[str] = self.paths
+        if all(map(str.startswith, names, repeat(self.base))):
+            names = map(itemgetter(slice(cut, None)), names)  # thousands in a millisecond
+        else:
+            names = [path[cut:] if path.startswith(self.base) else path for path in names]
+        joined = "\0".join(names).encode("utf-8", "surrogateescape")  # no name holds a 0
+        return hashlib.blake2b(joined, digest_size=DIGEST_SIZE).hexdigest()
 
 
 def default_cache_folder() -> Path:
@@ -140,17 +154,19 @@ class CacheEntry:
         path = folder / _MANIFEST
         content = path.read_bytes()
         manifest = json.loads(content)
-        if manifest["made_by"] != _made_by() or manifest["names"] != self.source.names():
+        if manifest["made_by"] != _made_by() or manifest["names"] != self.source.names_digest():
             return None
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
         if not self.request.admits(manifest["request"], preprocessing):
             return None
         count = len(self.source.paths)
-        digests = _split_digests(manifest["digests"], count)
+        files = np.load(folder / manifest["files"])
+        if files.dtype != _RECORD or files.shape != (count,):
+            return None
         now = time.time_ns()
         status = file_status(self.source.paths)
-        before = np.frombuffer(bytes.fromhex(manifest["status"]), "<i8").reshape(status.shape)
-        changed = np.flatnonzero((status != before).any(axis=1)).tolist()
+        digests = files["digest"].tolist()
+        changed = np.flatnonzero((status != files["status"]).any(axis=1)).tolist()
         for position in changed:
             if digests[position] != _file_digest(self.source.paths[position]):
                 return None
@@ -158,28 +174,27 @@ class CacheEntry:
         if images.dtype != np.uint8 or images.shape != (count, *preprocessing.input_shape):
             return None
         if changed:
-            manifest["status"] = _trusted(status, now).astype("<i8").tobytes().hex()
-            self._refresh(folder, content, manifest)
+            files["status"] = _trusted(status, now)
+            self._refresh(folder, content, manifest, files)
         with contextlib.suppress(OSError):
             os.utime(path)  # when it was used last
         skipped = {
             position: SkippedFile(self.source.paths[position], reason, kind)
             for position, reason, kind in manifest["skipped"]
         }
-        return _loaded(
-            images,
-            skipped,
-            preprocessing,
-            digests,
-            _split_digests(manifest["pixel_digests"], count),
-        )
+        return _loaded(images, skipped, preprocessing, digests, files["pixel_digest"].tolist())
 
-    def _refresh(self, folder: Path, content: bytes, manifest: dict[str, Any]) -> None:
+    def _refresh(
+        self, folder: Path, content: bytes, manifest: dict[str, Any], files: NDArray[np.void]
+    ) -> None:
         """Note the new time stamps of files that hold what they held."""
         path = folder / _MANIFEST
         with contextlib.suppress(OSError, CacheError), locked(folder, wait=False):
             if path.read_bytes() == content:  # else another process has made it anew
+                old = folder / manifest["files"]
+                manifest = {**manifest, "files": _write_files(folder, files)}
                 atomic_write_bytes(path, json.dumps(manifest).encode())
+                old.unlink()
 
     # -- writing
 
@@ -247,37 +262,40 @@ class CacheEntry:
         rows: FileRows = store.rows
         try:
             rows.finish()
+            files = np.zeros(len(digests), _RECORD)
+            files["status"] = _trusted(status, read_from)
+            files["digest"] = _digest_column(digests)
+            files["pixel_digest"] = _digest_column(store.pixel_digests)
             manifest = {
                 "made_by": _made_by(),
                 "source": os.path.realpath(self.source.name),
                 "request": asdict(self.request),
                 "preprocessing": preprocessing.to_dict(),
                 "images": rows.path.name,
-                "names": self.source.names(),
+                "files": _write_files(self.folder, files),
+                "names": self.source.names_digest(),
                 "skipped": [[i, file.reason, file.kind] for i, file in skipped.items()],
-                "digests": _joined_digests(digests),
-                "pixel_digests": _joined_digests(store.pixel_digests),
-                "status": _trusted(status, read_from).astype("<i8").tobytes().hex(),
             }
             atomic_write_bytes(self.folder / _MANIFEST, json.dumps(manifest).encode())
             images = np.load(rows.path, mmap_mode="r")
         except OSError as error:
             rows.discard()
             raise _error(self.cache, error) from error
-        self._sweep(rows.path.name)
+        self._sweep(manifest)
         evict(self.cache, keep=self.folder)
         return _loaded(images, skipped, preprocessing, digests, store.pixel_digests)
 
-    def _sweep(self, images: str | None) -> None:
-        """Remove what killed processes have left, and images that `images` replaces.
+    def _sweep(self, manifest: dict[str, Any] | None) -> None:
+        """Remove what killed processes have left, and what the files of `manifest` replace.
 
         Only with the lock: nobody else is writing. Who has mapped a file keeps what it maps.
         """
-        if images is None:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                images = json.loads((self.folder / _MANIFEST).read_bytes())["images"]
+        kept = [_MANIFEST]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = manifest or json.loads((self.folder / _MANIFEST).read_bytes())
+            kept += [manifest["images"], manifest["files"]]
         for path in self.folder.iterdir():
-            if path.name not in (_MANIFEST, images):
+            if path.name not in kept:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
@@ -341,9 +359,10 @@ def _loaded(
     digests: Sequence[bytes],
     pixel_digests: Sequence[bytes],
 ) -> Loaded:
-    kept = [position for position in range(len(images)) if position not in skipped]
     if not skipped:
+        kept = list(range(len(images)))
         return Loaded(images, kept, [], preprocessing, list(digests), list(pixel_digests))
+    kept = [position for position in range(len(images)) if position not in skipped]
     return Loaded(
         chosen_images(images, np.array(kept, np.intp)),
         kept,
@@ -361,15 +380,19 @@ def _made_by() -> dict[str, Any]:
     return {"format": _FORMAT, "pillow": PIL.__version__}
 
 
-def _joined_digests(digests: Sequence[bytes]) -> str:
-    return b"".join(digest or bytes(DIGEST_SIZE) for digest in digests).hex()  # no image, no digest
+def _digest_column(digests: Sequence[bytes]) -> NDArray[np.void]:
+    joined = b"".join(digest or bytes(DIGEST_SIZE) for digest in digests)  # no image, no digest
+    return np.frombuffer(joined, _RECORD["digest"])
 
 
-def _split_digests(text: str, count: int) -> list[bytes]:
-    data = bytes.fromhex(text)
-    if len(data) != count * DIGEST_SIZE:
-        raise ValueError("digests are missing")
-    return [data[i : i + DIGEST_SIZE] for i in range(0, len(data), DIGEST_SIZE)]
+def _write_files(folder: Path, files: NDArray[np.void]) -> str:
+    """Write (files,) of `_RECORD` to the disk itself; the name of the file."""
+    name = f"files-{secrets.token_hex(8)}.npy"
+    with open(folder / name, "xb") as file:
+        np.save(file, files)
+        file.flush()
+        os.fsync(file.fileno())
+    return name
 
 
 def _file_digest(path: str) -> bytes:

@@ -133,17 +133,21 @@ class ClassMap:
         """Labels, int32 (N,), of N class names; ValueError names the first unknown one."""
         if isinstance(names, str):
             raise TypeError(f"names must be a sequence of strings, not the string {names!r}")
-        labels = np.empty(len(names), np.int32)
-        seen: dict[str, int] = {}  # few names, many images
+        try:
+            return np.fromiter(map(self._labels.__getitem__, names), np.int32, len(names))
+        except (KeyError, TypeError):  # another spelling, or a mistake
+            labels = self._labels_of(names)
+            return np.fromiter(map(labels.__getitem__, names), np.int32, len(names))
+
+    def _labels_of(self, names: Sequence[str]) -> dict[str, int]:
+        """Label of every spelling of a name among `names`."""
+        labels: dict[str, int] = {}
         for position, name in enumerate(names):
-            label = seen.get(name) if isinstance(name, str) else None
-            if label is None:
+            if not isinstance(name, str) or name not in labels:
                 try:
-                    label = self.index(str(name) if isinstance(name, np.str_) else name)
+                    labels[name] = self.index(str(name) if isinstance(name, np.str_) else name)
                 except ValueError as error:
                     raise ValueError(f"position {position}: {error}") from None
-                seen[name] = label
-            labels[position] = label
         return labels
 
     def decode(self, indices: ArrayLike) -> list[str]:

@@ -190,7 +190,7 @@ class ImageDataset:
                 "(if they lie one level deeper, give that folder)"
             )
         loaded = load_files(
-            [path for path, _ in scan.files],
+            scan.paths,
             size=checked_size,
             color=checked_color,
             preprocessing=preprocessing,
@@ -199,11 +199,10 @@ class ImageDataset:
             max_pixels=max_pixels,
             cache=_cache_place(cache, where, where),
         )
-        labels = class_map.encode([name for _, name in scan.files])
         return cls._loaded(
             where,
-            [path for path, _ in scan.files],
-            labels,
+            scan.paths,
+            class_map.encode(scan.names),
             class_map,
             loaded,
             skipped,
@@ -372,7 +371,8 @@ class ImageDataset:
         groups: list[str] | None = None,
     ) -> ImageDataset:
         check_broken(where, len(loaded.kept), loaded.skipped, max_broken)
-        kept_labels = labels[loaded.kept]
+        kept_all = len(loaded.kept) == len(paths)
+        kept_labels = labels if kept_all else labels[loaded.kept]
         used = np.bincount(kept_labels, minlength=len(classes))
         listed = np.bincount(labels, minlength=len(classes))
         empty = [label for label in range(len(classes)) if used[label] == 0]
@@ -388,7 +388,7 @@ class ImageDataset:
             labels=kept_labels,
             classes=classes,
             preprocessing=loaded.preprocessing,
-            paths=[paths[position] for position in loaded.kept],
+            paths=paths if kept_all else [paths[position] for position in loaded.kept],
             skipped=[*skipped, *loaded.skipped],
             given_split=_at(given_split, loaded.kept),
             groups=_at(groups, loaded.kept),

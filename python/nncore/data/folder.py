@@ -22,14 +22,15 @@ _by_name = operator.attrgetter("name")
 class FolderScan:
     """Files of a labelled folder, before any is opened.
 
-    `files` holds (path, class name), sorted by class folder and then by path within it; `classes`
-    the names of all class folders, empty ones included; `class_map` the folder's own
+    `paths` are sorted by class folder and then within it, and `names` has the class name of each;
+    `classes` the names of all class folders, empty ones included; `class_map` the folder's own
     ``classes.csv``, if it has one. `parts` has "train", "val" or "test" for every file where the
     folder holds a split, else it is None.
     """
 
     classes: list[str]
-    files: list[tuple[str, str]]
+    paths: list[str]
+    names: list[str]
     skipped: list[SkippedFile]
     class_map: str | None
     parts: list[str] | None = None
@@ -95,7 +96,8 @@ class _Level:
 def _scan_classes(root: str, level: _Level) -> FolderScan:
     skipped = [SkippedFile(path, "is not inside a class folder", "foreign") for path in level.loose]
     skipped += level.skipped
-    files: list[tuple[str, str]] = []
+    paths: list[str] = []
+    names: list[str] = []
     seen: dict[str, str] = {}
     for entry in level.folders:
         try:
@@ -107,8 +109,10 @@ def _scan_classes(root: str, level: _Level) -> FolderScan:
                 f"{root}: the sub-folders {seen[name]!r} and {entry.name!r} name the same class"
             )
         seen[name] = entry.name
-        files.extend((path, name) for path in _walk(entry.path, skipped))
-    return FolderScan(list(seen), files, skipped, level.class_map)
+        found = _files_below(entry.path, skipped)
+        paths += found
+        names += [name] * len(found)
+    return FolderScan(list(seen), paths, names, skipped, level.class_map)
 
 
 def _scan_split(root: str, top: _Level, parts: Sequence[str]) -> FolderScan:
@@ -117,7 +121,8 @@ def _scan_split(root: str, top: _Level, parts: Sequence[str]) -> FolderScan:
     ]
     skipped += top.skipped
     classes: dict[str, None] = {}
-    files: list[tuple[str, str]] = []
+    paths: list[str] = []
+    names: list[str] = []
     sides: list[str] = []
     folder_of: dict[str, str] = {}
     maps: dict[str, str] = {}
@@ -136,8 +141,9 @@ def _scan_split(root: str, top: _Level, parts: Sequence[str]) -> FolderScan:
             )
         scan = _scan_classes(entry.path, level)
         classes.update(dict.fromkeys(scan.classes))
-        files += scan.files
-        sides += [part] * len(scan.files)
+        paths += scan.paths
+        names += scan.names
+        sides += [part] * len(scan.paths)
         skipped += scan.skipped
         if scan.class_map is not None:
             maps[part] = scan.class_map
@@ -152,7 +158,7 @@ def _scan_split(root: str, top: _Level, parts: Sequence[str]) -> FolderScan:
         for path in maps.values()
         if path != class_map
     ]
-    return FolderScan(list(classes), files, skipped, class_map, sides)
+    return FolderScan(list(classes), paths, names, skipped, class_map, sides)
 
 
 def list_images(
@@ -195,7 +201,7 @@ def find_images(
     if not os.path.isdir(path):
         return [path], []
     skipped: list[SkippedFile] = []
-    found = list(_walk(path, skipped))
+    found = _files_below(path, skipped)
     if not found:
         raise DataError(f"{path}: the folder holds no files")
     return found, skipped
@@ -209,8 +215,20 @@ def _leads_around(entry: os.DirEntry[str], folder: str) -> bool:
     return os.path.commonpath([inside, target]) == target
 
 
-def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
+def _files_below(folder: str, skipped: list[SkippedFile]) -> list[str]:
     """Regular files below `folder`, sorted by path; everything else goes to `skipped`."""
+    from nncore import _core
+
+    # What most class folders are, three times as fast; anything odd is for Python to judge.
+    names = _core.plain_files(folder)
+    if names is None:
+        return list(_walk(folder, skipped))
+    start = os.path.join(folder, "")
+    return [start + name for name in names]
+
+
+def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
+    """`_files_below`, of whatever is there."""
     waiting = _entries(folder)[::-1]  # a stack: folders may be nested deeper than Python's calls
     while waiting:
         entry = waiting.pop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 import warnings
@@ -15,19 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_int
+from nncore.data.batch import Decoded, decode_files
+from nncore.data.built_with import built_with
 from nncore.data.cache import CacheEntry, CacheError, Request, Source, file_status
 from nncore.data.decode import (
     AUTO_SIDE,
     MAX_PIXELS,
     NotAnImageError,
     UnusableImageError,
-    decode,
 )
 from nncore.data.formats import IMAGE_EXTENSIONS
 from nncore.data.loaded import Loaded
 from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing
 from nncore.data.skipped import SkippedFile
-from nncore.data.store import DIGEST_SIZE, ImageStore, MemoryRows, Rows, Shape
+from nncore.data.store import ImageStore, MemoryRows, Rows, Shape
 from nncore.errors import DataError
 
 Progress = Callable[[int, int], object]
@@ -36,11 +36,9 @@ _Result = TypeVar("_Result")
 
 _FILES_PER_TASK = 32
 _TASKS_AHEAD = 4  # per thread
-# Below about this size per file, opening costs more than decoding; only decoding runs outside the
-# interpreter lock, and a second thread makes the whole slower (measured: 28 x 28 PNGs, 2 times). A
-# byte of a JPEG is several times as much work.
-_JPEG_NAMES = (".jpg", ".jpeg")
-_JPEG_WORK = 8
+# What the core decodes needs no interpreter lock. Of other files of less than about this size,
+# opening costs more than decoding, and a second thread makes the whole slower.
+_NAMES = {"zlib": (".png",), "libjpeg": (".jpg", ".jpeg")}
 _BYTES_WORTH_A_THREAD = 4096
 
 
@@ -185,28 +183,22 @@ def _decode_all(
     skipped: dict[int, SkippedFile] = {}
     store = ImageStore(len(paths), request.size, request.color, AUTO_SIDE, new_rows)
 
-    def load(position: int) -> NDArray[np.uint8] | SkippedFile:
-        path, digest = paths[position], hashlib.blake2b(digest_size=DIGEST_SIZE)
-        try:
-            pixels = decode(
-                path,
-                request.size,
-                request.color,
-                request.alpha_background,
-                max_pixels=request.max_pixels,
-                digest=digest,
-            )
-        except UnusableImageError as error:
-            return skipped_file(path, error)
-        finally:
-            digests[position] = digest.digest()
-        return pixels
+    def load(start: int, stop: int) -> Decoded:
+        images, digests[start:stop] = decode_files(list(paths[start:stop]), request)
+        return images
 
-    def put(start: int, results: Sequence[NDArray[np.uint8] | SkippedFile]) -> None:
-        for position, result in enumerate(results, start):
-            if isinstance(result, SkippedFile):
-                skipped[position] = result
-        store.add(start, [None if isinstance(one, SkippedFile) else one for one in results])
+    def put(start: int, images: Decoded) -> None:
+        if not isinstance(images, list):
+            store.add(start, images)
+            return
+        usable: list[NDArray[np.uint8] | None] = []
+        for position, image in enumerate(images, start):
+            if isinstance(image, UnusableImageError):
+                skipped[position] = skipped_file(paths[position], image)
+                usable.append(None)
+            else:
+                usable.append(image)
+        store.add(start, usable)
 
     try:
         with warnings.catch_warnings():
@@ -280,25 +272,27 @@ def default_workers() -> int:
 
 def _for_each(
     paths: Sequence[str],
-    load: Callable[[int], _Result],
-    put: Callable[[int, list[_Result]], object],
+    load: Callable[[int, int], _Result],
+    put: Callable[[int, _Result], object],
     workers: int | None,
     progress: Progress | None,
 ) -> None:
-    """`load` of the position of every path, by `workers` threads; `put` of the position of the
-    first and the results of so many files in a row, in order, by the calling thread."""
+    """`load` of every range of positions, by `workers` threads; `put` of its start and the result,
+    in order, by the calling thread."""
     if workers is None:
         workers = default_workers() if _mean_work(paths) >= _BYTES_WORTH_A_THREAD else 1
     workers = check_int("workers", workers, 1)
 
-    def run(start: int) -> list[_Result]:
-        stop = min(start + _FILES_PER_TASK, len(paths))
-        return [load(position) for position in range(start, stop)]
+    def stop_of(start: int) -> int:
+        return min(start + _FILES_PER_TASK, len(paths))
 
-    def finish(start: int, results: list[_Result]) -> None:
-        put(start, results)
+    def run(start: int) -> _Result:
+        return load(start, stop_of(start))
+
+    def finish(start: int, result: _Result) -> None:
+        put(start, result)
         if progress is not None:
-            progress(start + len(results), len(paths))
+            progress(stop_of(start), len(paths))
 
     starts = range(0, len(paths), _FILES_PER_TASK)
     if workers == 1 or len(starts) < 2:
@@ -308,7 +302,7 @@ def _for_each(
     from concurrent.futures import Future, ThreadPoolExecutor
 
     executor = ThreadPoolExecutor(min(workers, len(starts)), "nncore-decode")
-    waiting: deque[tuple[int, Future[list[_Result]]]] = deque()
+    waiting: deque[tuple[int, Future[_Result]]] = deque()
     try:
         for start in starts:
             waiting.append((start, executor.submit(run, start)))
@@ -324,13 +318,16 @@ def _for_each(
 
 
 def _mean_work(paths: Sequence[str]) -> float:
-    """Of decoding a file, in bytes of a PNG; by a sample."""
+    """Of decoding a file outside the interpreter lock, in bytes; by a sample."""
     sample = paths[:: max(len(paths) // 64, 1)]
+    by_core = tuple(
+        name for library, names in _NAMES.items() if built_with(library) for name in names
+    )
     total = 0
     for path in sample:
         try:
             size = os.stat(path).st_size
         except OSError:
             continue  # the loader will name it
-        total += size * (_JPEG_WORK if path.lower().endswith(_JPEG_NAMES) else 1)
+        total += max(size, _BYTES_WORTH_A_THREAD if path.lower().endswith(by_core) else 0)
     return total / max(len(sample), 1)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says."""
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """How to turn the picture so that it is upright, as its EXIF orientation says."""
     try:
         orientation = image.getexif().get(0x0112)
     except Exception:
-        return image  # damaged EXIF beside sound pixels: shown as stored, as viewers do
+        return None  # damaged EXIF beside sound pixels: shown as stored, as viewers do
     if orientation is None or orientation == 1:
-        return image
+        return None
     from PIL import Image
 
     turns: dict[Any, Image.Transpose] = {
@@ -33,8 +33,33 @@ def upright(image: Image.Image) -> Image.Image:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }
-    turn = turns.get(orientation)
+    return turns.get(orientation)
+
+
+def turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    """The picture after `turn_of`."""
     return image if turn is None else image.transpose(turn)
+
+
+def reduced_scaled(
+    image: Image.Image,
+    whole: tuple[float, float],
+    size: tuple[int, int],
+    turn: Image.Transpose | None,
+) -> Image.Image:
+    """A picture that a decoder has reduced, at `size` (height, width) and turned.
+
+    The reduction rounds sides up to whole pixels: (height, width) of the picture are `whole`, and
+    without minding that, it would be shifted and stretched by up to a pixel.
+    """
+    from PIL import Image
+
+    height, width = size
+    sides = (Image.Transpose.TRANSPOSE, Image.Transpose.TRANSVERSE)
+    if turn in (*sides, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270):
+        height, width = width, height
+    box = (0.0, 0.0, whole[1], whole[0])
+    return turned(image.resize((width, height), Image.Resampling.BILINEAR, box), turn)
 
 
 def flatten(

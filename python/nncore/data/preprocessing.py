@@ -28,9 +28,9 @@ class Preprocessing:
         ``"rgb"``, or ``"gray"``: ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B.
     resize
         ``"bilinear-antialias"``: a triangle filter widened by the reduction factor (Pillow's
-        BILINEAR), plain bilinear when enlarging. A JPEG at least eight times the model's size in
-        both directions is first reduced inside the JPEG decoder (by 2, 4 or 8, never below four
-        times the model's size).
+        BILINEAR), plain bilinear when enlarging. A JPEG at least six times the model's size in
+        both directions is first reduced inside the JPEG decoder (by 2, 4 or 8, never below three
+        times the model's size), which changes the result by a third of a level of 255 on average.
     fit
         ``"stretch"``: the picture is scaled to height x width; its aspect ratio is not kept.
     alpha_background

@@ -100,8 +100,17 @@ class ImageStore:
         self.there = np.zeros(count, np.bool_)
         self.pixel_digests = [b""] * count
 
-    def add(self, start: int, images: Sequence[NDArray[np.uint8] | None]) -> None:
+    def add(
+        self, start: int, images: Sequence[NDArray[np.uint8] | None] | NDArray[np.uint8]
+    ) -> None:
         """Put the images of consecutive files; None for a file that gave none."""
+        if isinstance(images, np.ndarray):
+            self._take_in(images.shape[1:])
+            if images.shape[1:] == self.shape:
+                self.there[start : start + len(images)] = True
+                self.pixel_digests[start : start + len(images)] = map(pixel_digest, images)
+                self.rows.write(start, images)
+                return
         for image in images:
             if image is not None:
                 self._take_in(image.shape)
