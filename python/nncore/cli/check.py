@@ -232,7 +232,7 @@ def _training(data: ImageDataset) -> tuple[float | None, int | None]:
     if len(data) == 0:
         return None, None
     from nncore.training.model import Sequential
-    from nncore.training.recipe import recipe
+    from nncore.training.recipes import recipe
 
     chosen = recipe(data)
     sample = data.subset(range(min(len(data), _TIMED_IMAGES)))

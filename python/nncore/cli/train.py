@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
     from nncore.training.history import History
     from nncore.training.model import Sequential
-    from nncore.training.recipe import Recipe
     from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
 
@@ -167,7 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True)
 class Outcome:
     """What one training led to. `report` is on the images of `part`; None where Ctrl-C came before
-    the first epoch was finished."""
+    the first epoch was finished, `chosen` for models without a recipe."""
 
     run: RunDirectory
     model: Sequential
@@ -177,6 +176,7 @@ class Outcome:
     history: History
     part: str
     report: Report | None
+    chosen: recipe.Chosen | None
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -228,6 +228,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     parts = {"train": train_part, "val": val, "test": test}
     part = "test" if len(test) else "validation" if len(val) else "training"
     chosen = recipe.choose(args, train_part, validated=len(val) > 0)
+    training_options.check_warmup(args)
     shape = train_part.preprocessing.input_shape
     layers = recipe.layers_of(args, len(data.classes), shape)
     model = Sequential(layers, name=args.model, features=backbone)
@@ -290,7 +291,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         report = model.evaluate(measured)
         directory.write_report(report, measured.images)
     source = split_source(args, data)
-    return Outcome(directory, model, data, parts, source, history, part, report)
+    return Outcome(directory, model, data, parts, source, history, part, report, chosen)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -347,7 +348,7 @@ def _say_found(
     data: ImageDataset,
     parts: dict[str, ImageDataset],
     model: Sequential,
-    chosen: Recipe | None,
+    chosen: recipe.Chosen | None,
 ) -> None:
     height, width, _ = data.preprocessing.input_shape
     out.say(
@@ -397,7 +398,7 @@ def _config(
     parts: dict[str, ImageDataset],
     part: str,
     model: Sequential,
-    chosen: Recipe | None,
+    chosen: recipe.Chosen | None,
 ) -> dict[str, dict[str, Any]]:
     from nncore import info
 
@@ -515,6 +516,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "counts": outcome.data.counts,
         "skipped": skipped_json(outcome.data.skipped),
         "interrupted": outcome.model.interrupted,
+        "recipe": recipe.as_json(outcome.chosen),
     }
     if report is not None:
         facts = report.to_dict()
