@@ -201,8 +201,8 @@ def _planned_epochs(
     if affordable >= wanted:
         return wanted, f"as suits {images:,} images"
     return affordable, (
-        f"of the {wanted} that would suit {images:,} images, for {minutes:g} minutes "
-        "(--max-minutes)"
+        f"of the {wanted} that would suit {images:,} images, planned for {minutes:g} "
+        f"{'minute' if minutes == 1 else 'minutes'} (--max-minutes)"
     )
 
 
