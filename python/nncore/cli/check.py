@@ -90,7 +90,8 @@ def _judge(
     """Why training would refuse these images; what else a person should know; and which images
     would be trained on (all of them if it refuses the split)."""
     from nncore.data.loading import check_broken
-    from nncore.data.split import TRAIN, keep_together, split_sides
+    from nncore.data.parts import TRAIN
+    from nncore.data.split import keep_together, split_sides
     from nncore.errors import DataError
 
     problems, notes = [], []
