@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import nncore as nn
 from nncore.data.normalization import with_normalization
@@ -177,6 +179,32 @@ def test_without_validation_images(call, pictures, tmp_path):
     )
     assert called.code == 0
     assert "  --early-stopping 0     never: there are no validation images\n" in called.out
+
+
+@pytest.mark.parametrize(
+    ("shape", "counts", "value"),
+    [
+        ((1, 1), (4, 4), None),  # pixels
+        ((3, 200), (4, 4), None),  # strips
+        ((200, 3), (4, 4), None),
+        ((9, 9), (4, 4), 7),  # flat, and all the same
+        ((8, 8), (9, 1), None),  # one picture of a class
+        ((8, 8), (1, 1), None),
+    ],
+)
+def test_odd_pictures(call, tmp_path, shape, counts, value):
+    rng = np.random.default_rng(0)
+    for name, number in zip("ab", counts, strict=True):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for place in range(number):
+            pixels = rng.integers(0, 256, shape) if value is None else np.full(shape, value)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"data/{name}/{place}.png")
+    words = ("--epochs", 2, "--output", tmp_path, "--cache", "off", "--json", "--quiet")
+    called = call("train", tmp_path / "data", *words)
+    assert called.code == 0, called.err
+    assert json.loads(called.out)["epochs"] == 2
+    balance = json.loads(called.out)["recipe"]["settings"]["class_weight"]
+    assert balance == ("balanced" if counts == (9, 1) else "none")
 
 
 @pytest.mark.parametrize(

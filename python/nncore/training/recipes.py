@@ -166,8 +166,8 @@ def recipe(
     choose("learning_rate", LEARNING_RATE, "the highest of the schedule")
     choose("augment", "light", "small moves, turns, changes of size and brightness")
     color = shape[2] == 3
-    mirrored = "colour pictures may be mirrored" if color else "gray ones may be letters or digits"
-    choose("horizontal_flip", color, mirrored)
+    why = "colour pictures may be mirrored" if color else "gray pictures may be letters or digits"
+    choose("horizontal_flip", color, why)
     choose("class_weight", *_class_weight(train.counts))
     choose("early_stopping", *_early_stopping(chosen_epochs, validated))
     notes = _notes(train.counts)
