@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pictures
 from machine import load_warning, machine
 from output import table, write_json
 from pictures import PICTURES, Pictures, folder
@@ -149,7 +148,6 @@ def measure(
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    pictures.FASHION = options.fashion
     names = []
     for name in options.contenders:
         missing = READERS[name].missing()
@@ -208,7 +206,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default=Path(tempfile.gettempdir()) / "nncore-bench-pictures",
         help="where the pictures are written, and kept for the next time (1.2 GB)",
     )
-    parser.add_argument("--fashion", type=Path, default=pictures.FASHION, help="the IDX files")
     parser.add_argument("--limit", type=int, help="fewer images, to try this out")
     parser.add_argument(
         "--cold", action="store_true", help="first reads come from the disk, not from memory"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import fashion_mnist
+import folders
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-FASHION = Path("/usr/share/datasets/fashion-mnist")
 _DONE = ".complete"
 
 
@@ -44,24 +42,18 @@ def folder(pictures: Pictures, root: Path, limit: int | None) -> Path:
 
 
 def _fashion(place: Path, limit: int | None) -> None:
-    if not FASHION.is_dir():
-        raise FileNotFoundError(
-            f"{FASHION} is missing: apt-get install dataset-fashion-mnist, or give --fashion DIR"
-        )
-    for part in ("train", "t10k"):
-        images = _idx(FASHION / f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
-        labels = _idx(FASHION / f"{part}-labels-idx1-ubyte.gz", 8)
+    for part in ("train", "test"):
+        try:
+            images, labels = fashion_mnist.read(part)
+        except fashion_mnist.NotInstalled as error:
+            raise FileNotFoundError(str(error)) from None
         for number, (image, label) in enumerate(zip(images[:limit], labels, strict=False)):
             _save(Image.fromarray(image), place / str(label) / f"{part}{number:05}.png")
 
 
-def _idx(path: Path, header: int) -> NDArray[np.uint8]:
-    return np.frombuffer(gzip.decompress(path.read_bytes())[header:], np.uint8)
-
-
 def _crops(place: Path, limit: int | None) -> None:
     rng = np.random.default_rng(0)
-    photos = list(_photos())
+    photos = _photos()
     for number in range(limit or 3000):
         label = number % len(photos)
         _save(_cut(photos[label], 48, 48, rng), place / f"{label:02}" / f"{number:05}.jpg")
@@ -69,7 +61,7 @@ def _crops(place: Path, limit: int | None) -> None:
 
 def _large_photos(place: Path, limit: int | None) -> None:
     rng = np.random.default_rng(1)
-    photos = list(_photos())
+    photos = _photos()
     for number in range(limit or 500):
         label = number % len(photos)
         cut = _cut(photos[label], 320, 240, rng).resize((2048, 1536), Image.Resampling.BICUBIC)
@@ -85,21 +77,11 @@ def _cut(photo: Image.Image, width: int, height: int, rng: np.random.Generator) 
     return photo.crop((left, top, left + width, top + height))
 
 
-def _photos() -> Iterator[Image.Image]:
-    """Colour photos of at least 320 x 240 that come with scikit-learn and scikit-image."""
-    found = 0
-    for package, place in (("sklearn", "datasets/images"), ("skimage", "data")):
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            continue
-        for path in sorted((Path(spec.origin).parent / place).iterdir()):
-            if path.suffix in (".jpg", ".png"):
-                with Image.open(path) as image:
-                    if image.mode == "RGB" and image.width >= 320 and image.height >= 240:
-                        found += 1
-                        yield image.copy()
-    if found < 2:
-        raise FileNotFoundError("no photos: pip install scikit-learn scikit-image")
+def _photos() -> list[Image.Image]:
+    try:
+        return [Image.fromarray(pixels) for pixels in folders.photos().values()]
+    except folders.NotInstalled as error:
+        raise FileNotFoundError(str(error)) from None
 
 
 def _save(image: Image.Image, path: Path) -> None:

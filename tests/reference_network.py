@@ -302,6 +302,136 @@ class Pool2D:
         return dx
 
 
+class BatchNormalization:
+    """y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, per channel (the last axis).
+
+    Mean and variance are the batch's while `training`, else their moving averages.
+    """
+
+    training = False
+
+    def __init__(self, momentum: float, epsilon: float) -> None:
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        zeros, ones = np.zeros(input_shape[-1:]), np.ones(input_shape[-1:])
+        self.parameters = {
+            "gamma": ones.copy(),
+            "beta": zeros.copy(),
+            "moving_mean": zeros.copy(),
+            "moving_variance": ones.copy(),
+        }
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        self.axes = tuple(range(x.ndim - 1))
+        self.mean, self.variance = x.mean(axis=self.axes), x.var(axis=self.axes)
+        mean, variance = self.mean, self.variance
+        if not self.training:
+            mean, variance = self.parameters["moving_mean"], self.parameters["moving_variance"]
+        self.deviation = np.sqrt(variance + self.epsilon)
+        self.normalized = (x - mean) / self.deviation
+        return self.parameters["gamma"] * self.normalized + self.parameters["beta"]
+
+    def backward(self, dy: F64) -> F64:
+        n, axes = self.normalized, self.axes
+        self.gradients["gamma"] = (dy * n).sum(axis=axes)
+        self.gradients["beta"] = dy.sum(axis=axes)
+        dn = dy * self.parameters["gamma"]
+        return (dn - dn.mean(axis=axes) - n * (dn * n).mean(axis=axes)) / self.deviation
+
+    def move_averages(self) -> None:
+        for name, of_batch in (("mean", self.mean), ("variance", self.variance)):
+            moving = self.parameters[f"moving_{name}"]
+            moving *= self.momentum
+            moving += (1 - self.momentum) * of_batch
+
+
+class LayerNormalization:
+    """The same over the last axis of each pixel or row."""
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        size = input_shape[-1:]
+        self.parameters = {"gamma": np.ones(size), "beta": np.zeros(size)}
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        self.deviation = np.sqrt(x.var(axis=-1, keepdims=True) + self.epsilon)
+        self.normalized = (x - x.mean(axis=-1, keepdims=True)) / self.deviation
+        return self.parameters["gamma"] * self.normalized + self.parameters["beta"]
+
+    def backward(self, dy: F64) -> F64:
+        n, axes = self.normalized, tuple(range(dy.ndim - 1))
+        self.gradients["gamma"] = (dy * n).sum(axis=axes)
+        self.gradients["beta"] = dy.sum(axis=axes)
+        dn = dy * self.parameters["gamma"]
+        means = dn.mean(axis=-1, keepdims=True), (dn * n).mean(axis=-1, keepdims=True)
+        return (dn - means[0] - n * means[1]) / self.deviation
+
+
+class Residual:
+    """y = f(branch(x) + shortcut(x)); ways are layers by name, none of them for the identity."""
+
+    def __init__(self, outputs: dict[str, F64], shapes: dict[str, tuple[int, ...]]) -> None:
+        self.branch: dict[str, Layer] = {}
+        self.shortcut: dict[str, Layer] = {}
+        self.open_way = self.branch
+        self.activation = "linear"
+        self.outputs, self.shapes = outputs, shapes
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        shapes = []
+        for way in (self.branch, self.shortcut):
+            shape = input_shape
+            for name, layer in way.items():
+                shape = self.shapes[name] = layer.build(shape, rng)
+            shapes.append(shape)
+        assert shapes[0] == shapes[1]
+        return shapes[0]
+
+    def forward(self, x: F64) -> F64:
+        ends = []
+        for way in (self.branch, self.shortcut):
+            y = x
+            for name, layer in way.items():
+                y = self.outputs[name] = layer.forward(y)
+            ends.append(y)
+        self.z = ends[0] + ends[1]
+        self.y = ACTIVATIONS[self.activation][0](self.z)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        total = 0.0
+        for way in (self.branch, self.shortcut):
+            dx = dz
+            for layer in reversed(way.values()):
+                dx = layer.backward(dx)
+            total = total + dx
+        return total
+
+
+Layer = (
+    Dense
+    | Conv2D
+    | Pool2D
+    | Flatten
+    | Activation
+    | BatchNormalization
+    | LayerNormalization
+    | Residual
+)
+
+
 class SGD:
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
@@ -312,13 +442,20 @@ class ReferenceNetwork:
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:
         self.input_shape = tuple(input_shape)
-        self.layers: dict[str, Dense | Conv2D | Pool2D | Flatten | Activation | Rescaling] = {}
+        self.layers: dict[str, Layer] = {}  # in order; those of a block are in the block
+        self.every: dict[str, Layer] = {}  # those as well
+        self.blocks: list[tuple[str, Residual]] = []  # begun and not ended
         self.penalties: dict[str, tuple[float, float]] = {}  # l1 and l2 by layer
         self.mean: F64 | None = None
         self.std: F64 | None = None
         self.outputs: dict[str, F64] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
     # -- description
+
+    def add(self, name: str, layer: Layer) -> None:
+        self.every[name] = layer
+        (self.blocks[-1][1].open_way if self.blocks else self.layers)[name] = layer
 
     def add_dense(
         self,
@@ -330,7 +467,7 @@ class ReferenceNetwork:
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        self.layers[name] = Dense(units, activation, use_bias)
+        self.add(name, Dense(units, activation, use_bias))
         self.penalties[name] = (l1, l2)
 
     def add_conv2d(
@@ -349,44 +486,65 @@ class ReferenceNetwork:
         l1: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        self.layers[name] = Conv2D(
-            filters,
-            kernel_size,
-            strides,
-            padding,
-            pad,
-            activation,
-            use_bias,
-            dilation_rate,
-            groups,
+        self.add(
+            name,
+            Conv2D(
+                filters,
+                kernel_size,
+                strides,
+                padding,
+                pad,
+                activation,
+                use_bias,
+                dilation_rate,
+                groups,
+            ),
         )
         self.penalties[name] = (l1, l2)
 
     def add_max_pool2d(
         self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
     ) -> None:
-        self.layers[name] = Pool2D("max", pool_size, strides)
+        self.add(name, Pool2D("max", pool_size, strides))
 
     def add_average_pool2d(
         self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
     ) -> None:
-        self.layers[name] = Pool2D("average", pool_size, strides)
+        self.add(name, Pool2D("average", pool_size, strides))
 
     def add_global_average_pool2d(self, name: str) -> None:
-        self.layers[name] = Pool2D("average")
+        self.add(name, Pool2D("average"))
 
     def add_flatten(self, name: str) -> None:
-        self.layers[name] = Flatten()
+        self.add(name, Flatten())
 
     def add_activation(self, name: str, activation: str) -> None:
-        self.layers[name] = Activation(activation)
+        self.add(name, Activation(activation))
+
+    def add_batch_normalization(self, name: str, momentum: float, epsilon: float) -> None:
+        self.add(name, BatchNormalization(momentum, epsilon))
+
+    def add_layer_normalization(self, name: str, epsilon: float) -> None:
+        self.add(name, LayerNormalization(epsilon))
+
+    def begin_residual(self, name: str) -> None:
+        self.blocks.append((name, Residual(self.outputs, self.shapes)))
+
+    def begin_shortcut(self) -> None:
+        block = self.blocks[-1][1]
+        block.open_way = block.shortcut
+
+    def end_residual(self, activation: str = "linear") -> None:
+        name, block = self.blocks.pop()
+        block.activation = activation
+        self.add(name, block)
 
     def add_rescaling(self, name: str, scale: list[float], offset: list[float]) -> None:
-        self.layers[name] = Rescaling(scale, offset)
+        self.add(name, Rescaling(scale, offset))
 
     def build(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        shape, self.shapes = self.input_shape, {}
+        shape = self.input_shape
         for name, layer in self.layers.items():
             shape = self.shapes[name] = layer.build(shape, rng)
         (self.output_size,) = shape
@@ -395,41 +553,41 @@ class ReferenceNetwork:
         self.mean, self.std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
 
     def layer_names(self) -> list[str]:
-        return list(self.layers)
+        return list(self.every)
 
     def layer_output_shape(self, layer: str) -> tuple[int, ...]:
         return self.shapes[layer]
 
     def stages(self) -> list[str]:
-        return [f"{name}: {type(layer).__name__}" for name, layer in self.layers.items()]
+        return [f"{name}: {type(layer).__name__}" for name, layer in self.every.items()]
 
     # -- parameters and gradients, named "<layer>/<parameter>"
 
     def parameter_names(self) -> list[str]:
-        return [f"{name}/{p}" for name, layer in self.layers.items() for p in layer.parameters]
+        return [f"{name}/{p}" for name, layer in self.every.items() for p in layer.parameters]
 
     @property
     def parameter_count(self) -> int:
         return sum(self.get_parameter(name).size for name in self.parameter_names())
 
     def get_parameter(self, name: str) -> F64:
-        layer, parameter = name.split("/")
-        return self.layers[layer].parameters[parameter].copy()
+        layer, _, parameter = name.rpartition("/")
+        return self.every[layer].parameters[parameter].copy()
 
     def set_parameter(self, name: str, value: F64) -> None:
-        layer, parameter = name.split("/")
+        layer, _, parameter = name.rpartition("/")
         value = np.array(value, np.float64)
-        if value.shape != self.layers[layer].parameters[parameter].shape:
+        if value.shape != self.every[layer].parameters[parameter].shape:
             raise ValueError(f"{name}: shape {value.shape}")
-        self.layers[layer].parameters[parameter] = value
+        self.every[layer].parameters[parameter] = value
 
     def get_gradient(self, name: str) -> F64:
-        layer, parameter = name.split("/")
-        return self.layers[layer].gradients[parameter].copy()
+        layer, _, parameter = name.rpartition("/")
+        return self.every[layer].gradients[parameter].copy()
 
     def set_gradient(self, name: str, value: F64) -> None:
-        layer, parameter = name.split("/")
-        self.layers[layer].gradients[parameter] = np.array(value, np.float64)
+        layer, _, parameter = name.rpartition("/")
+        self.every[layer].gradients[parameter] = np.array(value, np.float64)
 
     # -- computation
 
@@ -440,7 +598,10 @@ class ReferenceNetwork:
         x = images.astype(np.float64) / 255.0
         return x if self.mean is None else (x - self.mean) / self.std
 
-    def forward(self, images: NDArray) -> F64:
+    def forward(self, images: NDArray, training: bool = False) -> F64:
+        for layer in self.every.values():
+            if isinstance(layer, BatchNormalization):
+                layer.training = training
         x = self.inputs(images)
         for name, layer in self.layers.items():
             x = self.outputs[name] = layer.forward(x)
@@ -472,7 +633,7 @@ class ReferenceNetwork:
         return ((true - outputs) ** 2).sum(axis=1)
 
     def compute_gradients(self, images: NDArray, targets: NDArray, loss: str) -> float:
-        outputs, true = self.forward(images), self.true_outputs(targets)
+        outputs, true = self.forward(images, training=True), self.true_outputs(targets)
         losses = self.sample_losses(outputs, true, loss)
         layers = list(self.layers.values())
         last = layers[-1]
@@ -493,8 +654,8 @@ class ReferenceNetwork:
         for layer in reversed(layers[:-1]):
             dx = layer.backward(dx)
         for name, (l1, l2) in self.penalties.items():
-            kernel = self.layers[name].parameters["kernel"]
-            self.layers[name].gradients["kernel"] += l1 * np.sign(kernel) + 2.0 * l2 * kernel
+            kernel = self.every[name].parameters["kernel"]
+            self.every[name].gradients["kernel"] += l1 * np.sign(kernel) + 2.0 * l2 * kernel
         return float(losses.sum() if loss == "sse" else losses.mean()) + self.penalty()
 
     def penalty(self) -> float:
@@ -502,15 +663,17 @@ class ReferenceNetwork:
         return sum(
             l1 * float(np.abs(kernel).sum()) + l2 * float((kernel * kernel).sum())
             for kernel, l1, l2 in (
-                (self.layers[name].parameters["kernel"], *rates)
+                (self.every[name].parameters["kernel"], *rates)
                 for name, rates in self.penalties.items()
             )
         )
 
     def apply_gradients(self, optimizer: SGD) -> None:
-        for layer in self.layers.values():
+        for layer in self.every.values():
             for name, gradient in layer.gradients.items():
                 layer.parameters[name] = layer.parameters[name] - optimizer.learning_rate * gradient
+            if isinstance(layer, BatchNormalization):
+                layer.move_averages()
 
     def train_steps(
         self,

@@ -334,11 +334,23 @@ py::tuple evaluate(const Network& network, const py::array& x, const py::array& 
     return py::make_tuple(outputs, result);
 }
 
+std::ptrdiff_t last_rows(const Network& network, const std::string& method) {
+    if (network.last_rows() == 0)
+        throw py::value_error(method + " needs a call of compute_gradients just before");
+    return network.last_rows();
+}
+
+py::array_t<double> sample_losses(const Network& network) {
+    std::vector<float> losses(static_cast<std::size_t>(last_rows(network, "sample_losses")));
+    network.read_losses(static_cast<std::ptrdiff_t>(losses.size()), losses.data());
+    py::array_t<double> result(static_cast<std::ptrdiff_t>(losses.size()));
+    std::copy(losses.begin(), losses.end(), result.mutable_data());
+    return result;
+}
+
 py::array_t<float> layer_output(const Network& network, const std::string& name) {
     const auto& layer = layer_of(network, name);
-    const std::ptrdiff_t rows = network.last_rows();
-    if (rows == 0)
-        throw py::value_error("layer_output needs a call of compute_gradients just before");
+    const std::ptrdiff_t rows = last_rows(network, "layer_output");
     Shape shape = layer.output_shape;
     shape.insert(shape.begin(), rows);
     py::array_t<float> result = new_floats(shape);
@@ -517,6 +529,7 @@ void register_network(py::module_& m) {
             },
             arg("optimizer"))
         .def("layer_output", &layer_output, arg("layer"))
+        .def("sample_losses", &sample_losses)
         .def("train_steps", &train_steps, arg("images"), arg("targets"), arg("indices"),
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
              arg("augmentation") = py::none(), arg("sample_weight") = py::none(),

@@ -823,24 +823,24 @@ void layer_norm(const LayerNormArgs& a, const float* scale, const float* shift, 
 
 void layer_norm_gradient(const LayerNormArgs& a, const float* scale, const float* dy,
                          ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
-                         ptrdiff_t products_row, float*) {
+                         ptrdiff_t products_row, float* scratch) {
     const float count = static_cast<float>(a.columns);
-    std::vector<float> n(static_cast<std::size_t>(a.columns)), g(n.size());
+    float* const n = scratch;
+    float* const g = scratch + a.columns;
     for (ptrdiff_t r = 0; r < a.rows; ++r) {
         const float* const x = a.x + r * a.x_row;
         const auto [mean, inverse] = row_moments(a, x);
         float sum = 0.0f, dot = 0.0f;
-        for (std::size_t c = 0; c < n.size(); ++c) {
+        for (ptrdiff_t c = 0; c < a.columns; ++c) {
             n[c] = (x[c] - mean) * inverse;
-            const float d = dy[r * dy_row + static_cast<ptrdiff_t>(c)];
+            const float d = dy[r * dy_row + c];
             g[c] = d * scale[c];
             sum += g[c];
             dot = std::fma(g[c], n[c], dot);
-            products[r * products_row + static_cast<ptrdiff_t>(c)] = d * n[c];
+            products[r * products_row + c] = d * n[c];
         }
-        for (std::size_t c = 0; c < n.size(); ++c)
-            dx[r * dx_row + static_cast<ptrdiff_t>(c)] =
-                std::fma(-n[c], dot / count, g[c] - sum / count) * inverse;
+        for (ptrdiff_t c = 0; c < a.columns; ++c)
+            dx[r * dx_row + c] = std::fma(-n[c], dot / count, g[c] - sum / count) * inverse;
     }
 }
 

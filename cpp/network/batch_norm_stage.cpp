@@ -134,10 +134,14 @@ class BatchNormStage final : public Stage {
     void backward_weights(const Pass& pass) const override {
         update(pass, parameters[kGamma]);
         update(pass, parameters[kBeta]);
-        if (!pass.training || pass.member.thread != 0) return;
-        const float* const batch = shared(pass);
-        float* const mean = pass.parameters + parameters[kMovingMean].offset;
-        float* const variance = pass.parameters + parameters[kMovingVariance].offset;
+        if (pass.training && pass.member.thread == 0)
+            move_averages(pass.workspace, pass.parameters);
+    }
+
+    void move_averages(const Workspace& workspace, float* values) const override {
+        const float* const batch = workspace.shared[index];
+        float* const mean = values + parameters[kMovingMean].offset;
+        float* const variance = values + parameters[kMovingVariance].offset;
         for (std::ptrdiff_t c = 0; c < channels_; ++c) {
             mean[c] += (1.0f - momentum_) * (batch[c] - mean[c]);
             variance[c] += (1.0f - momentum_) * (batch[stride_ + c] - variance[c]);

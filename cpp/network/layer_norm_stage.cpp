@@ -33,8 +33,8 @@ class LayerNormStage final : public Stage {
         Sizes sizes;
         sizes.scratch = 3 * kBlock * stride_;
         if (training) {
-            // Of one sample: dy * n, sums over its pixels, and dx if nobody wants it.
-            sizes.scratch += 2 * padded(element_count(input_shape)) + stride_;
+            // Of the samples of one call: dy * n, sums over the rows, and dx if nobody wants it.
+            sizes.scratch += 2 * padded(together() * element_count(input_shape)) + stride_;
             sizes.shared = chunks_capacity(largest) * 2 * stride_;
         }
         return sizes;
@@ -46,16 +46,22 @@ class LayerNormStage final : public Stage {
         const float* const gamma = pass.parameters + parameters[0].offset;
         const float* const beta = pass.parameters + parameters[1].offset;
         const auto share = pass.member.share(pass.rows);
+        if (is_flat()) {
+            pass.kernels.layer_norm(args(x.row(share.first), share.last - share.first, x.stride()),
+                                    gamma, beta, y.row(share.first), y.stride(), scratch(pass));
+            return;
+        }
         for (std::ptrdiff_t r = share.first; r < share.last; ++r)
             for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
-                pass.kernels.layer_norm(args(x.row(r) + l * y.layout.run, y.layout.run / channels_),
-                                        gamma, beta, y.line(r, l), channels_, scratch(pass));
+                pass.kernels.layer_norm(
+                    args(x.row(r) + l * y.layout.run, y.layout.run / channels_, channels_), gamma,
+                    beta, y.line(r, l), channels_, scratch(pass));
     }
 
     void backward_data(const Pass& pass) const override {
         const float* const gamma = pass.parameters + parameters[0].offset;
         float* const products = scratch(pass) + 3 * kBlock * stride_;
-        float* const sums = products + padded(element_count(input_shape));
+        float* const sums = products + padded(together() * element_count(input_shape));
         float* const unused = sums + stride_;
         const std::ptrdiff_t size = chunk_size(pass.rows);
         const auto share = pass.member.share(chunk_count(pass.rows));
@@ -63,19 +69,23 @@ class LayerNormStage final : public Stage {
             float* const partial = pass.workspace.shared[index] + chunk * 2 * stride_;
             std::fill_n(partial, 2 * stride_, 0.0f);
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
-            for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
-                const float* const dy = output_delta(pass).row(r);
-                pass.kernels.layer_norm_gradient(args(input(pass).row(r), pixels_), gamma, dy,
-                                                 channels_,
-                                                 index > 0 ? input_delta(pass).row(r) : unused,
-                                                 channels_, products, channels_, scratch(pass));
-                const auto accumulate = [&](const float* rows, float* total) {
-                    pass.kernels.bias_gradient(pixels_, channels_, rows, channels_, sums);
+            for (std::ptrdiff_t r = chunk * size; r < last; r += together()) {
+                const std::ptrdiff_t end = std::min(r + together(), last);
+                const std::ptrdiff_t rows = (end - r) * pixels_;
+                const Rows& dy = output_delta(pass);
+                pass.kernels.layer_norm_gradient(
+                    args(input(pass).row(r), rows, row_of(input(pass))), gamma, dy.row(r),
+                    row_of(dy), index > 0 ? input_delta(pass).row(r) : unused,
+                    index > 0 ? row_of(input_delta(pass)) : channels_, products, channels_,
+                    scratch(pass));
+                const auto accumulate = [&](const float* values, std::ptrdiff_t row, float* total) {
+                    pass.kernels.bias_gradient(rows, channels_, values, row, sums);
                     for (std::ptrdiff_t c = 0; c < channels_; ++c) total[c] += sums[c];
                 };
-                accumulate(products, partial);
-                accumulate(dy, partial + stride_);
-                if (index > 0) multiply_by_input_derivative(pass, r);
+                accumulate(products, channels_, partial);
+                accumulate(dy.row(r), row_of(dy), partial + stride_);
+                for (std::ptrdiff_t sample = r; index > 0 && sample < end; ++sample)
+                    multiply_by_input_derivative(pass, sample);
             }
         }
     }
@@ -94,9 +104,12 @@ class LayerNormStage final : public Stage {
     }
 
  private:
-    kernels::LayerNormArgs args(const float* x, std::ptrdiff_t rows) const {
-        return {
-            .rows = rows, .columns = channels_, .epsilon = epsilon_, .x = x, .x_row = channels_};
+    // The kernels take 16 rows at a time: of an image its pixels, else as many samples.
+    bool is_flat() const { return pixels_ == 1; }
+    std::ptrdiff_t together() const { return is_flat() ? kBlock : 1; }
+    std::ptrdiff_t row_of(const Rows& rows) const { return is_flat() ? rows.stride() : channels_; }
+    kernels::LayerNormArgs args(const float* x, std::ptrdiff_t rows, std::ptrdiff_t row) const {
+        return {.rows = rows, .columns = channels_, .epsilon = epsilon_, .x = x, .x_row = row};
     }
     float* scratch(const Pass& pass) const {
         return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];

@@ -87,9 +87,10 @@ void Network::check_new_layer(const std::string& name) const {
     if (built_)
         throw std::logic_error("layer \"" + name + "\" comes too late: the network is built");
     if (name.empty()) throw std::invalid_argument("a layer's name must not be empty");
-    for (const Layer& layer : layers_)
-        if (layer.name == name)
-            throw std::invalid_argument("two layers are named \"" + name + "\"");
+    const auto is_called_so = [&](const auto& other) { return other.name == name; };
+    if (std::any_of(layers_.begin(), layers_.end(), is_called_so) ||
+        std::any_of(open_blocks_.begin(), open_blocks_.end(), is_called_so))
+        throw std::invalid_argument("two layers are named \"" + name + "\"");
 }
 
 void Network::push_stage(std::unique_ptr<Stage> stage) {
@@ -391,7 +392,7 @@ void Network::begin_shortcut() {
 void Network::end_residual(const std::string& activation) {
     if (open_blocks_.empty()) throw std::logic_error("there is no residual block to end");
     const Activation kind = activation_from_name(activation);
-    const Block block = std::move(open_blocks_.back());
+    const Block block = open_blocks_.back();
     const bool identity = block.shortcut == nullptr;
     const Shape& added = identity ? block.branch->output_shape : block.branch_output;
     if (shape_ != added)
@@ -399,7 +400,6 @@ void Network::end_residual(const std::string& activation) {
                                     to_string(identity ? shape_ : added) + " and the shortcut " +
                                     to_string(identity ? added : shape_) +
                                     "; they must be equal to be added");
-    check_new_layer(block.name);
     open_blocks_.pop_back();
     push_stage(std::make_unique<SumStage>(
         shape_, identity ? block.branch->index + 1 : block.branch_buffer, kind));
@@ -710,10 +710,20 @@ std::ptrdiff_t Network::widest_softmax() const {
     return widest;
 }
 
-void Network::read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const {
-    const std::shared_lock lock(mutex_);
+void Network::check_last_rows(std::ptrdiff_t expected) const {
     if (expected != last_rows_)
         throw std::logic_error("another thread used the network in the meantime");
+}
+
+void Network::read_losses(std::ptrdiff_t expected, float* losses) const {
+    const std::shared_lock lock(mutex_);
+    check_last_rows(expected);
+    std::copy_n(training_workspace_.losses, expected, losses);
+}
+
+void Network::read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const {
+    const std::shared_lock lock(mutex_);
+    check_last_rows(expected);
     const Rows& buffer = layer.fused_away ? training_workspace_.inner.at(layer.buffer - 1)
                                           : training_workspace_.activations.at(layer.buffer);
     for (std::ptrdiff_t r = 0; r < last_rows_; ++r)

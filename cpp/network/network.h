@@ -116,14 +116,18 @@ class Network {
     // What the loss of a batch gets for the weights as they are; 0 where no kernel has a penalty.
     double penalty() const;
     // One pass forward and backward over all images as one batch: gradients are stored, weights
-    // untouched, nothing dropped out. Returns the batch's loss.
+    // untouched, nothing dropped out; batch normalizations use the batch's statistics. Returns the
+    // batch's loss.
     double compute_gradients(const Images& images, const Targets& targets, Loss loss);
     // The output of one layer during the last compute_gradients: rows x element_count floats.
     std::ptrdiff_t last_rows() const { return last_rows_; }
     // expected: last_rows() when `rows` was allocated; throws std::logic_error if another thread
     // changed it since.
     void read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const;
-    // One update by the gradients as they are stored.
+    // The loss of each image in that pass; `expected` likewise.
+    void read_losses(std::ptrdiff_t expected, float* losses) const;
+    // One update by the gradients as they are stored. Moving averages take in, once, the batch of
+    // the last compute_gradients.
     void apply_gradients(const Optimizer& optimizer);
 
     // Whole steps over indices[0..count) cut into batches (the last may be smaller). Stops early
@@ -164,6 +168,7 @@ class Network {
 
  private:
     void check_new_layer(const std::string& name) const;
+    void check_last_rows(std::ptrdiff_t expected) const;
     void check_room(const std::string& name, std::ptrdiff_t floats) const;
     void push_stage(std::unique_ptr<Stage> stage);
     // A layer whose output the last stage writes.
@@ -227,6 +232,7 @@ class Network {
     mutable runtime::AlignedBuffer folded_parameters_;
     Workspace training_workspace_;
     std::ptrdiff_t last_rows_ = 0;
+    bool has_statistics_ = false;  // of the last compute_gradients, for the moving averages
 
     // Workspaces of inference, one per thread of a team, that nobody uses just now.
     using Crew = std::vector<std::unique_ptr<Workspace>>;

@@ -65,6 +65,9 @@ class Stage {
     virtual void backward_data(const Pass& pass) const = 0;
     // Weight gradients, and the update where pass.learning_rate says so.
     virtual void backward_weights(const Pass&) const {}
+    // By one thread, once the batch whose pass stands in the workspace has changed the weights:
+    // what training measures rather than trains.
+    virtual void move_averages(const Workspace&, float* /*parameters*/) const {}
 
     std::size_t index = 0;  // reads buffer `index`, writes buffer `index + 1`
     Shape input_shape, output_shape;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "../kernels/dispatch.h"
 #include "augmentation.h"
@@ -185,6 +186,7 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
         backward(pass, stages_.size() - (fuses_softmax(loss) ? 1 : 0));
         if (member.thread == 0) result = value;
     });
+    has_statistics_ = true;
     return result;
 }
 
@@ -202,6 +204,9 @@ void Network::apply_gradients(const Optimizer& optimizer) {
         optimizer_.update(kernels, {.thread = 0, .threads = 1, .barrier = alone}, optimizer,
                           optimizer.learning_rate, 0, gradients_.data(), parameters_.data());
     }
+    if (std::exchange(has_statistics_, false))
+        for (const auto& stage : stages_)
+            stage->move_averages(training_workspace_, parameters_.data());
     count_updates(optimizer, 1);
 }
 
@@ -239,6 +244,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     // A penalty's gradient is added before weights change, so that no stage may update its own.
     const bool plain = optimizer.is_plain() && !penalties_.any();
     last_rows_ = 0;
+    has_statistics_ = false;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
     const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
     StepResults results;

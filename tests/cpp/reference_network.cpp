@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <sstream>
+#include <stdexcept>
 
 #include "random.h"
 
@@ -111,9 +112,7 @@ Shape output_shape(const LayerSpec& layer, const Shape& in) {
             return {in[2]};
         case Kind::flatten:
             return {nncore::network::element_count(in)};
-        case Kind::rescaling:
-            return in;
-        case Kind::plain:
+        default:
             break;
     }
     return layer.units > 0 ? Shape{layer.units} : in;
@@ -138,13 +137,45 @@ LayerSpec rescaling(const std::vector<float>& scale, const std::vector<float>& o
     return layer;
 }
 
+namespace {
+
+LayerSpec normalization(Kind kind, float momentum, float epsilon) {
+    LayerSpec layer;
+    layer.kind = kind;
+    layer.momentum = momentum;
+    layer.epsilon = epsilon;
+    return layer;
+}
+
+LayerSpec mark(Kind kind, const std::string& activation) {
+    LayerSpec layer{0, activation};
+    layer.kind = kind;
+    return layer;
+}
+
+}  // namespace
+
+LayerSpec batch_norm(float momentum, float epsilon) {
+    return normalization(Kind::batch_norm, momentum, epsilon);
+}
+LayerSpec layer_norm(float epsilon) { return normalization(Kind::layer_norm, 0.0f, epsilon); }
+LayerSpec begin() { return mark(Kind::begin, "linear"); }
+LayerSpec shortcut() { return mark(Kind::shortcut, "linear"); }
+LayerSpec end(const std::string& activation) { return mark(Kind::end, activation); }
+
 NetworkSpec image_network(const Shape& image, const std::vector<LayerSpec>& layers) {
     return {nncore::network::element_count(image), layers, image};
 }
 
 std::ptrdiff_t NetworkSpec::outputs() const {
     Shape shape = input_shape(*this);
-    for (const LayerSpec& layer : layers) shape = output_shape(layer, shape);
+    std::vector<Shape> blocks;  // what the open blocks take
+    for (const LayerSpec& layer : layers) {
+        if (layer.kind == Kind::begin) blocks.push_back(shape);
+        if (layer.kind == Kind::shortcut) shape = blocks.back();
+        if (layer.kind == Kind::end) blocks.pop_back();
+        shape = output_shape(layer, shape);
+    }
     return nncore::network::element_count(shape);
 }
 
@@ -180,6 +211,21 @@ std::string NetworkSpec::describe() const {
             case Kind::rescaling:
                 text << "rescaling";
                 continue;
+            case Kind::batch_norm:
+                text << "batch norm";
+                continue;
+            case Kind::layer_norm:
+                text << "layer norm";
+                continue;
+            case Kind::begin:
+                text << "{";
+                continue;
+            case Kind::shortcut:
+                text << "} + {";
+                continue;
+            case Kind::end:
+                text << "} ";
+                break;
             case Kind::plain:
                 break;
         }
@@ -225,6 +271,21 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
             case Kind::rescaling:
                 network->add_rescaling(name, layer.scale, layer.offset);
                 break;
+            case Kind::batch_norm:
+                network->add_batch_normalization(name, layer.momentum, layer.epsilon);
+                break;
+            case Kind::layer_norm:
+                network->add_layer_normalization(name, layer.epsilon);
+                break;
+            case Kind::begin:
+                network->begin_residual(name);
+                break;
+            case Kind::shortcut:
+                network->begin_shortcut();
+                break;
+            case Kind::end:
+                network->end_residual(layer.activation);
+                break;
             case Kind::plain:
                 if (layer.units > 0) {
                     network->add_dense(name, layer.units, layer.activation, layer.bias,
@@ -242,14 +303,27 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
     for (const auto& parameter : network->parameters()) {
         if (parameter.shape.size() != 1) continue;
         std::vector<float> bias(static_cast<std::size_t>(parameter.shape[0]));
-        for (float& value : bias) value = random.uniform(-0.3f, 0.3f);
+        // Scales and variances are positive numbers around 1.
+        const bool scales =
+            parameter.name.ends_with("gamma") || parameter.name.ends_with("variance");
+        for (float& value : bias) value = random.uniform(-0.3f, 0.3f) + (scales ? 1.0f : 0.0f);
         network->write_parameter(parameter, bias.data());
     }
     return network;
 }
 
+const Network::Layer& layer_named(const Network& network, const std::string& name) {
+    for (const Network::Layer& layer : network.layers())
+        if (layer.name == name) return layer;
+    throw std::out_of_range("no layer " + name);
+}
+
 ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& network) {
     Shape shape = input_shape(spec);
+    struct Block {
+        std::size_t begin, branch_end;
+    };
+    std::vector<Block> blocks;
     const auto take = [&](const std::string& name, std::size_t count) {
         std::vector<float> values(count);
         network.read_parameter(network.parameter(name), values.data());
@@ -258,6 +332,29 @@ ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& netwo
     for (std::size_t i = 0; i < spec.layers.size(); ++i) {
         Layer layer{};
         layer.spec = spec.layers[i];
+        layer.name = layer_name(i);
+        layer.source = i - 1;  // kImages for the first
+        switch (layer.spec.kind) {
+            case Kind::begin:
+                layer.name.clear();
+                blocks.push_back({i, kImages});
+                break;
+            case Kind::shortcut:
+                layer.name.clear();
+                blocks.back().branch_end = layer.source;
+                layer.source = blocks.back().begin;
+                shape = layers[layer.source].out;
+                break;
+            case Kind::end: {
+                const Block block = blocks.back();
+                blocks.pop_back();
+                layer.name = layer_name(block.begin);
+                layer.other = block.branch_end == kImages ? block.begin : block.branch_end;
+                break;
+            }
+            default:
+                break;
+        }
         layer.in = shape;
         layer.out = shape = output_shape(layer.spec, shape);
         layer.inputs = static_cast<std::size_t>(nncore::network::element_count(layer.in));
@@ -280,9 +377,91 @@ ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& netwo
         }
         if (layer.has_bias)
             layer.bias = take(layer_name(i) + "/bias", static_cast<std::size_t>(layer.spec.units));
+        if (layer.spec.kind == Kind::batch_norm || layer.spec.kind == Kind::layer_norm) {
+            const auto channels = static_cast<std::size_t>(layer.in.back());
+            layer.has_kernel = layer.has_bias = true;
+            layer.kernel_name = "/gamma";
+            layer.bias_name = "/beta";
+            layer.kernel = take(layer.name + "/gamma", channels);
+            layer.bias = take(layer.name + "/beta", channels);
+            if (layer.spec.kind == Kind::batch_norm) {
+                layer.moving_mean = take(layer.name + "/moving_mean", channels);
+                layer.moving_variance = take(layer.name + "/moving_variance", channels);
+            }
+        }
         layers.push_back(std::move(layer));
     }
 }
+
+void ReferenceNetwork::forward_batch_norm(Layer& layer, const Doubles& x, bool training) const {
+    const std::size_t C = layer.kernel.size();
+    const double count = static_cast<double>(x.size() / C);
+    layer.mean.assign(C, 0.0);
+    layer.variance.assign(C, 0.0);
+    for (std::size_t i = 0; i < x.size(); ++i) layer.mean[i % C] += x[i] / count;
+    for (std::size_t i = 0; i < x.size(); ++i)
+        layer.variance[i % C] += (x[i] - layer.mean[i % C]) * (x[i] - layer.mean[i % C]) / count;
+    const Doubles& mean = training ? layer.mean : layer.moving_mean;
+    const Doubles& variance = training ? layer.variance : layer.moving_variance;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const std::size_t c = i % C;
+        layer.sums[i] = (x[i] - mean[c]) /
+                            std::sqrt(variance[c] + static_cast<double>(layer.spec.epsilon)) *
+                            layer.kernel[c] +
+                        layer.bias[c];
+    }
+}
+
+// The chain rule through the definitions of mean and variance, one after the other.
+void ReferenceNetwork::backward_batch_norm(Layer& layer, const Doubles& x, const Doubles& d,
+                                           Doubles& dx) const {
+    const std::size_t C = layer.kernel.size();
+    const double count = static_cast<double>(x.size() / C);
+    Doubles deviation(C), by_variance(C), by_mean(C);
+    for (std::size_t c = 0; c < C; ++c)
+        deviation[c] = std::sqrt(layer.variance[c] + static_cast<double>(layer.spec.epsilon));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const std::size_t c = i % C;
+        const double off = x[i] - layer.mean[c], by_normalized = d[i] * layer.kernel[c];
+        layer.bias_gradient[c] += d[i];
+        layer.kernel_gradient[c] += d[i] * off / deviation[c];
+        by_variance[c] -= by_normalized * off / (2 * std::pow(deviation[c], 3));
+        by_mean[c] -= by_normalized / deviation[c];
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const std::size_t c = i % C;
+        dx[i] = d[i] * layer.kernel[c] / deviation[c] +
+                by_variance[c] * 2 * (x[i] - layer.mean[c]) / count + by_mean[c] / count;
+    }
+}
+
+void ReferenceNetwork::move_averages() {
+    for (Layer& layer : layers)
+        for (std::size_t c = 0; c < layer.moving_mean.size(); ++c) {
+            const double momentum = static_cast<double>(layer.spec.momentum);
+            layer.moving_mean[c] = momentum * layer.moving_mean[c] + (1 - momentum) * layer.mean[c];
+            layer.moving_variance[c] =
+                momentum * layer.moving_variance[c] + (1 - momentum) * layer.variance[c];
+        }
+}
+
+namespace {
+
+// Mean and standard deviation of one pixel's channels.
+struct Moments {
+    double mean = 0, deviation = 0;
+
+    Moments(const double* x, std::size_t channels, float epsilon) {
+        const double count = static_cast<double>(channels);
+        double variance = 0;
+        for (std::size_t c = 0; c < channels; ++c) mean += x[c] / count;
+        for (std::size_t c = 0; c < channels; ++c)
+            variance += (x[c] - mean) * (x[c] - mean) / count;
+        deviation = std::sqrt(variance + static_cast<double>(epsilon));
+    }
+};
+
+}  // namespace
 
 void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, double* sums) {
     const std::size_t I = layer.inputs, O = layer.outputs;
@@ -327,8 +506,16 @@ void ReferenceNetwork::forward_sample(const Layer& layer, const double* x, doubl
                       });
             return;
         }
-        case Kind::flatten:
-        case Kind::global_average_pool:
+        case Kind::layer_norm: {
+            const std::size_t C = layer.kernel.size();
+            for (std::size_t i = 0; i < I; ++i) {
+                const Moments of_pixel(x + i / C * C, C, layer.spec.epsilon);
+                sums[i] = (x[i] - of_pixel.mean) / of_pixel.deviation * layer.kernel[i % C] +
+                          layer.bias[i % C];
+            }
+            return;
+        }
+        default:
             std::copy(x, x + I, sums);
             return;
         case Kind::rescaling:
@@ -391,8 +578,27 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
             for (std::size_t o = 0; o < O && max; ++o) dx[winner[o]] += d[o];
             return;
         }
-        case Kind::flatten:
-        case Kind::global_average_pool:
+        case Kind::layer_norm: {
+            const std::size_t C = layer.kernel.size();
+            const double count = static_cast<double>(C);
+            for (std::size_t p = 0; p < I; p += C) {
+                const Moments of_pixel(x + p, C, layer.spec.epsilon);
+                double by_variance = 0, by_mean = 0;
+                for (std::size_t c = 0; c < C; ++c) {
+                    const double off = x[p + c] - of_pixel.mean, g = d[p + c] * layer.kernel[c];
+                    layer.bias_gradient[c] += d[p + c];
+                    layer.kernel_gradient[c] += d[p + c] * off / of_pixel.deviation;
+                    by_variance -= g * off / (2 * std::pow(of_pixel.deviation, 3));
+                    by_mean -= g / of_pixel.deviation;
+                }
+                for (std::size_t c = 0; c < C; ++c)
+                    dx[p + c] = d[p + c] * layer.kernel[c] / of_pixel.deviation +
+                                by_variance * 2 * (x[p + c] - of_pixel.mean) / count +
+                                by_mean / count;
+            }
+            return;
+        }
+        default:
             std::copy(d, d + O, dx);
             return;
         case Kind::rescaling:
@@ -401,16 +607,23 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
     }
 }
 
-void ReferenceNetwork::forward(const Doubles& x) {
+void ReferenceNetwork::run(const Doubles& x, bool training) {
     input_ = x;
     rows_ = x.size() / layers.front().inputs;
-    const Doubles* in = &input_;
     for (Layer& layer : layers) {
         const std::size_t O = layer.outputs;
         const std::string& activation = layer.spec.activation;
+        const Doubles& in = input_of(layer);
         layer.sums.assign(rows_ * O, 0.0);
-        for (std::size_t r = 0; r < rows_; ++r)
-            forward_sample(layer, &(*in)[r * layer.inputs], &layer.sums[r * O]);
+        if (layer.spec.kind == Kind::batch_norm) {
+            forward_batch_norm(layer, in, training);
+        } else {
+            for (std::size_t r = 0; r < rows_; ++r)
+                forward_sample(layer, &in[r * layer.inputs], &layer.sums[r * O]);
+        }
+        if (layer.spec.kind == Kind::end)
+            for (std::size_t i = 0; i < layer.sums.size(); ++i)
+                layer.sums[i] += layers[layer.other].output[i];
         layer.output = layer.sums;
         for (std::size_t r = 0; r < rows_; ++r) {
             double* y = &layer.output[r * O];
@@ -431,7 +644,6 @@ void ReferenceNetwork::forward(const Doubles& x) {
             }
         }
         for (std::size_t i = 0; i < layer.mask.size(); ++i) layer.output[i] *= layer.mask[i];
-        in = &layer.output;
     }
 }
 
@@ -471,12 +683,11 @@ double ReferenceNetwork::penalty() const {
 
 double ReferenceNetwork::margin() const {
     double margin = HUGE_VAL;
-    for (std::size_t l = 0; l < layers.size(); ++l) {
-        const Layer& layer = layers[l];
+    for (const Layer& layer : layers) {
         if (layer.spec.activation == "relu" || layer.spec.activation == "leaky_relu")
             for (const double sum : layer.sums) margin = std::min(margin, std::fabs(sum));
         if (layer.spec.kind != Kind::max_pool) continue;
-        const Doubles& in = l == 0 ? input_ : layers[l - 1].output;
+        const Doubles& in = input_of(layer);
         const auto C = static_cast<std::size_t>(layer.in[2]);
         for (std::size_t r = 0; r < rows_; ++r)
             for_pairs(layer.spec, layer.in, layer.out,
@@ -495,27 +706,37 @@ double ReferenceNetwork::margin() const {
 void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
     const std::size_t classes = layers.back().outputs;
     const double scale = kind == Loss::sse ? 1.0 : 1.0 / static_cast<double>(rows_);
-    Doubles delta(rows_ * classes);
-    for (std::size_t r = 0; r < rows_; ++r) {
-        if (kind == Loss::cross_entropy) {
-            const double* z = &logits()[r * classes];
-            const double* t = &targets[r * classes];
-            const double largest = *std::max_element(z, z + classes);
-            double total = 0, weight = 0;
-            for (std::size_t o = 0; o < classes; ++o) {
-                total += std::exp(z[o] - largest);
-                weight += t[o];
+    // By the output of each layer: the sum over all that read it.
+    std::vector<Doubles> deltas(layers.size());
+    for (std::size_t l = 0; l < layers.size(); ++l)
+        deltas[l].assign(rows_ * layers[l].outputs, 0.0);
+    Doubles images(input_.size());
+    {
+        Doubles& delta = deltas.back();
+        for (std::size_t r = 0; r < rows_; ++r) {
+            if (kind == Loss::cross_entropy) {
+                const double* z = &logits()[r * classes];
+                const double* t = &targets[r * classes];
+                const double largest = *std::max_element(z, z + classes);
+                double total = 0, weight = 0;
+                for (std::size_t o = 0; o < classes; ++o) {
+                    total += std::exp(z[o] - largest);
+                    weight += t[o];
+                }
+                for (std::size_t o = 0; o < classes; ++o)
+                    delta[r * classes + o] =
+                        scale * (std::exp(z[o] - largest) / total * weight - t[o]);
+            } else {
+                for (std::size_t o = 0; o < classes; ++o)
+                    delta[r * classes + o] =
+                        2 * scale *
+                        (layers.back().output[r * classes + o] - targets[r * classes + o]);
             }
-            for (std::size_t o = 0; o < classes; ++o)
-                delta[r * classes + o] = scale * (std::exp(z[o] - largest) / total * weight - t[o]);
-        } else {
-            for (std::size_t o = 0; o < classes; ++o)
-                delta[r * classes + o] =
-                    2 * scale * (layers.back().output[r * classes + o] - targets[r * classes + o]);
         }
     }
     for (std::size_t l = layers.size(); l-- > 0;) {
         Layer& layer = layers[l];
+        Doubles& delta = deltas[l];
         const std::size_t O = layer.outputs;
         const std::string& activation = layer.spec.activation;
         const bool taken = l + 1 == layers.size() && kind == Loss::cross_entropy &&
@@ -537,18 +758,28 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
                 if (activation == "softmax") d[o] = y[o] * (d[o] - dot);
             }
         }
-        const Doubles& in = l == 0 ? input_ : layers[l - 1].output;
+        const Doubles& in = input_of(layer);
         layer.kernel_gradient.assign(layer.kernel.size(), 0.0);
         layer.bias_gradient.assign(
-            layer.has_kernel ? static_cast<std::size_t>(layer.spec.units) : 0, 0.0);
+            layer.has_kernel ? static_cast<std::size_t>(layer.out.back()) : 0, 0.0);
         Doubles before(rows_ * layer.inputs);
-        for (std::size_t r = 0; r < rows_; ++r)
-            backward_sample(layer, &in[r * layer.inputs], &delta[r * O], &before[r * layer.inputs]);
+        if (layer.spec.kind == Kind::batch_norm) {
+            backward_batch_norm(layer, in, delta, before);
+        } else {
+            for (std::size_t r = 0; r < rows_; ++r)
+                backward_sample(layer, &in[r * layer.inputs], &delta[r * O],
+                                &before[r * layer.inputs]);
+        }
         for (std::size_t i = 0; i < layer.kernel.size(); ++i) {
             const double w = layer.kernel[i], sign = w > 0 ? 1 : w < 0 ? -1 : 0;
             layer.kernel_gradient[i] +=
                 layer.spec.penalty.l1 * sign + 2 * layer.spec.penalty.l2 * w;
         }
-        delta = std::move(before);
+        const auto add = [&](std::size_t source, const Doubles& values) {
+            Doubles& sum = source == kImages ? images : deltas[source];
+            for (std::size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
+        };
+        add(layer.source, before);
+        if (layer.spec.kind == Kind::end) add(layer.other, delta);
     }
 }

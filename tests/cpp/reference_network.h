@@ -20,7 +20,13 @@ struct LayerSpec {
         average_pool,
         global_average_pool,
         flatten,
-        rescaling
+        rescaling,
+        batch_norm,
+        layer_norm,
+        // Not layers, but the marks of a residual block.
+        begin,
+        shortcut,
+        end
     };
 
     std::ptrdiff_t units = 0;  // or filters
@@ -35,6 +41,7 @@ struct LayerSpec {
     std::vector<float> scale{}, offset{};  // of rescaling
     nncore::network::Extent dilation{1, 1};
     std::ptrdiff_t groups = 1;
+    float momentum = 0.0f, epsilon = 0.0f;  // of normalizations
 };
 
 LayerSpec conv(std::ptrdiff_t filters, nncore::network::Extent kernel,
@@ -48,6 +55,12 @@ LayerSpec average_pool(nncore::network::Extent window, nncore::network::Extent s
 LayerSpec global_average_pool();
 LayerSpec flatten();
 LayerSpec rescaling(const std::vector<float>& scale, const std::vector<float>& offset);
+LayerSpec batch_norm(float momentum = 0.9f, float epsilon = 1e-3f);
+LayerSpec layer_norm(float epsilon = 1e-3f);
+// A residual block: begin(), the branch, maybe shortcut() and its layers, end(activation).
+LayerSpec begin();
+LayerSpec shortcut();
+LayerSpec end(const std::string& activation = "linear");
 
 struct NetworkSpec {
     std::ptrdiff_t inputs;  // pixels of an image, all channels
@@ -56,7 +69,7 @@ struct NetworkSpec {
 
     std::ptrdiff_t outputs() const;
     std::string describe() const;  // "100-84 relu-10 softmax"
-    // The network of nncore, its weights from the seed, biases random instead of zero.
+    // The network of nncore, its weights from the seed, all vectors random instead of 0 or 1.
     std::unique_ptr<nncore::network::Network> build(std::uint64_t seed) const;
 };
 
@@ -66,6 +79,10 @@ NetworkSpec image_network(const nncore::network::Shape& image,
 
 std::string layer_name(std::size_t index);
 
+// The layer of this name, which must be there.
+const nncore::network::Network::Layer& layer_named(const nncore::network::Network& network,
+                                                   const std::string& name);
+
 class ReferenceNetwork {
  public:
     using Doubles = std::vector<double>;
@@ -74,7 +91,11 @@ class ReferenceNetwork {
     ReferenceNetwork(const NetworkSpec& spec, const nncore::network::Network& network);
 
     // rows x inputs and rows x outputs, row-major. Keeps the output of each layer.
-    void forward(const Doubles& x);
+    void forward(const Doubles& x) { run(x, true); }
+    // The same with moving instead of the batch's statistics.
+    void infer(const Doubles& x) { run(x, false); }
+    // The moving averages after a step with the batch of the last forward.
+    void move_averages();
     // The loss of the last forward: nncore's definition (DESIGN.md, "Numerics").
     double loss(nncore::network::Loss kind, const Doubles& targets) const;
     // How far the last forward stayed from a kink: the smallest distance of a relu's input from 0
@@ -88,16 +109,31 @@ class ReferenceNetwork {
 
     struct Layer {
         LayerSpec spec;
-        std::size_t inputs, outputs;  // of one sample
+        std::string name;  // in nncore's network; a block's end is the block, its marks have none
+        std::size_t source = kImages;  // the layer whose output is the input
+        std::size_t other = kImages;   // the one that the end of a block adds
+        std::size_t inputs, outputs;   // of one sample
         nncore::network::Shape in, out;
         bool has_kernel, has_bias;
+        // Of normalizations, "kernel" is gamma and "bias" is beta.
+        std::string kernel_name = "/kernel", bias_name = "/bias";
         Doubles kernel, bias, kernel_gradient, bias_gradient;
+        Doubles mean, variance;  // of a batch normalization: the last batch's, and moving
+        Doubles moving_mean, moving_variance;
         Doubles mask;          // of dropout, rows x outputs; empty: nothing is dropped
         Doubles sums, output;  // before and after the activation
     };
+    static constexpr std::size_t kImages = ~std::size_t{0};
     std::vector<Layer> layers;
 
  private:
+    void run(const Doubles& x, bool training);
+    const Doubles& input_of(const Layer& layer) const {
+        return layer.source == kImages ? input_ : layers[layer.source].output;
+    }
+    // All rows at once, for the batch stands between them.
+    void forward_batch_norm(Layer& layer, const Doubles& x, bool training) const;
+    void backward_batch_norm(Layer& layer, const Doubles& x, const Doubles& d, Doubles& dx) const;
     // Sums of one sample, from its inputs, and the gradient of its inputs from that of its sums.
     static void forward_sample(const Layer& layer, const double* x, double* sums);
     static void backward_sample(Layer& layer, const double* x, const double* d, double* dx);

@@ -71,6 +71,20 @@ const NetworkSpec kImages = image_network({12, 12, 3}, {conv(6, {3, 3}, "relu", 
                                                         {0, "dropout", false, 0.5f},
                                                         {10, "softmax"}});
 
+const NetworkSpec kNormalized =
+    image_network({12, 12, 3}, {conv(6, {3, 3}, "linear", "same"),
+                                batch_norm(),
+                                {0, "relu"},
+                                begin(),
+                                conv(9, {3, 3}, "linear", "same", {2, 2}),
+                                batch_norm(),
+                                shortcut(),
+                                conv(9, {1, 1}, "linear", "valid", {2, 2}),
+                                end("relu"),
+                                layer_norm(),
+                                flatten(),
+                                {10, "softmax"}});
+
 TEST(counting_works) {
     // Called by name: a compiler may leave out a new expression whose object is not used.
     CHECK_EQUAL(1L, count_allocations([] { ::operator delete(::operator new(1)); }));
@@ -88,7 +102,8 @@ TEST(steps_do_not_allocate) {
             const std::ptrdiff_t many = isa == "reference" || isa == "baseline" ? 3 : 100;
             for (const auto& [spec, loss] : {std::pair{kSpec, Loss::mse},
                                              {kSpec, Loss::cross_entropy},
-                                             {kImages, Loss::cross_entropy}}) {
+                                             {kImages, Loss::cross_entropy},
+                                             {kNormalized, Loss::cross_entropy}}) {
                 for (const Optimizer& optimizer :
                      {Optimizer{1e-3f},
                       Optimizer{.learning_rate = 1e-3f, .momentum = 0.9, .global_clipnorm = 1.0},
@@ -119,9 +134,10 @@ TEST(steps_do_not_allocate) {
 // Once its workspaces are planned, inference asks for none.
 TEST(inference_does_not_allocate) {
     const Data data(70, 12 * 12 * 3, 10, 3);
-    const auto network = kImages.build(3);
     std::vector<float> outputs(70 * 10);
-    for (const int threads : {1, 2}) {
+    for (const auto& [spec, threads] :
+         {std::pair{kImages, 1}, {kImages, 2}, {kNormalized, 1}, {kNormalized, 2}}) {
+        const auto network = spec.build(3);
         runtime::set_thread_limit(threads);
         const auto forward = [&] {
             return count_allocations([&] { network->forward(data.images(), outputs.data()); });
@@ -218,7 +234,7 @@ TEST(matrices_of_a_batch_do_not_allocate) {
 TEST(memory_runs_out) {
     for (const int threads : {1, 3}) {
         runtime::set_thread_limit(threads);
-        for (const NetworkSpec& spec : {kSpec, kImages}) {
+        for (const NetworkSpec& spec : {kSpec, kImages, kNormalized}) {
             const Data data(2000, spec.inputs, 10, 4);
             const auto network = spec.build(4), twin = spec.build(4);
             const auto some = [&](std::ptrdiff_t count) {

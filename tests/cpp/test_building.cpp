@@ -132,6 +132,106 @@ TEST(bad_pools) {
     CHECK(network.layers().empty());
 }
 
+TEST(bad_normalizations) {
+    const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
+    Network network({4, 5, 3});
+    for (const float momentum : {-0.1f, 1.0f, 2.0f, nan, infinity})
+        CHECK_THROWS(std::invalid_argument, "\"n\": momentum must be at least 0 and below 1",
+                     network.add_batch_normalization("n", momentum, 1e-3f));
+    for (const float epsilon : {0.0f, -1e-3f, 1.0f, nan, infinity}) {
+        CHECK_THROWS(std::invalid_argument, "\"n\": epsilon must be above 0 and below 1",
+                     network.add_batch_normalization("n", 0.9f, epsilon));
+        CHECK_THROWS(std::invalid_argument, "\"n\": epsilon must be above 0 and below 1",
+                     network.add_layer_normalization("n", epsilon));
+    }
+    CHECK_THROWS(std::invalid_argument, "empty", network.add_batch_normalization("", 0.9f, 1e-3f));
+    CHECK_THROWS(std::invalid_argument, "empty", network.add_layer_normalization("", 1e-3f));
+    CHECK(network.layers().empty());
+    CHECK(network.describe_stages().empty());
+    network.add_batch_normalization("n", 0.0f, 1e-3f);
+    CHECK_THROWS(std::invalid_argument, "two layers are named \"n\"",
+                 network.add_layer_normalization("n", 1e-3f));
+    network.build(1);
+    CHECK_THROWS(std::logic_error, "built", network.add_batch_normalization("m", 0.9f, 1e-3f));
+    CHECK_THROWS(std::logic_error, "built", network.add_layer_normalization("m", 1e-3f));
+    // Parameters of too many channels, in all.
+    Network wide({1 << 29});
+    wide.add_layer_normalization("n", 1e-3f);
+    CHECK_THROWS(std::invalid_argument, "\"m\" has too many channels",
+                 wide.add_batch_normalization("m", 0.9f, 1e-3f));
+    wide.add_layer_normalization("o", 1e-3f);
+    CHECK_THROWS(std::invalid_argument, "\"m\" has too many channels",
+                 wide.add_layer_normalization("m", 1e-3f));
+}
+
+TEST(parameters_of_normalizations) {
+    Network network({4, 5, 3});
+    network.add_batch_normalization("batch", 0.9f, 1e-3f);
+    network.add_layer_normalization("layer", 1e-3f);
+    network.build(1);
+    std::string names;
+    for (const Parameter& parameter : network.parameters()) {
+        names += parameter.name + (parameter.trainable ? " " : "* ");
+        CHECK(parameter.shape == Shape{3});
+        std::vector<float> values(3);
+        network.read_parameter(parameter, values.data());
+        const bool ones = parameter.name.ends_with("gamma") || parameter.name.ends_with("variance");
+        CHECK(identical(values, std::vector<float>(3, ones ? 1.0f : 0.0f)));
+    }
+    CHECK_EQUAL(std::string("batch/gamma batch/beta batch/moving_mean* batch/moving_variance* "
+                            "layer/gamma layer/beta "),
+                names);
+    CHECK_EQUAL(std::ptrdiff_t{18}, network.parameter_count());
+}
+
+TEST(bad_residual_blocks) {
+    Network network({8, 9, 3});
+    CHECK_THROWS(std::logic_error, "no residual block to end", network.end_residual("relu"));
+    CHECK_THROWS(std::logic_error, "needs a residual block", network.begin_shortcut());
+    CHECK_THROWS(std::invalid_argument, "empty", network.begin_residual(""));
+    network.begin_residual("block");
+    CHECK_THROWS(std::logic_error, "\"block\" has no end", network.build(1));
+    network.add_conv2d("c", {.filters = 5, .kernel = {3, 3}, .padding = "same"});
+    CHECK_THROWS(std::invalid_argument, "\"gelu\"", network.end_residual("gelu"));
+    // Twice: a block that could not be ended is still open, and all of it is known.
+    for (int attempt = 0; attempt < 2; ++attempt)
+        CHECK_THROWS(std::invalid_argument,
+                     "\"block\": the branch gives (8, 9, 5) and the shortcut (8, 9, 3)",
+                     network.end_residual("relu"));
+    network.begin_shortcut();
+    CHECK_THROWS(std::logic_error, "only one", network.begin_shortcut());
+    for (int attempt = 0; attempt < 2; ++attempt)
+        CHECK_THROWS(std::invalid_argument,
+                     "\"block\": the branch gives (8, 9, 5) and the shortcut (8, 9, 3)",
+                     network.end_residual("relu"));
+    network.add_conv2d("d", {.filters = 5, .kernel = {3, 2}});
+    CHECK_THROWS(std::invalid_argument, "the shortcut (6, 8, 5)", network.end_residual("relu"));
+    network.add_conv2d("e", {.filters = 5, .kernel = {3, 2}, .padding = "explicit", .pad = {2, 1}});
+    network.begin_residual("inner");
+    CHECK_THROWS(std::logic_error, "\"inner\" has no end", network.build(1));
+    network.end_residual("linear");
+    network.end_residual("relu");
+    CHECK_THROWS(std::logic_error, "no residual block to end", network.end_residual("relu"));
+    CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
+                 network.begin_residual("block"));
+    CHECK_EQUAL(std::string("block"), network.layers().back().name);
+    CHECK(network.layers().back().output_shape == (Shape{8, 9, 5}));
+    network.build(1);
+    CHECK_THROWS(std::logic_error, "built", network.begin_residual("late"));
+    CHECK_THROWS(std::logic_error, "residual block", network.begin_shortcut());
+    CHECK_THROWS(std::logic_error, "residual block", network.end_residual("relu"));
+}
+
+// An inner layer takes the name of its block.
+TEST(names_within_residual_blocks) {
+    Network network({6});
+    network.begin_residual("block");
+    CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
+                 network.add_dense("block", 6, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
+                 network.begin_residual("block"));
+}
+
 TEST(shapes_of_image_layers) {
     Network network({9, 8, 3});
     network.add_conv2d("same",

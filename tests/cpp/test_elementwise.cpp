@@ -236,6 +236,35 @@ TEST(activation_gradients) {
             }
 }
 
+// A sum is one rounding, which the addition of two floats makes too; then the activation.
+TEST(add) {
+    Random random(9);
+    const Kernels& reference = reference_table();
+    const auto tables = fast_tables();
+    for (const Activation kind : kActivations)
+        for (const ptrdiff_t count : kCounts)
+            for (const ptrdiff_t offset : {0, 1, 2, 3}) {
+                const auto a = with_specials(random, count, offset);
+                const auto b = with_specials(random, count, 3 - offset);
+                const auto start = untouched(count, (offset + 1) % 4);
+                GuardedArray<float> sums = start, by_hand = start, expected = start;
+                for (ptrdiff_t i = 0; i < count; ++i) sums[i] = a[i] + b[i];
+                reference.activation(kind, count, sums.data(), by_hand.data());
+                reference.add(kind, count, a.data(), b.data(), expected.data());
+                CHECK_SAME(by_hand, expected, "reference count " << count);
+                for (const Kernels* table : tables) {
+                    GuardedArray<float> actual = start, in_place = b;
+                    const std::string what = std::string(table->isa) + " activation " +
+                                             std::to_string(static_cast<int>(kind)) + " count " +
+                                             std::to_string(count);
+                    table->add(kind, count, a.data(), b.data(), actual.data());
+                    CHECK_SAME(expected, actual, what);
+                    table->add(kind, count, a.data(), in_place.data(), in_place.data());
+                    CHECK_SAME(expected, in_place, what << " in place");
+                }
+            }
+}
+
 TEST(sgd_update) {
     Random random(5);
     for (const ptrdiff_t count : kCounts)

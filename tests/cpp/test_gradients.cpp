@@ -78,21 +78,23 @@ void check_network(const NetworkSpec& spec, std::ptrdiff_t batch, std::size_t lo
 
     for (std::size_t l = 0; l < spec.layers.size(); ++l) {
         const ReferenceNetwork::Layer& layer = reference.layers[l];
+        if (layer.name.empty()) continue;
         std::vector<float> output(layer.output.size());
-        network->read_layer_output(network->layers()[l], network->last_rows(), output.data());
+        network->read_layer_output(layer_named(*network, layer.name), network->last_rows(),
+                                   output.data());
         const double output_error = relative_error(output, layer.output);
         CHECK_THAT(output_error <= 1e-5, what << ": output of layer " << l << " is off by "
                                               << output_error << " of its size");
-        const auto check = [&](const char* name, const Doubles& exact) {
+        const auto check = [&](const std::string& name, const Doubles& exact) {
             std::vector<float> gradient(exact.size());
-            network->read_gradient(network->parameter(layer_name(l) + name), gradient.data());
+            network->read_gradient(network->parameter(layer.name + name), gradient.data());
             const double error = relative_error(gradient, exact);
             if (std::isfinite(error)) largest_error = std::max(largest_error, error);
-            CHECK_THAT(error <= kGradientBound, what << ": gradient of " << layer_name(l) << name
+            CHECK_THAT(error <= kGradientBound, what << ": gradient of " << layer.name << name
                                                      << " is off by " << error << " of its size");
         };
-        if (layer.has_kernel) check("/kernel", layer.kernel_gradient);
-        if (layer.has_bias) check("/bias", layer.bias_gradient);
+        if (layer.has_kernel) check(layer.kernel_name, layer.kernel_gradient);
+        if (layer.has_bias) check(layer.bias_name, layer.bias_gradient);
     }
 }
 
@@ -366,39 +368,208 @@ TEST(images_in_teams) {
     runtime::set_thread_limit(1);
 }
 
+// Ten weights of each parameter: central differences of the reference's loss.
+void check_differences(const NetworkSpec& spec, std::ptrdiff_t batch, std::uint64_t seed) {
+    const auto network = spec.build(seed);
+    ReferenceNetwork reference(spec, *network);
+    const Data data(batch, spec.inputs, spec.outputs(), seed);
+    const Doubles x = doubles(data.x), targets = doubles(data.soft);
+    reference.forward(x);
+    reference.backward(Loss::mse, targets);
+    Random random(seed);
+    double worst = 0, size = 0;
+    const auto check = [&](Doubles& values, const Doubles gradient) {
+        size = std::max(size, size_of(gradient));
+        for (int draw = 0; draw < 10; ++draw) {
+            const auto i = static_cast<std::size_t>(
+                random.below(static_cast<std::ptrdiff_t>(gradient.size())));
+            const double kept = values[i], step = 1e-6;
+            values[i] = kept + step;
+            reference.forward(x);
+            const double above = reference.loss(Loss::mse, targets);
+            values[i] = kept - step;
+            reference.forward(x);
+            const double below = reference.loss(Loss::mse, targets);
+            values[i] = kept;
+            worst = std::max(worst, std::fabs((above - below) / (2 * step) - gradient[i]));
+        }
+    };
+    for (ReferenceNetwork::Layer& layer : reference.layers) {
+        if (layer.has_kernel) check(layer.kernel, layer.kernel_gradient);
+        if (layer.has_bias) check(layer.bias, layer.bias_gradient);
+    }
+    CHECK(size > 1e-5);
+    CHECK_THAT(worst <= 1e-5 * size + 1e-8,
+               spec.describe() << ": off by " << worst << " at a size of " << size);
+}
+
 TEST(reference_gradients_of_images_are_finite_differences) {
     std::uint64_t seed = 7000;
-    for (const NetworkSpec& spec : kImageNetworks) {
-        const auto network = spec.build(++seed);
-        ReferenceNetwork reference(spec, *network);
-        const Data data(2, spec.inputs, spec.outputs(), seed);
-        const Doubles x = doubles(data.x), targets = doubles(data.soft);
-        reference.forward(x);
-        reference.backward(Loss::mse, targets);
-        Random random(seed);
-        double worst = 0, size = 0;
-        for (ReferenceNetwork::Layer& layer : reference.layers) {
-            if (!layer.has_kernel) continue;
-            const Doubles gradient = layer.kernel_gradient;
-            size = std::max(size, size_of(gradient));
-            for (int draw = 0; draw < 10; ++draw) {
-                const auto i = static_cast<std::size_t>(
-                    random.below(static_cast<std::ptrdiff_t>(gradient.size())));
-                const double kept = layer.kernel[i], step = 1e-6;
-                layer.kernel[i] = kept + step;
-                reference.forward(x);
-                const double above = reference.loss(Loss::mse, targets);
-                layer.kernel[i] = kept - step;
-                reference.forward(x);
-                const double below = reference.loss(Loss::mse, targets);
-                layer.kernel[i] = kept;
-                worst = std::max(worst, std::fabs((above - below) / (2 * step) - gradient[i]));
+    for (const NetworkSpec& spec : kImageNetworks) check_differences(spec, 2, ++seed);
+}
+
+// --- normalization and residual blocks ------------------------------------------------------
+
+LayerSpec unbiased(std::ptrdiff_t filters, network::Extent kernel, const std::string& padding,
+                   network::Extent strides = {1, 1}) {
+    return conv(filters, kernel, "linear", padding, strides, {0, 0}, false);
+}
+
+// Normalizations first, last, fused with an activation, not fused, before pools and borders; blocks
+// with the identity, with a projection, with other borders on the two ways, nested, first, last,
+// behind activations (whose derivative both ways must take), without any layer, of flat samples.
+const NetworkSpec kNormalizedNetworks[] = {
+    image_network({7, 6, 2}, {unbiased(5, {3, 3}, "same"),
+                              batch_norm(),
+                              {0, "relu"},
+                              conv(4, {3, 3}, "tanh", "same"),
+                              flatten(),
+                              {3, "softmax"}}),
+    image_network({6, 6, 3}, {batch_norm(),
+                              conv(17, {3, 3}, "relu", "same"),
+                              max_pool({2, 2}, {2, 2}),
+                              batch_norm(0.5f, 1e-2f),
+                              {0, "sigmoid"},
+                              flatten(),
+                              {0, "relu"},
+                              {4, "linear"}}),
+    {11, {{20, "linear", false}, batch_norm(), {0, "tanh"}, {5, "linear", false}, batch_norm()}},
+    {9,
+     {batch_norm(),
+      {16, "relu"},
+      layer_norm(),
+      {7, "tanh"},
+      batch_norm(),
+      {5, "linear"},
+      layer_norm(1e-2f),
+      {0, "softmax"}}},
+    image_network({5, 6, 7}, {layer_norm(),
+                              conv(9, {3, 3}, "relu", "same"),
+                              layer_norm(),
+                              {0, "relu"},
+                              average_pool({2, 2}, {2, 2}),
+                              layer_norm(),
+                              flatten(),
+                              {3, "softmax"}}),
+    image_network({6, 7, 4}, {conv(6, {3, 3}, "tanh", "same"),
+                              begin(),
+                              conv(8, {3, 3}, "sigmoid", "same"),
+                              conv(6, {3, 3}, "linear", "same"),
+                              end("relu"),
+                              max_pool({2, 2}, {2, 2}),
+                              flatten(),
+                              {3, "softmax"}}),
+    image_network({7, 7, 3}, {conv(5, {3, 3}, "relu", "same"),
+                              begin(),
+                              unbiased(18, {3, 3}, "same", {2, 2}),
+                              batch_norm(),
+                              {0, "relu"},
+                              unbiased(18, {3, 3}, "same"),
+                              batch_norm(),
+                              shortcut(),
+                              unbiased(18, {1, 1}, "valid", {2, 2}),
+                              batch_norm(),
+                              end("relu"),
+                              begin(),
+                              unbiased(18, {3, 3}, "same"),
+                              batch_norm(),
+                              end("relu"),
+                              global_average_pool(),
+                              {3, "softmax"}}),
+    // Both ways want borders, and other ones.
+    image_network({5, 5, 3}, {begin(),
+                              conv(4, {5, 5}, "tanh", "same"),
+                              shortcut(),
+                              conv(4, {3, 3}, "sigmoid", "same"),
+                              end("tanh"),
+                              conv(3, {3, 3}, "relu", "same"),
+                              flatten(),
+                              {2, "linear"}}),
+    image_network({4, 5, 6}, {{0, "tanh"},
+                              begin(),
+                              begin(),
+                              conv(6, {3, 3}, "tanh", "same"),
+                              begin(),
+                              end("sigmoid"),
+                              end(),
+                              layer_norm(),
+                              begin(),
+                              conv(6, {1, 3}, "linear", "same"),
+                              shortcut(),
+                              begin(),
+                              conv(6, {3, 1}, "linear", "same"),
+                              end("tanh"),
+                              end(),
+                              end("relu"),
+                              flatten(),
+                              begin(),
+                              {0, "tanh"},
+                              end(),
+                              {3, "softmax"}}),
+    {12,
+     {{10, "relu"},
+      begin(),
+      {14, "linear", false},
+      batch_norm(),
+      {0, "relu"},
+      {10, "linear"},
+      end("sigmoid"),
+      begin(),
+      {4, "tanh"},
+      shortcut(),
+      {4, "linear"},
+      end("tanh")}},
+    // The shortcut is given, yet has no layer but a mark's; a flatten right before a block.
+    image_network({3, 4, 2}, {conv(3, {2, 2}, "relu"),
+                              begin(),
+                              {0, "tanh"},
+                              shortcut(),
+                              end(),
+                              flatten(),
+                              begin(),
+                              {18, "tanh"},
+                              end("relu"),
+                              {3, "softmax"}}),
+};
+
+TEST(reference_gradients_of_normalizations_are_finite_differences) {
+    std::uint64_t seed = 8000;
+    for (const NetworkSpec& spec : kNormalizedNetworks) check_differences(spec, 6, ++seed);
+}
+
+// Batches that are no multiple of a chunk, and more than 16 chunks of 4.
+TEST(normalization_and_residual_blocks) {
+    std::uint64_t seed = 9000;
+    for (const NetworkSpec& spec : kNormalizedNetworks)
+        for (std::size_t loss = 0; loss < 3; ++loss)
+            for (const std::ptrdiff_t batch : {6, 17, 70}) {
+                ++seed;
+                check_network(spec, batch, loss, static_cast<int>(seed % 3), seed);
             }
-        }
-        CHECK(size > 1e-5);
-        CHECK_THAT(worst <= 1e-5 * size + 1e-8,
-                   spec.describe() << ": off by " << worst << " at a size of " << size);
+}
+
+TEST(normalization_and_residual_blocks_in_teams) {
+    std::uint64_t seed = 10000;
+    for (const int threads : {2, 3, 8}) {
+        runtime::set_thread_limit(threads);
+        for (const NetworkSpec& spec : kNormalizedNetworks) check_network(spec, 99, 2, 0, ++seed);
     }
+    runtime::set_thread_limit(1);
+}
+
+// What a batch normalization takes away again has no gradient: a bias before it.
+TEST(a_bias_before_batch_normalization_has_no_gradient) {
+    const NetworkSpec spec = image_network(
+        {6, 6, 2},
+        {conv(5, {3, 3}, "linear", "same"), batch_norm(), {0, "tanh"}, flatten(), {3, "softmax"}});
+    const auto network = spec.build(1);
+    const Data data(20, spec.inputs, 3, 2);
+    network->compute_gradients(data.images(), data.label_targets(), Loss::cross_entropy);
+    std::vector<float> bias(5), beta(5);
+    network->read_gradient(network->parameter("layer0/bias"), bias.data());
+    network->read_gradient(network->parameter("layer1/beta"), beta.data());
+    CHECK(size_of(doubles(beta)) > 1e-3);
+    CHECK(size_of(doubles(bias)) < 1e-5 * size_of(doubles(beta)));
 }
 
 // Stands last: how much of the bound the tests above have used.

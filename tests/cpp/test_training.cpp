@@ -54,6 +54,33 @@ const NetworkSpec kVaried =
                               flatten(),
                               with_penalty({70, "silu"}, {.l1 = 0.001, .l2 = 0.002}),
                               {10, "softmax"}});
+// Batch normalizations, fused and not, a block with a projection, a layer normalization.
+const NetworkSpec kNormalized =
+    image_network({9, 8, 3}, {conv(17, {3, 3}, "linear", "same"),
+                              batch_norm(),
+                              {0, "relu"},
+                              begin(),
+                              conv(20, {3, 3}, "linear", "same", {2, 2}, {0, 0}, false),
+                              batch_norm(),
+                              {0, "tanh"},
+                              conv(20, {3, 3}, "linear", "same"),
+                              shortcut(),
+                              conv(20, {1, 1}, "linear", "valid", {2, 2}),
+                              batch_norm(),
+                              end("relu"),
+                              layer_norm(),
+                              global_average_pool(),
+                              {5, "linear"}});
+// The same of flat samples.
+const NetworkSpec kNormalizedRows{100,
+                                  {{84, "linear"},
+                                   batch_norm(),
+                                   {0, "relu"},
+                                   begin(),
+                                   {84, "tanh"},
+                                   layer_norm(),
+                                   end("relu"),
+                                   {10, "softmax"}}};
 const NetworkSpec kSmall{7, {{5, "sigmoid"}, {3, "softmax"}}};
 
 StepResults train(Network& network, const Data& data, std::ptrdiff_t batch, Loss loss, float rate,
@@ -76,6 +103,8 @@ TEST(same_bits_as_ever) {
     CHECK_EQUAL(std::uint64_t{0x8a1f416b36b3050d}, trained(kSmall, Loss::mse));
     CHECK_EQUAL(std::uint64_t{0x6c611b79af556253}, trained(kImages, Loss::cross_entropy));
     CHECK_EQUAL(std::uint64_t{0x7b036ff8b4ad8850}, trained(kChannels, Loss::sse));
+    CHECK_EQUAL(std::uint64_t{0xe2baefabf96bfba6}, trained(kNormalized, Loss::cross_entropy));
+    CHECK_EQUAL(std::uint64_t{0x4fa96ca8cab31d01}, trained(kNormalizedRows, Loss::mse));
     CHECK_EQUAL(
         std::uint64_t{0x04239f29fc4b22d9},
         trained({9, {{20, "tanh"}, {0, "dropout", false, 0.3f}, {5, "sigmoid"}}}, Loss::sse));
@@ -88,8 +117,8 @@ TEST(fused_step_is_gradient_and_update) {
     for (const int threads : {1, 2}) {
         runtime::set_thread_limit(threads);
         for (const NetworkSpec& spec :
-             {kOdd, kSmall, kImages, kChannels, kVaried, NetworkSpec{1, {{1, "linear"}}},
-              NetworkSpec{784, {{17, "relu"}, {10, "linear"}}},
+             {kOdd, kSmall, kImages, kChannels, kVaried, kNormalized, kNormalizedRows,
+              NetworkSpec{1, {{1, "linear"}}}, NetworkSpec{784, {{17, "relu"}, {10, "linear"}}},
               NetworkSpec{9, {{20, "relu", false}, {0, "tanh"}, {5, "softmax"}, {0, "sigmoid"}}}})
             for (const Loss loss : kLosses)
                 for (const std::ptrdiff_t batch : {1, 17, 33}) {
@@ -146,6 +175,8 @@ TEST(same_bits_for_all_instruction_sets_and_teams) {
         {kImages, 21 + 6, 21, Loss::cross_entropy, true},
         {kChannels, 21 + 6, 21, Loss::mse, true},
         {kVaried, 21 + 6, 21, Loss::cross_entropy, true},
+        {kNormalized, 21 + 6, 21, Loss::cross_entropy, true},
+        {kNormalizedRows, 70 + 3, 70, Loss::mse, true},
         {kSmall, 40, 16, Loss::cross_entropy, false},
     };
     for (const Case& test : cases) {
@@ -228,7 +259,7 @@ TEST(smaller_last_batch) {
 // A network that has trained large batches trains small ones as a fresh one does, and the other
 // way round.
 TEST(workspace_fits_any_sequence_of_batches) {
-    for (const NetworkSpec& spec : {kSmall, kImages}) {
+    for (const NetworkSpec& spec : {kSmall, kImages, kNormalized, kNormalizedRows}) {
         const Data data(64, spec.inputs, spec.outputs(), 10);
         const auto network = spec.build(3);
         for (const std::ptrdiff_t batch : {5, 64, 1, 17, 33, 2}) {

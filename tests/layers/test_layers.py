@@ -48,6 +48,7 @@ ONE_OF_EACH = [
     Rescaling((1.0, 2.5), -1),
     Dense(3, "gelu", kernel_initializer="he_normal", kernel_regularizer=L1L2(1e-3, 1e-4)),
     Conv2D(8, 3, activation="silu", kernel_initializer="zeros", kernel_regularizer=1e-4),
+    Residual([Dense(3), Flatten()], "relu", shortcut=[Flatten()]),
 ]
 
 

@@ -12,6 +12,7 @@ import nncore as nn
 from nncore.layers.presets import WIDTH, resnet
 
 recipes = importlib.import_module("nncore.training.recipes")
+MANY = recipes._MANY
 
 
 def data_of(*counts: int, side: int = 8, channels: int = 1) -> nn.ImageDataset:
@@ -55,7 +56,7 @@ def test_every_setting_has_a_reason_in_its_order():
 @pytest.mark.parametrize("images", [2, 20, 60, 400, 1000, 4000, 60_000])
 def test_epochs_by_the_number_of_images(images):
     one = chosen(images // 2, images - images // 2, side=1, minutes=1e6)
-    expected = min(150, max(12, 120 * (60 / images) ** 0.3))
+    expected = min(150, max(12, 120 * (60 / images) ** 0.26))
     assert abs(one.settings["epochs"] - expected) <= 0.5
     assert one.reasons["epochs"] == f"as suits {images:,} images"
 
@@ -93,7 +94,7 @@ def test_the_work_is_counted():
 
 
 def test_width_by_images_and_time():
-    few, many = (recipes._WIDE_FROM - 2) // 2, recipes._WIDE_FROM // 2
+    few, many = (MANY - 2) // 2, MANY // 2
     assert chosen(few, few).settings["width"] == WIDTH
     wide = chosen(many, many)
     assert wide.settings["width"] == 2 * WIDTH
@@ -129,6 +130,18 @@ def test_only_colour_pictures_are_mirrored():
     assert colour.settings["horizontal_flip"] is True
     assert colour.fit_arguments()["augmentation"].horizontal_flip
     assert not gray.fit_arguments()["augmentation"].horizontal_flip
+
+
+def test_many_images_are_only_moved():
+    few = chosen(MANY - 20, 19)
+    assert few.settings["augment"] == "light"
+    assert "shift" not in few.settings
+    assert few.fit_arguments()["augmentation"] == nn.Augmentation.preset("light")
+    many = chosen(MANY - 20, 20, channels=3)
+    assert (many.settings["augment"], many.settings["shift"]) == ("off", 0.08)
+    expected = nn.Augmentation(shift=0.08, horizontal_flip=True)
+    assert many.fit_arguments()["augmentation"].to_dict() == expected.to_dict()
+    assert list(many.reasons) == list(many.settings)
 
 
 @pytest.mark.parametrize(

@@ -175,8 +175,10 @@ void conv(const ConvArgs& p) {
         conv_narrow(p);
         return;
     }
+    const ptrdiff_t vectors = p.blocks * kVectorsPerBlock;
+    const int widest = widest_for(p.columns, vectors);
     for (ptrdiff_t row = 0; row < p.rows; ++row)
-        for_channel_tiles(p.blocks * kVectorsPerBlock, [&]<int V>(ptrdiff_t vector) {
+        for_channel_tiles_of(widest, vectors, [&]<int V>(ptrdiff_t vector) {
             for_even_tiles(p.columns, kPixels<V>, [&](ptrdiff_t column, int height) {
                 conv_of_height<kPixels<V>, V>(height, p, row, column, vector);
             });

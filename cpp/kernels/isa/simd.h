@@ -163,10 +163,18 @@ NNCORE_INLINE vec exponent_to_power(vec n) {
     return (vec)((exponent + 127) << 23);
 }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+NNCORE_INLINE __m256i first_lanes(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 // The first `count` floats at p, 0 in the other lanes; reads nothing beyond them.
 NNCORE_INLINE vec load_partial(const float* p, int count) {
 #if defined(__AVX512F__)
     return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), p);
+#elif defined(__AVX2__)
+    return (vec)_mm256_maskload_ps(p, first_lanes(count));
 #else
     vec v{};
     for (int i = 0; i < count; ++i) v[i] = p[i];
@@ -176,6 +184,8 @@ NNCORE_INLINE vec load_partial(const float* p, int count) {
 NNCORE_INLINE void store_partial(float* p, vec v, int count) {
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1u), (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_maskstore_ps(p, first_lanes(count), (__m256)v);
 #else
     for (int i = 0; i < count; ++i) p[i] = v[i];
 #endif

@@ -33,7 +33,8 @@ HELP = "look at a folder of images before training"
 _MOST_SIZES = 8
 _MOST_CLASSES = 50
 _MOST_NAMED = 5
-_VAL = 0.15  # what `nncore train` sets apart by itself
+# What `nncore train` sets apart by itself: a part, but no more than tells epochs apart.
+VAL, _ENOUGH_VAL = 0.15, 3000
 _UNEQUAL = 10  # a class this many times as frequent as another is worth a word
 _TIMED_IMAGES = 512  # enough steps to time, few enough to take no time
 
@@ -52,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_max_broken(parser)
     add_max_pixels(parser)
+
+
+def val_fraction(images: int) -> float:
+    """The part of so many images that `nncore train` validates on by itself."""
+    return min(VAL, _ENOUGH_VAL / max(images, 1))
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -129,7 +135,8 @@ def _judge(
     keys = keep_together(data.images, data.digests, data.groups)
     try:
         sides, split_notes = split_sides(
-            keys, data.labels, data.classes.names, _VAL, 0.0, args.seed, data.given_split
+            *(keys, data.labels, data.classes.names),
+            *(val_fraction(len(data)), 0.0, args.seed, data.given_split),
         )
     except DataError as error:
         problems.append(f"{args.data}: {error}")
@@ -255,7 +262,8 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         + (f", {count(facts['groups'], 'group')}" if facts["groups"] else "")
     ]
     lines += count_lines(data)
-    made = f"none; train sets {_VAL:.0%} of each class apart for validation (--val, --test)"
+    val = f"{100 * val_fraction(len(data)):.2g}%"
+    made = f"none; train sets {val} of each class apart for validation (--val, --test)"
     parts = "" if split is None else ", ".join(f"{n:,} {part}" for part, n in split.items() if n)
     epoch = facts["seconds"]["epoch"]
     lines += [

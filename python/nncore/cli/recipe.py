@@ -89,8 +89,10 @@ def choose(args: argparse.Namespace, train: ImageDataset, validated: bool) -> Ch
     settings = dict(found.settings)
     if args.optimizer != OPTIMIZER and args.learning_rate is None:
         del settings["learning_rate"]
-    if args.augment == "off" and getattr(args, "horizontal_flip", None) is None:
-        del settings["horizontal_flip"]
+    if args.augment is not None:  # as asked for, with nothing added
+        for name in ("shift", "horizontal_flip"):
+            if getattr(args, name, None) is None:
+                settings.pop(name, None)
     reasons = {
         name: found.reasons[name] if getattr(args, name, None) in (None, value) else ASKED
         for name, value in settings.items()

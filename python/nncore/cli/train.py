@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nncore.cli import augment, features, options, recipe, training_options
-from nncore.cli.check import count_lines
+from nncore.cli.check import VAL, count_lines, val_fraction
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
 from nncore.cli.output import (
@@ -113,9 +113,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--val",
         type=options.fraction,
-        default=0.15,
         metavar="FRACTION",
-        help="part for validation, which chooses the best epoch (default 0.15)",
+        help="part for validation, which chooses the best epoch (default 0.15; less where that is "
+        "more than 3,000 images)",
     )
     data.add_argument(
         "--test",
@@ -222,6 +222,8 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         cache=args.cache,
     )
     data = _with_split(args, data)
+    if args.val is None:
+        args.val = val_fraction(len(data))
     train_part, val, test = data.split(args.val, args.test, args.seed)
     if args.normalize and backbone is None:
         train_part = with_normalization(train_part)
@@ -298,8 +300,9 @@ def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before minutes are spent on reading images."""
     training_options.check(args)
     features.check(args)
-    if args.val + args.test >= 1:
-        raise UsageError(f"--val {args.val:g} and --test {args.test:g} leave nothing for training")
+    val = VAL if args.val is None else args.val
+    if val + args.test >= 1:
+        raise UsageError(f"--val {val:g} and --test {args.test:g} leave nothing for training")
     if args.name is not None and not args.overwrite:
         folder = Path(args.output) / args.name
         if folder.is_dir() and any(folder.iterdir()):

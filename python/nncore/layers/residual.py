@@ -66,7 +66,7 @@ class Residual(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         shape = _shape_behind(self.layers, input_shape)
-        shortcut = _shape_behind(self._shortcut(input_shape), input_shape)
+        shortcut = _shape_behind(self._shortcut(input_shape, shape), input_shape)
         if shortcut != shape:
             raise ValueError(
                 f"Residual: the branch makes {shape} of {input_shape} and the shortcut {shortcut}; "
@@ -116,16 +116,15 @@ class Residual(Layer):
             fields["name"],
         )
 
-    def _shortcut(self, input_shape: Shape) -> Sequence[Layer]:
-        """The shortcut's layers; none for the identity."""
+    def _shortcut(self, input_shape: Shape, shape: Shape) -> Sequence[Layer]:
+        """The shortcut's layers, where the branch makes `shape`; none for the identity."""
         if self.shortcut is not None:
             return self.shortcut
-        shape = _shape_behind(self.layers, input_shape)
         return () if shape == input_shape else (_projection(input_shape, shape),)
 
     def inner_layers(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
         """Name, description and input shape of the branch's layers, then of the shortcut's."""
-        shortcut = self._shortcut(input_shape)
+        shortcut = self._shortcut(input_shape, _shape_behind(self.layers, input_shape))
         names = iter(unique_names([*self.layers, *shortcut]))
         for layers in (self.layers, shortcut):
             shape = input_shape

@@ -90,13 +90,13 @@ def explain_step(
     """
     names = network.parameter_names()
     before = {name: network.get_parameter(name) for name in names}
-    _, per_sample_loss = network.evaluate(images, targets, loss)
     batch_loss = network.compute_gradients(images, targets, loss)
     if not math.isfinite(batch_loss):
         raise TrainingError(
             f"the loss of this batch is {batch_loss}, so no step was taken: inputs or weights are "
             "too large"
         )
+    per_sample_loss = network.sample_losses()
     layer_outputs = {name: network.layer_output(name) for name in network.layer_names()}
     gradients = {name: network.get_gradient(name) for name in names}
     network.apply_gradients(optimizer.for_core())

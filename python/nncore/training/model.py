@@ -530,7 +530,8 @@ class Sequential:
     def apply_gradients(self, optimizer: Optimizer | None = None) -> None:
         """Update the weights with the gradients of the last `compute_gradients`.
 
-        By default with `SGD()`. Of a schedule this takes the largest learning rate.
+        By default with `SGD()`. Of a schedule this takes the largest learning rate. The moving
+        averages of BatchNormalization layers take in that batch, as in `train_step`.
         """
         self._built_network().apply_gradients(_checked_optimizer(optimizer or SGD()).for_core())
 

@@ -38,7 +38,8 @@ _MEASURING_SECONDS = 0.05
 
 _LITTLE_DATA = 50  # images per class
 _UNBALANCED = 4.0  # the most frequent class against the rarest
-_WIDE_FROM = 20_000  # images
+_MANY = 20_000  # images
+_SHIFT = 0.08  # where only moves are wanted
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Recipe:
         For `Sequential`.
     settings : Mapping
         By the names of the flags of ``nncore train`` (in Python's spelling): width, epochs,
-        batch_size, optimizer, schedule, learning_rate, augment, horizontal_flip, class_weight,
-        early_stopping (0: never).
+        batch_size, optimizer, schedule, learning_rate, augment, shift (only where images are
+        many), horizontal_flip, class_weight, early_stopping (0: never).
     reasons : Mapping
         Why, for each of the settings, in their order.
     multiply_adds : float
@@ -84,9 +85,8 @@ class Recipe:
         from nncore.training.early_stopping import EarlyStopping
 
         chosen = self.settings
-        augmentation = dataclasses.replace(
-            Augmentation.preset(chosen["augment"]), horizontal_flip=chosen["horizontal_flip"]
-        )
+        changes = {name: chosen[name] for name in ("shift", "horizontal_flip") if name in chosen}
+        augmentation = dataclasses.replace(Augmentation.preset(chosen["augment"]), **changes)
         stopping = chosen["early_stopping"]
         return {
             "epochs": chosen["epochs"],
@@ -164,7 +164,11 @@ def recipe(
     choose("optimizer", OPTIMIZER, "needs little tuning")
     choose("schedule", SCHEDULE, "the learning rate rises, then falls to almost nothing")
     choose("learning_rate", LEARNING_RATE, "the highest of the schedule")
-    choose("augment", "light", "small moves, turns, changes of size and brightness")
+    if images >= _MANY:
+        choose("augment", "off", "with so many images, more than moves costs accuracy")
+        choose("shift", _SHIFT, "moves alone")
+    else:
+        choose("augment", "light", "small moves, turns, changes of size and brightness")
     color = shape[2] == 3
     why = "colour pictures may be mirrored" if color else "gray pictures may be letters or digits"
     choose("horizontal_flip", color, why)
@@ -175,8 +179,8 @@ def recipe(
 
 
 def _epochs(images: int) -> int:
-    """More for fewer images: 120 at 60, 35 at 4,000, 15 at 60,000."""
-    return max(12, min(150, round(120 * math.pow(60 / images, 0.3))))
+    """More for fewer images: 120 at 60, 40 at 4,000, 20 at 60,000."""
+    return max(12, min(150, round(120 * math.pow(60 / images, 0.26))))
 
 
 def _width(
@@ -189,7 +193,7 @@ def _width(
         layers = resnet(classes, shape, width)
         return _PASSES * images * epochs * _multiply_adds(layers, shape) <= budget
 
-    if images >= _WIDE_FROM and fits(2 * WIDTH):
+    if images >= _MANY and fits(2 * WIDTH):
         return 2 * WIDTH, "a wider residual network: the images are many, and time allows it"
     return WIDTH, "a small residual network, with batch normalization"
 
