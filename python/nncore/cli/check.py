@@ -134,9 +134,9 @@ def _judge(
         )
     keys = keep_together(data.images, data.digests, data.groups)
     try:
+        val, names = val_fraction(len(data)), data.classes.names
         sides, split_notes = split_sides(
-            *(keys, data.labels, data.classes.names),
-            *(val_fraction(len(data)), 0.0, args.seed, data.given_split),
+            keys, data.labels, names, val, 0.0, args.seed, data.given_split
         )
     except DataError as error:
         problems.append(f"{args.data}: {error}")
