@@ -58,12 +58,14 @@ if TYPE_CHECKING:
         History,
         LambdaCallback,
         ModelCheckpoint,
+        Recipe,
         ReduceLROnPlateau,
         Report,
         Sequential,
         TimeLimit,
         load,
         lr_find,
+        recipe,
         top_k_accuracy,
     )
 
@@ -112,6 +114,7 @@ _HOMES = {
     "EarlyStopping": "training",
     "LambdaCallback": "training",
     "ModelCheckpoint": "training",
+    "Recipe": "training",
     "ReduceLROnPlateau": "training",
     "TimeLimit": "training",
     "History": "training",
@@ -119,6 +122,7 @@ _HOMES = {
     "Sequential": "training",
     "load": "training",
     "lr_find": "training",
+    "recipe": "training",
     "top_k_accuracy": "training",
 }
 _SUBMODULES = ("kernels", "plots")
@@ -159,6 +163,7 @@ __all__ = [
     "OneCycle",
     "Preprocessing",
     "RMSprop",
+    "Recipe",
     "ReduceLROnPlateau",
     "Report",
     "Rescaling",
@@ -177,6 +182,7 @@ __all__ = [
     "lr_find",
     "one_hot",
     "plots",
+    "recipe",
     "set_num_threads",
     "top_k_accuracy",
 ]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from nncore.cli import main
+from textbook import TRAIN
 
 
 class Called(NamedTuple):
@@ -79,6 +80,6 @@ def new_pictures(tmp_path_factory) -> Path:
 def run(pictures, tmp_path_factory) -> Path:
     """A run directory of a model that knows the bars."""
     runs = tmp_path_factory.mktemp("runs")
-    called = call_main("train", pictures, "--output", runs, "--name", "bars", "--quiet")
+    called = call_main(*TRAIN, pictures, "--output", runs, "--name", "bars", "--quiet")
     assert called.code == 0, called.err
     return runs / "bars"

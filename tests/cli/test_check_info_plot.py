@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import nncore as nn
+from nncore.cli.check import val_fraction
 from nncore.cli.output import table
 
 
@@ -127,6 +128,12 @@ def test_check_names_suspicious_classes(call, tmp_path):
     told = json.loads(call("check", tmp_path, "--json").out)
     assert told["imbalance"] == 15
     assert "'many' has 15 times as many images as class 'few'" in told["notes"][0]
+
+
+def test_the_part_for_validation():
+    """As `nncore train --help` says: 15%, and at most 3,000 images."""
+    for images, part in ((0, 0.15), (10, 0.15), (20_000, 0.15), (60_000, 0.05)):
+        assert val_fraction(images) == pytest.approx(part)
 
 
 def test_check_data_with_a_split(call, pictures, tmp_path):

@@ -82,7 +82,10 @@ def test_again_and_for_people(demo, call):
     assert called.code == 5
     assert called.err.splitlines()[-1].startswith("nncore: error: accuracy 0.9")
     assert f"test accuracy {told['test_accuracy']:.2%} on 364 digits" in called.out
+    assert "--model linear --loss mse --learning-rate 5" in called.out
     commands = re.findall(r"^\$ (nncore .*)$", called.out, re.MULTILINE)
+    # The first thing that a person sees is what `nncore train FOLDER` does by itself.
+    assert not re.search("--(model|epochs)", commands[0])
     assert [command.split()[1] for command in commands] == ["train", "evaluate", "predict", "plot"]
     # The commands shown are the ones that ran: typed by hand they give the same.
     report = call(*commands[1].split()[1:], "--json", "--quiet")
@@ -91,6 +94,15 @@ def test_again_and_for_people(demo, call):
     checked = json.loads(call("check", root / "digits", "--json").out)
     assert len(checked["counts"]) == 10
     assert checked["split"]["test"] == checked["images"] - checked["split"]["train"] == 364
+
+
+def test_too_long_steps_end_in_infinity(demo, fails):
+    """As the demo's last lines and docs/lesson.md say."""
+    root, _ = demo
+    flags = "--model linear --loss mse --learning-rate 5"
+    assert flags in " ".join((ROOT / "docs/lesson.md").read_text().split())
+    told = fails(1, "train", root / "digits" / "train", *flags.split(), "--quiet", "--output", root)
+    assert "not finite in epoch 1" in told
 
 
 def test_where_nothing_can_be_written(fails, tmp_path):
@@ -120,7 +132,7 @@ def test_documented_python_runs(demo, monkeypatch, capsys, name):
         )
         assert explained.group(1) in shown
     else:
-        assert "(64, 512)" in shown
+        assert "(3, 3, 1, 16)" in shown
 
 
 def test_documented_commands_are_known(call):

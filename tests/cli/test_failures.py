@@ -24,7 +24,11 @@ from nncore.errors import DataError, MissingExtraError, ModelFileError, Training
         (TrainingError("diverged"), 1, "diverged"),
         (MissingExtraError("plots need matplotlib"), 1, "plots need matplotlib"),
         (ValueError("top_k must be 1"), 2, "top_k must be 1"),
-        (MemoryError(), 1, "not enough memory: use a smaller --size or --hidden, or fewer images"),
+        (
+            MemoryError(),
+            1,
+            "not enough memory: use a smaller --size, --width or --hidden, or fewer images",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "/x: Permission denied"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),

@@ -10,6 +10,7 @@ from PIL import Image
 
 import nncore as nn
 from nncore.data.normalization import with_normalization
+from textbook import MLP
 
 
 def test_it_is_lr_find(call, pictures, tmp_path):
@@ -35,7 +36,7 @@ def test_it_is_lr_find(call, pictures, tmp_path):
 
 
 def test_for_people(call, pictures):
-    called = call("lr-find", pictures, "--optimizer", "adam", "--steps", 40)
+    called = call("lr-find", pictures, *MLP, "--optimizer", "adam", "--steps", 40)
     assert called.err == ""
     first, _, _, next_, command = called.out.splitlines()
     rate = first.split()[2]
@@ -43,7 +44,7 @@ def test_for_people(call, pictures):
     assert next_ == "try next:"
     assert command.endswith(f"--optimizer adam --batch-size 32 --learning-rate {rate}")
     assert call(*command.split()[1:], "--help").code == 0
-    assert "try next" not in call("lr-find", pictures, "--steps", 40, "--quiet").out
+    assert "try next" not in call("lr-find", pictures, *MLP, "--steps", 40, "--quiet").out
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from nncore.cli.parser import parse
 from nncore.data.decode import MAX_PIXELS
+from textbook import TRAIN
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def parent(pictures, tmp_path_factory):
 def trained(parent, call, tmp_path_factory):
     runs = tmp_path_factory.mktemp("split-runs")
     words = ("--output", runs, "--name", "a", "--epochs", 2, "--quiet", "--json")
-    called = call("train", parent, *words)
+    called = call(*TRAIN, parent, *words)
     assert called.code == 0, called.err
     return runs / "a", json.loads(called.out)
 
@@ -47,7 +48,7 @@ def test_train_keeps_to_the_split_of_the_data(trained, parent, call, tmp_path):
     assert told["measured_on"] == "test"
     for path, part in written(run).items():
         assert os.path.relpath(path, parent).split("/")[0] == {"val": "valid"}.get(part, part)
-    called = call("train", parent, "--output", tmp_path, "--epochs", 1, "--test", 0.2)
+    called = call(*TRAIN, parent, "--output", tmp_path, "--epochs", 1, "--test", 0.2)
     assert "split (came with the data): 30 train, 6 val, 9 test" in called.out
     assert "warning: --test is not used" in called.err
 
@@ -55,10 +56,10 @@ def test_train_keeps_to_the_split_of_the_data(trained, parent, call, tmp_path):
 def test_what_the_split_lacks_is_made(parent, call, tmp_path):
     shutil.copytree(parent, tmp_path / "bars")
     shutil.rmtree(tmp_path / "bars" / "valid")
-    called = call("train", tmp_path / "bars", "--output", tmp_path, "--epochs", 1, "--val", 0.2)
+    called = call(*TRAIN, tmp_path / "bars", "--output", tmp_path, "--epochs", 1, "--val", 0.2)
     wanted = "split (came with the data; val made with seed 0 from train): 24 train, 6 val, 9 test"
     assert wanted in called.out
-    called = call("train", tmp_path / "bars", "--output", tmp_path, "--epochs", 1, "--split", "new")
+    called = call(*TRAIN, tmp_path / "bars", "--output", tmp_path, "--epochs", 1, "--split", "new")
     assert "split (made with seed 0): 33 train, 6 val" in called.out
 
 
@@ -70,7 +71,7 @@ def test_a_written_split_is_used_again(trained, parent, call, tmp_path, fails):
         ("b", (parent, "--split", run / "split.csv")),
         ("c", (run / "split.csv",)),
     ):
-        called = call("train", *source, *words, "--name", name)
+        called = call(*TRAIN, *source, *words, "--name", name)
         assert called.err == ""
         assert written(tmp_path / name) == written(run)
         assert json.loads(called.out)["split"] != "made with seed 5"
@@ -84,7 +85,7 @@ def test_a_split_that_does_not_fit_is_told(trained, pictures, call, fails, tmp_p
     )
     table = tmp_path / "split.csv"
     table.write_text(f"path,split\n{pictures}/lying/0.png,val\n{tmp_path}/gone.png,train\n")
-    called = call("train", pictures, "--split", table, "--output", tmp_path, "--epochs", 1)
+    called = call(*TRAIN, pictures, "--split", table, "--output", tmp_path, "--epochs", 1)
     assert "119 image(s) are not in" in called.err
     assert f"1 image(s) of {table} are not in the data" in called.err
 
@@ -104,7 +105,7 @@ def test_evaluate_takes_the_test_part(trained, parent, call, fails, new_pictures
 def test_evaluate_on_the_split_of_a_run(trained, pictures, call, tmp_path):
     words = ("--output", tmp_path, "--name", "a", "--epochs", 1, "--test", 0.2, "--quiet", "--json")
     run, file = tmp_path / "a", tmp_path / "a" / "split.csv"
-    told = json.loads(call("train", pictures, *words).out)
+    told = json.loads(call(*TRAIN, pictures, *words).out)
     tested = json.loads(call("evaluate", run, pictures, "--split", file, "--json").out)
     assert (tested["part"], tested["images"]) == ("test", 24)
     assert tested["accuracy"] == told["accuracy"]
@@ -134,7 +135,7 @@ def test_max_pixels_of_every_verb(trained, parent, call, tmp_path):
     words = ("--max-broken", 0.5, "--max-pixels", 80, "--json")
     for command in (
         ("check", tmp_path / "bars", *words),
-        ("train", tmp_path / "bars", *words, "--epochs", 1, "--output", tmp_path, "--quiet"),
+        (*TRAIN, tmp_path / "bars", *words, "--epochs", 1, "--output", tmp_path, "--quiet"),
         ("evaluate", run, tmp_path / "bars", *words, "--part", "all"),
         ("predict", run, tmp_path / "bars" / "train", "--max-pixels", 80, "--json"),
     ):

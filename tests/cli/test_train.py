@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 import nncore as nn
 from nncore.training.run_directory import FILES
+from textbook import TRAIN
 
 
 def test_everything_of_a_run_is_written(run):
@@ -37,7 +39,7 @@ def test_everything_of_a_run_is_written(run):
 def test_config(run, pictures):
     tomllib = pytest.importorskip("tomllib")
     config = tomllib.loads((run / "config.toml").read_text())
-    assert config["run"]["command"].startswith(f"nncore train {pictures}")
+    assert config["run"]["command"].startswith(f"nncore {shlex.join(TRAIN)} {pictures}")
     assert config["data"]["source"] == str(pictures)
     assert config["data"]["train_images"] == 102
     assert config["data"]["size"] == [8, 8]
@@ -76,7 +78,7 @@ def test_what_a_person_is_told(call, pictures, tmp_path):
     shutil.copytree(pictures, source)
     (source / "notes.txt").write_text("not an image")
     (source / "lying" / "page.html").write_text("<html>")
-    called = call("train", source, "--output", tmp_path, "--epochs", 3, "--color", "rgb")
+    called = call(*TRAIN, source, "--output", tmp_path, "--epochs", 3, "--color", "rgb")
     assert called.code == 0
     told = called.out
     assert "120 images in 3 classes, read as 8x8 rgb" in told
@@ -118,7 +120,7 @@ def test_json_and_an_untouched_test_part(call, pictures, tmp_path):
 
 def test_without_validation(call, pictures, tmp_path):
     called = call(
-        *("train", pictures, "--val", 0, "--output", tmp_path, "--name", "x"),
+        *(*TRAIN, pictures, "--val", 0, "--output", tmp_path, "--name", "x"),
         *("--quiet", "--epochs", 2, "--no-normalize", "--hidden", "4"),
     )
     assert "on 120 training images" in called.out
@@ -129,7 +131,7 @@ def test_without_validation(call, pictures, tmp_path):
 
 
 def test_the_same_command_gives_the_same_bytes(call, pictures, run, tmp_path):
-    words = ("train", pictures, "--output", tmp_path, "--quiet", "--threads", 1)
+    words = (*TRAIN, pictures, "--output", tmp_path, "--quiet", "--threads", 1)
     before = nn.get_num_threads()
     try:
         assert call(*words).code == 0
@@ -151,14 +153,14 @@ def test_a_table_and_a_class_map(call, pictures, tmp_path):
     names.write_text("standing\nlying\n")
     words = ("--classes", names, "--output", tmp_path, "--epochs", 1, "--json", "--quiet")
     try:
-        told = json.loads(call("train", table, *words).out)
+        told = json.loads(call(*TRAIN, table, *words).out)
     finally:
         table.unlink()
     assert told["classes"] == ["standing", "lying"]
 
 
 def test_the_quality_gate(call, pictures, tmp_path):
-    words = ("train", pictures, "--output", tmp_path, "--epochs", 1, "--quiet")
+    words = (*TRAIN, pictures, "--output", tmp_path, "--epochs", 1, "--quiet")
     assert call(*words, "--min-accuracy", 0.0).code == 0
     called = call(*words, "--min-accuracy", 1.0, "--learning-rate", 1e-9)
     assert called.code == 5
@@ -197,7 +199,7 @@ def make(folder, *classes):
 
 
 def test_places_where_no_run_can_be_written(fails, pictures, run, tmp_path):
-    words = ("train", pictures, "--quiet", "--epochs", 1)
+    words = (*TRAIN, pictures, "--quiet", "--epochs", 1)
     (tmp_path / "file").write_text("")
     told = fails(1, *words, "--output", tmp_path / "file")
     assert f"{tmp_path}/file: " in told
@@ -210,7 +212,7 @@ def test_places_where_no_run_can_be_written(fails, pictures, run, tmp_path):
 
 
 def test_overwrite(call, pictures, tmp_path):
-    words = ("train", pictures, "--quiet", "--epochs", 1, "--output", tmp_path, "--name", "x")
+    words = (*TRAIN, pictures, "--quiet", "--epochs", 1, "--output", tmp_path, "--name", "x")
     assert call(*words).code == 0
     (tmp_path / "x" / "mine.txt").write_text("kept")
     assert call(*words, "--overwrite").code == 0
@@ -219,7 +221,7 @@ def test_overwrite(call, pictures, tmp_path):
 
 def test_a_run_that_diverges(fails, pictures, tmp_path):
     told = fails(
-        *(1, "train", pictures, "--learning-rate", 1e30, "--quiet"),
+        *(1, *TRAIN, pictures, "--learning-rate", 1e30, "--quiet"),
         *("--no-normalize", "--output", tmp_path),
     )
     assert "not finite in epoch 1" in told
@@ -228,7 +230,7 @@ def test_a_run_that_diverges(fails, pictures, tmp_path):
 
 def test_too_few_images_for_validation_is_said(call, tmp_path):
     called = call(
-        *("train", make(tmp_path / "d", "one", "two"), "--epochs", 1),
+        *(*TRAIN, make(tmp_path / "d", "one", "two"), "--epochs", 1),
         *("--output", tmp_path, "--name", "x"),
     )
     assert called.code == 0
@@ -237,7 +239,7 @@ def test_too_few_images_for_validation_is_said(call, tmp_path):
 
 
 def test_ctrl_c_saves_what_was_trained(call, pictures, tmp_path):
-    command = ["train", str(pictures), "--epochs", "1000000", "--json"]
+    command = [*TRAIN, str(pictures), "--epochs", "1000000", "--json"]
     command += ["--output", str(tmp_path), "--name", "x"]
     with subprocess.Popen(
         [sys.executable, "-m", "nncore", *command],
@@ -297,7 +299,7 @@ def test_convolutional_presets_learn(call, pictures, tmp_path, name, size, kinds
     ],
 )
 def test_optimizers_and_schedules(call, pictures, tmp_path, words, optimizer, facts):
-    called = call("train", pictures, "--output", tmp_path, "--epochs", 2, "--quiet", *words)
+    called = call(*TRAIN, pictures, "--output", tmp_path, "--epochs", 2, "--quiet", *words)
     assert called.code == 0, called.err
     assert nn.load(tmp_path / "run-1" / "best.safetensors").optimizer == optimizer
     config = (tmp_path / "run-1" / "config.toml").read_text()
@@ -329,12 +331,12 @@ def test_early_stopping_and_time(call, pictures, tmp_path):
         (("--warmup", 30), "--warmup 30 must be below --epochs 30"),
         (("--momentum", 1), "--momentum: must be"),
         (("--max-minutes", 0), "--max-minutes: must be above 0"),
-        (("--early-stopping", 0), "--early-stopping: must be at least 1"),
+        (("--early-stopping", -1), "--early-stopping: must be at least 0"),
         (("--optimizer", "lion"), "invalid choice"),
     ],
 )
 def test_training_flags_that_contradict(call, pictures, tmp_path, words, message):
-    called = call("train", pictures, "--output", tmp_path, *words)
+    called = call(*TRAIN, pictures, "--output", tmp_path, *words)
     assert called.code == 2
     assert message in called.err
     assert list(tmp_path.iterdir()) == []
@@ -343,7 +345,7 @@ def test_training_flags_that_contradict(call, pictures, tmp_path, words, message
 def test_the_cache_changes_no_weight(pictures, tmp_path, call):
     def train(name: str, *cache: str) -> bytes:
         called = call(
-            *("train", pictures, "--output", tmp_path, "--name", name, "--epochs", "2"),
+            *(*TRAIN, pictures, "--output", tmp_path, "--name", name, "--epochs", "2"),
             *("--quiet", *cache),
         )
         assert (called.code, called.err) == (0, "")
@@ -368,7 +370,7 @@ def test_the_cache_changes_no_weight(pictures, tmp_path, call):
 def test_a_cache_that_cannot_be_written_is_named(pictures, tmp_path, call):
     (tmp_path / "file").write_text("x")
     called = call(
-        *("train", pictures, "--output", tmp_path, "--name", "x", "--epochs", "1", "--quiet"),
+        *(*TRAIN, pictures, "--output", tmp_path, "--name", "x", "--epochs", "1", "--quiet"),
         *("--cache", tmp_path / "file"),
     )
     assert called.code == 0

@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 import nncore as nn
+from textbook import TRAIN
 
 AUGMENTED = "augmented.png"
 
 
 def train(call, pictures, tmp_path, *flags):
-    called = call("train", pictures, "--output", tmp_path, "--name", "a", "--epochs", 2, *flags)
+    called = call(*TRAIN, pictures, "--output", tmp_path, "--name", "a", "--epochs", 2, *flags)
     assert called.code == 0, called.err
     return called, tmp_path / "a"
 

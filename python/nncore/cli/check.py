@@ -33,7 +33,8 @@ HELP = "look at a folder of images before training"
 _MOST_SIZES = 8
 _MOST_CLASSES = 50
 _MOST_NAMED = 5
-_VAL = 0.15  # what `nncore train` sets apart by itself
+# What `nncore train` sets apart by itself: a part, but no more than tells epochs apart.
+VAL, _ENOUGH_VAL = 0.15, 3000
 _UNEQUAL = 10  # a class this many times as frequent as another is worth a word
 _TIMED_IMAGES = 512  # enough steps to time, few enough to take no time
 
@@ -53,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_max_broken(parser)
     add_max_pixels(parser)
     add_cache(parser)
+
+
+def val_fraction(images: int) -> float:
+    """The part of so many images that `nncore train` validates on by itself."""
+    return min(VAL, _ENOUGH_VAL / max(images, 1))
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -75,9 +81,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
     )
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)
-    problems, notes = _judge(args, data, duplicates)
+    problems, notes, train = _judge(args, data, duplicates)
     facts = _facts(data, duplicates)
-    epoch, facts["epochs"] = _training(data)
+    epoch, facts["epochs"] = _training(train)
     facts["seconds"] = {"read": round(seconds, 3), "epoch": epoch}
     facts |= {"notes": notes, "problems": problems, "sheet": args.sheet}
     if args.sheet is not None:
@@ -92,9 +98,11 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def _judge(
     args: argparse.Namespace, data: ImageDataset, duplicates: Sequence[Duplicates]
-) -> tuple[list[str], list[str]]:
-    """Why training would refuse these images; and what else a person should know."""
+) -> tuple[list[str], list[str], ImageDataset]:
+    """Why training would refuse these images; what else a person should know; and which images
+    would be trained on (all of them if it refuses the split)."""
     from nncore.data.loading import check_broken
+    from nncore.data.parts import TRAIN
     from nncore.data.split import keep_together, split_sides
     from nncore.errors import DataError
 
@@ -132,15 +140,18 @@ def _judge(
         )
     keys = keep_together(data.images, data.digests, data.groups)
     try:
-        _, split_notes = split_sides(
-            keys, data.labels, data.classes.names, _VAL, 0.0, args.seed, data.given_split
+        val, names = val_fraction(len(data)), data.classes.names
+        sides, split_notes = split_sides(
+            keys, data.labels, names, val, 0.0, args.seed, data.given_split
         )
     except DataError as error:
         problems.append(f"{args.data}: {error}")
-        split_notes = []
+        train, split_notes = data, []
+    else:
+        train = data.subset((sides == TRAIN).nonzero()[0])
     if across:
         split_notes = [note for note in split_notes if "in more than one class" not in note]
-    return problems, [*notes, *split_notes]
+    return problems, [*notes, *split_notes], train
 
 
 def _named(names: Sequence[str]) -> str:
@@ -232,20 +243,20 @@ def _tally(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _training(data: ImageDataset) -> tuple[float | None, int | None]:
+def _training(train: ImageDataset) -> tuple[float | None, int | None]:
     """Seconds per epoch of what `nncore train` would do on this machine, from some steps of it, and
     how many epochs it would do."""
-    if len(data) == 0:
+    if len(train) == 0:
         return None, None
     from nncore.training.model import Sequential
-    from nncore.training.recipe import recipe
+    from nncore.training.recipes import recipe
 
-    chosen = recipe(data)
-    sample = data.subset(range(min(len(data), _TIMED_IMAGES)))
+    chosen = recipe(train)
+    sample = train.subset(range(min(len(train), _TIMED_IMAGES)))
     settings = chosen.fit_arguments() | {"epochs": 2, "class_weight": None, "callbacks": []}
     # In the first epoch memory is touched for the first time and threads wake up.
     history = Sequential(chosen.layers).fit(sample, verbose=0, **settings)
-    seconds = round(min(history.seconds) * len(data) / len(sample), 4)
+    seconds = round(min(history.seconds) * len(train) / len(sample), 4)
     return seconds, chosen.settings["epochs"]
 
 
@@ -257,7 +268,8 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         + (f", {count(facts['groups'], 'group')}" if facts["groups"] else "")
     ]
     lines += count_lines(data)
-    made = f"none; train sets {_VAL:.0%} of each class apart for validation (--val, --test)"
+    val = f"{100 * val_fraction(len(data)):.2g}%"
+    made = f"none; train sets {val} of each class apart for validation (--val, --test)"
     parts = "" if split is None else ", ".join(f"{n:,} {part}" for part, n in split.items() if n)
     epoch = facts["seconds"]["epoch"]
     lines += [

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     out.say(_found(root, digits))
 
     named = ("--output", root / "runs", "--name", "digits", "--overwrite")
-    training = _command(args, "train", digits.train, "--epochs", "60", *named)
+    training = _command(args, "train", digits.train, *named)
     _say_command(out, training)
     trained = train.train(training, out)
     if trained.model.interrupted:
@@ -113,7 +113,8 @@ def _summary(
             "",
             "try next:",
             f"  nncore train {folder} --model linear      a network without hidden layers",
-            f"  nncore train {folder} --learning-rate 5   what too long steps do",
+            f"  nncore train {folder} --model linear --loss mse --learning-rate 5",
+            "                                            what too long steps do",
             f"  nncore evaluate {run} {test} --json",
             "  nncore train YOUR-FOLDER                  one sub-folder of images per class",
         ]

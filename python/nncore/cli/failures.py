@@ -48,7 +48,7 @@ def describe(error: BaseException) -> tuple[int, str]:
     if isinstance(error, StandardOutputError):
         return FAILURE, message
     if isinstance(error, MemoryError):
-        advice = "use a smaller --size or --hidden, or fewer images"
+        advice = "use a smaller --size, --width or --hidden, or fewer images"
         return FAILURE, f"not enough memory: {advice}"
     if isinstance(error, OSError):
         reason = error.strerror or message or type(error).__name__

@@ -88,9 +88,7 @@ def _text(model: Sequential, data: dict[str, Any]) -> str:
     if data["loss"] is not None:
         facts["loss"] = data["loss"]
     if data["optimizer"] is not None:
-        values = dict(data["optimizer"])
-        kind = values.pop("type")
-        facts["optimizer"] = f"{kind}({', '.join(f'{k}={v:g}' for k, v in values.items())})"
+        facts["optimizer"] = _call(data["optimizer"])
     if data["training"] is not None:
         training = data["training"]
         facts["trained"] = (
@@ -105,6 +103,19 @@ def _text(model: Sequential, data: dict[str, Any]) -> str:
             facts["weighted"] = ", ".join(f"{printable(name)} {w:.3g}" for name, w in weights)
         facts["then"] = ", ".join(f"{k} {v:.4f}" for k, v in training["metrics"].items())
     return "\n".join([*lines, _pairs({name: value for name, value in facts.items() if value})])
+
+
+def _call(record: dict[str, Any]) -> str:
+    """`SGD(learning_rate=0.1)`, from what `to_dict` gave; a schedule in it likewise."""
+    values = {name: value for name, value in record.items() if name != "type" and value is not None}
+    shown = ", ".join(f"{name}={_value(value)}" for name, value in values.items())
+    return f"{record['type']}({shown})"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return _call(value)
+    return str(value) if isinstance(value, bool) else f"{value:g}"
 
 
 def _pairs(values: dict[str, str]) -> str:

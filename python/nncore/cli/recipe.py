@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli.failures import UsageError
@@ -13,11 +14,11 @@ from nncore.layers.presets import HIDDEN, cnn, lenet, linear, mlp, resnet
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
     from nncore.layers import Layer, Shape
-    from nncore.training.recipe import Recipe
+    from nncore.training.recipes import Recipe
 
 MODELS = ("auto", "linear", "mlp", "lenet", "cnn", "resnet")
 DEFAULT_MODEL = "auto"
-# Trained as `nncore.training.recipe` says; the others as textbooks do.
+# Trained as `nncore.training.recipes` says; the others as textbooks do.
 _BY_RECIPE = ("auto", "resnet")
 _TEXTBOOK: dict[str, Any] = {
     "epochs": 30,
@@ -39,7 +40,7 @@ def settle(args: argparse.Namespace) -> None:
     if args.width is not None and args.model not in _BY_RECIPE:
         raise UsageError(f"--width is for --model {' and '.join(_BY_RECIPE)}, not {args.model}")
     if args.model in _BY_RECIPE:
-        from nncore.training.recipe import OPTIMIZER, SCHEDULE
+        from nncore.training.recipes import OPTIMIZER, SCHEDULE
 
         _fill(args, {"optimizer": OPTIMIZER, "schedule": SCHEDULE})
     else:
@@ -55,38 +56,75 @@ def layers_of(args: argparse.Namespace, classes: int, shape: Shape) -> list[Laye
     return {"linear": linear, "lenet": lenet, "cnn": cnn}[args.model](classes)
 
 
-def choose(args: argparse.Namespace, train: ImageDataset, validated: bool) -> Recipe | None:
+@dataclass(frozen=True)
+class Chosen:
+    """A recipe, and what it comes to with the flags that were given.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        As chosen from the data.
+    settings, reasons : dict
+        As of the recipe, where no flag says otherwise.
+    """
+
+    recipe: Recipe
+    settings: dict[str, Any]
+    reasons: dict[str, str]
+
+
+def choose(args: argparse.Namespace, train: ImageDataset, validated: bool) -> Chosen | None:
     """What the training images themselves decide, into `args`; None for textbook models."""
     if args.model not in _BY_RECIPE:
         return None
-    from nncore.training.recipe import MINUTES, OPTIMIZER, recipe
+    from nncore.training.recipes import ASKED, MINUTES, OPTIMIZER, recipe
 
-    chosen = recipe(
+    found = recipe(
         train,
         validated=validated,
         minutes=args.max_minutes or MINUTES,
         width=args.width,
         epochs=args.epochs,
     )
-    settings = dict(chosen.settings)
-    if args.optimizer != OPTIMIZER:
+    settings = dict(found.settings)
+    if args.optimizer != OPTIMIZER and args.learning_rate is None:
         del settings["learning_rate"]
     if args.augment is not None:  # as asked for, with nothing added
-        del settings["horizontal_flip"], settings["shift"]
+        for name in ("shift", "horizontal_flip"):
+            if getattr(args, name, None) is None:
+                settings.pop(name, None)
+    reasons = {
+        name: found.reasons[name] if getattr(args, name, None) in (None, value) else ASKED
+        for name, value in settings.items()
+    }
     _fill(args, settings)
-    return chosen
+    return Chosen(found, {name: getattr(args, name, settings[name]) for name in settings}, reasons)
 
 
-def say(args: argparse.Namespace, chosen: Recipe, out: Output) -> None:
-    """Each choice with its reason, and the time that it will take."""
-    width = max(map(len, chosen.reasons))
-    out.say(f"recipe, chosen from the data (--model {args.model}); flags override it:")
-    for name, reason in chosen.reasons.items():
-        out.say(f"  {name:{width}}  {printable(reason)}")
-    planned = _duration(chosen.seconds())
-    out.say(f"  {'time':{width}}  about {planned} here; Ctrl-C keeps what is trained until then")
-    for note in chosen.notes:
+def say(args: argparse.Namespace, chosen: Chosen, out: Output) -> None:
+    """Each choice as a flag, with its reason; and the time that it will take."""
+    if not (out.json or out.quiet):  # then nobody waits for the time to be measured
+        flags = {name: _flag(name, value) for name, value in chosen.settings.items()}
+        width = max(map(len, flags.values()))
+        out.say(f"recipe of --model {args.model}, chosen from the data; flags change it:")
+        for name, reason in chosen.reasons.items():
+            out.say(f"  {flags[name]:{width}}  {printable(reason)}")
+        planned = _duration(chosen.recipe.seconds())
+        out.say(f"time: about {planned} here; Ctrl-C ends it earlier and keeps what is trained")
+    for note in chosen.recipe.notes:
         out.warn(note)
+
+
+def as_json(chosen: Chosen | None) -> dict[str, Any] | None:
+    """The part of `nncore train --json`."""
+    return None if chosen is None else {"settings": chosen.settings, "reasons": chosen.reasons}
+
+
+def _flag(name: str, value: Any) -> str:
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{words}" if value else f"--no-{words}"
+    return f"--{words} {value}"
 
 
 def _fill(args: argparse.Namespace, settings: Mapping[str, Any]) -> None:

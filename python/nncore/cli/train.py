@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nncore.cli import augment, features, options, recipe, training_options
-from nncore.cli.check import count_lines
+from nncore.cli.check import VAL, count_lines, val_fraction
 from nncore.cli.failures import DONE, GATE_MISSED, INTERRUPTED, UsageError
 from nncore.cli.inputs import BEST, load_labelled
 from nncore.cli.output import (
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
     from nncore.training.history import History
     from nncore.training.model import Sequential
-    from nncore.training.recipe import Recipe
     from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
 
 HELP = "train a classifier on a folder of images"
 _MOST_NOTES = 5
-_VAL, _ENOUGH_VAL = 0.15, 3000  # for validation: a part, and images that tell epochs apart
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -168,7 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True)
 class Outcome:
     """What one training led to. `report` is on the images of `part`; None where Ctrl-C came before
-    the first epoch was finished."""
+    the first epoch was finished, `chosen` for models without a recipe."""
 
     run: RunDirectory
     model: Sequential
@@ -178,6 +176,7 @@ class Outcome:
     history: History
     part: str
     report: Report | None
+    chosen: recipe.Chosen | None
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -224,13 +223,14 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
     )
     data = _with_split(args, data)
     if args.val is None:
-        args.val = min(_VAL, _ENOUGH_VAL / max(len(data), 1))
+        args.val = val_fraction(len(data))
     train_part, val, test = data.split(args.val, args.test, args.seed)
     if args.normalize and backbone is None:
         train_part = with_normalization(train_part)
     parts = {"train": train_part, "val": val, "test": test}
     part = "test" if len(test) else "validation" if len(val) else "training"
     chosen = recipe.choose(args, train_part, validated=len(val) > 0)
+    training_options.check_warmup(args)
     shape = train_part.preprocessing.input_shape
     layers = recipe.layers_of(args, len(data.classes), shape)
     model = Sequential(layers, name=args.model, features=backbone)
@@ -293,14 +293,14 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         report = model.evaluate(measured)
         directory.write_report(report, measured.images)
     source = split_source(args, data)
-    return Outcome(directory, model, data, parts, source, history, part, report)
+    return Outcome(directory, model, data, parts, source, history, part, report, chosen)
 
 
 def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before minutes are spent on reading images."""
     training_options.check(args)
     features.check(args)
-    val = _VAL if args.val is None else args.val
+    val = VAL if args.val is None else args.val
     if val + args.test >= 1:
         raise UsageError(f"--val {val:g} and --test {args.test:g} leave nothing for training")
     if args.name is not None and not args.overwrite:
@@ -351,7 +351,7 @@ def _say_found(
     data: ImageDataset,
     parts: dict[str, ImageDataset],
     model: Sequential,
-    chosen: Recipe | None,
+    chosen: recipe.Chosen | None,
 ) -> None:
     height, width, _ = data.preprocessing.input_shape
     out.say(
@@ -401,7 +401,7 @@ def _config(
     parts: dict[str, ImageDataset],
     part: str,
     model: Sequential,
-    chosen: Recipe | None,
+    chosen: recipe.Chosen | None,
 ) -> dict[str, dict[str, Any]]:
     from nncore import info
 
@@ -519,6 +519,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "counts": outcome.data.counts,
         "skipped": skipped_json(outcome.data.skipped),
         "interrupted": outcome.model.interrupted,
+        "recipe": recipe.as_json(outcome.chosen),
     }
     if report is not None:
         facts = report.to_dict()

@@ -100,6 +100,11 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(
             f"--label-smoothing is for --loss cross_entropy and focal, not {args.loss}"
         )
+    check_warmup(args)
+
+
+def check_warmup(args: argparse.Namespace) -> None:
+    """Once the epochs are known, from a flag or a recipe."""
     if args.epochs is not None and args.warmup >= args.epochs:
         raise UsageError(f"--warmup {args.warmup:g} must be below --epochs {args.epochs}")
 

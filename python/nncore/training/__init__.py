@@ -21,6 +21,7 @@ from nncore.training.model_file import (
 from nncore.training.optimizer_state import OptimizerState
 from nncore.training.plateau import ReduceLROnPlateau
 from nncore.training.predictions import Prediction, Predictions
+from nncore.training.recipes import Recipe, recipe
 from nncore.training.report import ClassScore, Mistake, Report
 from nncore.training.run_directory import RunDirectory
 from nncore.training.time_limit import TimeLimit
@@ -41,6 +42,7 @@ __all__ = [
     "OptimizerState",
     "Prediction",
     "Predictions",
+    "Recipe",
     "ReduceLROnPlateau",
     "Report",
     "RunDirectory",
@@ -51,5 +53,6 @@ __all__ = [
     "load",
     "load_training_state",
     "lr_find",
+    "recipe",
     "top_k_accuracy",
 ]

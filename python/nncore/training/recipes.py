@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nncore.arguments import check_number
+from nncore.arguments import check_int, check_number
 from nncore.layers import Layer, Shape
 from nncore.layers.presets import WIDTH, resnet
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MINUTES = 5.0
 """The time budget where none is given."""
 OPTIMIZER, SCHEDULE, LEARNING_RATE = "adam", "one-cycle", 0.005
+ASKED = "as asked for"
+"""The reason of what was not chosen."""
 
 # The budget counts multiply-adds of whole training steps at this rate, about what two cores of 2020
 # do; forward, input gradient and weight gradient are a third each.
@@ -32,6 +34,7 @@ _MULTIPLY_ADDS_PER_SECOND = 75e9
 _PASSES = 3
 # How much of the rate of a large matrix product a training step reaches.
 _SHARE_OF_PRODUCT = 0.55
+_MEASURING_SECONDS = 0.05
 
 _LITTLE_DATA = 50  # images per class
 _UNBALANCED = 4.0  # the most frequent class against the rarest
@@ -48,10 +51,11 @@ class Recipe:
     layers : tuple of Layer
         For `Sequential`.
     settings : Mapping
-        By the names of the flags of ``nncore train`` (in Python's spelling): epochs, batch_size,
-        optimizer, schedule, learning_rate, augment, horizontal_flip, class_weight, early_stopping.
+        By the names of the flags of ``nncore train`` (in Python's spelling): width, epochs,
+        batch_size, optimizer, schedule, learning_rate, augment, shift (only where images are
+        many), horizontal_flip, class_weight, early_stopping (0: never).
     reasons : Mapping
-        Why, for each choice, in the order in which they are worth telling.
+        Why, for each of the settings, in their order.
     multiply_adds : float
         Of the whole training.
     notes : tuple of str
@@ -81,11 +85,8 @@ class Recipe:
         from nncore.training.early_stopping import EarlyStopping
 
         chosen = self.settings
-        changes = {name: chosen[name] for name in ("shift", "horizontal_flip")}
-        augmentation = dataclasses.replace(
-            Augmentation.preset(chosen["augment"]),
-            **{name: value for name, value in changes.items() if value is not None},
-        )
+        changes = {name: chosen[name] for name in ("shift", "horizontal_flip") if name in chosen}
+        augmentation = dataclasses.replace(Augmentation.preset(chosen["augment"]), **changes)
         stopping = chosen["early_stopping"]
         return {
             "epochs": chosen["epochs"],
@@ -93,7 +94,7 @@ class Recipe:
             "optimizer": Adam(OneCycle(chosen["learning_rate"])),
             "augmentation": augmentation,
             "class_weight": None if chosen["class_weight"] == "none" else chosen["class_weight"],
-            "callbacks": [] if stopping is None else [EarlyStopping(patience=stopping)],
+            "callbacks": [EarlyStopping(patience=stopping)] if stopping else [],
             "restore_best_weights": True,
         }
 
@@ -123,73 +124,58 @@ def recipe(
     width
         Filters of the first convolution; by default chosen too.
     epochs
-        By default chosen too; only the order of magnitude of the plan depends on it.
+        By default chosen too, so that the training fits into `minutes`.
 
     Raises
     ------
     TypeError, ValueError
-        `minutes` is no positive number, or there is no image.
+        `minutes` is no positive number, `width` or `epochs` no positive whole number, or there is
+        no image.
     """
     minutes = check_number("minutes", minutes, above=0)
+    width = None if width is None else check_int("width", width, 1)
+    epochs = None if epochs is None else check_int("epochs", epochs, 1)
     images = len(train)
     if images == 0:
         raise ValueError("there is no training image to choose a recipe for")
     shape = train.preprocessing.input_shape
     classes = len(train.classes)
-    settings: dict[str, Any] = {"optimizer": OPTIMIZER, "schedule": SCHEDULE}
+    settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    reasons["size"] = _size_reason(shape, images)
+
+    def choose(name: str, value: Any, reason: str) -> Any:
+        settings[name], reasons[name] = value, reason
+        return value
 
     budget = minutes * 60 * _MULTIPLY_ADDS_PER_SECOND
     wanted = _epochs(images) if epochs is None else epochs
-    chosen_width, reasons["network"] = _width(shape, classes, images, wanted, budget, width)
+    chosen_width = choose("width", *_width(shape, classes, images, wanted, budget, width))
     layers = tuple(resnet(classes, shape, chosen_width))
-    settings["width"] = chosen_width
     per_epoch = _PASSES * images * _multiply_adds(layers, shape)
-    settings["epochs"], reasons["epochs"] = _planned_epochs(
-        images, wanted, per_epoch, budget, minutes, given=epochs is not None
+    planned = (
+        (epochs, ASKED)
+        if epochs is not None
+        else _planned_epochs(images, wanted, per_epoch, budget, minutes)
     )
-    settings["batch_size"] = _batch_size(images)
-    reasons["batch size"] = (
-        f"{settings['batch_size']}: {math.ceil(images / settings['batch_size']):,} steps per epoch"
-    )
-    settings["learning_rate"] = LEARNING_RATE
-    reasons["optimizer"] = (
-        f"Adam, whose one-cycle rate rises to {LEARNING_RATE:g} and falls to almost nothing"
-    )
-    many = images >= _MANY
-    settings["augment"], settings["shift"] = ("off", _SHIFT) if many else ("light", None)
-    settings["horizontal_flip"] = shape[2] == 3
-    reasons["augmentation"] = (
-        "moves alone: with many images more costs accuracy in the same time; "
-        if many
-        else "light: small moves, turns, changes of size and brightness; "
-    ) + (
-        "mirrored left to right, as colour pictures may be"
-        if settings["horizontal_flip"]
-        else "not mirrored: gray pictures may be letters or digits (--horizontal-flip if not)"
-    )
-    settings["class_weight"], reasons["class weights"] = _class_weight(train.counts)
-    settings["early_stopping"] = max(10, settings["epochs"] // 2) if validated else None
-    reasons["early stopping"] = (
-        f"after {settings['early_stopping']} epochs without a lower validation loss; the best "
-        "epoch is kept"
-        if validated
-        else "none: there are no validation images"
-    )
-    return Recipe(
-        layers,
-        settings,
-        reasons,
-        per_epoch * settings["epochs"],
-        _notes(train.counts),
-    )
-
-
-def _size_reason(shape: Shape, images: int) -> str:
-    height, width, channels = shape
-    color = "colour" if channels == 3 else "gray"
-    return f"{images:,} images of {height}x{width}, {color}"
+    chosen_epochs = choose("epochs", *planned)
+    batch_size = _batch_size(images)
+    steps = math.ceil(images / batch_size)
+    choose("batch_size", batch_size, f"{steps:,} {'step' if steps == 1 else 'steps'} per epoch")
+    choose("optimizer", OPTIMIZER, "needs little tuning")
+    choose("schedule", SCHEDULE, "the learning rate rises, then falls to almost nothing")
+    choose("learning_rate", LEARNING_RATE, "the highest of the schedule")
+    if images >= _MANY:
+        choose("augment", "off", "with so many images, more than moves costs accuracy")
+        choose("shift", _SHIFT, "moves alone")
+    else:
+        choose("augment", "light", "small moves, turns, changes of size and brightness")
+    color = shape[2] == 3
+    why = "colour pictures may be mirrored" if color else "gray pictures may be letters or digits"
+    choose("horizontal_flip", color, why)
+    choose("class_weight", *_class_weight(train.counts))
+    choose("early_stopping", *_early_stopping(chosen_epochs, validated))
+    notes = _notes(train.counts)
+    return Recipe(layers, settings, reasons, per_epoch * chosen_epochs, notes)
 
 
 def _epochs(images: int) -> int:
@@ -201,28 +187,26 @@ def _width(
     shape: Shape, classes: int, images: int, epochs: int, budget: float, given: int | None
 ) -> tuple[int, str]:
     if given is not None:
-        return given, f"resnet of width {given}, as asked for"
+        return given, ASKED
 
     def fits(width: int) -> bool:
         layers = resnet(classes, shape, width)
         return _PASSES * images * epochs * _multiply_adds(layers, shape) <= budget
 
     if images >= _MANY and fits(2 * WIDTH):
-        return 2 * WIDTH, f"resnet of width {2 * WIDTH}: there are many images, and time allows it"
-    return WIDTH, f"resnet of width {WIDTH}: a small residual network, with batch normalization"
+        return 2 * WIDTH, "a wider residual network: the images are many, and time allows it"
+    return WIDTH, "a small residual network, with batch normalization"
 
 
 def _planned_epochs(
-    images: int, wanted: int, per_epoch: float, budget: float, minutes: float, given: bool
+    images: int, wanted: int, per_epoch: float, budget: float, minutes: float
 ) -> tuple[int, str]:
-    if given:
-        return wanted, f"{wanted}, as asked for"
     affordable = max(1, int(budget / per_epoch))
     if affordable >= wanted:
-        return wanted, f"{wanted}, as suits {images:,} images"
+        return wanted, f"as suits {images:,} images"
     return affordable, (
-        f"{affordable} of the {wanted} that would suit {images:,} images, for the budget of "
-        f"{minutes:g} minutes (--max-minutes)"
+        f"of the {wanted} that would suit {images:,} images, planned for {minutes:g} "
+        f"{'minute' if minutes == 1 else 'minutes'} (--max-minutes)"
     )
 
 
@@ -238,19 +222,26 @@ def _class_weight(counts: Mapping[str, int]) -> tuple[str, str]:
     present = [count for count in counts.values() if count]
     ratio = max(present) / min(present)
     if ratio >= _UNBALANCED:
-        return (
-            "balanced",
-            f"balanced: the largest class has {ratio:.3g} times the smallest's images",
-        )
-    return "none", "none: the classes are of similar size"
+        return "balanced", f"the largest class has {ratio:.3g} times the images of the smallest"
+    return "none", f"no class has {_UNBALANCED:g} times the images of another"
+
+
+def _early_stopping(epochs: int, validated: bool) -> tuple[int, str]:
+    patience = max(10, epochs // 2)
+    if not validated:
+        return 0, "never: there are no validation images"
+    if patience >= epochs:
+        return 0, "never: the epochs are few; the best one is kept"
+    return patience, "epochs without a lower validation loss end it; the best epoch is kept"
 
 
 def _notes(counts: Mapping[str, int]) -> tuple[str, ...]:
     smallest = min(counts, key=lambda name: counts[name])
     if counts[smallest] >= _LITTLE_DATA:
         return ()
+    images = "1 training image" if counts[smallest] == 1 else f"{counts[smallest]} training images"
     return (
-        f"little data: class {smallest!r} has {counts[smallest]} training images. Expect the "
+        f"little data: class {smallest!r} has {images}. Expect the "
         "accuracy to vary by several points with the seed; more images help most, or the features "
         "of a network that was trained on many (--features)",
     )
@@ -268,15 +259,22 @@ def _multiply_adds(layers: Any, shape: Shape) -> float:
 
 
 def _measured_rate() -> float:
-    """Multiply-adds per second that a training step may reach here."""
-    from nncore import info
+    """Multiply-adds per second that a training step may reach here.
+
+    By one thread: the first parallel products of a process on a busy machine may take 40 times as
+    long as later ones, until the scheduler has spread the threads.
+    """
+    from nncore import get_num_threads, set_num_threads
     from nncore.kernels import matmul
 
-    side, products = 256, 2 * int(info()["threads"])
-    a = np.ones((products, side, side), np.float32)
-    best = math.inf
-    for _ in range(5):
-        started = time.perf_counter()
-        matmul(a, a)
-        best = min(best, time.perf_counter() - started)
-    return _SHARE_OF_PRODUCT * products * side**3 / best
+    side, threads = 256, get_num_threads()
+    a = np.ones((side, side), np.float32)
+    best, begin = math.inf, time.perf_counter()
+    set_num_threads(1)
+    try:
+        while (started := time.perf_counter()) < begin + _MEASURING_SECONDS:
+            matmul(a, a)
+            best = min(best, time.perf_counter() - started)
+    finally:
+        set_num_threads(threads)
+    return _SHARE_OF_PRODUCT * threads * side**3 / best
