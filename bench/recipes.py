@@ -8,6 +8,7 @@ its own defaults, trains on the same images.
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib.util
 import json
 import shlex
@@ -22,6 +23,7 @@ from pathlib import Path
 from folders import FOLDERS, NotInstalled, written
 from machine import load_warning, machine
 from output import table, write_json
+from plot_recipes import plot
 from process import BENCH, cpus, environment
 
 _MLP = """
@@ -47,6 +49,8 @@ class Outcome:
     accuracy: float
     seconds: float
     epochs: int | None = None
+    # Accuracy on the training and the validation images, by epoch.
+    curves: tuple[tuple[float, ...], ...] = ()
 
 
 def train(folder: Path, seed: int, threads: int, flags: list[str]) -> Outcome:
@@ -55,9 +59,14 @@ def train(folder: Path, seed: int, threads: int, flags: list[str]) -> Outcome:
         command = [sys.executable, "-m", "nncore", "train", str(folder), "--seed", str(seed)]
         command += ["--output", place, "--cache", "off", "--json", "--quiet", *flags]
         out, seconds = _timed(command, threads)
-    told = json.loads(out)
+        told = json.loads(out)
+        with open(Path(told["run"]) / "history.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
     name = " ".join(["nncore train", *flags])
-    return Outcome(name, folder.name, seed, told["accuracy"], seconds, told["epochs"])
+    curves = tuple(
+        tuple(float(row[column]) for row in rows) for column in ("accuracy", "val_accuracy")
+    )
+    return Outcome(name, folder.name, seed, told["accuracy"], seconds, told["epochs"], curves)
 
 
 def mlp(folder: Path, seed: int, threads: int) -> Outcome:
@@ -93,6 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--mlp", action="store_true", help="scikit-learn's MLPClassifier, too")
     parser.add_argument("--root", type=Path, default=BENCH.parent / "build" / "recipes")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="draw the curves of the first seeds")
     options = parser.parse_args(arguments)
     warning = load_warning()
     if warning:
@@ -114,6 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
                 flush=True,
             )
     print(f"\n{_summary(outcomes)}")
+    if options.plot:
+        plot([one for one in outcomes if one.curves and one.seed == 0], options.plot)
     if options.json:
         facts = {"machine": machine(), "threads": options.threads}
         write_json(options.json, facts | {"outcomes": [asdict(outcome) for outcome in outcomes]})
