@@ -20,6 +20,7 @@ from PIL import Image
 
 SIDE = 48
 MOST_PATCHES = 120  # of one photo
+_NOT_PHOTOS = ("motorcycle_right", "phantom", "color")  # the left one is enough; drawings
 
 
 class NotInstalled(RuntimeError):
@@ -49,7 +50,7 @@ def digits(root: Path, seed: int = 0) -> None:
 def patches(root: Path, seed: int = 0) -> None:
     """48 x 48 patches of ten photos, which are the classes; every fourth cell is for the test."""
     rng = np.random.default_rng(seed)
-    for name, photo in photos().items():
+    for name, photo in photos(10).items():
         cells = grid(photo)
         order = rng.permutation(len(cells))[:MOST_PATCHES]
         for number, cell in enumerate(order):
@@ -61,7 +62,7 @@ def sixty(root: Path, seed: int = 0) -> None:
     """20 patches each of three photos, and 20 more for the test."""
     rng = np.random.default_rng(seed)
     chosen = [
-        (name, photo) for name, photo in photos().items() if name in ("china", "flower", "coffee")
+        (name, photo) for name, photo in photos(10).items() if name in ("china", "flower", "coffee")
     ]
     for name, photo in chosen:
         cells = grid(photo)
@@ -79,24 +80,27 @@ def fashion(root: Path, seed: int = 0) -> None:
         raise NotInstalled(str(error)) from None
 
 
-def photos() -> dict[str, NDArray[np.uint8]]:
-    """Colour photos of at least 320 x 240 by name, each scene once."""
+def photos(fewest: int = 2) -> dict[str, NDArray[np.uint8]]:
+    """Colour photos of at least 320 x 240 by name, each scene once, of what is installed.
+
+    Raises
+    ------
+    NotInstalled
+        There are not so many.
+    """
     found = {}
-    for package, place, pip in (
-        ("sklearn", "datasets/images", "scikit-learn"),
-        ("skimage", "data", "scikit-image"),
-    ):
-        folder = _require(package, pip) / place
-        for path in sorted(folder.iterdir()):
-            if path.suffix not in (".jpg", ".png") or path.stem in (
-                "motorcycle_right",
-                "phantom",
-                "color",
-            ):
+    for package, place in (("sklearn", "datasets/images"), ("skimage", "data")):
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            continue
+        for path in sorted((Path(spec.origin).parent / place).iterdir()):
+            if path.suffix not in (".jpg", ".png") or path.stem in _NOT_PHOTOS:
                 continue
             with Image.open(path) as image:
                 if image.mode == "RGB" and image.width >= 320 and image.height >= 240:
                     found[path.stem] = np.asarray(image)
+    if len(found) < fewest:
+        raise NotInstalled("photos are missing: pip install scikit-learn scikit-image")
     return found
 
 
@@ -149,12 +153,9 @@ def _save(pixels: NDArray[np.uint8], path: Path) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def _require(module: str, package: str) -> Path:
-    """The folder of a module, without importing it."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
+def _require(module: str, package: str) -> None:
+    if importlib.util.find_spec(module) is None:
         raise NotInstalled(f"{module} is missing: pip install {package}")
-    return Path(spec.origin).parent
 
 
 if __name__ == "__main__":
