@@ -44,7 +44,7 @@ def photos(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
         # What is left at the edges is no whole cell.
         photo = np.pad(photo, ((0, 9), (0, 20)))
         found[name] = np.stack([photo, photo, np.full_like(photo, place)], axis=-1)
-    monkeypatch.setattr(folders, "photos", lambda: found)
+    monkeypatch.setattr(folders, "photos", lambda fewest=2: found)
     return found
 
 
