@@ -461,6 +461,18 @@ def test_description_that_is_no_object(path):
             load(path)
 
 
+def test_blocks_beyond_all_depth(path):
+    tensors, described = content(path)
+    layer = {"type": "Flatten", "name": None}
+    for _ in range(400):
+        block = {"type": "Residual", "layers": [layer], "activation": None, "shortcut": None}
+        layer = block | {"name": None}
+    described["architecture"]["layers"][0] = layer
+    write(path, tensors, described)
+    with pytest.raises(ModelFileError, match="too deeply nested"):
+        load(path)
+
+
 def test_missing_fields(path):
     tensors, described = content(path)
     for field in described:

@@ -251,6 +251,8 @@ def _read(
         return _rebuild(described, tensors, frozen), described, state
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
+    except RecursionError:  # blocks within blocks, hundreds deep
+        raise ModelFileError(f"{path}: inconsistent model file: too deeply nested") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ModelFileError(f"{path}: inconsistent model file: {_reason(error)}") from error
 
