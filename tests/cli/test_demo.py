@@ -116,7 +116,7 @@ def python_blocks(name: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/files.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/files.md", "docs/recipes.md"])
 def test_documented_python_runs(demo, monkeypatch, capsys, name):
     root, _ = demo
     monkeypatch.chdir(root.parent)
@@ -136,7 +136,8 @@ def test_documented_python_runs(demo, monkeypatch, capsys, name):
 
 
 def test_documented_commands_are_known(call):
-    for name in ("README.md", "docs/files.md", "docs/lesson.md", "CONTRIBUTING.md"):
+    names = ("README.md", "CONTRIBUTING.md", "docs/files.md", "docs/lesson.md", "docs/recipes.md")
+    for name in names:
         for verb, rest in re.findall(
             r"nncore ([a-z]+)((?: --?[a-z-]+)*)", (ROOT / name).read_text()
         ):
