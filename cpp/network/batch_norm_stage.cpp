@@ -4,7 +4,7 @@
 // averages in inference. The variance is that of the batch (divided by its size), as in Keras.
 //
 // Directly behind a linear convolution or Dense layer, inference folds all that into the weights of
-// that stage (`Network::fold`), and this one does nothing.
+// that stage (`fold_into`), and this one does nothing.
 #include <algorithm>
 #include <cmath>
 
@@ -92,14 +92,16 @@ class BatchNormStage final : public Stage {
             set_scale(pass, value(pass, kMovingVariance), scale);
         }
         kernels::NormalizeArgs args{pixels_, channels_, mean, scale, value(pass, kBeta)};
-        const Rows& x = input(pass);
-        const Rows& y = output(pass);
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+            args.pixels = pixels_;
             if (is_fused() && pass.workspace.keeps_inner && !pass.training)
-                pass.kernels.normalize(args, Activation::linear, x.row(r),
+                pass.kernels.normalize(args, Activation::linear, input(pass).row(r),
                                        pass.workspace.inner[index].row(r));
-            normalize_lines(pass, args, r, x, y);
+            for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
+                args.pixels = count / channels_;
+                pass.kernels.normalize(args, output_activation, x, y);
+            });
         }
     }
 
@@ -181,16 +183,6 @@ class BatchNormStage final : public Stage {
         pass.kernels.combine_moments(pass.rows, moments.stride(), pixels_, channels_,
                                      moments.row(0), moments.row(0) + stride_, scratch(pass, 1),
                                      scratch(pass, 2));
-    }
-
-    // The output has gaps where the next stage wants a border, and maybe lines where the input,
-    // being flat, has none; the input has no gaps.
-    void normalize_lines(const Pass& pass, kernels::NormalizeArgs args, std::ptrdiff_t row,
-                         const Rows& x, const Rows& y) const {
-        args.pixels = y.layout.run / channels_;
-        for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
-            pass.kernels.normalize(args, output_activation, x.row(row) + l * y.layout.run,
-                                   y.line(row, l));
     }
 
     // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of every thread's scratch,

@@ -8,9 +8,6 @@ namespace {
 
 using kernels::Activation;
 
-// None of these stages asks for a border, so their input has no gaps; their output has, if the next
-// stage asks for one. Its lines need not be the input's: a Flatten may stand between.
-
 // An activation that could not be fused into the stage before it.
 class ActivationStage final : public Stage {
  public:
@@ -21,13 +18,11 @@ class ActivationStage final : public Stage {
     std::string describe() const override { return name_of(output_activation); }
 
     void forward(const Pass& pass) const override {
-        const Rows& x = input(pass);
-        const Rows& y = output(pass);
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
-                pass.kernels.activation(output_activation, y.layout.run,
-                                        x.row(r) + l * y.layout.run, y.line(r, l));
+            for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
+                pass.kernels.activation(output_activation, count, x, y);
+            });
     }
     void backward_data(const Pass& pass) const override {
         if (index == 0) return;
@@ -88,21 +83,18 @@ class DropoutStage final : public Stage {
     }
 
     void forward(const Pass& pass) const override {
-        const Rows& x = input(pass);
-        const Rows& y = output(pass);
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             if (pass.training) draw_mask(pass, r);
-            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l) {
-                const std::ptrdiff_t run = y.layout.run;
-                const float* values = x.row(r) + l * run;
-                if (pass.training) {
-                    pass.kernels.multiply(run, values, pass.workspace.saved[index].row(r) + l * run,
-                                          y.line(r, l));
-                } else {
-                    std::copy_n(values, run, y.line(r, l));
-                }
-            }
+            const float* const mask = pass.workspace.saved[index].row(r);
+            for_lines(pass, r,
+                      [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
+                          if (pass.training) {
+                              pass.kernels.multiply(count, x, mask + at, y);
+                          } else {
+                              std::copy_n(x, count, y);
+                          }
+                      });
         }
     }
     void backward_data(const Pass& pass) const override {

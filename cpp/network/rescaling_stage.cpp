@@ -17,14 +17,12 @@ class RescalingStage final : public Stage {
     std::string describe() const override { return "rescaling"; }
 
     void forward(const Pass& pass) const override {
-        const Rows& x = input(pass);
-        const Rows& y = output(pass);
-        const std::ptrdiff_t run = y.layout.run;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
-                pass.kernels.multiply_add(run, x.row(r) + l * run, scale_.data() + l * run,
-                                          offset_.data() + l * run, y.line(r, l));
+            for_lines(
+                pass, r, [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
+                    pass.kernels.multiply_add(count, x, scale_.data() + at, offset_.data() + at, y);
+                });
     }
     void backward_data(const Pass& pass) const override {
         if (index == 0) return;

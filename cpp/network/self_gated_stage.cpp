@@ -18,13 +18,11 @@ class SelfGatedStage final : public Stage {
     std::string describe() const override { return kind_ == SelfGated::gelu ? "gelu" : "silu"; }
 
     void forward(const Pass& pass) const override {
-        const Rows& x = input(pass);
-        const Rows& y = output(pass);
-        const std::ptrdiff_t run = y.layout.run;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
-                pass.kernels.self_gated(kind_, run, x.row(r) + l * run, y.line(r, l));
+            for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
+                pass.kernels.self_gated(kind_, count, x, y);
+            });
     }
     void backward_data(const Pass& pass) const override {
         if (index == 0) return;

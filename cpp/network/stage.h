@@ -92,6 +92,18 @@ class Stage {
     // What a stage with weights adds and applies behind their product; the bias is parameters[1].
     const float* bias(const Pass& pass, bool has_bias) const;
     kernels::Activation activation(const Pass& pass) const;
+    // For stages that ask for no border, so that their input has no gaps; their output has, if the
+    // next stage asks for one, and its lines need not be the input's: a Flatten may stand between.
+    // Calls body(x, y, at, count) for each line of one sample's output, of `count` floats; `at` is
+    // how many came before.
+    template <class Body>
+    void for_lines(const Pass& pass, std::ptrdiff_t row, Body body) const {
+        const Rows& y = output(pass);
+        const float* const x = input(pass).row(row);
+        const std::ptrdiff_t count = y.layout.run;
+        for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+            body(x + l * count, y.line(row, l), l * count, count);
+    }
     // delta *= derivative of the input's activation, for one sample.
     void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;
 };

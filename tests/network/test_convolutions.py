@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
+from engine_checks import check_fused_update, same_everywhere
 from nncore import _core
 from reference_network import ReferenceNetwork
 
@@ -276,19 +277,15 @@ def test_training_has_the_same_bits_everywhere(name, restore_threads):
     layers = [("dropout", {"rate": 0.1}), *layers, ("dropout", {"rate": 0.4})]
     x, y = data(shape, 53)
     pixels = (255 * x).astype(np.uint8)
-    before = nn.info()["isa"]
-    bits = set()
-    for isa in nn.info()["isas"]:
-        _core.select_isa(isa)
-        for threads in (1, 2, 3):
-            nn.set_num_threads(threads)
-            network = build(_core.Network(shape), layers)
-            losses, correct = train(network, pixels, y)
-            outputs, _ = network.evaluate(pixels, y, "cross_entropy")
-            weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
-            bits.add((*weights, losses.tobytes(), correct.tobytes(), outputs.tobytes()))
-    _core.select_isa(before)
-    assert len(bits) == 1
+
+    def compute():
+        network = build(_core.Network(shape), layers)
+        losses, correct = train(network, pixels, y)
+        outputs, _ = network.evaluate(pixels, y, "cross_entropy")
+        weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
+        return (*weights, losses.tobytes(), correct.tobytes(), outputs.tobytes())
+
+    same_everywhere(compute)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -296,12 +293,7 @@ def test_fused_update_is_gradient_then_update(name):
     shape, layers = NETWORKS[name]
     x, y = data(shape, 24)
     (fused, _), (apart, _) = twins(shape, layers), twins(shape, layers)
-    optimizer = _core.Optimizer(0.1)
-    fused.train_steps(x, y, np.arange(24, dtype=np.int32), 24, "cross_entropy", optimizer)
-    apart.compute_gradients(x, y, "cross_entropy")
-    apart.apply_gradients(optimizer)
-    for parameter in fused.parameter_names():
-        assert (fused.get_parameter(parameter) == apart.get_parameter(parameter)).all()
+    check_fused_update(fused, apart, x, y)
 
 
 def test_fused_pool_computes_what_a_separate_one_does():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import nncore as nn
+from engine_checks import check_fused_update, same_everywhere
 from nncore import _core
 from reference_network import SGD, ReferenceNetwork
 
@@ -149,22 +149,6 @@ def data(shape, count):
     return rng.random((count, *shape), np.float32), rng.integers(0, 5, count, np.int32)
 
 
-def everywhere(compute):
-    """The one result of compute() on all instruction sets and 1, 2, 3 threads."""
-    before, results = nn.info()["isa"], {}
-    try:
-        for isa in nn.info()["isas"]:
-            _core.select_isa(isa)
-            for threads in (1, 2, 3):
-                nn.set_num_threads(threads)
-                results[isa, threads] = compute()
-    finally:
-        _core.select_isa(before)
-    first = next(iter(results.values()))
-    assert {key for key, result in results.items() if result != first} == set()
-    return first
-
-
 @pytest.mark.parametrize("batch", [7, 16, 33])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_and_bits(name, batch, restore_threads):
@@ -180,7 +164,7 @@ def test_gradients_and_bits(name, batch, restore_threads):
         arrays += [core.forward(x), core.sample_losses()]
         return (loss, *(array.tobytes() for array in arrays))
 
-    assert everywhere(compute)[0] == pytest.approx(expected, rel=1e-5)
+    assert same_everywhere(compute)[0] == pytest.approx(expected, rel=1e-5)
     for layer in core.layer_names():
         seen, exact = core.layer_output(layer), reference.outputs[layer]
         assert np.abs(seen - exact).max() <= 1e-5 * np.abs(exact).max(), layer
@@ -237,7 +221,7 @@ def test_training_has_the_same_bits_everywhere(name, restore_threads):
         weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
         return (*weights, raw.tobytes(), averaged.tobytes())
 
-    everywhere(compute)
+    same_everywhere(compute)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -245,12 +229,7 @@ def test_fused_update_is_gradient_then_update(name):
     shape, layers = NETWORKS[name]
     x, y = data(shape, 24)
     (fused, _), (apart, _) = twins(shape, layers), twins(shape, layers)
-    optimizer = _core.Optimizer(0.1)
-    fused.train_steps(x, y, np.arange(24, dtype=np.int32), 24, "cross_entropy", optimizer)
-    apart.compute_gradients(x, y, "cross_entropy")
-    apart.apply_gradients(optimizer)
-    for parameter in fused.parameter_names():
-        assert (fused.get_parameter(parameter) == apart.get_parameter(parameter)).all()
+    check_fused_update(fused, apart, x, y)
 
 
 def test_sample_losses_are_those_of_the_pass():

@@ -12,7 +12,6 @@ from nncore.cli import options, recipe, training_options
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.inputs import load_labelled
 from nncore.cli.output import Output, count, printable
-from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
     from nncore.training.learning_rate_search import LearningRates
@@ -21,41 +20,10 @@ HELP = "find a learning rate for a folder of images"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "data",
-        metavar="FOLDER|CSV",
-        help="folder with one sub-folder per class, or table with the columns path and label",
-    )
+    options.add_labelled(parser)
     model = parser.add_argument_group("model and training, as of nncore train")
-    model.add_argument(
-        "--model",
-        choices=recipe.MODELS,
-        default=recipe.DEFAULT_MODEL,
-        help=f"kind of network (default {recipe.DEFAULT_MODEL})",
-    )
-    model.add_argument(
-        "--hidden", type=options.units, metavar="UNITS", help="units of each hidden layer of an mlp"
-    )
-    model.add_argument(
-        "--optimizer",
-        choices=training_options.OPTIMIZERS,
-        help="whose learning rate is sought (default adam for auto and resnet, else sgd)",
-    )
-    model.add_argument(
-        "--momentum",
-        type=options.fraction,
-        metavar="FRACTION",
-        help="of sgd or rmsprop (default 0; 0.9 is usual)",
-    )
-    model.add_argument(
-        "--loss", choices=tuple(LOSSES), default="cross_entropy", help="default cross_entropy"
-    )
-    model.add_argument(
-        "--batch-size",
-        type=options.whole(1),
-        metavar="N",
-        help="images per step (default: auto and resnet choose, the others 32)",
-    )
+    recipe.add_arguments(model)
+    training_options.add_optimizer(model)
     search = parser.add_argument_group("search")
     for name, default, text in (("start", 1e-6, "first"), ("end", 10.0, "last")):
         search.add_argument(
@@ -74,12 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     search.add_argument("--plot", metavar="FILE", help="draw loss over learning rate (.png, ...)")
     data = parser.add_argument_group("images")
-    data.add_argument(
-        "--size", type=options.size, default="auto", metavar="SIZE", help="as of nncore train"
-    )
-    data.add_argument(
-        "--color", choices=("auto", "rgb", "gray"), default="auto", help="as of nncore train"
-    )
+    options.add_size_and_color(data)
     options.add_max_broken(data)
     options.add_max_pixels(data)
     options.add_cache(data)
@@ -89,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         weight_decay=None,
         schedule="constant",
         warmup=0.0,
-        width=None,
         epochs=None,
         max_minutes=None,
         augment="off",
@@ -153,6 +115,8 @@ def search(args: argparse.Namespace, out: Output) -> Outcome:
 
 def _check(args: argparse.Namespace) -> None:
     """What is known to be wrong before images are read; UsageError."""
+    if args.model is None:
+        args.model = recipe.DEFAULT_MODEL
     recipe.settle(args)
     if args.momentum is not None and args.optimizer not in training_options.WITH_MOMENTUM:
         raise UsageError(
@@ -176,6 +140,10 @@ def _text(args: argparse.Namespace, outcome: Outcome, hints: bool) -> str:
     if hints:
         words = ["nncore", "train", args.data, "--model", outcome.model]
         words += ["--optimizer", outcome.optimizer, "--batch-size", str(args.batch_size)]
+        if args.hidden is not None:
+            words += ["--hidden", ",".join(map(str, args.hidden))]
+        if args.width is not None:
+            words += ["--width", str(args.width)]
         if args.momentum is not None:
             words += ["--momentum", f"{args.momentum:g}"]
         words += ["--learning-rate", f"{found.suggestion:.2g}"]

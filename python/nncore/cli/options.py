@@ -31,6 +31,33 @@ def common_options() -> argparse.ArgumentParser:
     return parser
 
 
+def add_labelled(parser: argparse.ArgumentParser) -> None:
+    """The images of the verbs that train."""
+    parser.add_argument(
+        "data",
+        metavar="FOLDER|CSV",
+        help="folder with one sub-folder per class, or table with the columns path and label",
+    )
+
+
+def add_size_and_color(data: argparse._ActionsContainer) -> None:
+    """What images become when they are read."""
+    data.add_argument(
+        "--size",
+        type=size,
+        default="auto",
+        metavar="SIZE",
+        help="28, or HEIGHTxWIDTH such as 64x48; auto (default): the images' own size if all "
+        "have the same and it is at most 64x64, else 64x64",
+    )
+    data.add_argument(
+        "--color",
+        choices=("auto", "rgb", "gray"),
+        default="auto",
+        help="auto (default): gray if every picture is stored as gray",
+    )
+
+
 def add_max_broken(parser: argparse._ActionsContainer) -> None:
     """The flag of the verbs that read labelled images."""
     parser.add_argument(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nncore.cli import options
 from nncore.cli.failures import UsageError
 from nncore.cli.output import Output, printable
 from nncore.layers.presets import HIDDEN, cnn, lenet, linear, mlp, resnet
@@ -31,6 +32,35 @@ _TEXTBOOK: dict[str, Any] = {
 # Small moves and turns, without mirroring, suit letters as well as photos; convolutions gain by
 # them at hardly any cost.
 _OWN: dict[str, dict[str, Any]] = {"cnn": {"augment": "light"}, "lenet": {"augment": "light"}}
+
+
+def add_arguments(model: argparse._ActionsContainer) -> None:
+    """The flags that name a network, and the batch size, which a recipe may choose."""
+    model.add_argument(
+        "--model",
+        choices=MODELS,
+        help="kind of network; auto (default) looks at the images and chooses network and training "
+        "(with --features: linear)",
+    )
+    model.add_argument(
+        "--hidden",
+        type=options.units,
+        metavar="UNITS",
+        help="units of each hidden layer of an mlp (default 512)",
+    )
+    model.add_argument(
+        "--width",
+        type=options.whole(1, 1024),
+        metavar="FILTERS",
+        help="of the first convolution of a resnet; 32 is slower and more accurate (default: auto "
+        "and resnet choose)",
+    )
+    model.add_argument(
+        "--batch-size",
+        type=options.whole(1),
+        metavar="N",
+        help="images per step (default: auto and resnet choose, the others 32)",
+    )
 
 
 def settle(args: argparse.Namespace) -> None:

@@ -27,7 +27,6 @@ from nncore.cli.output import (
     write_error,
 )
 from nncore.layers.presets import HIDDEN
-from nncore.losses import LOSSES
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
@@ -42,49 +41,15 @@ _MOST_NOTES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "data",
-        metavar="FOLDER|CSV",
-        help="folder with one sub-folder per class, or table with the columns path and label",
-    )
+    options.add_labelled(parser)
     model = parser.add_argument_group("model and training")
-    model.add_argument(
-        "--model",
-        choices=recipe.MODELS,
-        help="kind of network; auto (default) looks at the images and chooses network and training "
-        "(with --features: linear)",
-    )
-    model.add_argument(
-        "--hidden",
-        type=options.units,
-        metavar="UNITS",
-        help="units of each hidden layer of an mlp (default 512)",
-    )
-    model.add_argument(
-        "--width",
-        type=options.whole(1, 1024),
-        metavar="FILTERS",
-        help="of the first convolution of a resnet; 32 is slower and more accurate (default: auto "
-        "and resnet choose)",
-    )
+    recipe.add_arguments(model)
     model.add_argument(
         "--epochs",
         type=options.whole(1),
         metavar="N",
         help="how often to go through the training images (default: auto and resnet choose by "
         "their number, the others 30)",
-    )
-    model.add_argument(
-        "--batch-size",
-        type=options.whole(1),
-        metavar="N",
-        help="images per step (default: auto and resnet choose, the others 32)",
-    )
-    model.add_argument(
-        "--loss",
-        choices=tuple(LOSSES),
-        default="cross_entropy",
-        help="what to make small (default cross_entropy)",
     )
     model.add_argument(
         "--class-weight",
@@ -96,20 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     features.add_arguments(parser)
     augment.add_arguments(parser)
     data = parser.add_argument_group("images")
-    data.add_argument(
-        "--size",
-        type=options.size,
-        default="auto",
-        metavar="SIZE",
-        help="28, or HEIGHTxWIDTH such as 64x48; auto (default): the images' own size if all "
-        "have the same and it is at most 64x64, else 64x64",
-    )
-    data.add_argument(
-        "--color",
-        choices=("auto", "rgb", "gray"),
-        default="auto",
-        help="auto (default): gray if every picture is stored as gray",
-    )
+    options.add_size_and_color(data)
     data.add_argument(
         "--val",
         type=options.fraction,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli import options
 from nncore.cli.failures import UsageError
-from nncore.losses import SOFTMAX_LOSSES
+from nncore.losses import LOSSES, SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore.optimizers import Optimizer
@@ -23,13 +23,13 @@ WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle")
 
 
-def add_arguments(group: argparse._ActionsContainer) -> None:
+def add_optimizer(group: argparse._ActionsContainer) -> None:
+    """The loss, and whose steps make it small."""
     group.add_argument(
-        "--learning-rate",
-        type=options.positive,
-        metavar="RATE",
-        help="length of the steps, of a schedule the largest (default 0.1 for sgd, less for mse, "
-        "sse, large images and with momentum; 0.001 for the others)",
+        "--loss",
+        choices=tuple(LOSSES),
+        default="cross_entropy",
+        help="what to make small (default cross_entropy)",
     )
     group.add_argument(
         "--optimizer",
@@ -42,6 +42,17 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
         metavar="FRACTION",
         help="how much of the last step sgd or rmsprop takes again (default 0; 0.9 is usual)",
     )
+
+
+def add_arguments(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--learning-rate",
+        type=options.positive,
+        metavar="RATE",
+        help="length of the steps, of a schedule the largest (default 0.1 for sgd, less for mse, "
+        "sse, large images and with momentum; 0.001 for the others)",
+    )
+    add_optimizer(group)
     group.add_argument(
         "--weight-decay",
         type=options.not_negative,
