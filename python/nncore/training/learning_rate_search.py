@@ -104,8 +104,8 @@ def lr_find(
     frozen = model._frozen
     images = training_images(x, y, model.input_shape, model.preprocessing, frozen)
     shape = images.shape[1:] if frozen is None else frozen.input_shape
-    (units,) = model._shapes(shape)[-1]
-    data = labelled(x, y, images, model.classes or classes_of(x, units, model._names[-1]))
+    units = model._stack.output_size(shape)
+    data = labelled(x, y, images, model.classes or classes_of(x, units, model._stack.names[-1]))
     optimizer = model._optimizer(optimizer, loss_name, batch_size, shape)
     if not model.built:
         model.build(shape, seed)

@@ -23,7 +23,8 @@ from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import TrainingError
-from nncore.layers import Layer, Shape, unique_names
+from nncore.layers import Layer, Shape
+from nncore.layers.stack import LayerStack
 from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import SGD, Optimizer, default_optimizer
 from nncore.training.arrays import image_array, step_targets
@@ -56,6 +57,7 @@ from nncore.training.optimizer_state import (
 from nncore.training.probabilities import to_probabilities
 from nncore.training.progress import last_epoch, make_progress
 from nncore.training.report import Report
+from nncore.training.summary import summary
 from nncore.training.weights import ClassWeight, class_weights, image_weights
 
 if TYPE_CHECKING:
@@ -113,15 +115,8 @@ class Sequential:
         name: str | None = None,
         features: Features | str | os.PathLike[str] | None = None,
     ) -> None:
-        descriptions = tuple(layers)
-        for layer in descriptions:
-            if not isinstance(layer, Layer):
-                raise TypeError(f"layers must be descriptions such as Dense(10), not {layer!r}")
-        if not descriptions:
-            raise ValueError("Sequential needs at least one layer")
+        self._stack = LayerStack(layers)
         self.name = "sequential" if name is None else name
-        self._descriptions = descriptions
-        self._names = unique_names(descriptions)
         self._frozen = None if features is None else frozen_inputs(features)
         self._network: _core.Network | None = None
         self._position = Position()
@@ -137,7 +132,7 @@ class Sequential:
 
     def __repr__(self) -> str:
         state = f"input {self.input_shape}" if self.built else "not built"
-        return f"<Sequential {self.name!r}: {', '.join(self._names)}; {state}>"
+        return f"<Sequential {self.name!r}: {', '.join(self._stack.names)}; {state}>"
 
     # -- structure
 
@@ -164,9 +159,10 @@ class Sequential:
     @property
     def layers(self) -> list[LayerView]:
         """The layers, with their weights and gradients to read and set; see `LayerView`."""
-        given = () if self.input_shape is None else self._given_shapes(self.input_shape)
-        shapes = zip_longest(self._names, self._descriptions, given)
-        return [LayerView(self, name, layer, shape) for name, layer, shape in shapes]
+        stack, shape = self._stack, self.input_shape
+        shapes = () if shape is None else stack.input_shapes(shape)
+        parts = zip_longest(stack.names, stack.layers, shapes)
+        return [LayerView(self, name, layer, given) for name, layer, given in parts]
 
     def build(self, input_shape: int | Sequence[int], seed: int = 0) -> None:
         """Create the weights for inputs of this shape, initialised from `seed`.
@@ -186,8 +182,6 @@ class Sequential:
         ValueError, TypeError
             The shape does not suit the layers (the message names the layer), or a bad seed.
         """
-        from nncore import _core
-
         shape = _checked_input_shape(input_shape)
         seed = check_seed(seed)
         if self._frozen is not None:
@@ -195,12 +189,7 @@ class Sequential:
             if shape not in (features.image_shape, self._frozen.input_shape):
                 raise ValueError(f"the features take images {features.image_shape}, not {shape}")
             self._frozen, shape = FrozenInputs(features), self._frozen.input_shape
-        if not any(self._parameter_shapes(shape)):
-            raise ValueError("no layer has weights to train: add Dense(number of classes)")
-        network = _core.Network(shape)
-        given = self._given_shapes(shape)
-        for name, layer, of_input in zip(self._names, self._descriptions, given, strict=True):
-            layer.add_to(network, name, of_input)
+        network = self._stack.new_network(shape)
         network.build(seed)
         self._network = network
         self._position = Position()
@@ -215,20 +204,7 @@ class Sequential:
         """
         network = self._built_network()
         shape = tuple(network.input_shape)
-        rows = [("layer", "output shape", "parameters"), ("input", str(self._image_shape()), "")]
-        if self._frozen is not None:
-            rows.append(("features (frozen)", str(shape), ""))
-        for view, output, parameters in zip(
-            self.layers, self._shapes(shape), self._parameter_shapes(shape), strict=True
-        ):
-            count = sum(map(math.prod, parameters.values()))
-            kind = type(view.description).__name__
-            rows.append((f"{view.name} ({kind})", str(output), f"{count:,}"))
-        rows.append(("total", "", f"{network.parameter_count:,}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for first, second, third in rows:
-            line = f"{first:{widths[0]}}  {second:{widths[1]}}  {third:>{widths[2]}}"
-            print(line.rstrip())
+        print(summary(self._stack, self._image_shape(), shape, network.parameter_count))
         if verbose:
             for stage in network.stages():
                 print(f"  {stage}")
@@ -377,8 +353,8 @@ class Sequential:
                 "time; leave augmentation out"
             )
         shape = images.shape[1:] if frozen is None else frozen.input_shape
-        (units,) = self._shapes(shape)[-1]
-        classes = self.classes or classes_of(x, units, self._names[-1])
+        units = self._stack.output_size(shape)
+        classes = self.classes or classes_of(x, units, self._stack.names[-1])
         preprocessing = self.preprocessing or preprocessing_of(x, images)
         if frozen is not None and preprocessing is not None:
             # The frozen network has a mean and a deviation of its own.
@@ -602,7 +578,7 @@ class Sequential:
             data = dataclasses.replace(data, images=self._frozen.of(x, images))
         outputs, losses = evaluate_arrays(network, data, loss)
         return Report.from_predictions(
-            to_probabilities(outputs, last_activation=self._last_activation(), loss=loss),
+            to_probabilities(outputs, last_activation=self._stack.output_activation(), loss=loss),
             data.targets,
             classes.names,
             loss_of_all(network, losses, loss),
@@ -653,7 +629,7 @@ class Sequential:
             and isinstance(x, np.ndarray)
             and len(x) <= _IMAGES_AT_ONCE
         ):
-            last_is_softmax = self._last_activation() == "softmax"
+            last_is_softmax = self._stack.output_activation() == "softmax"
             if last_is_softmax or (self.loss or "cross_entropy") in SOFTMAX_LOSSES:
                 result = self._network.probabilities(x, not last_is_softmax)
                 if result is not None:
@@ -690,62 +666,22 @@ class Sequential:
         """Shape of one image as people give it; None where it is still open."""
         return self.input_shape if self._frozen is None else self._frozen.features.image_shape
 
-    def _shapes(self, input_shape: Shape) -> list[Shape]:
-        """Output shape of each layer; ValueError naming the layer where they do not fit."""
-        shapes, shape = [], input_shape
-        for name, layer in zip(self._names, self._descriptions, strict=True):
-            try:
-                shape = layer.output_shape(shape)
-            except ValueError as error:
-                raise ValueError(f"layer {name!r}: {error}") from None
-            shapes.append(shape)
-        if len(shape) != 1:
-            raise ValueError(
-                f"the last layer {self._names[-1]!r} gives {shape} per image; it must give one "
-                "number per class: end with Flatten() and Dense(number of classes)"
-            )
-        return shapes
-
-    def _given_shapes(self, input_shape: Shape) -> list[Shape]:
-        """Input shape of each layer."""
-        return [input_shape, *self._shapes(input_shape)[:-1]]
-
     def _restore(self, weights: list[F32]) -> None:
         if weights:
             self.set_weights(weights)
             self._position.drop_epoch_in_progress()
-
-    def _parameter_shapes(self, input_shape: Shape) -> list[dict[str, Shape]]:
-        """Shapes of each layer's parameters by short name."""
-        pairs = zip(self._descriptions, self._given_shapes(input_shape), strict=True)
-        return [layer.parameter_shapes(shape) for layer, shape in pairs]
 
     def _optimizer(
         self, optimizer: Optimizer | None, loss: str, batch_size: int, input_shape: Shape
     ) -> Optimizer:
         if optimizer is not None:
             return _checked_optimizer(optimizer)
-        kernels = [
-            shape
-            for shapes in self._parameter_shapes(input_shape)
-            for name, shape in shapes.items()
-            if name.endswith("kernel")
-        ]
-        return default_optimizer(
-            loss, batch_size, inputs=max((math.prod(kernel[:-1]) for kernel in kernels), default=1)
-        )
+        return default_optimizer(loss, batch_size, inputs=self._stack.largest_fan_in(input_shape))
 
     def default_optimizer(self, loss: str = "cross_entropy", batch_size: int = 32) -> Optimizer:
         """What `fit` uses when it is given no optimizer; the model must be built."""
         shape = tuple(self._built_network().input_shape)
         return self._optimizer(None, check_loss(loss), batch_size, shape)
-
-    def _last_activation(self) -> str:
-        for layer in reversed(self._descriptions):
-            activation = layer.output_activation()
-            if activation is not None:
-                return activation
-        return "linear"
 
     def _classes(self) -> ClassMap:
         """The class names, "0" to "K-1" where training gave none."""
@@ -753,12 +689,9 @@ class Sequential:
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing
-        if (
-            self._frozen is None
-            and preprocessing is not None
-            and preprocessing.mean
-            and (preprocessing.std)
-        ):
+        if self._frozen is not None or preprocessing is None:
+            return
+        if preprocessing.mean and preprocessing.std:
             self._built_network().set_input_normalization(preprocessing.mean, preprocessing.std)
 
     def _batch(
@@ -769,7 +702,7 @@ class Sequential:
         images = image_array(x, self._image_shape())
         if self._frozen is not None:
             images = self._frozen.of(x, images)
-        (units,) = self._shapes(images.shape[1:])[-1]
+        units = self._stack.output_size(images.shape[1:])
         targets = step_targets(y, len(images), units, loss_name)
         if self._network is None:
             self.build(images.shape[1:])
@@ -785,7 +718,7 @@ class Sequential:
         ]
         return to_probabilities(
             np.concatenate(blocks),
-            last_activation=self._last_activation(),
+            last_activation=self._stack.output_activation(),
             loss=self.loss or "cross_entropy",
         )
 

@@ -318,9 +318,9 @@ def _rebuild(
     architecture = described["architecture"]
     layers = [layer_from_dict(layer) for layer in architecture["layers"]]
     model = Sequential(layers, architecture["name"])
-    if model._names != architecture["layer_names"]:
+    if model._stack.names != architecture["layer_names"]:
         raise ModelFileError(
-            f"the layers {model._names} are called {architecture['layer_names']} in the file"
+            f"the layers {model._stack.names} are called {architecture['layer_names']} in the file"
         )
     input_shape = tuple(check_int("input_shape", n, 1) for n in architecture["input_shape"])
     if len(input_shape) not in (1, 3):
@@ -339,12 +339,16 @@ def _rebuild(
 
 def _parameter_shapes(model: Sequential, input_shape: Shape) -> dict[str, Shape]:
     """Shape of every tensor that the layers need, by its full name."""
-    largest = max(math.prod(shape) for shape in [input_shape, *model._shapes(input_shape)])
+    largest = max(
+        math.prod(shape) for shape in [input_shape, *model._stack.output_shapes(input_shape)]
+    )
     if largest > _MAX_VALUES_PER_IMAGE:
         raise ModelFileError(f"a layer with {largest:,} values per image is more than is allowed")
     return {
         f"{name}/{short}": shape
-        for name, shapes in zip(model._names, model._parameter_shapes(input_shape), strict=True)
+        for name, shapes in zip(
+            model._stack.names, model._stack.parameter_shapes(input_shape), strict=True
+        )
         for short, shape in shapes.items()
     }
 

@@ -1,0 +1,99 @@
+"""Layers one behind the other: their names, and the shapes that follow from that of an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nncore.layers.base import Layer, Shape
+from nncore.layers.naming import unique_names
+
+if TYPE_CHECKING:
+    from nncore import _core
+
+
+class LayerStack:
+    """The descriptions of a whole network, in order.
+
+    Parameters
+    ----------
+    layers
+        At least one; the last one has to give a number per class.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Something else than a layer, none at all, or two of the same name.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        for layer in self.layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layers must be descriptions such as Dense(10), not {layer!r}")
+        if not self.layers:
+            raise ValueError("Sequential needs at least one layer")
+        self.names = unique_names(self.layers)
+
+    def output_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Of each layer; ValueError naming the layer where they do not fit."""
+        shapes, shape = [], input_shape
+        for name, layer in zip(self.names, self.layers, strict=True):
+            try:
+                shape = layer.output_shape(shape)
+            except ValueError as error:
+                raise ValueError(f"layer {name!r}: {error}") from None
+            shapes.append(shape)
+        if len(shape) != 1:
+            raise ValueError(
+                f"the last layer {self.names[-1]!r} gives {shape} per image; it must give one "
+                "number per class: end with Flatten() and Dense(number of classes)"
+            )
+        return shapes
+
+    def input_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Of each layer."""
+        return [input_shape, *self.output_shapes(input_shape)[:-1]]
+
+    def output_size(self, input_shape: Shape) -> int:
+        """Numbers per image that the last layer gives."""
+        (size,) = self.output_shapes(input_shape)[-1]
+        return size
+
+    def parameter_shapes(self, input_shape: Shape) -> list[dict[str, Shape]]:
+        """Of each layer, by their short names."""
+        pairs = zip(self.layers, self.input_shapes(input_shape), strict=True)
+        return [layer.parameter_shapes(shape) for layer, shape in pairs]
+
+    def largest_fan_in(self, input_shape: Shape) -> int:
+        """Most inputs that are added up for one output: of the largest kernel; at least 1."""
+        return max(
+            (
+                math.prod(shape[:-1])
+                for shapes in self.parameter_shapes(input_shape)
+                for name, shape in shapes.items()
+                if name.endswith("kernel")
+            ),
+            default=1,
+        )
+
+    def output_activation(self) -> str:
+        """Name of the activation that ends the network."""
+        for layer in reversed(self.layers):
+            activation = layer.output_activation()
+            if activation is not None:
+                return activation
+        return "linear"
+
+    def new_network(self, input_shape: Shape) -> _core.Network:
+        """The engine's network of these layers, which has no weights yet."""
+        from nncore import _core
+
+        if not any(self.parameter_shapes(input_shape)):
+            raise ValueError("no layer has weights to train: add Dense(number of classes)")
+        network = _core.Network(input_shape)
+        shapes = self.input_shapes(input_shape)
+        for name, layer, shape in zip(self.names, self.layers, shapes, strict=True):
+            layer.add_to(network, name, shape)
+        return network
