@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 
+from contender import Contender
 from works import Work
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One contender.
+class Entry(Contender):
+    """One contender; `module` is in this package, and its `Trainer` is what `base` describes.
 
     Attributes
     ----------
-    module
-        Python module in this package; its `Trainer` is what `contenders.base` describes.
-    needs
-        Modules that must be importable.
-    install
-        The command that installs them.
     works
         Which works it takes part in: "all", "mlp" or "conv".
     note
         How it is used, and why it takes no part in the other works.
     """
 
-    name: str
-    module: str
-    needs: tuple[str, ...]
-    install: str
     works: str = "all"
     note: str = ""
-
-    def missing(self) -> list[str]:
-        """Modules that are not installed."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
     def takes(self, work: Work) -> bool:
         return self.works == "all" or (self.works == "mlp") == work.is_mlp

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-import traceback
 from pathlib import Path
+from typing import IO
 
+from contender import answer
 from task import Task
 
 from contenders import CONTENDERS
-from contenders.base import replies_on_stdout, serve
+from contenders.base import serve
 
 
 def main() -> int:
     name, path = sys.argv[1:]
-    with replies_on_stdout() as replies:
-        try:
-            module = importlib.import_module(f"contenders.{CONTENDERS[name].module}")
-            serve(module.Trainer, Task.load(Path(path)), replies)
-        except Exception as error:
-            traceback.print_exc()
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies)
-            return 1
-    return 0
+
+    def serve_task(replies: IO[str]) -> None:
+        module = importlib.import_module(f"contenders.{CONTENDERS[name].module}")
+        serve(module.Trainer, Task.load(Path(path)), replies)
+
+    return answer(serve_task)
 
 
 if __name__ == "__main__":

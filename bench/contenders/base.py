@@ -13,16 +13,13 @@ Its first line is {"versions": {...}} once it is ready. Errors end it with {"err
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
+from contender import reply
 from numpy.typing import NDArray
 from task import Task
 from works import F32
@@ -65,24 +62,21 @@ def mean_loss(trainer: Trainer) -> float:
 
 def serve(make_trainer: type[Trainer], task: Task, replies: IO[str]) -> None:
     """Answer the parent's commands until it quits or closes the pipe."""
-
-    def reply(**message: object) -> None:
-        print(json.dumps(message), file=replies, flush=True)
-
     trainer = make_trainer(task)
-    reply(versions=trainer.versions())
+    reply(replies, versions=trainer.versions())
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "check":
             trainer.reset()
             before = mean_loss(trainer)
             trainer.train(task.work.check_epochs)
-            reply(before=before, after=mean_loss(trainer))
+            reply(replies, before=before, after=mean_loss(trainer))
         elif command == "run":
             trainer.reset()
             started, cpu_started = time.perf_counter(), time.process_time()
             trainer.train(int(arguments[0]))
             reply(
+                replies,
                 seconds=time.perf_counter() - started,
                 cpu_seconds=time.process_time() - cpu_started,
             )
@@ -90,11 +84,3 @@ def serve(make_trainer: type[Trainer], task: Task, replies: IO[str]) -> None:
             return
         else:
             raise ValueError(f"unknown command {line!r}")
-
-
-@contextlib.contextmanager
-def replies_on_stdout() -> Iterator[IO[str]]:
-    """The real standard output for replies; whatever libraries print goes to standard error."""
-    with os.fdopen(os.dup(1), "w") as replies:
-        os.dup2(2, 1)
-        yield replies

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-import traceback
 from pathlib import Path
+from typing import IO
 
-from contenders.base import replies_on_stdout
+from contender import answer
 
 from readers import READERS
 from readers.base import Task, serve
@@ -16,15 +15,12 @@ from readers.base import Task, serve
 
 def main() -> int:
     name, path = sys.argv[1:]
-    with replies_on_stdout() as replies:
-        try:
-            module = importlib.import_module(f"readers.{READERS[name].module}")
-            serve(module.Reader, Task.load(Path(path)), replies)
-        except Exception as error:
-            traceback.print_exc()
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies)
-            return 1
-    return 0
+
+    def serve_task(replies: IO[str]) -> None:
+        module = importlib.import_module(f"readers.{READERS[name].module}")
+        serve(module.Reader, Task.load(Path(path)), replies)
+
+    return answer(serve_task)
 
 
 if __name__ == "__main__":

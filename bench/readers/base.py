@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from contender import reply
 from numpy.typing import NDArray
 
 BATCH = 256
@@ -65,12 +66,8 @@ class Reader(ABC):
 
 def serve(make_reader: type[Reader], task: Task, replies: IO[str]) -> None:
     """Answer the parent's commands until it quits or closes the pipe."""
-
-    def reply(**message: object) -> None:
-        print(json.dumps(message), file=replies, flush=True)
-
     reader = make_reader(task)
-    reply(versions=reader.versions())
+    reply(replies, versions=reader.versions())
     for line in sys.stdin:
         command = line.strip()
         if command in ("first", "second"):
@@ -84,7 +81,7 @@ def serve(make_reader: type[Reader], task: Task, replies: IO[str]) -> None:
                 total += float(batch.mean(dtype=np.float64)) * len(batch)
                 summing += time.perf_counter() - at  # not part of reading
             seconds = time.perf_counter() - started - summing
-            reply(seconds=seconds, images=images, mean=total / images)
+            reply(replies, seconds=seconds, images=images, mean=total / images)
         elif command == "quit":
             return
         else:
