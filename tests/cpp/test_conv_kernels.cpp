@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check.h"
+#include "exact.h"
 #include "guarded.h"
 #include "random.h"
 #include "tables.h"
@@ -15,7 +16,6 @@ using namespace nncore::kernels;
 namespace {
 
 constexpr ptrdiff_t kBlock = 16;
-constexpr double kUnit = 0x1p-24;  // half a unit in the last place of 1
 
 ptrdiff_t blocks_of(ptrdiff_t count) { return (count + kBlock - 1) / kBlock; }
 
@@ -134,18 +134,10 @@ void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bo
                     sum += product;
                     size += std::fabs(product);
                 });
-                double exact = sum;
                 const double y = static_cast<double>(
                     activity[row * p.activity_row + column * p.activity_pixel + c]);
-                if (activation == Activation::relu)
-                    exact = backward ? (y > 0 ? sum : 0) : std::max(0.0, sum);
-                const double slope = static_cast<double>(kLeakySlope);
-                if (activation == Activation::leaky_relu)
-                    exact = backward ? (y > 0 ? sum : sum * slope) : std::max(sum * slope, sum);
-                if (activation == Activation::sigmoid)
-                    exact = backward ? sum * y * (1 - y) : 1 / (1 + std::exp(-sum));
-                if (activation == Activation::tanh)
-                    exact = backward ? sum * (1 - y * y) : std::tanh(sum);
+                const double exact =
+                    backward ? sum * derivative(activation, y) : activate(activation, sum);
                 const ptrdiff_t place = row * p.y_row + column * p.y_pixel + c;
                 const double bound = kUnit * (static_cast<double>(taps + 1) * size +
                                               4 * (std::fabs(exact) + std::fabs(sum)));
@@ -278,31 +270,15 @@ TEST(conv_weight_gradient) {
                 GuardedArray<float> expected = start;
                 p.gradient = expected.data();
                 reference.conv_weight_gradient(p);
-                std::vector<double> sums(static_cast<std::size_t>(taps * channels)),
-                    sizes(sums.size());
-                for (std::size_t i = 0; i < sums.size() && !first; ++i) {
-                    sums[i] = static_cast<double>(start[static_cast<ptrdiff_t>(i)]);
-                    sizes[i] = std::fabs(sums[i]);
-                }
+                ExactSums sums = first ? ExactSums(start.size()) : ExactSums(start);
                 for (ptrdiff_t row = 0; row < g.rows; ++row)
                     for (ptrdiff_t column = 0; column < g.columns; ++column)
                         for_taps(p, row, column, [&](ptrdiff_t tap, ptrdiff_t at) {
-                            for (ptrdiff_t c = 0; c < channels; ++c) {
-                                const auto i = static_cast<std::size_t>(tap * channels + c);
-                                const double product =
-                                    static_cast<double>(x[at]) *
-                                    static_cast<double>(d[row * p.d_row + column * p.d_pixel + c]);
-                                sums[i] += product;
-                                sizes[i] += std::fabs(product);
-                            }
+                            for (ptrdiff_t c = 0; c < channels; ++c)
+                                sums.add(tap * channels + c, x[at],
+                                         d[row * p.d_row + column * p.d_pixel + c]);
                         });
-                const double unit = kUnit * static_cast<double>(g.rows * g.columns + 1);
-                long wrong = 0;
-                for (std::size_t i = 0; i < sums.size(); ++i) {
-                    const double error = std::fabs(
-                        static_cast<double>(expected[static_cast<ptrdiff_t>(i)]) - sums[i]);
-                    wrong += error <= unit * sizes[i] ? 0 : 1;
-                }
+                const long wrong = sums.wrong(expected, g.rows * g.columns + 1);
                 CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
                 for (const Kernels* table : fast_tables()) {
                     GuardedArray<float> actual = start;
@@ -349,28 +325,21 @@ TEST(pooled_weight_gradient) {
                 GuardedArray<float> expected = start;
                 p.gradient = expected.data();
                 reference.pooled_weight_gradient(p);
-                long wrong = 0;
-                for (ptrdiff_t c = 0; c < channels; ++c)
+                ExactSums sums = first ? ExactSums(start.size()) : ExactSums(start);
+                for (ptrdiff_t at = 0; at < d.size(); ++at) {
+                    const ptrdiff_t window = at / channels, c = at % channels;
+                    const ptrdiff_t pixel =
+                        (2 * (window / g.columns) + winners[at] / 2) * line +
+                        (2 * (window % g.columns) + winners[at] % 2) * g.channels;
                     for (ptrdiff_t k = 0; k < g.kernel_rows; ++k)
-                        for (ptrdiff_t i = 0; i < run; ++i) {
-                            const ptrdiff_t to = c * taps + k * padded_run + i;
-                            double sum = first ? 0.0 : static_cast<double>(start[to]);
-                            double size = std::fabs(sum);
-                            for (ptrdiff_t row = 0; row < g.rows; ++row)
-                                for (ptrdiff_t column = 0; column < g.columns; ++column) {
-                                    const ptrdiff_t at = (row * g.columns + column) * channels + c;
-                                    const ptrdiff_t from =
-                                        (2 * row + winners[at] / 2 + k) * line +
-                                        (2 * column + winners[at] % 2) * g.channels + i;
-                                    const double product =
-                                        static_cast<double>(d[at]) * static_cast<double>(x[from]);
-                                    sum += product;
-                                    size += std::fabs(product);
-                                }
-                            const double unit = kUnit * static_cast<double>(g.rows * g.columns + 1);
-                            const double error = std::fabs(static_cast<double>(expected[to]) - sum);
-                            wrong += error <= unit * size ? 0 : 1;
-                        }
+                        for (ptrdiff_t i = 0; i < run; ++i)
+                            sums.add(c * taps + k * padded_run + i, d[at], x[pixel + k * line + i]);
+                }
+                // What lies behind a run is computed, too, of whatever follows it in the image.
+                long wrong = 0;
+                for (ptrdiff_t to = 0; to < start.size(); ++to)
+                    if (to % padded_run < run)
+                        wrong += sums.near(to, expected[to], g.rows * g.columns + 1) ? 0 : 1;
                 CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
                 for (const Kernels* table : fast_tables()) {
                     GuardedArray<float> actual = start;
@@ -425,31 +394,19 @@ TEST(pooled_input_gradient) {
             p.image = expected.data();
             reference.pooled_input_gradient(p);
             CHECK_INTACT(expected, message(reference));
-            std::vector<double> sums(start.begin(), start.end()), sizes;
-            for (const float x : start) sizes.push_back(std::fabs(static_cast<double>(x)));
+            ExactSums sums(start);
             for (ptrdiff_t window = 0; window < g.rows * g.columns; ++window)
                 for (ptrdiff_t c = 0; c < channels; ++c) {
                     const ptrdiff_t at = window * channels + c;
                     const ptrdiff_t to = (2 * (window / g.columns) + winners[at] / 2) * p.x_row +
                                          (2 * (window % g.columns) + winners[at] % 2) * p.x_pixel;
                     for (ptrdiff_t k = 0; k < g.kernel_rows; ++k)
-                        for (ptrdiff_t j = 0; j < padded_run; ++j) {
-                            const double product =
-                                static_cast<double>(d[at]) *
-                                static_cast<double>(weights[(k * channels + c) * padded_run + j]);
-                            const auto place = static_cast<std::size_t>(to + k * line + j);
-                            sums[place] += product;
-                            sizes[place] += std::fabs(product);
-                        }
+                        for (ptrdiff_t j = 0; j < padded_run; ++j)
+                            sums.add(to + k * line + j, d[at],
+                                     weights[(k * channels + c) * padded_run + j]);
                 }
-            const double unit =
-                kUnit * static_cast<double>(channels + 4 * g.kernel_rows * g.kernel_columns);
-            long wrong = 0;
-            for (std::size_t i = 0; i < sums.size(); ++i) {
-                const double error =
-                    std::fabs(static_cast<double>(expected[static_cast<ptrdiff_t>(i)]) - sums[i]);
-                wrong += error <= unit * sizes[i] ? 0 : 1;
-            }
+            const long wrong =
+                sums.wrong(expected, channels + 4 * g.kernel_rows * g.kernel_columns);
             CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
             for (const Kernels* table : fast_tables()) {
                 GuardedArray<float> actual = start;
@@ -490,31 +447,16 @@ TEST(conv_scatter) {
                     p.lines = expected.data();
                     reference.conv_scatter(p);
                     CHECK_INTACT(expected, message(reference));
-                    std::vector<double> sums(static_cast<std::size_t>(rows * line)),
-                        sizes(sums.size());
+                    ExactSums sums(rows * line);
                     for (ptrdiff_t y = 0; y < rows; ++y)
                         for (ptrdiff_t column = 0; column < columns; ++column)
                             for (ptrdiff_t j = 0; j < run; ++j)
                                 for (ptrdiff_t k = 0; k < kernel_rows; ++k)
-                                    for (ptrdiff_t c = 0; c < channels; ++c) {
-                                        const double product =
-                                            static_cast<double>(
-                                                x[(y + k) * kernel_row + column * x_pixel + c]) *
-                                            static_cast<double>(
-                                                weights[(k * channels + c) * run + j]);
-                                        const auto at =
-                                            static_cast<std::size_t>(y * line + column * step + j);
-                                        sums[at] += product;
-                                        sizes[at] += std::fabs(product);
-                                    }
-                    const double unit =
-                        kUnit * static_cast<double>(kernel_rows * channels + columns);
-                    long wrong = 0;
-                    for (std::size_t i = 0; i < sums.size(); ++i) {
-                        const double error = std::fabs(
-                            static_cast<double>(expected[static_cast<ptrdiff_t>(i)]) - sums[i]);
-                        wrong += error <= unit * sizes[i] ? 0 : 1;
-                    }
+                                    for (ptrdiff_t c = 0; c < channels; ++c)
+                                        sums.add(y * line + column * step + j,
+                                                 x[(y + k) * kernel_row + column * x_pixel + c],
+                                                 weights[(k * channels + c) * run + j]);
+                    const long wrong = sums.wrong(expected, kernel_rows * channels + columns);
                     CHECK_THAT(wrong == 0, message(reference)
                                                << ": " << wrong << " wrong elements");
                     for (const Kernels* table : fast_tables()) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "check.h"
+#include "exact.h"
 #include "guarded.h"
 #include "random.h"
 #include "tables.h"
@@ -16,39 +17,6 @@ namespace {
 constexpr ptrdiff_t kBlock = 16;
 constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::leaky_relu,
                                        Activation::sigmoid, Activation::tanh};
-
-double activate(Activation activation, double x) {
-    switch (activation) {
-        case Activation::relu:
-            return x > 0 ? x : 0;
-        case Activation::leaky_relu:
-            return x > 0 ? x : x * static_cast<double>(kLeakySlope);
-        case Activation::sigmoid:
-            return 1 / (1 + std::exp(-x));
-        case Activation::tanh:
-            return std::tanh(x);
-        case Activation::linear:
-            break;
-    }
-    return x;
-}
-
-// By the output y of the activation.
-double derivative(Activation activation, double y) {
-    switch (activation) {
-        case Activation::relu:
-            return y > 0 ? 1 : 0;
-        case Activation::leaky_relu:
-            return y > 0 ? 1 : static_cast<double>(kLeakySlope);
-        case Activation::sigmoid:
-            return y * (1 - y);
-        case Activation::tanh:
-            return 1 - y * y;
-        case Activation::linear:
-            break;
-    }
-    return 1;
-}
 
 struct ProductCase {
     ptrdiff_t rows, K, blocks, offset;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check.h"
+#include "exact.h"
 #include "guarded.h"
 #include "random.h"
 #include "tables.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr ptrdiff_t kBlock = 16;
 constexpr ptrdiff_t kOverread = 15;  // floats beyond the last plane that may be read
-constexpr double kUnit = 0x1p-24;    // half a unit in the last place of 1
 
 ptrdiff_t padded(ptrdiff_t count) { return (count + kBlock - 1) / kBlock * kBlock; }
 
@@ -133,13 +133,10 @@ void check_conv(const Geometry& g, ptrdiff_t groups, ptrdiff_t outputs, Activati
                     sum += product;
                     size += std::fabs(product);
                 });
-                double exact = sum;
                 const double y = static_cast<double>(
                     activity[row * p.activity_row + column * p.activity_pixel + group]);
-                if (activation == Activation::relu)
-                    exact = backward ? (y > 0 ? sum : 0) : std::max(0.0, sum);
-                if (activation == Activation::tanh)
-                    exact = backward ? sum * (1 - y * y) : std::tanh(sum);
+                const double exact =
+                    backward ? sum * derivative(activation, y) : activate(activation, sum);
                 const ptrdiff_t place =
                     row * p.y_row + column * p.y_pixel + output * p.y_plane + group;
                 const double bound = kUnit * (static_cast<double>(g.taps() + 1) * size +
@@ -209,35 +206,23 @@ TEST(depthwise_weight_gradient) {
                 GuardedArray<float> expected = start;
                 p.gradient = expected.data();
                 reference.depthwise_weight_gradient(p);
-                std::vector<double> sums(static_cast<std::size_t>(start.size())),
-                    sizes(sums.size());
-                for (std::size_t i = 0; i < sums.size() && !first; ++i) {
-                    sums[i] = static_cast<double>(start[static_cast<ptrdiff_t>(i)]);
-                    sizes[i] = std::fabs(sums[i]);
-                }
+                ExactSums sums = first ? ExactSums(start.size()) : ExactSums(start);
                 for (ptrdiff_t row = 0; row < g.rows; ++row)
                     for (ptrdiff_t column = 0; column < g.columns; ++column)
                         for_taps(p, row, column, [&](ptrdiff_t tap, ptrdiff_t at) {
                             for (ptrdiff_t i = 0; i < outputs * groups; ++i) {
                                 const ptrdiff_t output = i / groups, group = i % groups;
-                                const auto to = static_cast<std::size_t>(
-                                    tap * lanes + output * padded(groups) + group);
-                                const double product =
-                                    static_cast<double>(x[at + group]) *
-                                    static_cast<double>(d[row * p.d_row + column * p.d_pixel +
-                                                          output * p.d_plane + group]);
-                                sums[to] += product;
-                                sizes[to] += std::fabs(product);
+                                sums.add(tap * lanes + output * padded(groups) + group,
+                                         x[at + group],
+                                         d[row * p.d_row + column * p.d_pixel + output * p.d_plane +
+                                           group]);
                             }
                         });
-                const double unit = kUnit * static_cast<double>(g.rows * g.columns + 1);
                 long wrong = 0;
-                for (std::size_t i = 0; i < sums.size(); ++i) {
-                    const float got = expected[static_cast<ptrdiff_t>(i)];
-                    const bool padding = static_cast<ptrdiff_t>(i) % padded(groups) >= groups;
-                    const bool right =
-                        padding ? got == kUntouched
-                                : std::fabs(static_cast<double>(got) - sums[i]) <= unit * sizes[i];
+                for (ptrdiff_t i = 0; i < start.size(); ++i) {
+                    const bool right = i % padded(groups) >= groups
+                                           ? expected[i] == kUntouched
+                                           : sums.near(i, expected[i], g.rows * g.columns + 1);
                     wrong += right ? 0 : 1;
                 }
                 CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check.h"
+#include "exact.h"
 #include "guarded.h"
 #include "random.h"
 #include "tables.h"
@@ -208,13 +209,7 @@ TEST(activation_gradients) {
                 for (ptrdiff_t i = 0; i < count; ++i) {
                     if (!std::isfinite(dy[i])) continue;
                     const double value = static_cast<double>(y[i]), d = static_cast<double>(dy[i]);
-                    const double exact =
-                        kind == Activation::linear ? d
-                        : kind == Activation::relu ? (value > 0 ? d : 0)
-                        : kind == Activation::leaky_relu
-                            ? d * (value > 0 ? 1 : static_cast<double>(kLeakySlope))
-                        : kind == Activation::sigmoid ? d * value * (1 - value)
-                                                      : d * (1 - value * value);
+                    const double exact = d * derivative(kind, value);
                     // Three roundings, or one unit of the subnormals.
                     const double bound =
                         3 * std::ldexp(std::fabs(exact), -24) + std::ldexp(1.0, -149);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check.h"
+#include "exact.h"
 #include "guarded.h"
 #include "random.h"
 #include "tables.h"
@@ -105,29 +106,17 @@ void check_size(Size s, float alpha, bool accumulate, const Kernels& reference,
     reference.gemm({s.M, s.N, s.K, alpha, a.data(), s.K, 1, b.data(), s.N, 1, accumulate,
                     expected.data(), c_row},
                    nullptr);
+    ExactSums sums = accumulate ? ExactSums(start) : ExactSums(start.size());
     long wrong = 0;
-    std::vector<double> sums(static_cast<std::size_t>(s.N)), sizes(sums.size());
     for (ptrdiff_t i = 0; i < s.M; ++i) {
-        for (ptrdiff_t j = 0; j < s.N; ++j) {
-            const double c = accumulate ? static_cast<double>(start[i * c_row + j]) : 0.0;
-            sums[static_cast<std::size_t>(j)] = c;
-            sizes[static_cast<std::size_t>(j)] = std::fabs(c);
-        }
         for (ptrdiff_t k = 0; k < s.K; ++k) {
             const double x = static_cast<double>(alpha) * static_cast<double>(a[i * s.K + k]);
-            for (ptrdiff_t j = 0; j < s.N; ++j) {
-                const double product = x * static_cast<double>(b[k * s.N + j]);
-                sums[static_cast<std::size_t>(j)] += product;
-                sizes[static_cast<std::size_t>(j)] += std::fabs(product);
-            }
+            for (ptrdiff_t j = 0; j < s.N; ++j)
+                sums.add(i * c_row + j, x * static_cast<double>(b[k * s.N + j]));
         }
         // K additions, each rounded once, and the rounding of alpha * a.
-        const double unit = std::ldexp(1.0, -24) * static_cast<double>(s.K + 1);
-        for (ptrdiff_t j = 0; j < s.N; ++j) {
-            const double error = std::fabs(static_cast<double>(expected[i * c_row + j]) -
-                                           sums[static_cast<std::size_t>(j)]);
-            wrong += error <= unit * sizes[static_cast<std::size_t>(j)] ? 0 : 1;
-        }
+        for (ptrdiff_t j = 0; j < s.N; ++j)
+            wrong += sums.near(i * c_row + j, expected[i * c_row + j], s.K + 1) ? 0 : 1;
         for (ptrdiff_t j = s.N; j < c_row && i + 1 < s.M; ++j)
             wrong += expected[i * c_row + j] == kUntouched ? 0 : 1;
     }

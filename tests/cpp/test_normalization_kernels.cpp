@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "check.h"
+#include "exact.h"
 #include "guarded.h"
 #include "random.h"
 #include "tables.h"
@@ -23,7 +24,6 @@ constexpr ptrdiff_t kPixels[] = {1, 2, 3, 4, 5, 7, 8, 9, 49};
 constexpr ptrdiff_t kOffsets[] = {0, 1, 3};
 
 // Half a unit in the last place of 1: the largest relative error of one rounding.
-const double kUnit = std::ldexp(1.0, -24);
 
 std::string sizes(const Kernels* table, ptrdiff_t pixels, ptrdiff_t channels, ptrdiff_t offset) {
     return std::string(table->isa) + ", " + std::to_string(pixels) + " x " +
