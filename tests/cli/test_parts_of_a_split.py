@@ -59,6 +59,11 @@ def test_what_the_split_lacks_is_made(parent, call, tmp_path):
     called = call(*TRAIN, tmp_path / "bars", "--output", tmp_path, "--epochs", 1, "--val", 0.2)
     wanted = "split (came with the data; val made with seed 0 from train): 24 train, 6 val, 9 test"
     assert wanted in called.out
+    table = [line.split() for line in called.out.splitlines()[1:5]]
+    assert table == [
+        ["class", "images", "train", "val", "test"],
+        *([name, "13", "8", "2", "3"] for name in ("lying", "nothing", "standing")),
+    ]
     called = call(*TRAIN, tmp_path / "bars", "--output", tmp_path, "--epochs", 1, "--split", "new")
     assert "split (made with seed 0): 33 train, 6 val" in called.out
 

@@ -65,6 +65,18 @@ def test_every_choice_is_told_with_its_reason(trained, expected):
     assert "nncore: warning: little data: class 'lying' has 34 training images." in called.err
 
 
+def test_a_time_limit_that_would_cut_the_schedule_is_told(call, pictures, tmp_path, monkeypatch):
+    words = ("train", pictures, "--output", tmp_path, "--epochs", 2, "--max-minutes", 5)
+    monkeypatch.setattr(nn.Recipe, "seconds", lambda recipe: 299.0)
+    assert "learning rate has fallen" not in call(*words).err
+    monkeypatch.setattr(nn.Recipe, "seconds", lambda recipe: 400.0)
+    warning = (
+        "--max-minutes 5 will end this here before the learning rate has fallen, which costs "
+        "accuracy; about --epochs 1 would be finished in time"
+    )
+    assert warning in call(*words).err
+
+
 def test_every_choice_is_kept(trained, expected):
     config = read(trained[0] / "config.toml")
     settings = expected.settings

@@ -213,10 +213,12 @@ def _imbalance(data: ImageDataset) -> float | None:
 
 
 def _split_counts(data: ImageDataset, positions: Iterable[int]) -> dict[str, int] | None:
+    from nncore.data.parts import PARTS
+
     if data.given_split is None:
         return None
     tally = Counter(data.given_split[position] for position in positions)
-    return {part: tally[part] for part in ("train", "val", "test")}
+    return {part: tally[part] for part in PARTS}
 
 
 def _reasons(data: ImageDataset, headers: Sequence[ImageFacts]) -> tuple[str, str]:
@@ -267,7 +269,7 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         f"{printable(source)}: {count(len(data), 'image')} in {count(len(data.counts), 'class')}"
         + (f", {count(facts['groups'], 'group')}" if facts["groups"] else "")
     ]
-    lines += count_lines(data)
+    lines += count_lines(data.counts, _given_counts(data))
     val = f"{100 * val_fraction(len(data)):.2g}%"
     made = f"none; train sets {val} of each class apart for validation (--val, --test)"
     parts = "" if split is None else ", ".join(f"{n:,} {part}" for part, n in split.items() if n)
@@ -303,26 +305,31 @@ def _skipped_words(data: ImageDataset) -> list[str]:
     return [f"{first.removesuffix(':')} ({shown}; --json lists all):", *others]
 
 
-def count_lines(data: ImageDataset) -> list[str]:
-    """A table of the classes with their numbers of images, by part where a split is given."""
-    counts = list(data.counts.items())
-    given = data.given_split
-    rows: list[tuple[str, ...]]
-    if given is None:
-        rows = [("class", "images"), *((printable(name), f"{n:,}") for name, n in counts)]
-    else:
-        tally = Counter(zip(data.labels.tolist(), given, strict=True))
-        parts = ("train", "val", "test")
-        rows = [("class", "images", *parts)]
-        for label, (name, n) in enumerate(counts):
-            numbers = (n, *(tally[label, part] for part in parts))
-            rows.append((printable(name), *(f"{number:,}" for number in numbers)))
+def count_lines(counts: Mapping[str, int], parts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A table of the classes with their numbers of images, in all and in each part of a split."""
+    rows = [("class", "images", *parts)]
+    for name, images in counts.items():
+        numbers = (images, *(part[name] for part in parts.values()))
+        rows.append((printable(name), *(f"{number:,}" for number in numbers)))
     lines = table(rows[: _MOST_CLASSES + 1]).split("\n")
     if len(counts) > _MOST_CLASSES:
-        smallest = sorted(counts, key=lambda item: item[1])[:3]
+        smallest = sorted(counts.items(), key=lambda item: item[1])[:3]
         named = ", ".join(f"{printable(name)} ({n:,})" for name, n in smallest)
         lines.append(f"  and {len(counts) - _MOST_CLASSES:,} more; the smallest: {named}")
     return lines
+
+
+def _given_counts(data: ImageDataset) -> dict[str, dict[str, int]]:
+    """By part of the split that came with the data, if one did, and by class."""
+    from nncore.data.parts import PARTS
+
+    if data.given_split is None:
+        return {}
+    tally = Counter(zip(data.labels.tolist(), data.given_split, strict=True))
+    return {
+        part: {name: tally[label, part] for label, name in enumerate(data.classes.names)}
+        for part in PARTS
+    }
 
 
 def _listed(tally: Mapping[str, int]) -> str:

@@ -139,8 +139,18 @@ def say(args: argparse.Namespace, chosen: Chosen, out: Output) -> None:
         out.say(f"recipe of --model {args.model}, chosen from the data; flags change it:")
         for name, reason in chosen.reasons.items():
             out.say(f"  {flags[name]:{width}}  {printable(reason)}")
-        planned = _duration(chosen.recipe.seconds())
-        out.say(f"time: about {planned} here; Ctrl-C ends it earlier and keeps what is trained")
+        seconds = chosen.recipe.seconds()
+        out.say(
+            f"time: about {_duration(seconds)} here; Ctrl-C ends it earlier and keeps what is "
+            "trained"
+        )
+        if args.max_minutes is not None and seconds > 60 * args.max_minutes:
+            in_time = int(args.epochs * 60 * args.max_minutes / seconds)
+            out.warn(
+                f"--max-minutes {args.max_minutes:g} will end this here before the learning rate "
+                f"has fallen, which costs accuracy; about --epochs {max(1, in_time)} would be "
+                "finished in time"
+            )
     for note in chosen.recipe.notes:
         out.warn(note)
 

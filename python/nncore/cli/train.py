@@ -310,7 +310,10 @@ def _say_found(
         f"{printable(args.data)}: {count(len(data), 'image')} in "
         f"{count(len(data.classes), 'class')}, read as {height}x{width} {data.preprocessing.color}"
     )
-    for line in [*count_lines(data), *skipped_lines(data.skipped)]:
+    by_part = {name: part.counts for name, part in parts.items() if len(part)}
+    if len(by_part) == 1:  # all are for training
+        by_part = {}
+    for line in [*count_lines(data.counts, by_part), *skipped_lines(data.skipped)]:
         out.say(line)
     out.warn_of_skipped([file for file in data.skipped if file.kind != "hidden"])
     sizes = [f"{len(part):,} {name}" for name, part in parts.items() if len(part)]
