@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,13 @@ def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that choose the instruction set themselves: to run them once is enough."""
+    for item in items:
+        if {"isa", "same_everywhere"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.every_isa)
 
 
 @pytest.fixture(params=nncore.info()["isas"])
@@ -34,3 +43,24 @@ def restore_threads() -> Iterator[None]:
     before = nncore.get_num_threads()
     yield
     nncore.set_num_threads(before)
+
+
+@pytest.fixture
+def same_everywhere(restore_threads: None) -> Callable[[Callable[[], Any]], Any]:
+    """A function that gives the one result of `compute()` on every instruction set with 1, 2 and 3
+    threads, and fails if there is another."""
+
+    def check(compute: Callable[[], Any]) -> Any:
+        before, results = nncore.info()["isa"], {}
+        try:
+            for isa, threads in itertools.product(nncore.info()["isas"], (1, 2, 3)):
+                _core.select_isa(isa)
+                nncore.set_num_threads(threads)
+                results[isa, threads] = compute()
+        finally:
+            _core.select_isa(before)
+        first = next(iter(results.values()))
+        assert {key for key, result in results.items() if result != first} == set()
+        return first
+
+    return check

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import nncore as nn
-from engine_checks import check_fused_update, same_everywhere
+from engine_checks import check_fused_update
 from nncore import _core
 from reference_network import ReferenceNetwork
 
@@ -205,30 +204,26 @@ def data(shape, count):
 
 @pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_gradients_and_bits(name, batch, restore_threads):
+def test_gradients_and_bits(name, batch, same_everywhere):
     shape, layers = NETWORKS[name]
     core, reference = twins(shape, layers)
     x, y = data(shape, batch)
     expected = reference.compute_gradients(x, y, "cross_entropy")
     outputs = [f"layer{i}" for i in range(len(layers) + 1)]
-    before = nn.info()["isa"]
-    bits = set()
-    for isa in nn.info()["isas"]:
-        _core.select_isa(isa)
-        for threads in (1, 2, 3):
-            nn.set_num_threads(threads)
-            loss = core.compute_gradients(x, y, "cross_entropy")
-            gradients = {p: core.get_gradient(p) for p in core.parameter_names()}
-            seen = {layer: core.layer_output(layer) for layer in outputs}
-            arrays = [*gradients.values(), *seen.values(), core.forward(x)]
-            bits.add((loss, *(array.tobytes() for array in arrays)))
-    _core.select_isa(before)
-    assert len(bits) == 1
+
+    def compute():
+        loss = core.compute_gradients(x, y, "cross_entropy")
+        arrays = [core.get_gradient(p) for p in core.parameter_names()]
+        arrays += [core.layer_output(layer) for layer in outputs]
+        return (loss, *(array.tobytes() for array in [*arrays, core.forward(x)]))
+
+    loss = same_everywhere(compute)[0]
     assert loss == pytest.approx(expected, rel=1e-5)
     for layer in outputs:
-        np.testing.assert_allclose(seen[layer], reference.outputs[layer], rtol=1e-4, atol=1e-5)
-    for parameter, gradient in gradients.items():
-        exact = reference.get_gradient(parameter)
+        seen = core.layer_output(layer)
+        np.testing.assert_allclose(seen, reference.outputs[layer], rtol=1e-4, atol=1e-5)
+    for parameter in core.parameter_names():
+        gradient, exact = core.get_gradient(parameter), reference.get_gradient(parameter)
         # Relative to the size of this parameter's update, not to the weights.
         assert np.abs(gradient - exact).max() <= 1e-5 * np.abs(exact).max() + 1e-9, parameter
 
@@ -271,7 +266,7 @@ def train(network, x, y, epochs=3):
         "few groups",
     ],
 )
-def test_training_has_the_same_bits_everywhere(name, restore_threads):
+def test_training_has_the_same_bits_everywhere(name, same_everywhere):
     """Fused updates, dropout, a smaller last batch and the path back through inference."""
     shape, layers = NETWORKS[name]
     layers = [("dropout", {"rate": 0.1}), *layers, ("dropout", {"rate": 0.4})]

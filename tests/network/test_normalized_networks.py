@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine_checks import check_fused_update, same_everywhere
+from engine_checks import check_fused_update
 from nncore import _core
 from reference_network import SGD, ReferenceNetwork
 
@@ -151,7 +151,7 @@ def data(shape, count):
 
 @pytest.mark.parametrize("batch", [7, 16, 33])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_gradients_and_bits(name, batch, restore_threads):
+def test_gradients_and_bits(name, batch, same_everywhere):
     shape, layers = NETWORKS[name]
     core, reference = twins(shape, layers)
     x, y = data(shape, batch)
@@ -203,7 +203,7 @@ def test_ten_steps(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_training_has_the_same_bits_everywhere(name, restore_threads):
+def test_training_has_the_same_bits_everywhere(name, same_everywhere):
     shape, layers = NETWORKS[name]
     layers = [("dropout", {"rate": 0.1}), *layers]
     x, y = data(shape, 53)

@@ -12,8 +12,6 @@ import time
 import numpy as np
 import pytest
 
-import nncore
-from nncore import _core
 from nncore.data import ClassMap, ImageDataset
 from nncore.errors import DataError, TrainingError
 from nncore.layers import Dense, Flatten
@@ -126,23 +124,15 @@ def test_seed_decides_the_weights():
     assert weights(models[0]) != weights(models[2])
 
 
-@pytest.mark.usefixtures("restore_threads")
-def test_threads_and_instruction_sets_do_not_change_the_bits():
+def test_threads_and_instruction_sets_do_not_change_the_bits(same_everywhere):
     x, y = blobs(200)
-    before, results = nncore.info()["isa"], {}
-    try:
-        for isa in nncore.info()["isas"]:
-            _core.select_isa(isa)
-            for threads in (1, 2):
-                nncore.set_num_threads(threads)
-                model = Sequential([Flatten(), Dense(300, "relu"), Dense(200, "tanh"), Dense(3)])
-                history = fit(model, x=x, y=y, batch_size=64, validation_data=(x, y))
-                probabilities = model.predict_proba(x).tobytes()
-                results[isa, threads] = (weights(model), history.history, probabilities)
-    finally:
-        _core.select_isa(before)
-    first = next(iter(results.values()))
-    assert {key for key, result in results.items() if result != first} == set()
+
+    def compute():
+        model = Sequential([Flatten(), Dense(300, "relu"), Dense(200, "tanh"), Dense(3)])
+        history = fit(model, x=x, y=y, batch_size=64, validation_data=(x, y))
+        return weights(model), history.history, model.predict_proba(x).tobytes()
+
+    same_everywhere(compute)
 
 
 def test_block_length_does_not_change_the_result(monkeypatch):

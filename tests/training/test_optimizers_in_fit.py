@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore import _core
 from nncore.schedules import Constant
 from nncore.training.callbacks import Callback
 
@@ -49,23 +48,14 @@ def test_every_optimizer_learns(name):
     assert history.history["val_accuracy"][-1] > 0.9
 
 
-@pytest.mark.usefixtures("restore_threads")
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_same_bits(name):
-    before, results = nn.info()["isa"], {}
-    try:
-        for isa in nn.info()["isas"]:
-            _core.select_isa(isa)
-            for threads in (1, 2, 3):
-                nn.set_num_threads(threads)
-                # Large enough for a team of threads.
-                model = small_model(500)
-                fit(model, batch_size=48, epochs=2, optimizer=OPTIMIZERS[name])
-                results[isa, threads] = weights(model)
-    finally:
-        _core.select_isa(before)
-    first = next(iter(results.values()))
-    assert {key for key, result in results.items() if result != first} == set()
+def test_same_bits(name, same_everywhere):
+    def compute():
+        model = small_model(500)  # large enough for a team of threads
+        fit(model, batch_size=48, epochs=2, optimizer=OPTIMIZERS[name])
+        return weights(model)
+
+    same_everywhere(compute)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
