@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from rounds import Timing
 
 OURS = "nncore"
 RUNS = ("first", "second")
+# Threads of the one before, which sleep only after a while, must not run in the next one's time.
+SETTLE_SECONDS = 0.5
 MEAN_TOLERANCE = 2.0  # of 255: resizing and JPEG decoding differ a little
 
 
@@ -136,6 +139,7 @@ def measure(
             order = order[turn % len(order) :] + order[: turn % len(order)]
             for name in order:
                 for run in RUNS:
+                    time.sleep(SETTLE_SECONDS)
                     if cold and run == "first":
                         evict(place)
                     times[name][run].append(float(processes[name].ask(run)["seconds"]))

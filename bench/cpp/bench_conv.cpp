@@ -37,9 +37,9 @@ void add(benchmark::internal::Benchmark* benchmark, const Shapes& shapes) {
 
 // First layers of works, which need no input gradient, and later ones.
 const Shapes kFirst = {{28, 1, 5, 2, 6}, {28, 1, 3, 0, 32}, {32, 3, 3, 0, 32}, {64, 3, 3, 1, 32}};
-const Shapes kLater = {{14, 6, 5, 0, 16},  {13, 32, 3, 0, 64}, {6, 64, 3, 0, 64},
-                       {64, 32, 3, 1, 32}, {32, 32, 3, 1, 64}, {32, 64, 3, 1, 64},
-                       {16, 64, 3, 1, 128}};
+const Shapes kLater = {{14, 6, 5, 0, 16},   {13, 32, 3, 0, 64}, {6, 64, 3, 0, 64},
+                       {64, 32, 3, 1, 32},  {32, 32, 3, 1, 64}, {32, 64, 3, 1, 64},
+                       {16, 64, 3, 1, 128}, {7, 64, 3, 1, 64},  {7, 128, 3, 1, 128}};
 
 void all_layers(benchmark::internal::Benchmark* benchmark) {
     add(benchmark, kFirst);
