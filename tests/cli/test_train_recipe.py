@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import numpy as np
@@ -15,6 +16,7 @@ from textbook import MLP
 # Not what the recipe would choose for the 120 small gray pictures.
 OVERRIDDEN = {
     "width": ("--width", 4),
+    "stem_pool": ("--no-stem-pool",),
     "epochs": ("--epochs", 2),
     "batch_size": ("--batch-size", 40),
     "optimizer": ("--optimizer", "adamw"),
@@ -91,18 +93,53 @@ def test_every_choice_is_kept(trained, expected):
     assert config["augmentation"]["horizontal_flip"] is False
 
 
-def test_what_was_told_is_what_was_trained(trained, expected, pictures):
-    """The command line and Python end at the same bits."""
-    run, _ = trained
+def check_python_trains_the_same(run, pictures, **arguments):
     train, val, _ = nn.ImageDataset.from_folder(pictures).split(val=0.15, seed=0)
+    train = with_normalization(train)
+    expected = nn.recipe(train, **arguments)
     model = nn.Sequential(expected.layers)
-    history = model.fit(
-        with_normalization(train), validation_data=val, verbose=0, **expected.fit_arguments()
-    )
+    history = model.fit(train, validation_data=val, verbose=0, **expected.fit_arguments())
     loaded = nn.load(run / "best.safetensors")
     assert history.best_epoch() == loaded.facts.epochs
     for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert ours.tobytes() == theirs.tobytes()
+
+
+def test_what_was_told_is_what_was_trained(trained, pictures):
+    """The command line and Python end at the same bits."""
+    check_python_trains_the_same(trained[0], pictures)
+
+
+@pytest.fixture
+def few_are_many(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("nncore.training.recipes"), "_MANY", 50)
+
+
+def test_many_pictures(call, pictures, tmp_path, few_are_many):
+    words = ("--output", tmp_path, "--name", "r", "--epochs", 3, "--width", 4)
+    told = json.loads(call("train", pictures, *words, "--json").out)["recipe"]["settings"]
+    assert (told["stem_pool"], told["erase"], told["label_smoothing"]) == (False, 0.25, 0.1)
+    assert nn.load(tmp_path / "r" / "best.safetensors").facts.augmentation["fill"] == "edge"
+    check_python_trains_the_same(tmp_path / "r", pictures, epochs=3, width=4)
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        (("--optimizer", "adamw"), {"learning_rate", "weight_decay"}),
+        (("--optimizer", "sgd", "--learning-rate", 0.1), {"weight_decay"}),
+        (("--loss", "mse"), {"label_smoothing"}),
+        (("--augment", "light", "--erase", 0.1), {"shift", "horizontal_flip"}),
+    ],
+)
+def test_what_a_choice_rests_on_goes_with_it(
+    call, pictures, tmp_path, few_are_many, words, left_out
+):
+    quick = ("--output", tmp_path, "--epochs", 1, "--width", 2, "--json")
+    plain = json.loads(call("train", pictures, *quick).out)["recipe"]
+    told = json.loads(call("train", pictures, *quick, *words).out)["recipe"]
+    assert set(plain["settings"]) - set(told["settings"]) == left_out
+    assert list(told["reasons"]) == list(told["settings"])
 
 
 def test_it_learns_and_info_shows_it(trained, call, new_pictures):
@@ -119,7 +156,7 @@ def test_a_flag_overrides_its_choice_alone(call, pictures, expected, tmp_path, n
     quick = () if name == "epochs" else ("--epochs", 3)
     called = call("train", pictures, "--output", tmp_path, "--name", "r", *quick, *words)
     assert called.code == 0, called.err
-    wanted = words[1] if len(words) > 1 else True
+    wanted = words[1] if len(words) > 1 else not words[0].startswith("--no-")
     assert f"  {flag(name, wanted)} " in called.out
     reasons = read(tmp_path / "r" / "config.toml")["recipe"]
     assert reasons.pop(name) == "as asked for"
@@ -128,6 +165,7 @@ def test_a_flag_overrides_its_choice_alone(call, pictures, expected, tmp_path, n
     model = nn.load(tmp_path / "r" / "best.safetensors")
     facts, settings = model.facts, {**expected.settings, "epochs": 3, name: wanted}
     assert model.layers[0].description.filters == settings["width"]
+    assert isinstance(model.layers[1].description, nn.MaxPool2D) == settings["stem_pool"]
     assert facts.batch_size == settings["batch_size"]
     assert model.optimizer.rate == settings["learning_rate"] if name != "optimizer" else 0.004
     assert type(model.optimizer) is (nn.AdamW if name == "optimizer" else nn.Adam)
@@ -223,6 +261,7 @@ def test_odd_pictures(call, tmp_path, shape, counts, value):
     ("words", "match"),
     [
         ((*MLP, "--width", 8), "--width is for --model auto and resnet, not mlp"),
+        ((*MLP, "--no-stem-pool"), "--stem-pool is for --model auto and resnet, not mlp"),
         (("--hidden", 8), "--hidden is for --model mlp; auto has no hidden layers"),
         (("--momentum", 0.9), "--momentum is for --optimizer sgd and rmsprop"),
         (("--width", 0), "--width: must be from 1"),

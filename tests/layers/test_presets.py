@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore.layers import Conv2D, MaxPool2D, Residual
+from nncore.layers import Activation, Conv2D, MaxPool2D, Residual
 from nncore.layers.presets import cnn, lenet, linear, mlp, resnet
 
 
@@ -56,6 +56,20 @@ def test_a_resnet_fits_images_of_any_size(shape, expected):
     assert side <= 11
     if min(shape[:2]) >= 12:
         assert side >= 6
+
+
+def test_a_resnet_without_a_pool_in_its_stem():
+    layers = resnet(5, (28, 28, 1), width=8, stem_pool=False)
+    kinds = [type(layer) for layer in layers]
+    pooled = resnet(5, (28, 28, 1), width=8)
+    assert kinds.index(MaxPool2D) > kinds.index(Activation)
+    assert pools(layers) == pools(pooled) == 2
+    sizes = [view.output_shape for view in step(layers, (28, 28, 1), 5)[0].layers]
+    assert (28, 28, 16) in sizes
+    assert (14, 14, 16) in sizes
+    assert sizes[-3:] == [(7, 7, 32), (32,), (5,)]
+    # Where no pool suits the image there is none to leave out.
+    assert resnet(5, (7, 7, 1), stem_pool=False) == resnet(5, (7, 7, 1))
 
 
 def test_width_and_blocks_of_a_resnet():

@@ -47,18 +47,25 @@ def test_every_setting_has_a_reason_in_its_order():
     assert list(one.reasons) == list(one.settings)
     assert all(isinstance(reason, str) and reason for reason in one.reasons.values())
     assert set(one.settings) == {
-        *("width", "epochs", "batch_size", "optimizer", "schedule", "learning_rate", "augment"),
-        *("horizontal_flip", "class_weight", "early_stopping"),
+        *("width", "stem_pool", "epochs", "batch_size", "optimizer", "schedule", "learning_rate"),
+        *("augment", "horizontal_flip", "class_weight", "early_stopping"),
     }
     assert one.layers == tuple(resnet(2, (8, 8, 1), one.settings["width"]))
 
 
 @pytest.mark.parametrize("images", [2, 20, 60, 400, 1000, 4000, 60_000])
 def test_epochs_by_the_number_of_images(images):
-    one = chosen(images // 2, images - images // 2, side=1, minutes=1e6)
+    one = chosen(images // 2, images - images // 2, side=1, minutes=1e6, stem_pool=True)
     expected = min(150, max(12, 120 * (60 / images) ** 0.26))
     assert abs(one.settings["epochs"] - expected) <= 0.5
     assert one.reasons["epochs"] == f"as suits {images:,} images"
+
+
+def test_a_larger_network_takes_half_as_many_epochs_again():
+    many = data_of(MANY // 2, MANY // 2)
+    small, large = (nn.recipe(many, stem_pool=pool, minutes=1e6) for pool in (True, False))
+    assert small.settings["epochs"] == round(120 * (60 / MANY) ** 0.26)
+    assert large.settings["epochs"] == round(1.5 * 120 * (60 / MANY) ** 0.26)
 
 
 def test_epochs_by_the_budget():
@@ -93,14 +100,38 @@ def test_the_work_is_counted():
     )
 
 
-def test_width_by_images_and_time():
+def size(one: nn.Recipe) -> tuple[int, bool]:
+    return one.settings["width"], one.settings["stem_pool"]
+
+
+def test_size_by_images_and_time():
     few, many = (MANY - 2) // 2, MANY // 2
-    assert chosen(few, few).settings["width"] == WIDTH
-    wide = chosen(many, many)
-    assert wide.settings["width"] == 2 * WIDTH
-    assert "images are many" in wide.reasons["width"]
-    assert wide.layers == tuple(resnet(2, (8, 8, 1), 2 * WIDTH))
-    assert chosen(many, many, minutes=0.01).settings["width"] == WIDTH
+    assert size(chosen(few, few)) == (WIDTH, True)
+    large = chosen(many, many)
+    assert size(large) == (2 * WIDTH, False)
+    assert "images are many" in large.reasons["width"]
+    assert "images are many" in large.reasons["stem_pool"]
+    assert large.layers == tuple(resnet(2, (8, 8, 1), 2 * WIDTH, stem_pool=False))
+    # Each network as long as its work fits.
+    data = data_of(many, many)
+    seen = {}
+    for width, stem_pool in ((2 * WIDTH, False), (WIDTH, False), (WIDTH, True)):
+        asked = nn.recipe(data, width=width, stem_pool=stem_pool)
+        minutes = asked.multiply_adds / recipes._MULTIPLY_ADDS_PER_SECOND / 60
+        seen[width, stem_pool] = size(nn.recipe(data, minutes=1.001 * minutes))
+        less = nn.recipe(data, minutes=0.999 * minutes)
+        assert size(less) != (width, stem_pool) or (width, stem_pool) == (WIDTH, True)
+    assert all(expected == found for expected, found in seen.items())
+
+
+def test_half_of_the_size_may_be_asked_for():
+    many = data_of(MANY // 2, MANY // 2)
+    assert size(nn.recipe(many, stem_pool=True)) == (2 * WIDTH, True)
+    assert size(nn.recipe(many, width=5)) == (5, False)
+    little = nn.recipe(many, stem_pool=False, minutes=0.01)
+    assert size(little) == (WIDTH, False)
+    assert little.reasons["stem_pool"] == "as asked for"
+    assert little.reasons["width"] != "as asked for"
 
 
 def test_what_is_asked_for_is_kept():
@@ -132,16 +163,27 @@ def test_only_colour_pictures_are_mirrored():
     assert not gray.fit_arguments()["augmentation"].horizontal_flip
 
 
-def test_many_images_are_only_moved():
+def test_what_keeps_many_images_from_being_learned_by_heart():
     few = chosen(MANY - 20, 19)
     assert few.settings["augment"] == "light"
-    assert "shift" not in few.settings
-    assert few.fit_arguments()["augmentation"] == nn.Augmentation.preset("light")
+    assert not {"shift", "erase", "weight_decay", "label_smoothing"} & set(few.settings)
+    fit = few.fit_arguments()
+    assert fit["augmentation"] == nn.Augmentation.preset("light")
+    assert fit["optimizer"] == nn.Adam(nn.OneCycle(0.005))
+    assert fit["label_smoothing"] == 0
     many = chosen(MANY - 20, 20, channels=3)
-    assert (many.settings["augment"], many.settings["shift"]) == ("off", 0.08)
-    expected = nn.Augmentation(shift=0.08, horizontal_flip=True)
-    assert many.fit_arguments()["augmentation"].to_dict() == expected.to_dict()
+    fit, settings = many.fit_arguments(), many.settings
+    assert (settings["augment"], settings["shift"], settings["erase"]) == ("off", 0.08, 0.25)
+    expected = nn.Augmentation(shift=0.08, erase=0.25, horizontal_flip=True, fill="edge")
+    assert fit["augmentation"].to_dict() == expected.to_dict()
+    assert settings["weight_decay"] == 0.02
+    assert fit["optimizer"] == nn.Adam(nn.OneCycle(0.005), weight_decay=0.02)
+    assert settings["label_smoothing"] == fit["label_smoothing"] == 0.1
     assert list(many.reasons) == list(many.settings)
+    # The smaller network needs no more than moves.
+    small = chosen(MANY - 20, 20, stem_pool=True)
+    assert not {"erase", "weight_decay", "label_smoothing"} & set(small.settings)
+    assert small.fit_arguments()["augmentation"] == nn.Augmentation(shift=0.08, fill="edge")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +229,7 @@ def test_little_data_is_said():
         ({"minutes": math.nan}, ValueError, "minutes must be"),
         ({"minutes": "5"}, TypeError, "minutes must be"),
         ({"width": 0}, ValueError, "width must be at least 1"),
+        ({"stem_pool": 1}, TypeError, "stem_pool must be True, False or None"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),
         ({"epochs": 1.5}, TypeError, "epochs must be"),
     ],

@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("scale", "FRACTION", "size times 1 - FRACTION to 1 + FRACTION"),
         ("brightness", "FRACTION", "values times 1 - FRACTION to 1 + FRACTION"),
         ("contrast", "FRACTION", "distances from the mean times 1 - FRACTION to 1 + FRACTION"),
-        ("erase", "FRACTION", "longest sides of an erased rectangle"),
+        (
+            "erase",
+            "FRACTION",
+            "longest sides of an erased rectangle (default: auto and resnet "
+            "choose where images are many, else 0)",
+        ),
     ):
         high = {"rotation": 180.0, "scale": 0.9}.get(name, 1.0)
         group.add_argument(f"--{name}", type=options.number(0, high), metavar=unit, help=text)

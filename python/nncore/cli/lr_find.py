@@ -66,6 +66,7 @@ class Outcome:
     model: str
     optimizer: str
     images: int
+    network: tuple[str, ...]  # the flags that were given for it
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -93,6 +94,7 @@ def search(args: argparse.Namespace, out: Output) -> Outcome:
         cache=args.cache,
     )
     data = with_normalization(data)
+    network = recipe.network_flags(args)
     recipe.choose(args, data, validated=False)
     shape = data.preprocessing.input_shape
     model = Sequential(recipe.layers_of(args, len(data.classes), shape), name=args.model)
@@ -110,7 +112,7 @@ def search(args: argparse.Namespace, out: Output) -> Outcome:
     )
     if args.plot is not None:
         found.plot(args.plot)
-    return Outcome(found, args.model, args.optimizer, len(data))
+    return Outcome(found, args.model, args.optimizer, len(data), network)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -138,12 +140,8 @@ def _text(args: argparse.Namespace, outcome: Outcome, hints: bool) -> str:
     if args.plot is not None:
         lines.append(f"written: {printable(args.plot)}")
     if hints:
-        words = ["nncore", "train", args.data, "--model", outcome.model]
+        words = ["nncore", "train", args.data, "--model", outcome.model, *outcome.network]
         words += ["--optimizer", outcome.optimizer, "--batch-size", str(args.batch_size)]
-        if args.hidden is not None:
-            words += ["--hidden", ",".join(map(str, args.hidden))]
-        if args.width is not None:
-            words += ["--width", str(args.width)]
         if args.momentum is not None:
             words += ["--momentum", f"{args.momentum:g}"]
         words += ["--learning-rate", f"{found.suggestion:.2g}"]

@@ -11,6 +11,7 @@ from nncore.cli import options
 from nncore.cli.failures import UsageError
 from nncore.cli.output import Output, printable
 from nncore.layers.presets import HIDDEN, cnn, lenet, linear, mlp, resnet
+from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
@@ -28,6 +29,7 @@ _TEXTBOOK: dict[str, Any] = {
     "schedule": "constant",
     "augment": "off",
     "class_weight": "none",
+    "label_smoothing": 0.0,
 }
 # Small moves and turns, without mirroring, suit letters as well as photos; convolutions gain by
 # them at hardly any cost.
@@ -56,6 +58,12 @@ def add_arguments(model: argparse._ActionsContainer) -> None:
         "and resnet choose)",
     )
     model.add_argument(
+        "--stem-pool",
+        action=argparse.BooleanOptionalAction,
+        help="pool behind the first convolution of a resnet; without, training takes more than "
+        "twice as long, and is often more accurate (default: auto and resnet choose)",
+    )
+    model.add_argument(
         "--batch-size",
         type=options.whole(1),
         metavar="N",
@@ -67,8 +75,9 @@ def settle(args: argparse.Namespace) -> None:
     """Fill in what follows from --model alone, and refuse flags that do not suit it."""
     if args.hidden is not None and args.model != "mlp":
         raise UsageError(f"--hidden is for --model mlp; {args.model} has no hidden layers")
-    if args.width is not None and args.model not in _BY_RECIPE:
-        raise UsageError(f"--width is for --model {' and '.join(_BY_RECIPE)}, not {args.model}")
+    for name, value in (("--width", args.width), ("--stem-pool", args.stem_pool)):
+        if value is not None and args.model not in _BY_RECIPE:
+            raise UsageError(f"{name} is for --model {' and '.join(_BY_RECIPE)}, not {args.model}")
     if args.model in _BY_RECIPE:
         from nncore.training.recipes import OPTIMIZER, SCHEDULE
 
@@ -80,10 +89,24 @@ def settle(args: argparse.Namespace) -> None:
 def layers_of(args: argparse.Namespace, classes: int, shape: Shape) -> list[Layer]:
     """The network of a model that needs no recipe, or of one whose recipe is made."""
     if args.model in _BY_RECIPE:
-        return resnet(classes, shape, **({} if args.width is None else {"width": args.width}))
+        given = {"width": args.width, "stem_pool": args.stem_pool}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return resnet(classes, shape, **chosen)
     if args.model == "mlp":
         return mlp(classes, args.hidden or HIDDEN)
     return {"linear": linear, "lenet": lenet, "cnn": cnn}[args.model](classes)
+
+
+def network_flags(args: argparse.Namespace) -> tuple[str, ...]:
+    """Those beside --model that were given for the network; before `choose` fills in the others."""
+    words: list[str] = []
+    if args.hidden is not None:
+        words += ["--hidden", ",".join(map(str, args.hidden))]
+    if args.width is not None:
+        words += ["--width", str(args.width)]
+    if args.stem_pool is not None:
+        words += ["--stem-pool" if args.stem_pool else "--no-stem-pool"]
+    return tuple(words)
 
 
 @dataclass(frozen=True)
@@ -115,14 +138,21 @@ def choose(args: argparse.Namespace, train: ImageDataset, validated: bool) -> Ch
         minutes=args.max_minutes or MINUTES,
         width=args.width,
         epochs=args.epochs,
+        stem_pool=args.stem_pool,
     )
     settings = dict(found.settings)
-    if args.optimizer != OPTIMIZER and args.learning_rate is None:
-        del settings["learning_rate"]
-    if args.augment is not None:  # as asked for, with nothing added
-        for name in ("shift", "horizontal_flip"):
+
+    def leave_out(*names: str) -> None:
+        for name in names:
             if getattr(args, name, None) is None:
                 settings.pop(name, None)
+
+    if args.optimizer != OPTIMIZER:
+        leave_out("learning_rate", "weight_decay")
+    if args.augment is not None:  # as asked for, with nothing added
+        leave_out("shift", "erase", "horizontal_flip")
+    if args.loss not in SOFTMAX_LOSSES:
+        leave_out("label_smoothing")
     reasons = {
         name: found.reasons[name] if getattr(args, name, None) in (None, value) else ASKED
         for name, value in settings.items()

@@ -227,7 +227,7 @@ def train(args: argparse.Namespace, out: Output) -> Outcome:
         loss=args.loss,
         optimizer=training_options.optimizer_of(args, model, iterations),
         seed=args.seed,
-        label_smoothing=args.label_smoothing,
+        label_smoothing=args.label_smoothing or 0.0,
         verbose=out.verbose,
         callbacks=[
             WriteConfig(),
@@ -388,6 +388,7 @@ def _config(
             "preset": args.model,
             "hidden": list(args.hidden or HIDDEN) if args.model == "mlp" else None,
             "width": args.width,
+            "stem_pool": args.stem_pool,
             "parameters": model.parameter_count,
         },
         **({} if model.features is None else {"features": model.features.to_dict()}),

@@ -57,7 +57,8 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
         "--weight-decay",
         type=options.not_negative,
         metavar="DECAY",
-        help="how fast weights shrink, per unit of learning rate (default 0; adamw 0.004)",
+        help="how fast weights shrink, per unit of learning rate (default: auto and resnet choose "
+        "where images are many, else 0; adamw 0.004)",
     )
     group.add_argument(
         "--schedule",
@@ -76,9 +77,9 @@ def add_arguments(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--label-smoothing",
         type=options.fraction,
-        default=0.0,
         metavar="FRACTION",
-        help="part of each label that is spread over all classes (default 0; 0.1 is usual)",
+        help="part of each label that is spread over all classes (default: auto and resnet choose "
+        "where images are many, else 0; 0.1 is usual)",
     )
     group.add_argument(
         "--early-stopping",

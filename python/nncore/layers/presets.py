@@ -64,7 +64,13 @@ def cnn(classes: int) -> list[Layer]:
     ]
 
 
-def resnet(classes: int, image_shape: Shape, width: int = WIDTH, blocks: int = 1) -> list[Layer]:
+def resnet(
+    classes: int,
+    image_shape: Shape,
+    width: int = WIDTH,
+    blocks: int = 1,
+    stem_pool: bool = True,
+) -> list[Layer]:
     """A small residual network for images of any size.
 
     A 3x3 convolution with `width` filters and a 2x2 max pool; then stages, each of a convolution
@@ -85,15 +91,18 @@ def resnet(classes: int, image_shape: Shape, width: int = WIDTH, blocks: int = 1
         Filters of the first convolution; the work grows with its square.
     blocks
         Residual blocks per stage; 0 leaves a plain network.
+    stem_pool
+        Whether the first pool comes behind the first convolution. Otherwise each pool comes one
+        convolution later: more than twice the work, and finer features.
     """
     side = min(image_shape[:2])
     pools = 1 if side >= _WORTH_A_POOL else 0
     while side >> pools >= 2 * _SMALLEST_SIDE:
         pools += 1
-    layers = _convolution(width, pooled=pools > 0)
+    layers = _convolution(width, pooled=stem_pool and pools > 0)
     for stage in range(1, max(pools, 1) + 1):
         filters = width * 2**stage
-        layers += _convolution(filters, pooled=stage < pools)
+        layers += _convolution(filters, pooled=stage + int(stem_pool) <= pools)
         for _ in range(blocks):
             block = [*_convolution(filters, pooled=False), *_convolution(filters, pooled=False)]
             layers.append(Residual(block))

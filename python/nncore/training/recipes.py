@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,20 @@ _MEASURING_SECONDS = 0.05
 _LITTLE_DATA = 50  # images per class
 _UNBALANCED = 4.0  # the most frequent class against the rarest
 _MANY = 20_000  # images
-_SHIFT = 0.08  # where only moves are wanted
+_SHIFT, _ERASE = 0.08, 0.25  # where images are many
+_WEIGHT_DECAY, _LABEL_SMOOTHING = 0.02, 0.1
+
+# Width and stem pool, from the largest to the smallest network.
+_SIZES = ((2 * WIDTH, False), (WIDTH, False), (WIDTH, True))
+_MANY_AND_TIME = "the images are many, and time allows it"
+_WIDTH_REASONS = {
+    False: "a small residual network, with batch normalization",
+    True: f"a wider residual network: {_MANY_AND_TIME}",
+}
+_POOL_REASONS = {
+    False: f"full size behind the first convolution: {_MANY_AND_TIME}",
+    True: "behind the first convolution; saves more than half of the work",
+}
 
 
 @dataclass(frozen=True)
@@ -51,9 +64,10 @@ class Recipe:
     layers : tuple of Layer
         For `Sequential`.
     settings : Mapping
-        By the names of the flags of ``nncore train`` (in Python's spelling): width, epochs,
-        batch_size, optimizer, schedule, learning_rate, augment, shift (only where images are
-        many), horizontal_flip, class_weight, early_stopping (0: never).
+        By the names of the flags of ``nncore train`` (in Python's spelling): width, stem_pool,
+        epochs, batch_size, optimizer, schedule, learning_rate, augment, horizontal_flip,
+        class_weight, early_stopping (0: never); shift only where images are many, and without a
+        stem pool weight_decay, label_smoothing and erase, too.
     reasons : Mapping
         Why, for each of the settings, in their order.
     multiply_adds : float
@@ -85,13 +99,18 @@ class Recipe:
         from nncore.training.early_stopping import EarlyStopping
 
         chosen = self.settings
-        changes = {name: chosen[name] for name in ("shift", "horizontal_flip") if name in chosen}
-        augmentation = dataclasses.replace(Augmentation.preset(chosen["augment"]), **changes)
+        moves = ("shift", "erase", "horizontal_flip")
+        changes = {name: chosen[name] for name in moves if name in chosen}
+        preset = Augmentation.preset(chosen["augment"])
+        augmentation = dataclasses.replace(preset, fill="edge", **changes)
         stopping = chosen["early_stopping"]
         return {
             "epochs": chosen["epochs"],
             "batch_size": chosen["batch_size"],
-            "optimizer": Adam(OneCycle(chosen["learning_rate"])),
+            "optimizer": Adam(
+                OneCycle(chosen["learning_rate"]), weight_decay=chosen.get("weight_decay")
+            ),
+            "label_smoothing": chosen.get("label_smoothing", 0.0),
             "augmentation": augmentation,
             "class_weight": None if chosen["class_weight"] == "none" else chosen["class_weight"],
             "callbacks": [EarlyStopping(patience=stopping)] if stopping else [],
@@ -110,6 +129,7 @@ def recipe(
     minutes: float = MINUTES,
     width: int | None = None,
     epochs: int | None = None,
+    stem_pool: bool | None = None,
 ) -> Recipe:
     """Choose a network and its training for these images.
 
@@ -125,6 +145,8 @@ def recipe(
         Filters of the first convolution; by default chosen too.
     epochs
         By default chosen too, so that the training fits into `minutes`.
+    stem_pool
+        Whether a pool follows the first convolution; by default chosen too.
 
     Raises
     ------
@@ -135,6 +157,8 @@ def recipe(
     minutes = check_number("minutes", minutes, above=0)
     width = None if width is None else check_int("width", width, 1)
     epochs = None if epochs is None else check_int("epochs", epochs, 1)
+    if stem_pool is not None and not isinstance(stem_pool, bool):
+        raise TypeError(f"stem_pool must be True, False or None, not {stem_pool!r}")
     images = len(train)
     if images == 0:
         raise ValueError("there is no training image to choose a recipe for")
@@ -148,14 +172,26 @@ def recipe(
         return value
 
     budget = minutes * 60 * _MULTIPLY_ADDS_PER_SECOND
-    wanted = _epochs(images) if epochs is None else epochs
-    chosen_width = choose("width", *_width(shape, classes, images, wanted, budget, width))
-    layers = tuple(resnet(classes, shape, chosen_width))
-    per_epoch = _PASSES * images * _multiply_adds(layers, shape)
+
+    def wanted(stem_pool: bool) -> int:
+        return _epochs(images, stem_pool) if epochs is None else epochs
+
+    def epoch_work(width: int, stem_pool: bool) -> float:
+        layers = resnet(classes, shape, width, stem_pool=stem_pool)
+        return _PASSES * images * _multiply_adds(layers, shape)
+
+    def fits(width: int, stem_pool: bool) -> bool:
+        return wanted(stem_pool) * epoch_work(width, stem_pool) <= budget
+
+    width_of_it, pooled = _size(images, fits, width, stem_pool)
+    wide = width_of_it > WIDTH
+    choose("width", width_of_it, ASKED if width is not None else _WIDTH_REASONS[wide])
+    choose("stem_pool", pooled, ASKED if stem_pool is not None else _POOL_REASONS[pooled])
+    per_epoch = epoch_work(width_of_it, pooled)
     planned = (
         (epochs, ASKED)
         if epochs is not None
-        else _planned_epochs(images, wanted, per_epoch, budget, minutes)
+        else _planned_epochs(images, wanted(pooled), per_epoch, budget, minutes)
     )
     chosen_epochs = choose("epochs", *planned)
     batch_size = _batch_size(images)
@@ -165,8 +201,13 @@ def recipe(
     choose("schedule", SCHEDULE, "the learning rate rises, then falls to almost nothing")
     choose("learning_rate", LEARNING_RATE, "the highest of the schedule")
     if images >= _MANY:
-        choose("augment", "off", "with so many images, more than moves costs accuracy")
-        choose("shift", _SHIFT, "moves alone")
+        if not pooled:
+            choose("weight_decay", _WEIGHT_DECAY, "keeps it from learning the images by heart")
+            choose("label_smoothing", _LABEL_SMOOTHING, "and from being too sure of them")
+        choose("augment", "off", "with so many images, turns and brightness cost accuracy")
+        choose("shift", _SHIFT, "small moves")
+        if not pooled:
+            choose("erase", _ERASE, "no part of an image is to decide alone")
     else:
         choose("augment", "light", "small moves, turns, changes of size and brightness")
     color = shape[2] == 3
@@ -175,27 +216,29 @@ def recipe(
     choose("class_weight", *_class_weight(train.counts))
     choose("early_stopping", *_early_stopping(chosen_epochs, validated))
     notes = _notes(train.counts)
+    layers = tuple(resnet(classes, shape, width_of_it, stem_pool=pooled))
     return Recipe(layers, settings, reasons, per_epoch * chosen_epochs, notes)
 
 
-def _epochs(images: int) -> int:
-    """More for fewer images: 120 at 60, 40 at 4,000, 20 at 60,000."""
-    return max(12, min(150, round(120 * math.pow(60 / images, 0.26))))
+def _epochs(images: int, stem_pool: bool) -> int:
+    """More for fewer images: 120 at 60, 40 at 4,000, 20 at 60,000; half as many again for the
+    larger network."""
+    factor = 1.0 if stem_pool else 1.5
+    return max(12, min(150, round(factor * 120 * math.pow(60 / images, 0.26))))
 
 
-def _width(
-    shape: Shape, classes: int, images: int, epochs: int, budget: float, given: int | None
-) -> tuple[int, str]:
-    if given is not None:
-        return given, ASKED
-
-    def fits(width: int) -> bool:
-        layers = resnet(classes, shape, width)
-        return _PASSES * images * epochs * _multiply_adds(layers, shape) <= budget
-
-    if images >= _MANY and fits(2 * WIDTH):
-        return 2 * WIDTH, "a wider residual network: the images are many, and time allows it"
-    return WIDTH, "a small residual network, with batch normalization"
+def _size(
+    images: int,
+    fits: Callable[[int, bool], bool],
+    width: int | None,
+    stem_pool: bool | None,
+) -> tuple[int, bool]:
+    """Width and stem pool of the largest network that so many images are worth, in time."""
+    sizes = [
+        (width or of_size, pooled if stem_pool is None else stem_pool)
+        for of_size, pooled in (_SIZES if images >= _MANY else _SIZES[-1:])
+    ]
+    return next((size for size in sizes if fits(*size)), sizes[-1])
 
 
 def _planned_epochs(
