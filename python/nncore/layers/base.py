@@ -54,8 +54,12 @@ class Layer(ABC):
         return ()
 
     def output_activation(self) -> str | None:
-        """Name of the activation that ends this layer; None where the layer passes values on."""
-        return None
+        """Name of the activation that ends this layer; None where prediction passes values on.
+
+        "linear" unless a layer knows better: what stands last decides what the outputs are, and
+        behind a softmax nothing but None leaves them probabilities.
+        """
+        return "linear"
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Layer:

@@ -102,6 +102,9 @@ class Flatten(Layer):
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_flatten(name)
 
+    def output_activation(self) -> str | None:
+        return None
+
 
 @dataclass(frozen=True)
 class Activation(Layer):
@@ -126,7 +129,7 @@ class Activation(Layer):
         network.add_activation(name, self.activation)
 
     def output_activation(self) -> str | None:
-        return self.activation
+        return None if self.activation == "linear" else self.activation
 
 
 @dataclass(frozen=True)
@@ -164,3 +167,6 @@ class Dropout(Layer):
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_dropout(name, self.rate)
+
+    def output_activation(self) -> str | None:
+        return None
