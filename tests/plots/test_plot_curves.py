@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,24 @@ def trained(epochs: int, validation: bool = True) -> History:
 
 def lines(axes) -> dict[str, np.ndarray]:
     return {line.get_label(): np.asarray(line.get_ydata()) for line in axes.get_lines()}
+
+
+def test_a_record_of_plain_numbers_is_drawn_as_a_history_is(tmp_path) -> None:
+    history = trained(5)
+    plain = SimpleNamespace(
+        loss_name="cross_entropy",
+        iterations_per_epoch=4,
+        history=history.history,
+        epoch=history.epoch,
+        iteration_loss=history.iteration_loss,
+        weighted=False,
+        monitor="val_loss",
+        best_epoch=lambda: 3,
+    )
+    for draw in (plots.curves, plots.iteration_loss):
+        draw(history, tmp_path / "history.png")
+        draw(plain, tmp_path / "plain.png")
+        assert (tmp_path / "history.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
 
 
 def test_both_panels_show_the_data_with_units() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,16 +24,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nncore.training.report import Report
-
 # Beyond these sizes numbers in the cells, and then a name at every row, cannot be read.
 _NUMBERS_UP_TO = 25
 _NAMES_UP_TO = 60
 _NAME_LENGTH = 20
 
 
+class Confusion(Protocol):
+    """A confusion matrix with the names of its classes, as `nncore.Report` holds them."""
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(K, K): rows are the true class, columns the predicted one."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """K names."""
+
+
 def confusion_matrix(
-    report_or_matrix: Report | ArrayLike,
+    report_or_matrix: Confusion | ArrayLike,
     classes: Sequence[str] | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
@@ -107,7 +117,7 @@ def confusion_matrix(
 
 
 def _checked(
-    report_or_matrix: Report | ArrayLike, classes: Sequence[str] | None
+    report_or_matrix: Confusion | ArrayLike, classes: Sequence[str] | None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     given: Any = report_or_matrix
     matrix = np.asarray(getattr(given, "confusion", given))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nncore.plots._figure import (
     BLUE,
@@ -21,10 +22,26 @@ from nncore.plots._figure import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from nncore.training.learning_rate_search import LearningRates
+
+class RateSearch(Protocol):
+    """The numbers of a search that are drawn, one per step, as `nncore.lr_find` returns them."""
+
+    @property
+    def rates(self) -> NDArray[np.float64]: ...
+
+    @property
+    def losses(self) -> NDArray[np.float64]: ...
+
+    @property
+    def smoothed(self) -> NDArray[np.float64]:
+        """The losses without their noise."""
+
+    @property
+    def suggestion(self) -> float:
+        """The learning rate to take."""
 
 
-def learning_rates(found: LearningRates, path: str | os.PathLike[str] | None = None) -> Figure:
+def learning_rates(found: RateSearch, path: str | os.PathLike[str] | None = None) -> Figure:
     """Loss over learning rate on a logarithmic axis, the suggestion marked.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from nncore.training.report import Mistake, Report
-
 _MOST = 30
 _COLUMNS = 5
 # Width of a picture in inches.
@@ -37,9 +35,43 @@ _TILE = 2.4
 _LONGEST_NAME = 40
 
 
+class Mistake(Protocol):
+    """What is drawn of an image in the wrong class, as `nncore.Report` names it."""
+
+    @property
+    def index(self) -> int:
+        """Of the image among those evaluated."""
+
+    @property
+    def path(self) -> str | None: ...
+
+    @property
+    def true(self) -> str:
+        """Name of the right class."""
+
+    @property
+    def predicted(self) -> str:
+        """Name of the class that the model answered."""
+
+    @property
+    def probability(self) -> float:
+        """What the model gave to the predicted class."""
+
+    @property
+    def true_probability(self) -> float:
+        """What it gave to the right one."""
+
+
+class Mistakes(Protocol):
+    """Several of them, the worst first."""
+
+    @property
+    def worst(self) -> Sequence[Mistake]: ...
+
+
 def mistakes(
     images: Pixels,
-    mistakes: Report | Sequence[Mistake],
+    mistakes: Mistakes | Sequence[Mistake],
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
     """The worst mistakes as pictures, each with the right and the given class.

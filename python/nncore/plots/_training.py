@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nncore.training.history import History
-
 Which = Literal["loss", "accuracy", "both"]
 
 # Up to this many points each is marked; more would merge into a thick line.
@@ -39,8 +38,42 @@ _MARKED = 40
 _SMOOTHED = 150
 
 
+class TrainingRecord(Protocol):
+    """The numbers of a training that are drawn, as `nncore.History` holds them."""
+
+    @property
+    def epoch(self) -> Sequence[int]:
+        """1, 2, 3, ..."""
+
+    @property
+    def history(self) -> Mapping[str, Sequence[float]]:
+        """One number per epoch, by name: loss, accuracy, val_loss, val_accuracy."""
+
+    @property
+    def iteration_loss(self) -> Sequence[float]:
+        """One number per mini-batch, over the whole run."""
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """0 where it is not known."""
+
+    @property
+    def loss_name(self) -> str: ...
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the training loss has class or sample weights in it."""
+
+    @property
+    def monitor(self) -> str:
+        """The key of `history` that says which epoch is best."""
+
+    def best_epoch(self) -> int:
+        """Number of that epoch."""
+
+
 def curves(
-    history: History,
+    history: TrainingRecord,
     path: str | os.PathLike[str] | None = None,
     which: Which = "both",
 ) -> Figure:
@@ -86,7 +119,7 @@ def curves(
     return figure
 
 
-def iteration_loss(history: History, path: str | os.PathLike[str] | None = None) -> Figure:
+def iteration_loss(history: TrainingRecord, path: str | os.PathLike[str] | None = None) -> Figure:
     """Loss of every mini-batch over the whole run, with the mean over blocks in a long one.
 
     Parameters
@@ -159,11 +192,11 @@ def _check_history(history: object) -> None:
         )
 
 
-def _draw_epochs(axes: Axes, history: History, name: str) -> None:
+def _draw_epochs(axes: Axes, history: TrainingRecord, name: str) -> None:
     percent = name == "accuracy"
     factor = 100.0 if percent else 1.0
     drawn = {}
-    weighted = name == "loss" and getattr(history, "weighted", False)
+    weighted = name == "loss" and history.weighted
     for key, label, color, style in (
         (name, "training, weighted" if weighted else "training", BLUE, "-"),
         (f"val_{name}", "validation", ORANGE, "--"),
@@ -197,7 +230,9 @@ def _draw_epochs(axes: Axes, history: History, name: str) -> None:
     legend_below(axes)
 
 
-def _mark_best(axes: Axes, history: History, series: NDArray[np.float64], percent: bool) -> None:
+def _mark_best(
+    axes: Axes, history: TrainingRecord, series: NDArray[np.float64], percent: bool
+) -> None:
     if not np.isfinite(history.history[history.monitor]).any():
         return
     best = history.best_epoch()
@@ -232,6 +267,6 @@ def _percent_limits(axes: Axes, values: NDArray[np.float64]) -> None:
     axes.set_ylim(max(low - margin, -1.0), min(high + margin, 101.0))
 
 
-def _iteration_label(history: History) -> str:
+def _iteration_label(history: TrainingRecord) -> str:
     per_epoch = history.iterations_per_epoch
     return f"iteration ({per_epoch:,} per epoch)" if per_epoch else "iteration"
