@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from recipes import Outcome
+from recipe_outcome import Outcome
 
 
 def plot(outcomes: Sequence[Outcome], path: Path) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from folders import FOLDERS, NotInstalled, written
@@ -25,6 +25,7 @@ from machine import load_warning, machine
 from output import table, write_json
 from plot_recipes import plot
 from process import BENCH, cpus, environment
+from recipe_outcome import Outcome
 
 _MLP = """
 import sys, time
@@ -37,20 +38,6 @@ def rows(data):
 model = MLPClassifier(random_state=int(sys.argv[2])).fit(rows(train), train.labels)
 print(model.score(rows(test), test.labels))
 """
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One training: who, on what, test accuracy and seconds from the start of the process."""
-
-    contender: str
-    data: str
-    seed: int
-    accuracy: float
-    seconds: float
-    epochs: int | None = None
-    # Accuracy on the training and the validation images, by epoch.
-    curves: tuple[tuple[float, ...], ...] = ()
 
 
 def train(folder: Path, seed: int, threads: int, flags: list[str]) -> Outcome:

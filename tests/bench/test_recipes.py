@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import recipes
 from folders import NotInstalled, written
-from recipes import Outcome
+from recipe_outcome import Outcome
 
 import nncore as nn
 
