@@ -8,24 +8,23 @@ the weights) as long as the kind of optimizer stays the same: a further `fit` go
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.arguments import check_number
+from nncore.description import Description
 from nncore.losses import SOFTMAX_LOSSES
-from nncore.schedules import Schedule, schedule_from_dict
+from nncore.schedules import Schedule
 
 if TYPE_CHECKING:
     from nncore import _core
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimizer(ABC):
+class Optimizer(Description, family="optimizer"):
     """Base of the descriptions, which are frozen dataclasses, and what all of them can do.
 
     The settings that all have are given by name.
@@ -65,29 +64,31 @@ class Optimizer(ABC):
 
     # The engine's name for the method.
     method: ClassVar[str] = "sgd"
+    # The learning rate is always written; of the others, what is not at its default.
+    later_fields: ClassVar = frozenset(
+        {"weight_decay", "clipnorm", "global_clipnorm", "use_ema", "ema_momentum"}
+    )
+    nested: ClassVar = {"learning_rate": Schedule}
 
     def __post_init__(self) -> None:
         if not isinstance(self.learning_rate, Schedule):
             example = "above 0, for example 0.01,"
             try:
-                self._check("learning_rate", above=0)
+                self._check_number("learning_rate", above=0)
             except ValueError as error:
                 raise ValueError(str(error).replace("above 0,", example)) from None
         for name in ("weight_decay", "clipnorm", "global_clipnorm"):
             if getattr(self, name) is not None:
                 limits: dict[str, Any] = {"low": 0} if name == "weight_decay" else {"above": 0}
-                self._check(name, **limits)
+                self._check_number(name, **limits)
         if self.clipnorm is not None and self.global_clipnorm is not None:
             raise ValueError(
                 f"{type(self).__name__}: only one of clipnorm and global_clipnorm may be given"
             )
         for setting in dataclasses.fields(self):
-            value = getattr(self, setting.name)
-            if isinstance(setting.default, bool) and not isinstance(value, bool):
-                raise TypeError(
-                    f"{type(self).__name__}: {setting.name} must be True or False, not {value!r}"
-                )
-        self._check("ema_momentum", low=0, below=1)
+            if isinstance(setting.default, bool):
+                self._check_flag(setting.name)
+        self._check_number("ema_momentum", low=0, below=1)
 
     @property
     def rate(self) -> float:
@@ -126,26 +127,6 @@ class Optimizer(ABC):
         """The method's own settings, by the engine's names."""
         return {}
 
-    def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `optimizer_from_dict` reads it back.
-
-        The learning rate and what is not at its default.
-        """
-        rate = self.learning_rate
-        described = {
-            "type": type(self).__name__,
-            "learning_rate": rate.to_dict() if isinstance(rate, Schedule) else rate,
-        }
-        for setting in dataclasses.fields(self):
-            value = getattr(self, setting.name)
-            if setting.name != "learning_rate" and value != setting.default:
-                described[setting.name] = value
-        return described
-
-    def _check(self, name: str, **limits: Any) -> None:
-        value = check_number(f"{type(self).__name__}: {name}", getattr(self, name), **limits)
-        object.__setattr__(self, name, value)
-
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
@@ -168,13 +149,15 @@ class SGD(Optimizer):
         As of `Optimizer`.
     """
 
+    later_fields: ClassVar = frozenset({"momentum", "nesterov"})
+
     learning_rate: float | Schedule = 0.01
     momentum: float = 0.0
     nesterov: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("momentum", low=0, below=1)
+        self._check_number("momentum", low=0, below=1)
 
     @property
     def formula(self) -> str:
@@ -211,6 +194,8 @@ class RMSprop(Optimizer):
         As of `Optimizer`.
     """
 
+    later_fields: ClassVar = frozenset({"rho", "momentum", "epsilon"})
+
     learning_rate: float | Schedule = 0.001
     rho: float = 0.9
     momentum: float = 0.0
@@ -220,9 +205,9 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("rho", low=0, below=1)
-        self._check("momentum", low=0, below=1)
-        self._check("epsilon", low=1e-30, below=1e30)
+        self._check_number("rho", low=0, below=1)
+        self._check_number("momentum", low=0, below=1)
+        self._check_number("epsilon", low=1e-30, below=1e30)
 
     @property
     def formula(self) -> str:
@@ -259,6 +244,8 @@ class Adam(Optimizer):
         As of `Optimizer`.
     """
 
+    later_fields: ClassVar = frozenset({"beta_1", "beta_2", "epsilon"})
+
     learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -268,9 +255,9 @@ class Adam(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("beta_1", low=0, below=1)
-        self._check("beta_2", low=0, below=1)
-        self._check("epsilon", low=1e-30, below=1e30)
+        self._check_number("beta_1", low=0, below=1)
+        self._check_number("beta_2", low=0, below=1)
+        self._check_number("epsilon", low=1e-30, below=1e30)
 
     @property
     def formula(self) -> str:
@@ -293,26 +280,8 @@ class AdamW(Adam):
     weight_decay: float | None = field(default=0.004, kw_only=True)
 
 
-OPTIMIZER_KINDS: Mapping[str, type[Optimizer]] = {
-    kind.__name__: kind for kind in (SGD, RMSprop, Adam, AdamW)
-}
-
-
-def optimizer_from_dict(description: Mapping[str, Any]) -> Optimizer:
-    """The optimizer that `Optimizer.to_dict` described; ValueError or TypeError if none is."""
-    fields = dict(description)
-    kind = fields.pop("type", None)
-    if not isinstance(kind, str) or kind not in OPTIMIZER_KINDS:
-        raise ValueError(f"unknown optimizer {kind!r}; known: {', '.join(OPTIMIZER_KINDS)}")
-    known = {f.name for f in dataclasses.fields(OPTIMIZER_KINDS[kind])}
-    if "learning_rate" not in fields or not fields.keys() <= known:
-        raise ValueError(
-            f"{kind} must have the field learning_rate and may have others of {sorted(known)}, "
-            f"not {sorted(fields)}"
-        )
-    if isinstance(fields["learning_rate"], Mapping):
-        fields["learning_rate"] = schedule_from_dict(fields["learning_rate"])
-    return OPTIMIZER_KINDS[kind](**fields)
+# The same by its older name.
+optimizer_from_dict = Optimizer.from_dict
 
 
 def default_optimizer(loss: str, batch_size: int, inputs: int) -> Optimizer:

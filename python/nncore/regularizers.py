@@ -8,32 +8,27 @@ the loss of every batch, and so ``l1 * sign(w) + 2 * l2 * w`` to the kernel's gr
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nncore.arguments import check_number
+from nncore.description import Description
+
+_LARGEST = 1e30
 
 
-class Regularizer(ABC):
+class Regularizer(Description, family="regularizer"):
     """Base of the penalties; the concrete ones are frozen dataclasses."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            name = f"{type(self).__name__}: {field.name}"
-            rate = check_number(name, getattr(self, field.name), low=0, high=1e30)
-            object.__setattr__(self, field.name, rate)
+            self._check_number(field.name, low=0, high=_LARGEST)
 
     @property
     @abstractmethod
     def rates(self) -> tuple[float, float]:
         """l1 and l2."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `regularizer_from_dict` reads it back."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {"type": type(self).__name__} | {f.name: getattr(self, f.name) for f in fields}
 
 
 @dataclass(frozen=True)
@@ -74,21 +69,8 @@ class L1L2(Regularizer):
         return self.l1, self.l2
 
 
-REGULARIZER_KINDS: Mapping[str, type[Regularizer]] = {
-    kind.__name__: kind for kind in (L1, L2, L1L2)
-}
-
-
-def regularizer_from_dict(description: Mapping[str, Any]) -> Regularizer:
-    """The penalty that `Regularizer.to_dict` described; ValueError or TypeError if none is."""
-    fields = dict(description)
-    kind = fields.pop("type", None)
-    if not isinstance(kind, str) or kind not in REGULARIZER_KINDS:
-        raise ValueError(f"unknown regularizer {kind!r}; known: {', '.join(REGULARIZER_KINDS)}")
-    known = {f.name for f in dataclasses.fields(REGULARIZER_KINDS[kind])}  # type: ignore[arg-type]
-    if fields.keys() != known:
-        raise ValueError(f"{kind} must have the fields {sorted(known)}, not {sorted(fields)}")
-    return REGULARIZER_KINDS[kind](**fields)
+# The same by its older name.
+regularizer_from_dict = Regularizer.from_dict
 
 
 def as_regularizer(what: str, value: object) -> Regularizer | None:
@@ -102,7 +84,7 @@ def as_regularizer(what: str, value: object) -> Regularizer | None:
     if value is None or isinstance(value, Regularizer):
         return value
     if isinstance(value, Mapping):
-        return regularizer_from_dict(value)
+        return Regularizer.from_dict(value)
     if isinstance(value, str):
         raise TypeError(f"{what} must be one such as L2(1e-4), or a number for L2, not {value!r}")
-    return L2(check_number(what, value, low=0, high=1e30))
+    return L2(check_number(what, value, low=0, high=_LARGEST))

@@ -7,17 +7,16 @@ knows how many steps it will take.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from nncore.arguments import check_int, check_number
+from nncore.arguments import check_number
+from nncore.description import Description
 
 
-class Schedule(ABC):
+class Schedule(Description, family="schedule"):
     """Base of the schedules, which are frozen dataclasses."""
 
     @abstractmethod
@@ -37,25 +36,9 @@ class Schedule(ABC):
     def largest(self) -> float:
         """The largest learning rate that the schedule can give."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `schedule_from_dict` reads it back."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        values = {f.name: getattr(self, f.name) for f in fields}
-        return {"type": type(self).__name__} | {
-            name: value.to_dict() if isinstance(value, Schedule) else value
-            for name, value in values.items()
-        }
-
-    def _check(self, name: str, **limits: Any) -> None:
-        where = f"{type(self).__name__}: {name}"
-        value = check_number(where, getattr(self, name), **limits)
-        object.__setattr__(self, name, value)
-
     def _check_steps(self, name: str) -> None:
-        value = getattr(self, name)
-        if value is not None:
-            value = check_int(f"{type(self).__name__}: {name}", value, 1)
-            object.__setattr__(self, name, value)
+        if getattr(self, name) is not None:
+            self._check_int(name, 1)
 
 
 @dataclass(frozen=True)
@@ -71,7 +54,7 @@ class Constant(Schedule):
     learning_rate: float
 
     def __post_init__(self) -> None:
-        self._check("learning_rate", above=0)
+        self._check_number("learning_rate", above=0)
 
     def rate(self, step: int, total: int) -> float:
         return self.learning_rate
@@ -102,9 +85,9 @@ class StepDecay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        self._check("initial_learning_rate", above=0)
+        self._check_number("initial_learning_rate", above=0)
         self._check_steps("step_size")
-        self._check("factor", above=0, high=1)
+        self._check_number("factor", above=0, high=1)
 
     def rate(self, step: int, total: int) -> float:
         size = math.ceil(total / 3) if self.step_size is None else self.step_size
@@ -140,9 +123,9 @@ class ExponentialDecay(Schedule):
     staircase: bool = False
 
     def __post_init__(self) -> None:
-        self._check("initial_learning_rate", above=0)
+        self._check_number("initial_learning_rate", above=0)
         self._check_steps("decay_steps")
-        self._check("decay_rate", above=0, high=1)
+        self._check_number("decay_rate", above=0, high=1)
 
     def rate(self, step: int, total: int) -> float:
         exponent = step / max(total if self.decay_steps is None else self.decay_steps, 1)
@@ -176,9 +159,9 @@ class CosineDecay(Schedule):
     alpha: float = 0.0
 
     def __post_init__(self) -> None:
-        self._check("initial_learning_rate", above=0)
+        self._check_number("initial_learning_rate", above=0)
         self._check_steps("decay_steps")
-        self._check("alpha", low=0, high=1)
+        self._check_number("alpha", low=0, high=1)
 
     def rate(self, step: int, total: int) -> float:
         steps = total if self.decay_steps is None else self.decay_steps
@@ -218,11 +201,11 @@ class OneCycle(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        self._check("max_learning_rate", above=0)
+        self._check_number("max_learning_rate", above=0)
         self._check_steps("total_steps")
-        self._check("pct_start", above=0, below=1)
-        self._check("div_factor", low=1)
-        self._check("final_div_factor", low=1)
+        self._check_number("pct_start", above=0, below=1)
+        self._check_number("div_factor", low=1)
+        self._check_number("final_div_factor", low=1)
 
     def rate(self, step: int, total: int) -> float:
         steps = total if self.total_steps is None else self.total_steps
@@ -253,11 +236,13 @@ class Warmup(Schedule):
         By default a twentieth of the training, rounded up.
     """
 
+    nested: ClassVar = {"schedule": Schedule}
+
     schedule: Schedule | float
     warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "schedule", as_schedule("Warmup: schedule", self.schedule))
+        self._set("schedule", as_schedule("Warmup: schedule", self.schedule))
         self._check_steps("warmup_steps")
 
     @property
@@ -276,12 +261,6 @@ class Warmup(Schedule):
         return self._then.largest
 
 
-SCHEDULE_KINDS: Mapping[str, type[Schedule]] = {
-    kind.__name__: kind
-    for kind in (Constant, StepDecay, ExponentialDecay, CosineDecay, OneCycle, Warmup)
-}
-
-
 def as_schedule(where: str, value: object) -> Schedule:
     """A schedule as it is, a number above 0 as a `Constant`; TypeError or ValueError else."""
     if isinstance(value, Schedule):
@@ -289,21 +268,8 @@ def as_schedule(where: str, value: object) -> Schedule:
     return Constant(check_number(where, value, above=0))
 
 
-def schedule_from_dict(description: Mapping[str, Any]) -> Schedule:
-    """The schedule that `Schedule.to_dict` described; ValueError or TypeError if none is."""
-    fields = dict(description)
-    kind = fields.pop("type", None)
-    if not isinstance(kind, str) or kind not in SCHEDULE_KINDS:
-        raise ValueError(f"unknown schedule {kind!r}; known: {', '.join(SCHEDULE_KINDS)}")
-    known = {f.name for f in dataclasses.fields(SCHEDULE_KINDS[kind])}  # type: ignore[arg-type]
-    if fields.keys() != known:
-        raise ValueError(f"{kind} must have the fields {sorted(known)}, not {sorted(fields)}")
-    return SCHEDULE_KINDS[kind](
-        **{
-            name: schedule_from_dict(value) if isinstance(value, Mapping) else value
-            for name, value in fields.items()
-        }
-    )
+# The same by its older name.
+schedule_from_dict = Schedule.from_dict
 
 
 def _half_wave(done: float) -> float:

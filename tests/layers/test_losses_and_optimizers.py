@@ -52,7 +52,7 @@ def test_sgd_survives_json():
     [
         ({"type": "Adagrad"}, "unknown optimizer 'Adagrad'; known: SGD, RMSprop, Adam, AdamW"),
         ({}, "unknown optimizer None"),
-        ({"type": "SGD"}, "must have the field learning_rate"),
+        ({"type": "SGD"}, r"must have the fields \['learning_rate'\]"),
         ({"type": "SGD", "learning_rate": 0.1, "speed": 1}, "may have others of"),
         ({"type": "SGD", "learning_rate": {"type": "Wave"}}, "unknown schedule 'Wave'"),
         ({"type": "SGD", "learning_rate": {"type": "CosineDecay"}}, "must have the fields"),

@@ -1,15 +1,21 @@
 """Layers, described: what a layer is called, what it is made of and the shapes that follow."""
 
-from nncore.layers.base import ACTIVATIONS, Layer, Shape
+from collections.abc import Mapping
+
+from nncore.layers.activations import ACTIVATIONS
+from nncore.layers.base import Layer, Shape
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
 from nncore.layers.convolution import Conv2D, DepthwiseConv2D
 from nncore.layers.kernels import INITIALIZERS
 from nncore.layers.naming import unique_names
 from nncore.layers.normalization import BatchNormalization, LayerNormalization
 from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
-from nncore.layers.registry import LAYER_KINDS, layer_from_dict
 from nncore.layers.rescaling import Rescaling
 from nncore.layers.residual import Residual
+
+LAYER_KINDS: Mapping[str, type[Layer]] = Layer.kinds()
+# The same by its older name.
+layer_from_dict = Layer.from_dict
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,4 +1,4 @@
-"""What every layer description is, and the checks that they share.
+"""What every layer description is.
 
 A description is a frozen dataclass and holds no number that is trained: the C++ core owns those.
 Shapes leave the number of images N out: an image is (H, W, C), a row of numbers is (features,).
@@ -6,48 +6,66 @@ Shapes leave the number of images N out: an image is (H, W, C), a row of numbers
 
 from __future__ import annotations
 
-import dataclasses
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+import re
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from nncore.description import Description
 
 if TYPE_CHECKING:
     from nncore import _core
 
 Shape = tuple[int, ...]
 
-ACTIVATIONS: Mapping[str, str] = {
-    "linear": "x",
-    "relu": "max(x, 0)",
-    "leaky_relu": "x where x > 0, else 0.2 * x",
-    "gelu": "x * (1 + erf(x / sqrt(2))) / 2",
-    "silu": "x / (1 + exp(-x))",
-    "sigmoid": "1 / (1 + exp(-x))",
-    "tanh": "(exp(x) - exp(-x)) / (exp(x) + exp(-x))",
-    "softmax": "exp(x) / (sum of exp(x) over the classes)",
-}
 
+class Layer(Description, family="layer type"):
+    """Base of the layers; the concrete ones are frozen dataclasses with a field `name`.
 
-class Layer(ABC):
-    """Base of the descriptions; the concrete ones are frozen dataclasses with a field `name`."""
+    A kind of its own needs `output_shape` and `add_to`; the other methods where the answer here is
+    not the right one. Files with it can be read wherever its class has been imported.
+
+    Attributes
+    ----------
+    default_name : str
+        What layers without a name are called: the class's in small letters, as in Keras
+        (`MaxPool2D`: "max_pool2d").
+    """
 
     default_name: ClassVar[str]
-    # Fields that a description may lack, as those do that are older than the field. They are left
-    # out of a description where they have their default, so that an older nncore can read it.
-    later_fields: ClassVar[frozenset[str]] = frozenset()
     name: str | None
+
+    def __init_subclass__(cls, *, family: str | None = None, kind: bool = True) -> None:
+        super().__init_subclass__(family=family, kind=kind)
+        if "default_name" not in vars(cls):
+            words = re.sub(r"(?<=.)([A-Z][a-z]+)|(?<=[a-z])([A-Z])", r"_\1\2", cls.__name__)
+            cls.default_name = words.lower()
+
+    def __post_init__(self) -> None:
+        check_name(type(self).__name__, self.name)
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of one image's output; ValueError where `input_shape` does not suit the layer."""
 
     @abstractmethod
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Shape of each parameter by its short name ("kernel", "bias"), in Keras's order."""
-
-    @abstractmethod
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
-        """Append this layer, whose input has that shape, to the engine's `network`."""
+        """Append this layer, whose input has that shape, to the engine's `network`.
+
+        Of several stages the last one has the name, the others ones that begin with it:
+        "name/scale".
+        """
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Shape of each parameter by its short name ("kernel", "bias"), in Keras's order.
+
+        Those of inner layers are called "conv2d/kernel".
+        """
+        return {
+            f"{name}/{parameter}": shape
+            for name, layer, given in self.inner_layers(input_shape)
+            for parameter, shape in layer.parameter_shapes(given).items()
+        }
 
     def inner_layers(self, input_shape: Shape) -> Iterable[tuple[str, Layer, Shape]]:
         """Name, description and input shape of the layers that this one is made of; or nothing."""
@@ -60,43 +78,6 @@ class Layer(ABC):
         behind a softmax nothing but None leaves them probabilities.
         """
         return "linear"
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> Layer:
-        """The layer with the fields of `to_dict`, all of which are there."""
-        return cls(**fields)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The description as JSON-ready values; `layer_from_dict` reads it back.
-
-        A field of `later_fields` that has its default is left out: then an older nncore, which
-        does not know it, reads the file, too.
-        """
-        described: dict[str, Any] = {"type": type(self).__name__}
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if field.name in self.later_fields and value == field.default:
-                continue
-            described[field.name] = value.to_dict() if hasattr(value, "to_dict") else value
-        return described
-
-
-def set_field(layer: Layer, field: str, value: object) -> None:
-    """Set a field in `__post_init__`, to its normalised value."""
-    # The only way to normalise a field of a frozen dataclass in __post_init__.
-    object.__setattr__(layer, field, value)
-
-
-def known_activation(what: str, value: object) -> str:
-    """The activation's name; None is "linear"."""
-    if value is None:
-        return "linear"
-    if not isinstance(value, str):
-        raise TypeError(f"{what}: activation must be a name, not {value!r}")
-    if value not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"{what}: unknown activation {value!r}; known: {known}")
-    return value
 
 
 def check_name(what: str, name: object) -> None:

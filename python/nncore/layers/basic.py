@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from nncore.arguments import check_int
-from nncore.layers.base import Layer, Shape, check_name, known_activation, set_field
-from nncore.layers.kernels import KERNEL_FIELDS, check_kernel_fields, kernel_arguments
+from nncore.layers.activations import known_activation
+from nncore.layers.base import Layer, Shape
+from nncore.layers.kernels import KERNEL_FIELDS, KernelLayer
 from nncore.regularizers import Regularizer
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(KernelLayer):
     """Every output is a weighted sum of all inputs: `activation(x @ kernel + bias)`.
 
     Parameters
@@ -41,8 +41,7 @@ class Dense(Layer):
         An argument is out of range or of the wrong type; the message gives its value.
     """
 
-    default_name: ClassVar[str] = "dense"
-    later_fields: ClassVar[frozenset[str]] = KERNEL_FIELDS
+    later_fields: ClassVar = KERNEL_FIELDS
 
     units: int
     activation: str | None = None
@@ -52,12 +51,8 @@ class Dense(Layer):
     name: str | None = None
 
     def __post_init__(self) -> None:
-        set_field(self, "units", check_int("Dense: units", self.units, 1))
-        set_field(self, "activation", known_activation("Dense", self.activation))
-        if not isinstance(self.use_bias, bool):
-            raise TypeError(f"Dense: use_bias must be True or False, not {self.use_bias!r}")
-        check_kernel_fields(self)
-        check_name("Dense", self.name)
+        self._check_int("units", 1)
+        super().__post_init__()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
@@ -75,29 +70,18 @@ class Dense(Layer):
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_dense(
-            name, self.units, str(self.activation), self.use_bias, **kernel_arguments(self)
+            name, self.units, str(self.activation), self.use_bias, **self._kernel_arguments()
         )
-
-    def output_activation(self) -> str | None:
-        return self.activation
 
 
 @dataclass(frozen=True)
 class Flatten(Layer):
     """Rows of numbers from images: (H, W, C) becomes (H * W * C,), channels fastest."""
 
-    default_name: ClassVar[str] = "flatten"
-
     name: str | None = None
-
-    def __post_init__(self) -> None:
-        check_name("Flatten", self.name)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {}
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_flatten(name)
@@ -110,20 +94,15 @@ class Flatten(Layer):
 class Activation(Layer):
     """An activation as a layer of its own; the shape stays. `activation` as in `ACTIVATIONS`."""
 
-    default_name: ClassVar[str] = "activation"
-
     activation: str
     name: str | None = None
 
     def __post_init__(self) -> None:
-        set_field(self, "activation", known_activation("Activation", self.activation))
-        check_name("Activation", self.name)
+        self._set("activation", known_activation("Activation", self.activation))
+        super().__post_init__()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {}
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_activation(name, self.activation)
@@ -146,8 +125,6 @@ class Dropout(Layer):
         Share of the values that is dropped, at least 0 and below 1 (in steps of 1/65536).
     """
 
-    default_name: ClassVar[str] = "dropout"
-
     rate: float
     name: str | None = None
 
@@ -156,14 +133,11 @@ class Dropout(Layer):
             raise TypeError(f"Dropout: rate must be a number, not {self.rate!r}")
         if not 0.0 <= self.rate < 1.0:
             raise ValueError(f"Dropout: rate must be at least 0 and below 1, not {self.rate!r}")
-        set_field(self, "rate", float(self.rate))
-        check_name("Dropout", self.name)
+        self._set("rate", float(self.rate))
+        super().__post_init__()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {}
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_dropout(name, self.rate)

@@ -2,42 +2,89 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from nncore.arguments import check_int
-from nncore.layers.base import Layer, Shape, check_name, known_activation, set_field
-from nncore.layers.kernels import KERNEL_FIELDS, check_kernel_fields, kernel_arguments
+from nncore.layers.base import Shape
+from nncore.layers.kernels import KERNEL_FIELDS, KernelLayer
+from nncore.layers.windows import Pair, count_windows, image_shape, int_pair, padding_of
 from nncore.regularizers import Regularizer
 
 if TYPE_CHECKING:
     from nncore import _core
 
-Pair = tuple[int, int]
 
+class _Convolution(KernelLayer, kind=False):
+    """What both convolutions share; they have these fields."""
 
-def int_pair(what: str, value: object, minimum: int) -> Pair:
-    """(rows, columns) from a pair or from one integer for both."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != 2:
-            raise ValueError(f"{what} must be one integer or two, not {value!r}")
-        return check_int(what, value[0], minimum), check_int(what, value[1], minimum)
-    size = check_int(what, value, minimum)
-    return size, size
+    kernel_size: int | Pair
+    strides: int | Pair
+    padding: str | int | Pair
+    dilation_rate: int | Pair
 
+    def __post_init__(self) -> None:
+        what = type(self).__name__
+        for field_name in ("kernel_size", "strides", "dilation_rate"):
+            value = getattr(self, field_name)
+            self._set(field_name, int_pair(f"{what}: {field_name}", value, 1))
+        self._set("padding", padding_of(what, self.padding))
+        if self.activation == "softmax":
+            raise ValueError(f"{what}: softmax needs a row of numbers: use it after Flatten()")
+        super().__post_init__()
 
-def image_shape(what: str, shape: Shape) -> tuple[int, int, int]:
-    """`shape` as (H, W, C); ValueError for a row of numbers."""
-    if len(shape) != 3:
-        raise ValueError(f"{what} takes images (height, width, channels), not inputs of {shape}")
-    height, width, channels = shape
-    return height, width, channels
+    @abstractmethod
+    def _filters_and_groups(self, input_shape: Shape) -> tuple[int, int]:
+        """Output channels, and the groups that input and output channels fall into."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        filters, _ = self._filters_and_groups(input_shape)
+        height, width, _ = image_shape(type(self).__name__, input_shape)
+        kernel, strides, dilation, padding = self._windows()
+        reach = (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+        count = count_windows((height, width), reach, strides, padding)
+        if count is None:
+            dilated = f" with dilation rate {dilation}" if reach != kernel else ""
+            raise ValueError(
+                f"{type(self).__name__}: the kernel {kernel}{dilated} is larger than the image "
+                f"{input_shape} with padding {padding!r}"
+            )
+        return (*count, filters)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        filters, groups = self._filters_and_groups(input_shape)
+        kernel, _, _, _ = self._windows()
+        shapes: dict[str, Shape] = {"kernel": (*kernel, input_shape[2] // groups, filters)}
+        if self.use_bias:
+            shapes["bias"] = (filters,)
+        return shapes
+
+    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+        filters, groups = self._filters_and_groups(input_shape)
+        kernel, strides, dilation, padding = self._windows()
+        way, pad = (padding, (0, 0)) if isinstance(padding, str) else ("explicit", padding)
+        network.add_conv2d(
+            name,
+            filters,
+            kernel,
+            strides,
+            way,
+            pad,
+            str(self.activation),
+            self.use_bias,
+            dilation,
+            groups,
+            **self._kernel_arguments(),
+        )
+
+    def _windows(self) -> tuple[Pair, Pair, Pair, str | Pair]:
+        """Kernel size, strides, dilation rate and padding, as `__post_init__` left them."""
+        values = self.kernel_size, self.strides, self.dilation_rate, self.padding
+        return cast("tuple[Pair, Pair, Pair, str | Pair]", values)
 
 
 @dataclass(frozen=True)
-class Conv2D(Layer):
+class Conv2D(_Convolution):
     """Slide `filters` small kernels over an image: (H, W, C) becomes (H', W', filters).
 
     ``y[i, j, o] = activation(sum of x[i * s + k * d, j * s + l * d, c] * kernel[k, l, c, o] +
@@ -76,8 +123,7 @@ class Conv2D(Layer):
         each channel by itself, see `DepthwiseConv2D`.
     """
 
-    default_name: ClassVar[str] = "conv2d"
-    later_fields: ClassVar[frozenset[str]] = KERNEL_FIELDS | {"dilation_rate", "groups"}
+    later_fields: ClassVar = KERNEL_FIELDS | {"dilation_rate", "groups"}
 
     filters: int
     kernel_size: int | Pair
@@ -92,40 +138,27 @@ class Conv2D(Layer):
     groups: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        set_field(self, "filters", check_int("Conv2D: filters", self.filters, 1))
-        set_field(self, "groups", check_int("Conv2D: groups", self.groups, 1))
+        self._check_int("filters", 1)
+        self._check_int("groups", 1)
         if self.filters % self.groups:
             raise ValueError(
                 f"Conv2D: groups must divide the filters, and {self.groups} does not divide "
                 f"{self.filters}"
             )
-        _check_settings(self)
+        super().__post_init__()
 
-    def _group_channels(self, input_shape: Shape) -> int:
+    def _filters_and_groups(self, input_shape: Shape) -> tuple[int, int]:
         _, _, channels = image_shape("Conv2D", input_shape)
         if channels % self.groups:
             raise ValueError(
                 f"Conv2D: groups must divide the channels of the image, and {self.groups} does "
                 f"not divide {channels}"
             )
-        return channels // self.groups
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        self._group_channels(input_shape)
-        return _output_shape(self, input_shape, self.filters)
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return _parameter_shapes(self, self._group_channels(input_shape), self.filters)
-
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
-        _add(self, network, name, self.filters, self.groups)
-
-    def output_activation(self) -> str | None:
-        return self.activation
+        return self.filters, self.groups
 
 
 @dataclass(frozen=True)
-class DepthwiseConv2D(Layer):
+class DepthwiseConv2D(_Convolution):
     """Convolve each channel by itself: (H, W, C) becomes (H', W', C * depth_multiplier).
 
     The same as `Conv2D` with C groups: output channel ``c * depth_multiplier + m`` sees channel c
@@ -147,8 +180,6 @@ kernel_regularizer
         By default "depthwise_conv2d", "depthwise_conv2d_1", ...
     """
 
-    default_name: ClassVar[str] = "depthwise_conv2d"
-
     kernel_size: int | Pair
     strides: int | Pair = (1, 1)
     padding: str | int | Pair = "valid"
@@ -161,101 +192,9 @@ kernel_regularizer
     dilation_rate: int | Pair = field(default=(1, 1), kw_only=True)
 
     def __post_init__(self) -> None:
-        multiplier = check_int("DepthwiseConv2D: depth_multiplier", self.depth_multiplier, 1)
-        set_field(self, "depth_multiplier", multiplier)
-        _check_settings(self)
+        self._check_int("depth_multiplier", 1)
+        super().__post_init__()
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def _filters_and_groups(self, input_shape: Shape) -> tuple[int, int]:
         _, _, channels = image_shape("DepthwiseConv2D", input_shape)
-        return _output_shape(self, input_shape, channels * self.depth_multiplier)
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        _, _, channels = image_shape("DepthwiseConv2D", input_shape)
-        return _parameter_shapes(self, 1, channels * self.depth_multiplier)
-
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
-        _, _, channels = image_shape("DepthwiseConv2D", input_shape)
-        _add(self, network, name, channels * self.depth_multiplier, channels)
-
-    def output_activation(self) -> str | None:
-        return self.activation
-
-
-_Conv2D = Conv2D | DepthwiseConv2D
-
-
-def _check_settings(layer: _Conv2D) -> None:
-    """Refuse or normalise what all convolutions have."""
-    kind = type(layer).__name__
-    for what in ("kernel_size", "strides", "dilation_rate"):
-        set_field(layer, what, int_pair(f"{kind}: {what}", getattr(layer, what), 1))
-    if isinstance(layer.padding, str):
-        if layer.padding not in ("valid", "same"):
-            raise ValueError(
-                f'{kind}: padding must be "valid", "same" or a number of pixels, '
-                f"not {layer.padding!r}"
-            )
-    else:
-        set_field(layer, "padding", int_pair(f"{kind}: padding", layer.padding, 0))
-    activation = known_activation(kind, layer.activation)
-    if activation == "softmax":
-        raise ValueError(f"{kind}: softmax needs a row of numbers: use it after Flatten()")
-    set_field(layer, "activation", activation)
-    if not isinstance(layer.use_bias, bool):
-        raise TypeError(f"{kind}: use_bias must be True or False, not {layer.use_bias!r}")
-    check_kernel_fields(layer)
-    check_name(kind, layer.name)
-
-
-def _pairs(layer: _Conv2D) -> tuple[Pair, Pair, Pair, Pair]:
-    """Kernel size, strides, dilation rate and, for explicit padding, its pixels."""
-    kernel = int_pair("kernel_size", layer.kernel_size, 1)
-    strides = int_pair("strides", layer.strides, 1)
-    dilation = int_pair("dilation_rate", layer.dilation_rate, 1)
-    pad = (0, 0) if isinstance(layer.padding, str) else int_pair("padding", layer.padding, 0)
-    return kernel, strides, dilation, pad
-
-
-def _output_shape(layer: _Conv2D, input_shape: Shape, filters: int) -> Shape:
-    kind = type(layer).__name__
-    height, width, _ = image_shape(kind, input_shape)
-    kernel, strides, dilation, pad = _pairs(layer)
-    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-    sizes = []
-    for size, r, s, p in zip((height, width), reach, strides, pad, strict=True):
-        if layer.padding == "same":
-            sizes.append(math.ceil(size / s))
-            continue
-        if size + 2 * p < r:
-            dilated = f" with dilation rate {dilation}" if reach != kernel else ""
-            raise ValueError(
-                f"{kind}: the kernel {kernel}{dilated} is larger than the image {input_shape} "
-                f"with padding {layer.padding!r}"
-            )
-        sizes.append((size + 2 * p - r) // s + 1)
-    return (*sizes, filters)
-
-
-def _parameter_shapes(layer: _Conv2D, group_channels: int, filters: int) -> dict[str, Shape]:
-    kernel, _, _, _ = _pairs(layer)
-    shapes: dict[str, Shape] = {"kernel": (*kernel, group_channels, filters)}
-    if layer.use_bias:
-        shapes["bias"] = (filters,)
-    return shapes
-
-
-def _add(layer: _Conv2D, network: _core.Network, name: str, filters: int, groups: int) -> None:
-    kernel, strides, dilation, pad = _pairs(layer)
-    network.add_conv2d(
-        name,
-        filters,
-        kernel,
-        strides,
-        layer.padding if isinstance(layer.padding, str) else "explicit",
-        pad,
-        str(layer.activation),
-        layer.use_bias,
-        dilation,
-        groups,
-        **kernel_arguments(layer),
-    )
+        return channels * self.depth_multiplier, channels

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from nncore.arguments import check_number
-from nncore.layers.base import Layer, Shape, check_name, set_field
+from nncore.layers.base import Layer, Shape
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -39,17 +38,14 @@ class BatchNormalization(Layer):
         By default "batch_normalization", "batch_normalization_1", ...
     """
 
-    default_name: ClassVar[str] = "batch_normalization"
-
     momentum: float = 0.99
     epsilon: float = 1e-3
     name: str | None = None
 
     def __post_init__(self) -> None:
-        momentum = check_number("BatchNormalization: momentum", self.momentum, low=0, below=1)
-        set_field(self, "momentum", momentum)
-        set_field(self, "epsilon", _epsilon("BatchNormalization", self.epsilon))
-        check_name("BatchNormalization", self.name)
+        self._check_number("momentum", low=0, below=1)
+        self._check_number("epsilon", above=0, below=1)
+        super().__post_init__()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -78,14 +74,12 @@ class LayerNormalization(Layer):
         By default "layer_normalization", "layer_normalization_1", ...
     """
 
-    default_name: ClassVar[str] = "layer_normalization"
-
     epsilon: float = 1e-3
     name: str | None = None
 
     def __post_init__(self) -> None:
-        set_field(self, "epsilon", _epsilon("LayerNormalization", self.epsilon))
-        check_name("LayerNormalization", self.name)
+        self._check_number("epsilon", above=0, below=1)
+        super().__post_init__()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -95,7 +89,3 @@ class LayerNormalization(Layer):
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_layer_normalization(name, self.epsilon)
-
-
-def _epsilon(what: str, value: object) -> float:
-    return check_number(f"{what}: epsilon", value, above=0, below=1)

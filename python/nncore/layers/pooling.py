@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, cast
 
-from nncore.layers.base import Layer, Shape, check_name, set_field
-from nncore.layers.convolution import Pair, image_shape, int_pair
+from nncore.layers.base import Layer, Shape
+from nncore.layers.windows import Pair, count_windows, image_shape, int_pair
 
 if TYPE_CHECKING:
     from nncore import _core
 
 
 @dataclass(frozen=True)
-class _Pool2D(Layer):
+class _Pool2D(Layer, kind=False):
+    """What both pools with windows share."""
+
     pool_size: int | Pair = (2, 2)
     strides: int | Pair | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        set_field(self, "pool_size", int_pair(f"{kind}: pool_size", self.pool_size, 1))
+        self._set("pool_size", int_pair(f"{kind}: pool_size", self.pool_size, 1))
         strides = self.pool_size if self.strides is None else self.strides
-        set_field(self, "strides", int_pair(f"{kind}: strides", strides, 1))
-        check_name(kind, self.name)
+        self._set("strides", int_pair(f"{kind}: strides", strides, 1))
+        super().__post_init__()
 
-    def _pairs(self) -> tuple[Pair, Pair]:
-        return int_pair("pool_size", self.pool_size, 1), int_pair("strides", self.strides, 1)
+    def _windows(self) -> tuple[Pair, Pair]:
+        """Pool size and strides, as `__post_init__` left them."""
+        return cast("tuple[Pair, Pair]", (self.pool_size, self.strides))
 
     def output_shape(self, input_shape: Shape) -> Shape:
         kind = type(self).__name__
         height, width, channels = image_shape(kind, input_shape)
-        window, strides = self._pairs()
-        if window[0] > height or window[1] > width:
+        window, strides = self._windows()
+        count = count_windows((height, width), window, strides, "valid")
+        if count is None:
             raise ValueError(f"{kind}: the window {window} is larger than the image {input_shape}")
-        return (
-            (height - window[0]) // strides[0] + 1,
-            (width - window[1]) // strides[1] + 1,
-            channels,
-        )
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {}
+        return (*count, channels)
 
 
 @dataclass(frozen=True)
@@ -59,39 +56,27 @@ class MaxPool2D(_Pool2D):
         By default "max_pool2d", "max_pool2d_1", ...
     """
 
-    default_name: ClassVar[str] = "max_pool2d"
-
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
-        network.add_max_pool2d(name, *self._pairs())
+        network.add_max_pool2d(name, *self._windows())
 
 
 @dataclass(frozen=True)
 class AveragePool2D(_Pool2D):
     """The mean of each window, channel by channel; arguments as for `MaxPool2D`."""
 
-    default_name: ClassVar[str] = "average_pool2d"
-
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
-        network.add_average_pool2d(name, *self._pairs())
+        network.add_average_pool2d(name, *self._windows())
 
 
 @dataclass(frozen=True)
 class GlobalAveragePool2D(Layer):
     """The mean of each channel over the whole image: (H, W, C) becomes (C,)."""
 
-    default_name: ClassVar[str] = "global_average_pool2d"
-
     name: str | None = None
-
-    def __post_init__(self) -> None:
-        check_name("GlobalAveragePool2D", self.name)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         _, _, channels = image_shape("GlobalAveragePool2D", input_shape)
         return (channels,)
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {}
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_global_average_pool2d(name)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from nncore.arguments import check_number
-from nncore.layers.base import Layer, Shape, check_name, set_field
+from nncore.layers.base import Layer, Shape
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -38,16 +38,14 @@ class Rescaling(Layer):
         Not finite (as float32) or no numbers; in `output_shape`, as many as there are no channels.
     """
 
-    default_name: ClassVar[str] = "rescaling"
-
     scale: Factors
     offset: Factors = 0.0
     name: str | None = None
 
     def __post_init__(self) -> None:
         for field in ("scale", "offset"):
-            set_field(self, field, _factors(f"Rescaling: {field}", getattr(self, field)))
-        check_name("Rescaling", self.name)
+            self._set(field, _factors(f"Rescaling: {field}", getattr(self, field)))
+        super().__post_init__()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         for field in ("scale", "offset"):
@@ -58,9 +56,6 @@ class Rescaling(Layer):
                     f"{input_shape} have {input_shape[-1]} channels"
                 )
         return input_shape
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {}
 
     def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
         network.add_rescaling(name, _values(self.scale), _values(self.offset))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from nncore.layers.base import Layer, Shape, check_name, known_activation, set_field
+from nncore.layers.activations import known_activation
+from nncore.layers.base import Layer, Shape
 from nncore.layers.basic import Dense
+from nncore.layers.blocks import Block, Branch, layers_of
 from nncore.layers.convolution import Conv2D
 from nncore.layers.naming import unique_names
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Residual(Layer):
+class Residual(Block):
     """``activation(branch(x) + shortcut(x))``, the building block of deep networks.
 
     The shortcut is the identity where the branch keeps the shape of its input. Otherwise it is a
@@ -46,7 +48,7 @@ class Residual(Layer):
     (28, 28, 32)
     """
 
-    default_name: ClassVar[str] = "residual"
+    nested: ClassVar = {"layers": Layer, "shortcut": Layer}
 
     layers: Sequence[Layer]
     activation: str | None = None
@@ -54,98 +56,39 @@ class Residual(Layer):
     name: str | None = None
 
     def __post_init__(self) -> None:
-        set_field(self, "layers", _checked("layers", self.layers))
+        self._set("layers", layers_of("Residual: layers", self.layers))
         if self.shortcut is not None:
-            set_field(self, "shortcut", _checked("shortcut", self.shortcut))
+            self._set("shortcut", layers_of("Residual: shortcut", self.shortcut))
         activation = known_activation("Residual", self.activation)
         if activation == "softmax":
             raise ValueError("Residual: softmax needs a layer of its own behind the block")
-        set_field(self, "activation", activation)
-        check_name("Residual", self.name)
+        self._set("activation", activation)
         unique_names([*self.layers, *(self.shortcut or ())])
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        shape = _shape_behind(self.layers, input_shape)
-        shortcut = _shape_behind(self._shortcut(input_shape, shape), input_shape)
-        if shortcut != shape:
-            raise ValueError(
-                f"Residual: the branch makes {shape} of {input_shape} and the shortcut {shortcut}; "
-                "they must be equal to be added"
-            )
-        return shape
-
-    def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        shapes = {}
-        for name, layer, shape in self.inner_layers(input_shape):
-            for parameter, of_parameter in layer.parameter_shapes(shape).items():
-                shapes[f"{name}/{parameter}"] = of_parameter
-        return shapes
-
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
-        network.begin_residual(name)
-        for at, (inner, layer, shape) in enumerate(self.inner_layers(input_shape)):
-            if at == len(self.layers):
-                network.begin_shortcut()
-            layer.add_to(network, f"{name}/{inner}", shape)
-        network.end_residual(str(self.activation))
+        super().__post_init__()
 
     def output_activation(self) -> str | None:
         return self.activation
 
-    def to_dict(self) -> dict[str, Any]:
-        parts = {
-            field: None if layers is None else [layer.to_dict() for layer in layers]
-            for field, layers in (("layers", self.layers), ("shortcut", self.shortcut))
-        }
-        return super().to_dict() | parts
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> Layer:
-        from nncore.layers.registry import layer_from_dict
-
-        def layers(described: Any) -> list[Layer]:
-            if not isinstance(described, list):
-                raise TypeError(f"the layers of Residual must be a list, not {described!r}")
-            return [layer_from_dict(layer) for layer in described]
-
-        shortcut = fields["shortcut"]
-        return cls(
-            layers(fields["layers"]),
-            fields["activation"],
-            None if shortcut is None else layers(shortcut),
-            fields["name"],
-        )
-
-    def _shortcut(self, input_shape: Shape, shape: Shape) -> Sequence[Layer]:
-        """The shortcut's layers, where the branch makes `shape`; none for the identity."""
+    def _branches(self, input_shape: Shape) -> Sequence[Branch]:
+        branch = Branch.of(self.layers, input_shape)
+        shortcut: Sequence[Layer] = ()
         if self.shortcut is not None:
-            return self.shortcut
-        return () if shape == input_shape else (_projection(input_shape, shape),)
+            shortcut = self.shortcut
+        elif branch.output_shape != input_shape:
+            shortcut = (_projection(input_shape, branch.output_shape),)
+        return branch, Branch.of(shortcut, input_shape)
 
-    def inner_layers(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-        """Name, description and input shape of the branch's layers, then of the shortcut's."""
-        shortcut = self._shortcut(input_shape, _shape_behind(self.layers, input_shape))
-        names = iter(unique_names([*self.layers, *shortcut]))
-        for layers in (self.layers, shortcut):
-            shape = input_shape
-            for layer in layers:
-                yield next(names), layer, shape
-                shape = layer.output_shape(shape)
+    def _joined_shape(self, branches: Sequence[Branch]) -> Shape:
+        branch, shortcut = branches
+        if shortcut.output_shape != branch.output_shape:
+            raise ValueError(
+                f"Residual: the branch makes {branch.output_shape} of {branch.input_shapes[0]} and "
+                f"the shortcut {shortcut.output_shape}; they must be equal to be added"
+            )
+        return branch.output_shape
 
-
-def _checked(what: str, layers: object) -> tuple[Layer, ...]:
-    if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
-        raise TypeError(f"Residual: {what} must be a list of layers, not {layers!r}")
-    for layer in layers:
-        if not isinstance(layer, Layer):
-            raise TypeError(f"Residual: {what} must be descriptions such as Conv2D, not {layer!r}")
-    return tuple(layers)
-
-
-def _shape_behind(layers: Sequence[Layer], shape: Shape) -> Shape:
-    for layer in layers:
-        shape = layer.output_shape(shape)
-    return shape
+    def _join(self, network: _core.Network) -> None:
+        network.end_residual(str(self.activation))
 
 
 def _projection(given: Shape, wanted: Shape) -> Layer:
