@@ -1,5 +1,5 @@
-// The network engine over NumPy arrays. Every compute call releases the GIL: it runs for
-// milliseconds and touches no Python object.
+// The network engine over NumPy arrays. Every call that computes or takes the network's lock
+// releases the GIL first: both last for milliseconds, or for as long as another thread trains.
 #include <pybind11/stl.h>
 
 #include <cmath>
@@ -22,7 +22,15 @@ using network::Loss;
 using network::Network;
 using network::Optimizer;
 using network::Shape;
+using network::Slot;
 using network::Targets;
+
+// What `body` returns, called without the GIL, for it may wait; it touches no Python object.
+template <class Body>
+auto unlocked(Body body) {
+    const py::gil_scoped_release released;
+    return body();
+}
 
 void require_built(const Network& network) {
     if (!network.is_built())
@@ -103,8 +111,6 @@ const float* weights_of(const py::array& weights, std::ptrdiff_t count) {
                                   std::to_string(values[i]));
     return values;
 }
-
-py::array_t<float> parameter_array(const Shape& shape) { return new_floats(shape); }
 
 const float* parameter_values(const network::Parameter& parameter, const py::array& value) {
     const float* values = input<float>(value, parameter.name.c_str());
@@ -224,8 +230,7 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
     const Images images = images_of(network, x);
     Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
     if (sample_weight) targets.weights = weights_of(*sample_weight, images.count);
-    const py::gil_scoped_release unlocked;
-    return network.compute_gradients(images, targets, loss);
+    return unlocked([&] { return network.compute_gradients(images, targets, loss); });
 }
 
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
@@ -254,12 +259,10 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
         throw py::value_error("batch_size must be at least 1, got " + std::to_string(batch_size));
     const double* const rates =
         learning_rates_of(learning_rates, (count + batch_size - 1) / batch_size);
-    network::StepResults results;
-    {
-        const py::gil_scoped_release unlocked;
-        results = network.train_steps(images, targets, indices, count, batch_size, loss, optimizer,
-                                      {.seed = seed, .epoch = epoch}, rates);
-    }
+    const network::StepResults results = unlocked([&] {
+        return network.train_steps(images, targets, indices, count, batch_size, loss, optimizer,
+                                   {.seed = seed, .epoch = epoch}, rates);
+    });
     return py::make_tuple(
         py::array_t<double>(static_cast<py::ssize_t>(results.losses.size()), results.losses.data()),
         py::array_t<std::int64_t>(static_cast<py::ssize_t>(results.correct.size()),
@@ -271,8 +274,7 @@ py::array_t<float> forward(const Network& network, const py::array& x) {
     const Images images = images_of(network, x);
     py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     float* data = outputs.mutable_data();
-    const py::gil_scoped_release unlocked;
-    network.forward(images, data);
+    unlocked([&] { network.forward(images, data); });
     return outputs;
 }
 
@@ -304,14 +306,13 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
     }
     py::array_t<float> outputs({images.count, network.output_size()});
     float* const data = outputs.mutable_data();
-    {
-        const py::gil_scoped_release unlocked;
+    unlocked([&] {
         if (softmax) {
             network.forward_softmax(images, data);
         } else {
             network.forward(images, data);
         }
-    }
+    });
     if (!network::all_finite(data, outputs.size())) return py::none();
     return outputs;
 }
@@ -325,24 +326,22 @@ py::tuple evaluate(const Network& network, const py::array& x, const py::array& 
     py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     std::vector<float> losses(static_cast<std::size_t>(images.count));
     float* data = outputs.mutable_data();
-    {
-        const py::gil_scoped_release unlocked;
-        network.evaluate(images, targets, loss, data, losses.data());
-    }
+    unlocked([&] { network.evaluate(images, targets, loss, data, losses.data()); });
     py::array_t<double> result(images.count);
     std::copy(losses.begin(), losses.end(), result.mutable_data());
     return py::make_tuple(outputs, result);
 }
 
 std::ptrdiff_t last_rows(const Network& network, const std::string& method) {
-    if (network.last_rows() == 0)
-        throw py::value_error(method + " needs a call of compute_gradients just before");
-    return network.last_rows();
+    const std::ptrdiff_t rows = unlocked([&] { return network.last_rows(); });
+    if (rows == 0) throw py::value_error(method + " needs a call of compute_gradients just before");
+    return rows;
 }
 
 py::array_t<double> sample_losses(const Network& network) {
     std::vector<float> losses(static_cast<std::size_t>(last_rows(network, "sample_losses")));
-    network.read_losses(static_cast<std::ptrdiff_t>(losses.size()), losses.data());
+    unlocked(
+        [&] { network.read_losses(static_cast<std::ptrdiff_t>(losses.size()), losses.data()); });
     py::array_t<double> result(static_cast<std::ptrdiff_t>(losses.size()));
     std::copy(losses.begin(), losses.end(), result.mutable_data());
     return result;
@@ -354,8 +353,30 @@ py::array_t<float> layer_output(const Network& network, const std::string& name)
     Shape shape = layer.output_shape;
     shape.insert(shape.begin(), rows);
     py::array_t<float> result = new_floats(shape);
-    network.read_layer_output(layer, rows, result.mutable_data());
+    float* const data = result.mutable_data();
+    unlocked([&] { network.read_layer_output(layer, rows, data); });
     return result;
+}
+
+// A copy of what `read` writes for that parameter, in the parameter's natural shape.
+template <class Read>
+py::array_t<float> read_values(const Network& network, const std::string& name, Read read) {
+    require_built(network);
+    const network::Parameter& parameter = network.parameter(name);
+    py::array_t<float> result = new_floats(parameter.shape);
+    float* const data = result.mutable_data();
+    unlocked([&] { read(parameter, data); });
+    return result;
+}
+
+// Gives `write` the values for that parameter, in its natural shape.
+template <class Write>
+void write_values(const Network& network, const std::string& name, const py::array& value,
+                  Write write) {
+    require_built(network);
+    const network::Parameter& parameter = network.parameter(name);
+    const float* const values = parameter_values(parameter, value);
+    unlocked([&] { write(parameter, values); });
 }
 
 }  // namespace
@@ -440,7 +461,7 @@ void register_network(py::module_& m) {
         .def(
             "set_input_normalization",
             [](Network& network, const std::vector<float>& mean, const std::vector<float>& std) {
-                network.set_input_normalization(mean, std);
+                unlocked([&] { network.set_input_normalization(mean, std); });
             },
             arg("mean"), arg("std"))
         .def_property_readonly(
@@ -472,51 +493,46 @@ void register_network(py::module_& m) {
         .def(
             "get_parameter",
             [](const Network& network, const std::string& name) {
-                require_built(network);
-                const auto& parameter = network.parameter(name);
-                auto result = parameter_array(parameter.shape);
-                network.read_parameter(parameter, result.mutable_data());
-                return result;
+                return read_values(network, name, [&](const auto& parameter, float* values) {
+                    network.read_parameter(parameter, values);
+                });
             },
             arg("name"))
         .def(
             "set_parameter",
             [](Network& network, const std::string& name, const py::array& value) {
-                require_built(network);
-                const auto& parameter = network.parameter(name);
-                network.write_parameter(parameter, parameter_values(parameter, value));
+                write_values(network, name, value, [&](const auto& parameter, const float* values) {
+                    network.write_parameter(parameter, values);
+                });
             },
             arg("name"), arg("value"))
         .def(
             "get_gradient",
             [](const Network& network, const std::string& name) {
-                require_built(network);
-                const auto& parameter = network.parameter(name);
-                auto result = parameter_array(parameter.shape);
-                network.read_gradient(parameter, result.mutable_data());
-                return result;
+                return read_values(network, name, [&](const auto& parameter, float* values) {
+                    network.read_gradient(parameter, values);
+                });
             },
             arg("name"))
         .def(
             "set_gradient",
             [](Network& network, const std::string& name, const py::array& value) {
-                require_built(network);
-                const auto& parameter = network.parameter(name);
-                network.write_gradient(parameter, parameter_values(parameter, value));
+                write_values(network, name, value, [&](const auto& parameter, const float* values) {
+                    network.write_gradient(parameter, values);
+                });
             },
             arg("name"), arg("value"))
         .def("non_finite_parameter",
              [](const Network& network) -> std::optional<std::string> {
                  require_built(network);
-                 const auto* parameter = network.non_finite_parameter();
+                 const auto* parameter = unlocked([&] { return network.non_finite_parameter(); });
                  if (parameter == nullptr) return std::nullopt;
                  return parameter->name;
              })
         .def("penalty",
              [](const Network& network) {
                  require_built(network);
-                 const py::gil_scoped_release unlocked;
-                 return network.penalty();
+                 return unlocked([&] { return network.penalty(); });
              })
         .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"),
              arg("sample_weight") = py::none(), arg("label_smoothing") = 0.0f)
@@ -524,8 +540,7 @@ void register_network(py::module_& m) {
             "apply_gradients",
             [](Network& network, const Optimizer& optimizer) {
                 require_built(network);
-                const py::gil_scoped_release unlocked;
-                network.apply_gradients(optimizer);
+                unlocked([&] { network.apply_gradients(optimizer); });
             },
             arg("optimizer"))
         .def("layer_output", &layer_output, arg("layer"))
@@ -537,12 +552,17 @@ void register_network(py::module_& m) {
              arg("rows") = py::none())
         .def_property_readonly(
             "optimizer_method",
-            [](const Network& network) { return network::name_of(network.optimizer_method()); })
-        .def_property_readonly("optimizer_steps", &Network::optimizer_steps)
+            [](const Network& network) {
+                return network::name_of(unlocked([&] { return network.optimizer_method(); }));
+            })
+        .def_property_readonly("optimizer_steps",
+                               [](const Network& network) {
+                                   return unlocked([&] { return network.optimizer_steps(); });
+                               })
         .def("optimizer_slots",
              [](const Network& network) {
                  std::vector<std::string> names;
-                 for (const network::Slot slot : network.optimizer_slots())
+                 for (const Slot slot : unlocked([&] { return network.optimizer_slots(); }))
                      names.push_back(network::kSlotNames[static_cast<std::size_t>(slot)]);
                  return names;
              })
@@ -551,36 +571,41 @@ void register_network(py::module_& m) {
             [](Network& network, const std::string& method, const std::vector<std::string>& slots,
                std::int64_t steps, bool shows_average) {
                 require_built(network);
-                std::vector<network::Slot> chosen;
+                const network::Method known = network::method_from_name(method);
+                std::vector<Slot> chosen;
                 for (const std::string& slot : slots)
                     chosen.push_back(network::slot_from_name(slot));
-                network.restart_optimizer(network::method_from_name(method), chosen, steps,
-                                          shows_average);
+                unlocked([&] { network.restart_optimizer(known, chosen, steps, shows_average); });
             },
             arg("method"), arg("slots"), arg("steps"), arg("shows_average"))
         .def(
             "get_optimizer_slot",
-            [](const Network& network, const std::string& slot, const std::string& parameter) {
-                require_built(network);
-                const auto& known = network.parameter(parameter);
-                auto result = parameter_array(known.shape);
-                network.read_optimizer_slot(network::slot_from_name(slot), known,
-                                            result.mutable_data());
-                return result;
+            [](const Network& network, const std::string& name, const std::string& parameter) {
+                const Slot slot = network::slot_from_name(name);
+                return read_values(network, parameter, [&](const auto& known, float* values) {
+                    network.read_optimizer_slot(slot, known, values);
+                });
             },
             arg("slot"), arg("parameter"))
         .def(
             "set_optimizer_slot",
-            [](Network& network, const std::string& slot, const std::string& parameter,
+            [](Network& network, const std::string& name, const std::string& parameter,
                const py::array& value) {
-                require_built(network);
-                const auto& known = network.parameter(parameter);
-                network.write_optimizer_slot(network::slot_from_name(slot), known,
-                                             parameter_values(known, value));
+                const Slot slot = network::slot_from_name(name);
+                write_values(network, parameter, value,
+                             [&](const auto& known, const float* values) {
+                                 network.write_optimizer_slot(slot, known, values);
+                             });
             },
             arg("slot"), arg("parameter"), arg("value"))
-        .def("show_average", &Network::show_average, arg("shown"))
-        .def_property_readonly("shows_average", &Network::shows_average)
+        .def(
+            "show_average",
+            [](Network& network, bool shown) { unlocked([&] { network.show_average(shown); }); },
+            arg("shown"))
+        .def_property_readonly("shows_average",
+                               [](const Network& network) {
+                                   return unlocked([&] { return network.shows_average(); });
+                               })
         .def("forward", &forward, arg("images"))
         .def("probabilities", &probabilities, arg("images"), arg("softmax"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));

@@ -280,6 +280,11 @@ std::ptrdiff_t Network::widest_softmax() const {
     return widest;
 }
 
+std::ptrdiff_t Network::last_rows() const {
+    const std::shared_lock lock(mutex_);
+    return last_rows_;
+}
+
 void Network::check_last_rows(std::ptrdiff_t expected) const {
     if (expected != last_rows_)
         throw std::logic_error("another thread used the network in the meantime");

@@ -120,7 +120,7 @@ class Network {
     // batch's loss.
     double compute_gradients(const Images& images, const Targets& targets, Loss loss);
     // The output of one layer during the last compute_gradients: rows x element_count floats.
-    std::ptrdiff_t last_rows() const { return last_rows_; }
+    std::ptrdiff_t last_rows() const;
     // expected: last_rows() when `rows` was allocated; throws std::logic_error if another thread
     // changed it since.
     void read_layer_output(const Layer& layer, std::ptrdiff_t expected, float* rows) const;
