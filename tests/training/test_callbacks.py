@@ -45,7 +45,7 @@ class Model:
     def get_weights(self):
         return [self.weights]
 
-    def _restore(self, weights):
+    def restore_weights(self, weights):
         (self.weights,) = weights
 
 
@@ -238,7 +238,7 @@ def test_lambda_callback():
 
 def test_time_limit_ends_between_epochs(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("nncore.training.time_limit.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("nncore.training.callbacks.time_limit.time.monotonic", lambda: now[0])
 
     class Clock(Callback):
         def on_epoch_end(self, epoch, logs):
@@ -251,7 +251,7 @@ def test_time_limit_ends_between_epochs(monkeypatch):
 
 
 def test_time_limit_within_an_epoch_can_be_taken_up_again(monkeypatch):
-    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr("nncore.training.loop._BLOCK_SECONDS", 0.0)
     settings = {"batch_size": 4, "optimizer": nn.Adam(0.01)}
     blocks = [0]
 

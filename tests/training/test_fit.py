@@ -17,8 +17,8 @@ from nncore.errors import DataError, TrainingError
 from nncore.layers import Dense, Flatten
 from nncore.optimizers import SGD
 from nncore.training.callbacks import Callback
-from nncore.training.fit import NonFiniteLossError
 from nncore.training.history import History
+from nncore.training.loop import NonFiniteLossError
 from nncore.training.model import Sequential
 
 
@@ -138,7 +138,7 @@ def test_threads_and_instruction_sets_do_not_change_the_bits(same_everywhere):
 def test_block_length_does_not_change_the_result(monkeypatch):
     results = []
     for seconds in (0.0, 0.05, 1e9):
-        monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", seconds)
+        monkeypatch.setattr("nncore.training.loop._BLOCK_SECONDS", seconds)
         model = small_model()
         history = fit(model, batch_size=2)
         results.append((weights(model), history.history, history.iteration_loss))
@@ -425,7 +425,7 @@ def interrupt_after(monkeypatch, model, calls):
 
 def test_ctrl_c_within_an_epoch_can_be_resumed_to_the_same_bits(monkeypatch):
     # One step per block, so that the interrupt falls into the middle of an epoch.
-    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr("nncore.training.loop._BLOCK_SECONDS", 0.0)
     settings = {"batch_size": 8, "validation_data": blobs(30, 1)}
     whole, model = small_model(), small_model()
     complete = fit(whole, epochs=4, **settings)
@@ -444,7 +444,7 @@ def test_ctrl_c_within_an_epoch_can_be_resumed_to_the_same_bits(monkeypatch):
 
 
 def test_interrupted_epoch_is_not_continued_under_other_settings(monkeypatch):
-    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr("nncore.training.loop._BLOCK_SECONDS", 0.0)
     # A learning rate so small that the losses depend on the shuffle alone.
     tiny = SGD(1e-12)
     two_epochs = fit(small_model(), epochs=2, batch_size=16, optimizer=tiny)

@@ -265,7 +265,7 @@ def test_bad_optimizer_state(tmp_path, part, value):
 
 
 def test_training_state_in_the_middle_of_an_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr("nncore.training.loop._BLOCK_SECONDS", 0.0)
     checks = [0]
 
     def check(self):

@@ -87,7 +87,7 @@ def test_plain_sgd_is_the_same_as_without_all_this():
 def test_block_length_does_not_change_the_result(monkeypatch):
     results = []
     for seconds in (0.0, 0.05, 1e9):
-        monkeypatch.setattr("nncore.training.fit._BLOCK_SECONDS", seconds)
+        monkeypatch.setattr("nncore.training.loop._BLOCK_SECONDS", seconds)
         model = small_model()
         fit(model, optimizer=nn.Adam(nn.Warmup(nn.CosineDecay(0.02), 5)))
         results.append(weights(model))

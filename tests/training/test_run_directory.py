@@ -16,8 +16,8 @@ from nncore.data.augmentation import Augmentation
 from nncore.layers import Dense, Flatten
 from nncore.optimizers import SGD
 from nncore.training.callbacks import Callback
-from nncore.training.fit import NonFiniteLossError
 from nncore.training.history import History
+from nncore.training.loop import NonFiniteLossError
 from nncore.training.model import Sequential
 from nncore.training.model_file import load, load_training_state
 from nncore.training.run_directory import FILES, RunDirectory, toml_text

@@ -41,8 +41,6 @@ def as_json(model: Sequential, file: str) -> dict[str, Any]:
     """What `nncore info MODEL --json` prints."""
     import dataclasses
 
-    from nncore.training.features import features_record
-
     return {
         "path": file,
         "name": model.name,
@@ -58,7 +56,7 @@ def as_json(model: Sequential, file: str) -> dict[str, Any]:
         ],
         "classes": None if model.classes is None else list(model.classes.names),
         "preprocessing": None if model.preprocessing is None else model.preprocessing.to_dict(),
-        "features": features_record(model),
+        "features": model.features_record,
         "loss": model.loss,
         "optimizer": None if model.optimizer is None else model.optimizer.to_dict(),
         "training": None if model.facts is None else dataclasses.asdict(model.facts),

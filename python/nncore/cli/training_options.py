@@ -160,8 +160,8 @@ def schedule_of(args: argparse.Namespace, rate: float, iterations: int) -> Sched
 
 def callbacks_of(args: argparse.Namespace) -> list[Callback]:
     """What ends the training early, if anything. `fit` restores the best weights itself."""
-    from nncore.training.early_stopping import EarlyStopping
-    from nncore.training.time_limit import TimeLimit
+    from nncore.training.callbacks.early_stopping import EarlyStopping
+    from nncore.training.callbacks.time_limit import TimeLimit
 
     found: list[Callback] = []
     if args.early_stopping:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from nncore.training.callbacks import Callback, LambdaCallback
-from nncore.training.checkpoint import ModelCheckpoint
-from nncore.training.csv_logger import CSVLogger
-from nncore.training.early_stopping import EarlyStopping
+from nncore.training.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TimeLimit,
+)
 from nncore.training.explain import ExplainedStep
-from nncore.training.fit import NonFiniteLossError, TrainingFacts
 from nncore.training.history import History
 from nncore.training.learning_rate_search import LearningRates, lr_find
+from nncore.training.loop import NonFiniteLossError
 from nncore.training.metrics import top_k_accuracy
 from nncore.training.model import Sequential
 from nncore.training.model_file import (
@@ -19,12 +24,11 @@ from nncore.training.model_file import (
     load_training_state,
 )
 from nncore.training.optimizer_state import OptimizerState
-from nncore.training.plateau import ReduceLROnPlateau
+from nncore.training.position import TrainingFacts
 from nncore.training.predictions import Prediction, Predictions
 from nncore.training.recipes import Recipe, recipe
 from nncore.training.report import ClassScore, Mistake, Report
 from nncore.training.run_directory import RunDirectory
-from nncore.training.time_limit import TimeLimit
 
 __all__ = [
     "CSVLogger",

@@ -61,10 +61,13 @@ def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -
     return result
 
 
-def data_set_images(images: Pixels, input_shape: Shape | None, name: str = "x") -> ImagesOrMapped:
+def data_set_images(
+    images: Pixels | ArrayLike, input_shape: Shape | None, name: str = "x"
+) -> ImagesOrMapped:
     """`image_array` of a data set's images; mapped ones are checked and stay where they are."""
-    fits = input_shape is None or images.shape[1:] == input_shape
-    if not isinstance(images, MappedImages) or not fits:
+    if not isinstance(images, MappedImages):
+        return image_array(images, input_shape, name)
+    if input_shape is not None and images.shape[1:] != input_shape:
         return image_array(np.asarray(images), input_shape, name)
     if len(images) == 0:
         raise DataError(f"{name} holds no image: its shape is {images.shape}")

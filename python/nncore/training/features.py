@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from nncore.data.dataset import ImageDataset
 from nncore.errors import ModelFileError
+from nncore.training.arrays import data_set_images
+from nncore.training.inputs import Inputs, PixelInputs
 
 if TYPE_CHECKING:
     from nncore._core import Images
+    from nncore.data.preprocessing import Preprocessing
     from nncore.interop.onnx_features import Features
     from nncore.layers import Shape
     from nncore.training.arrays import ImagesOrMapped
-    from nncore.training.model import Sequential
 
 F32 = NDArray[np.float32]
 
@@ -62,31 +64,58 @@ class RecordedFeatures:
 
 @dataclass(frozen=True, eq=False)
 class FrozenInputs:
-    """Images into what the layers are trained on.
+    """Inputs that pass a frozen network first: images into rows of features.
 
     Attributes
     ----------
-    features
-        The frozen network.
+    source
+        The frozen network, or what is recorded of it.
     mean, std : float32 (F,) or None
         Of the features of the first training images; None before there were any.
     """
 
-    features: Features | RecordedFeatures
+    source: Features | RecordedFeatures
     mean: F32 | None = None
     std: F32 | None = None
 
     @property
-    def network(self) -> Features:
+    def features(self) -> Features:
         """The frozen network; ModelFileError where only its record is known."""
-        if isinstance(self.features, RecordedFeatures):
-            raise self.features.missing()
-        return self.features
+        if isinstance(self.source, RecordedFeatures):
+            raise self.source.missing()
+        return self.source
 
-    @property
-    def input_shape(self) -> Shape:
-        """(F,)."""
-        return (self.features.count,)
+    def fresh(self, shape: Shape) -> tuple[Inputs, Shape]:
+        rows = (self.source.count,)
+        if shape not in (self.source.image_shape, rows):
+            raise ValueError(f"the features take images {self.source.image_shape}, not {shape}")
+        return FrozenInputs(self.source), rows
+
+    def image_shape(self, input_shape: Shape | None) -> Shape | None:
+        return self.source.image_shape
+
+    def input_shape(self, image_shape: Shape) -> Shape:
+        return (self.source.count,)
+
+    def images(self, x: Any, input_shape: Shape | None) -> ImagesOrMapped:
+        images = data_set_images(x, None)
+        # Says more than a comparison of shapes: how to read the images for this network.
+        self.features.check_images(images)  # type: ignore[arg-type]
+        return images
+
+    def check_augmentation(self) -> None:
+        raise ValueError(
+            "augmentation is not for frozen features: they are computed once per image, and an "
+            "image that is changed in each epoch would have to pass the frozen network each "
+            "time; leave augmentation out"
+        )
+
+    def preprocessing(self, found: Preprocessing | None) -> Preprocessing | None:
+        # The frozen network has a mean and a deviation of its own.
+        return None if found is None else dataclasses.replace(found, mean=None, std=None)
+
+    def normalization(self, preprocessing: Preprocessing) -> None:
+        return None
 
     def fitted(self, x: object, images: ImagesOrMapped) -> FrozenInputs:
         """With the scale of the features of these training images, unless there is one already.
@@ -107,10 +136,6 @@ class FrozenInputs:
         std[std < np.finfo(np.float32).tiny] = 1.0
         return dataclasses.replace(self, mean=_f32(mean), std=_f32(std))
 
-    def check_images(self, images: ImagesOrMapped) -> None:
-        """Whether they are such as the frozen network takes: see `Features.check_images`."""
-        self.network.check_images(images)  # type: ignore[arg-type]
-
     def of(self, x: object, images: ImagesOrMapped) -> Images:
         """Standardised features float32 (N, F) of labelled images, which are remembered.
 
@@ -120,12 +145,15 @@ class FrozenInputs:
 
     def of_new(self, images: ImagesOrMapped) -> Images:
         """The same of images that nobody will ask for again."""
-        rows = self.network.extract(images, remember=False)  # type: ignore[arg-type]
+        rows = self.features.extract(images, remember=False)  # type: ignore[arg-type]
         return self._standardized(rows)
+
+    def at_once(self, x: object) -> None:
+        return None
 
     def _rows(self, x: object, images: ImagesOrMapped) -> F32:
         digests = x.pixel_digests if isinstance(x, ImageDataset) else None
-        return self.network.extract(images, digests)  # type: ignore[arg-type]
+        return self.features.extract(images, digests)  # type: ignore[arg-type]
 
     def _standardized(self, rows: F32) -> Images:
         if self.mean is not None and self.std is not None:
@@ -142,9 +170,14 @@ class FrozenInputs:
             return {}
         return {_MEAN: self.mean, _STD: self.std}
 
+    def to_dict(self) -> dict[str, Any]:
+        return self.source.to_dict()
 
-def frozen_inputs(features: Features | str | os.PathLike[str]) -> FrozenInputs:
+
+def inputs_for(features: Features | str | os.PathLike[str] | None) -> Inputs:
     """Of what `Sequential` is given as `features`; errors as of `Features`."""
+    if features is None:
+        return PixelInputs()
     from nncore.interop.onnx_features import Features
 
     if isinstance(features, (str, os.PathLike)):
@@ -154,19 +187,14 @@ def frozen_inputs(features: Features | str | os.PathLike[str]) -> FrozenInputs:
     return FrozenInputs(features)
 
 
-def features_record(model: Sequential) -> dict[str, Any] | None:
-    """What the model file says of the model's frozen features; None if it has none."""
-    return None if model._frozen is None else model._frozen.features.to_dict()
-
-
 def restored_inputs(
     described: Mapping[str, Any],
     tensors: dict[str, NDArray[Any]],
     path: Path,
     given: Features | str | os.PathLike[str] | None,
     needed: bool,
-) -> FrozenInputs | None:
-    """The features that the model file at `path` records; their tensors are taken out of `tensors`.
+) -> Inputs:
+    """The inputs that the model file at `path` records; their tensors are taken out of `tensors`.
 
     `given` is where the network is, else it is looked for beside the model. Where it is not
     `needed` and not there, its record will do.
@@ -180,7 +208,7 @@ def restored_inputs(
 
     record = described.get("features")
     if record is None:
-        return None
+        return PixelInputs()
     recorded = RecordedFeatures(record)
     mean, std = tensors.pop(_MEAN, None), tensors.pop(_STD, None)
     for name, tensor in ((_MEAN, mean), (_STD, std)):

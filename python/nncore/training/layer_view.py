@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from nncore.layers import Layer, Shape
 
 if TYPE_CHECKING:
     from nncore import _core
-    from nncore.training.model import Sequential
 
 F32 = NDArray[np.float32]
 
@@ -20,10 +20,10 @@ def _parameter(short: str, doc: str) -> property:
     """A property that reads and sets one parameter of a layer."""
 
     def read(view: LayerView) -> F32:
-        return view._model._built_network().get_parameter(view._full_name(short))
+        return view._network().get_parameter(view._full_name(short))
 
     def write(view: LayerView, value: ArrayLike) -> None:
-        set_parameter(view._model._built_network(), view._full_name(short), value)
+        set_parameter(view._network(), view._full_name(short), value)
 
     return property(read, write, doc=doc)
 
@@ -32,7 +32,7 @@ def _gradient(short: str) -> property:
     """A property that reads the gradient of one parameter."""
 
     def read(view: LayerView) -> F32:
-        return view._model._built_network().get_gradient(view._full_name(short))
+        return view._network().get_gradient(view._full_name(short))
 
     doc = f"Gradient of `{short}` from the last `compute_gradients`, in its shape."
     return property(read, doc=doc)
@@ -54,9 +54,14 @@ class LayerView:
     """
 
     def __init__(
-        self, model: Sequential, name: str, description: Layer, input_shape: Shape | None
+        self,
+        network: Callable[[], _core.Network],
+        name: str,
+        description: Layer,
+        input_shape: Shape | None,
     ) -> None:
-        self._model = model
+        # Asked each time: the model may be built anew.
+        self._network = network
         self.name = name
         self.description = description
         self._input_shape = input_shape
@@ -67,12 +72,12 @@ class LayerView:
     @property
     def output_shape(self) -> Shape:
         """Shape of one image's output, without N."""
-        return self._model._built_network().layer_output_shape(self.name)
+        return self._network().layer_output_shape(self.name)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """The parameters that this layer has, such as ("kernel", "bias")."""
-        names = (full.rpartition("/") for full in self._model._built_network().parameter_names())
+        names = (full.rpartition("/") for full in self._network().parameter_names())
         return tuple(short for layer, _, short in names if layer == self.name)
 
     @property
@@ -82,7 +87,7 @@ class LayerView:
         if self._input_shape is None:
             return []
         return [
-            LayerView(self._model, f"{self.name}/{name}", layer, shape)
+            LayerView(self._network, f"{self.name}/{name}", layer, shape)
             for name, layer, shape in self.description.inner_layers(self._input_shape)
         ]
 

@@ -15,8 +15,8 @@ from nncore.arguments import check_int, check_number, check_seed
 from nncore.errors import TrainingError
 from nncore.losses import check_loss
 from nncore.optimizers import Optimizer
-from nncore.training.inputs import classes_of, labelled, preprocessing_of, training_images
 from nncore.training.optimizer_state import OptimizerState
+from nncore.training.prepared import prepare
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,19 +101,10 @@ def lr_find(
     steps = check_int("steps", steps, 10)
     start = check_number("start", start, above=0)
     end = check_number("end", end, above=start)
-    frozen = model._frozen
-    images = training_images(x, y, model.input_shape, model.preprocessing, frozen)
-    shape = images.shape[1:] if frozen is None else frozen.input_shape
-    units = model._stack.output_size(shape)
-    data = labelled(x, y, images, model.classes or classes_of(x, units, model._stack.names[-1]))
-    optimizer = model._optimizer(optimizer, loss_name, batch_size, shape)
-    if not model.built:
-        model.build(shape, seed)
-    if frozen is not None:
-        frozen = model._frozen = frozen.fitted(x, images)
-        data = dataclasses.replace(data, images=frozen.of(x, images))
-    if model.preprocessing is None:
-        model._set_preprocessing(preprocessing_of(x, images))
+    prepared = prepare(model._known(), x, y)
+    optimizer = model._optimizer(optimizer, loss_name, batch_size, prepared.input_shape)
+    model._take(prepared, seed)
+    data = prepared.train
     network = model._built_network()
     weights, state = model.get_weights(), model.optimizer_state
     model.optimizer_state = OptimizerState()

@@ -1,75 +1,58 @@
 """`Sequential`: a stack of layers that trains, evaluates and predicts.
 
-This file turns friendly arguments into exact ones and remembers what belongs to a model: weights,
-classes, preprocessing. The numbers live in the C++ engine; the loop is in `fit.py`.
+This file is the public face: it remembers what belongs to a model and tells the story of a
+training. Data are made ready in `prepared.py`, the loop is in `loop.py`, the numbers live in the
+C++ engine.
 """
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
-import math
 import os
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int, check_number, check_seed
+from nncore.arguments import check_int
 from nncore.data.augmentation import Augmentation
 from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
 from nncore.data.preprocessing import Preprocessing
-from nncore.errors import TrainingError
-from nncore.layers import Layer, Shape
-from nncore.layers.stack import LayerStack
-from nncore.losses import SOFTMAX_LOSSES, check_loss
-from nncore.optimizers import SGD, Optimizer, default_optimizer
-from nncore.training.arrays import image_array, step_targets
-from nncore.training.callbacks import Callback
-from nncore.training.explain import ExplainedStep, explain_step
-from nncore.training.features import FrozenInputs, frozen_inputs
-from nncore.training.fit import (
-    Position,
-    TrainingFacts,
-    TrainingLoop,
-    TrainingPlan,
-    evaluate_arrays,
-    loss_of_all,
-)
+from nncore.layers import Layer
+from nncore.losses import SOFTMAX_LOSSES
+from nncore.optimizers import Optimizer
+from nncore.training.callbacks import Callback, CallbackList
+from nncore.training.evaluation import evaluate_arrays, loss_of_all
+from nncore.training.features import inputs_for
+from nncore.training.fit import EpochEnds, FitSettings
 from nncore.training.history import History
-from nncore.training.inputs import (
-    classes_of,
-    labelled,
-    numbered_classes,
-    preprocessing_of,
-    training_images,
-    validation_arrays,
+from nncore.training.inputs import IMAGES_AT_ONCE
+from nncore.training.labelled import numbered_classes
+from nncore.training.loop import TrainingLoop
+from nncore.training.model_format import (
+    ModelContents,
+    ResumePoint,
+    serialize,
+    write_model_file,
 )
-from nncore.training.layer_view import LayerView, as_parameter
-from nncore.training.optimizer_state import (
-    OptimizerState,
-    read_optimizer_state,
-    write_optimizer_state,
-)
+from nncore.training.prepared import Known, Prepared, prepare
 from nncore.training.probabilities import to_probabilities
-from nncore.training.progress import last_epoch, make_progress
+from nncore.training.progress import make_progress
 from nncore.training.report import Report
-from nncore.training.summary import summary
-from nncore.training.weights import ClassWeight, class_weights, image_weights
+from nncore.training.single_steps import SteppedModel
+from nncore.training.weights import ClassWeight
 
 if TYPE_CHECKING:
-    from nncore import _core
     from nncore.interop.onnx_features import Features
     from nncore.training.arrays import ImagesOrMapped
-    from nncore.training.predictions import Predictions
+    from nncore.training.predictions import Gathered, Predictions
 
 F32 = NDArray[np.float32]
 
 
-class Sequential:
+class Sequential(SteppedModel):
     """A network of layers, each of which feeds the next.
 
     Parameters
@@ -115,128 +98,9 @@ class Sequential:
         name: str | None = None,
         features: Features | str | os.PathLike[str] | None = None,
     ) -> None:
-        self._stack = LayerStack(layers)
-        self.name = "sequential" if name is None else name
-        self._frozen = None if features is None else frozen_inputs(features)
-        self._network: _core.Network | None = None
-        self._position = Position()
-        self.classes: ClassMap | None = None
-        self.preprocessing: Preprocessing | None = None
-        self.loss: _core.LossName | None = None
-        self.optimizer: Optimizer | None = None
-        self.history: History | None = None
-        self.facts: TrainingFacts | None = None
-        self.interrupted = False
+        super().__init__(layers, name, inputs_for(features))
         self.stop_training = False
         self.learning_rate_factor = 1.0
-
-    def __repr__(self) -> str:
-        state = f"input {self.input_shape}" if self.built else "not built"
-        return f"<Sequential {self.name!r}: {', '.join(self._stack.names)}; {state}>"
-
-    # -- structure
-
-    @property
-    def features(self) -> Features | None:
-        """See the class."""
-        return None if self._frozen is None else self._frozen.network
-
-    @property
-    def built(self) -> bool:
-        """Whether the input shape is known and the weights exist."""
-        return self._network is not None
-
-    @property
-    def input_shape(self) -> Shape | None:
-        """What the first layer takes: one image (H, W, C), or (features,); None before `build`."""
-        return None if self._network is None else tuple(self._network.input_shape)
-
-    @property
-    def parameter_count(self) -> int:
-        """How many numbers are trained."""
-        return self._built_network().parameter_count
-
-    @property
-    def layers(self) -> list[LayerView]:
-        """The layers, with their weights and gradients to read and set; see `LayerView`."""
-        stack, shape = self._stack, self.input_shape
-        shapes = () if shape is None else stack.input_shapes(shape)
-        parts = zip_longest(stack.names, stack.layers, shapes)
-        return [LayerView(self, name, layer, given) for name, layer, given in parts]
-
-    def build(self, input_shape: int | Sequence[int], seed: int = 0) -> None:
-        """Create the weights for inputs of this shape, initialised from `seed`.
-
-        `fit` does it at its first call. A model that is built already starts afresh.
-
-        Parameters
-        ----------
-        input_shape
-            Shape of one image: (H, W, C), (H, W) for one channel, or (features,). With frozen
-            features, that of their images.
-        seed
-            The same seed gives the same weights, bit for bit.
-
-        Raises
-        ------
-        ValueError, TypeError
-            The shape does not suit the layers (the message names the layer), or a bad seed.
-        """
-        shape = _checked_input_shape(input_shape)
-        seed = check_seed(seed)
-        if self._frozen is not None:
-            features = self._frozen.features
-            if shape not in (features.image_shape, self._frozen.input_shape):
-                raise ValueError(f"the features take images {features.image_shape}, not {shape}")
-            self._frozen, shape = FrozenInputs(features), self._frozen.input_shape
-        network = self._stack.new_network(shape)
-        network.build(seed)
-        self._network = network
-        self._position = Position()
-        self.classes = self.preprocessing = self.loss = self.optimizer = None
-        self.history = self.facts = None
-        self.interrupted = False
-
-    def summary(self, verbose: bool = False) -> None:
-        """Print a table of the layers: name, output shape, parameters.
-
-        `verbose` adds the stages that the engine runs, with the kernels that it chose.
-        """
-        network = self._built_network()
-        shape = tuple(network.input_shape)
-        print(summary(self._stack, self._image_shape(), shape, network.parameter_count))
-        if verbose:
-            for stage in network.stages():
-                print(f"  {stage}")
-
-    def get_weights(self) -> list[F32]:
-        """Copies of all parameters: kernel and bias, layer by layer, as in Keras."""
-        network = self._built_network()
-        return [network.get_parameter(name) for name in network.parameter_names()]
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Set all parameters from a list as `get_weights` gives it.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Too many or too few arrays, or one of a wrong shape or dtype, or not finite; the message
-            names the parameter, and nothing is changed.
-        """
-        network = self._built_network()
-        names = network.parameter_names()
-        if len(weights) != len(names):
-            raise ValueError(
-                f"{len(weights)} arrays for the {len(names)} parameters {', '.join(names)}"
-            )
-        arrays = [
-            as_parameter(value, network.get_parameter(name).shape, name)
-            for name, value in zip(names, weights, strict=True)
-        ]
-        for name, array in zip(names, arrays, strict=True):
-            network.set_parameter(name, array)
-
-    # -- training
 
     def fit(
         self,
@@ -330,233 +194,55 @@ class Sequential:
         that the weights become those of a run that was not interrupted. (A second Ctrl-C stops at
         once, and gives that up.)
         """
-        epochs = check_int("epochs", epochs, 1)
-        batch_size = check_int("batch_size", batch_size, 1)
-        loss_name = check_loss(loss)
-        seed = check_seed(seed)
-        label_smoothing = check_number("label_smoothing", label_smoothing, low=0, below=1)
-        if label_smoothing and loss_name not in SOFTMAX_LOSSES:
-            raise ValueError(f"label_smoothing is for cross_entropy and focal, not {loss_name}")
-        if any(not isinstance(callback, Callback) for callback in callbacks):
-            raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
-        if history is not None and history.loss_name != loss_name:
-            raise ValueError(
-                f"history is a record of {history.loss_name}, which {loss_name} cannot continue"
-            )
-
-        frozen = self._frozen
-        images = training_images(x, y, self.input_shape, self.preprocessing, frozen)
-        if frozen is not None and augmentation is not None:
-            raise ValueError(
-                "augmentation is not for frozen features: they are computed once per image, and an "
-                "image that is changed in each epoch would have to pass the frozen network each "
-                "time; leave augmentation out"
-            )
-        shape = images.shape[1:] if frozen is None else frozen.input_shape
-        units = self._stack.output_size(shape)
-        classes = self.classes or classes_of(x, units, self._stack.names[-1])
-        preprocessing = self.preprocessing or preprocessing_of(x, images)
-        if frozen is not None and preprocessing is not None:
-            # The frozen network has a mean and a deviation of its own.
-            preprocessing = dataclasses.replace(preprocessing, mean=None, std=None)
-        optimizer = self._optimizer(optimizer, loss_name, batch_size, shape)
-        train = labelled(x, y, images, classes)
-        weight_of_class = class_weights(class_weight, train.targets, classes)
-        weights = image_weights(weight_of_class, sample_weight, train.targets)
-        train = dataclasses.replace(train, weights=weights)
-        augmentation = _checked_augmentation(augmentation, images)
-        if frozen is not None:
-            frozen = frozen.fitted(x, images)
-        validation = validation_arrays(
-            validation_data, images.shape[1:], preprocessing, classes, frozen
+        settings = FitSettings.checked(epochs, batch_size, loss, seed, label_smoothing)
+        settings.check_history(history)
+        hooks = CallbackList(callbacks)
+        data = prepare(
+            self._known(),
+            x,
+            y,
+            validation_data,
+            augmentation=augmentation,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
         )
-        if frozen is not None:
-            train = dataclasses.replace(train, images=frozen.of(x, images))
-        iterations = math.ceil(len(train) / batch_size)
-        progress = make_progress(verbose, epochs, iterations)
+        optimizer = self._optimizer(optimizer, settings.loss, batch_size, data.input_shape)
+        iterations = settings.iterations(len(data.train))
+        make_bar = make_progress(verbose, settings.epochs, iterations)
 
-        if self._network is None:
-            self.build(shape, seed)
-        self._frozen = frozen
-        self.classes = classes
-        if self.preprocessing is None:
-            self._set_preprocessing(preprocessing)
-        self.loss, self.optimizer = loss_name, optimizer
-        record = self.history = history or History(loss_name, iterations)
-        record.weighted = record.weighted or weights is not None
+        self._take(data, settings.seed)
+        self.classes, self.loss, self.optimizer = data.classes, settings.loss, optimizer
+        record = self.history = history or History(settings.loss, iterations)
+        record.weighted = record.weighted or data.train.weights is not None
         self.interrupted = self.stop_training = False
         self.learning_rate_factor = 1.0
-        total = len(record.iteration_loss) + epochs * iterations
-        schedule = optimizer
-
-        def learning_rates(first: int, count: int) -> NDArray[np.float64]:
-            return schedule.rates(first, count, total) * self.learning_rate_factor
-
-        plan = TrainingPlan(
-            epochs,
-            batch_size,
-            loss_name,
-            optimizer.for_core(),
-            learning_rates,
-            seed,
-            None if augmentation is None else augmentation.for_core(),
-            label_smoothing,
-        )
-        if self._position.key != (len(train), batch_size, seed, loss_name):
-            self._position.drop_epoch_in_progress()
-        facts = self.facts = TrainingFacts(
-            self._position.epoch,
-            seed,
-            len(train),
-            batch_size,
-            {},
-            None if augmentation is None else augmentation.to_dict(),
-            weight_of_class,
-            sample_weight is not None,
-        )
-        best: list[F32] = []
-
-        def on_epoch_end() -> bool:
-            logs, epoch = last_epoch(record), record.epoch[-1]
-            self.facts = dataclasses.replace(facts, epochs=self._position.epoch, metrics=logs)
-            if restore_best_weights and record.best_epoch() == epoch:
-                best[:] = self.get_weights()
-            logs = logs | {"learning_rate": record.learning_rate[-1]}
-            for callback in callbacks:
-                callback.on_epoch_end(epoch, logs)
-            return not self.stop_training
-
-        def on_block_end() -> bool:
-            for callback in callbacks:
-                callback.on_block_end()
-            return not self.stop_training
-
-        loop = TrainingLoop(
-            self._built_network(),
-            plan,
-            train,
-            validation,
-            self._position,
-            record,
-            progress,
-            on_block_end,
-            on_epoch_end,
-        )
-        for callback in callbacks:
-            callback.set_model(self)
+        done = len(record.iteration_loss)
+        plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
+        position, network = self._position, self._built_network()
+        if position.key != plan.key(len(data.train)):
+            position.drop_epoch_in_progress()
+        facts = settings.facts(data, position.epoch, sample_weight is not None)
+        ends = EpochEnds(self, facts, position, record, hooks, restore_best_weights)
+        hooks.set_model(self)
+        progress = make_bar()
+        loop = TrainingLoop(network, plan, data, position, record, progress, ends)
         try:
-            for callback in callbacks:
-                callback.on_train_begin()
+            hooks.on_train_begin()
             loop.run()
         except KeyboardInterrupt:
             self.interrupted = True
         except BaseException as error:
-            self._position.drop_epoch_in_progress()
-            self._restore(best)
-            for callback in callbacks:
-                callback.on_train_error(error)
+            position.drop_epoch_in_progress()
+            network.show_average(True)
+            ends.restore_best()
+            hooks.on_train_error(error)
             raise
         finally:
             progress.close()
-        # Where training ended within an epoch.
-        self._built_network().show_average(True)
-        for callback in callbacks:
-            callback.on_train_end()
-        self._restore(best)
+        network.show_average(True)  # Where training ended within an epoch.
+        hooks.on_train_end()
+        ends.restore_best()
         return record
-
-    def train_step(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        loss: str = "cross_entropy",
-        optimizer: Optimizer | None = None,
-    ) -> float:
-        """One step on the whole of a batch; returns its loss before the step.
-
-        Arguments as in `fit`; for mse and sse, y may also be real numbers (N, K). Of a schedule
-        the largest learning rate is taken.
-
-        Raises
-        ------
-        TrainingError
-            The loss is not finite; the weights are left as they were.
-        """
-        network, images, targets, loss_name = self._batch(x, y, loss)
-        optimizer = self._optimizer(optimizer, loss_name, len(images), images.shape[1:])
-        indices = np.arange(len(images), dtype=np.int32)
-        losses, _ = network.train_steps(
-            images, targets, indices, len(images), loss_name, optimizer.for_core()
-        )
-        if not math.isfinite(losses[0]):
-            raise TrainingError(
-                f"the loss of this batch is {losses[0]}, so no step was taken: inputs or weights "
-                "are too large"
-            )
-        return float(losses[0])
-
-    def compute_gradients(self, x: ArrayLike, y: ArrayLike, loss: str = "cross_entropy") -> float:
-        """Loss of a batch; its gradients are then in `layers[i].kernel_gradient` and so on.
-
-        Arguments as in `train_step`. The weights stay.
-        """
-        network, images, targets, loss_name = self._batch(x, y, loss)
-        return network.compute_gradients(images, targets, loss_name)
-
-    def apply_gradients(self, optimizer: Optimizer | None = None) -> None:
-        """Update the weights with the gradients of the last `compute_gradients`.
-
-        By default with `SGD()`. Of a schedule this takes the largest learning rate. The moving
-        averages of BatchNormalization layers take in that batch, as in `train_step`.
-        """
-        self._built_network().apply_gradients(_checked_optimizer(optimizer or SGD()).for_core())
-
-    @property
-    def optimizer_state(self) -> OptimizerState:
-        """A copy of what the optimizer remembers; set it to go on from there.
-
-        `model.optimizer_state = OptimizerState()` forgets everything.
-        """
-        return read_optimizer_state(self._built_network())
-
-    @optimizer_state.setter
-    def optimizer_state(self, state: OptimizerState) -> None:
-        write_optimizer_state(self._built_network(), state)
-
-    def explain_step(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        loss: str = "mse",
-        optimizer: Optimizer | None = None,
-        print: bool = True,
-    ) -> ExplainedStep:
-        """Take one training step and show every quantity of it, with its shape.
-
-        Parameters
-        ----------
-        x, y, loss
-            As in `train_step`; meant for a handful of images.
-        optimizer
-            By default `SGD(0.01)`.
-        print
-            Whether to print the explanation too; large arrays are abbreviated.
-
-        Returns
-        -------
-        ExplainedStep
-            Inputs, targets, each layer's output, loss of each image and of the batch, gradients,
-            weights before and after.
-        """
-        network, images, targets, loss_name = self._batch(x, y, loss)
-        step = explain_step(
-            network, images, targets, loss_name, _checked_optimizer(optimizer or SGD())
-        )
-        if print:
-            builtins.print(step)
-        return step
-
-    # -- use
 
     def evaluate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Report:
         """How well the model does on labelled images; arguments as in `fit`.
@@ -571,16 +257,13 @@ class Sequential:
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
-        images = training_images(x, y, self.input_shape, self.preprocessing, self._frozen)
-        classes = self._classes()
-        data = labelled(x, y, images, classes)
-        if self._frozen is not None:
-            data = dataclasses.replace(data, images=self._frozen.of(x, images))
+        known = dataclasses.replace(self._known(), classes=self._classes())
+        data = known.labelled(x, y)
         outputs, losses = evaluate_arrays(network, data, loss)
         return Report.from_predictions(
-            to_probabilities(outputs, last_activation=self._stack.output_activation(), loss=loss),
+            self._to_probabilities(outputs),
             data.targets,
-            classes.names,
+            self._classes().names,
             loss_of_all(network, losses, loss),
             loss,
             paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
@@ -612,10 +295,13 @@ class Sequential:
         ValueError, TypeError
             A bad `top_k`, or an array of a wrong shape or dtype.
         """
-        from nncore.data.decode import MAX_PIXELS
-        from nncore.training.predictions import predict
+        from nncore.training.predictions import predictions_of
 
-        return predict(self, x, top_k, MAX_PIXELS if max_pixels is None else max_pixels)
+        self._built_network()
+        names = self._classes().names
+        top_k = check_int("top_k", top_k, 1, len(names))
+        gathered = self._gathered(x, max_pixels)
+        return predictions_of(gathered, self._probabilities(gathered.images), names, top_k)
 
     def predict_proba(self, x: Any) -> F32:
         """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
@@ -623,20 +309,14 @@ class Sequential:
         Softmax of the outputs after training with cross_entropy; after mse or sse, the nearest
         distribution to the outputs. See `nncore.training.probabilities`.
         """
-        if (
-            self._network is not None
-            and self._frozen is None
-            and isinstance(x, np.ndarray)
-            and len(x) <= _IMAGES_AT_ONCE
-        ):
+        ready = self._inputs.at_once(x)
+        if ready is not None and self._network is not None:
             last_is_softmax = self._stack.output_activation() == "softmax"
             if last_is_softmax or (self.loss or "cross_entropy") in SOFTMAX_LOSSES:
-                result = self._network.probabilities(x, not last_is_softmax)
+                result = self._network.probabilities(ready, not last_is_softmax)
                 if result is not None:
                     return result
-        from nncore.training.predictions import gather_images
-
-        return self._probabilities(gather_images(self, x).images)
+        return self._probabilities(self._gathered(x).images)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, classes, preprocessing and training facts as one .safetensors file.
@@ -648,40 +328,54 @@ class Sequential:
         OSError
             The file cannot be written; an older one at `path` is untouched.
         """
-        from nncore.training.model_file import save
+        write_model_file(path, self.to_bytes())
 
-        save(self, path)
+    def to_bytes(self, *, with_state: bool = False) -> bytes:
+        """The content of the file that `save` writes.
+
+        Parameters
+        ----------
+        with_state
+            Add what resuming needs: position, history and what the optimizer remembers.
+
+        Raises
+        ------
+        ValueError
+            The model is not built, or a weight is not finite.
+        """
+        network = self._built_network()
+        resume = None
+        if with_state:
+            resume = ResumePoint(self._position, self.history or History(), self.optimizer_state)
+        weights = {name: network.get_parameter(name) for name in network.parameter_names()}
+        contents = ModelContents(
+            self.name,
+            self._stack.layers,
+            self._stack.names,
+            tuple(network.input_shape),
+            weights | self._inputs.tensors(),
+            self.classes,
+            self.preprocessing,
+            self._inputs.to_dict(),
+            self.loss,
+            self.optimizer,
+            self.facts,
+            resume,
+        )
+        return serialize(contents)
 
     # -- inside
 
-    def _built_network(self) -> _core.Network:
+    def _known(self) -> Known:
+        return Known(self._stack, self._inputs, self.input_shape, self.classes, self.preprocessing)
+
+    def _take(self, data: Prepared, seed: int) -> None:
+        """Get ready for `data`: weights, inputs and preprocessing; classes stay."""
         if self._network is None:
-            raise ValueError(
-                "this model is not built: call fit, or build(input_shape), for example "
-                "model.build((28, 28, 1))"
-            )
-        return self._network
-
-    def _image_shape(self) -> Shape | None:
-        """Shape of one image as people give it; None where it is still open."""
-        return self.input_shape if self._frozen is None else self._frozen.features.image_shape
-
-    def _restore(self, weights: list[F32]) -> None:
-        if weights:
-            self.set_weights(weights)
-            self._position.drop_epoch_in_progress()
-
-    def _optimizer(
-        self, optimizer: Optimizer | None, loss: str, batch_size: int, input_shape: Shape
-    ) -> Optimizer:
-        if optimizer is not None:
-            return _checked_optimizer(optimizer)
-        return default_optimizer(loss, batch_size, inputs=self._stack.largest_fan_in(input_shape))
-
-    def default_optimizer(self, loss: str = "cross_entropy", batch_size: int = 32) -> Optimizer:
-        """What `fit` uses when it is given no optimizer; the model must be built."""
-        shape = tuple(self._built_network().input_shape)
-        return self._optimizer(None, check_loss(loss), batch_size, shape)
+            self.build(data.input_shape, seed)
+        self._inputs = data.inputs
+        if self.preprocessing is None:
+            self._set_preprocessing(data.preprocessing)
 
     def _classes(self) -> ClassMap:
         """The class names, "0" to "K-1" where training gave none."""
@@ -689,69 +383,32 @@ class Sequential:
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing
-        if self._frozen is not None or preprocessing is None:
-            return
-        if preprocessing.mean and preprocessing.std:
-            self._built_network().set_input_normalization(preprocessing.mean, preprocessing.std)
+        applied = None if preprocessing is None else self._inputs.normalization(preprocessing)
+        if applied is not None:
+            self._built_network().set_input_normalization(*applied)
 
-    def _batch(
-        self, x: ArrayLike, y: ArrayLike, loss: str
-    ) -> tuple[_core.Network, _core.Images, _core.Targets, _core.LossName]:
-        """Checked arguments of a single step; builds the network (seed 0) if need be."""
-        loss_name = check_loss(loss)
-        images = image_array(x, self._image_shape())
-        if self._frozen is not None:
-            images = self._frozen.of(x, images)
-        units = self._stack.output_size(images.shape[1:])
-        targets = step_targets(y, len(images), units, loss_name)
-        if self._network is None:
-            self.build(images.shape[1:])
-        self.loss = self.loss or loss_name
-        return self._built_network(), images, targets, loss_name
+    def _gathered(self, x: Any, max_pixels: int | None = None) -> Gathered:
+        """Whatever `predict` accepts, as images."""
+        # Not at the top: predicting arrays needs no decoder.
+        from nncore.data.decode import MAX_PIXELS
+        from nncore.training.predictions import gather_images
+
+        shape = self._inputs.image_shape(tuple(self._built_network().input_shape))
+        assert shape is not None
+        limit = MAX_PIXELS if max_pixels is None else max_pixels
+        return gather_images(x, shape, self.preprocessing, limit)
 
     def _probabilities(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()
-        prepare = (lambda block: block) if self._frozen is None else self._frozen.of_new
         blocks = [
-            network.forward(prepare(images[start : start + _IMAGES_AT_ONCE]))
-            for start in range(0, len(images), _IMAGES_AT_ONCE)
+            network.forward(self._inputs.of_new(images[start : start + IMAGES_AT_ONCE]))
+            for start in range(0, len(images), IMAGES_AT_ONCE)
         ]
+        return self._to_probabilities(np.concatenate(blocks))
+
+    def _to_probabilities(self, outputs: F32) -> F32:
         return to_probabilities(
-            np.concatenate(blocks),
+            outputs,
             last_activation=self._stack.output_activation(),
             loss=self.loss or "cross_entropy",
         )
-
-
-# As many images as `predict_proba` gives to the engine at once, which Ctrl-C cannot interrupt.
-_IMAGES_AT_ONCE = 4096
-
-
-def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:
-    values = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
-    shape = tuple(check_int("input_shape", value, 1) for value in values)
-    if len(shape) not in (1, 2, 3):
-        raise ValueError(f"input_shape must be (H, W, C), (H, W) or (features,), not {shape}")
-    return (*shape, 1) if len(shape) == 2 else shape
-
-
-def _checked_augmentation(
-    augmentation: Augmentation | None, images: ImagesOrMapped
-) -> Augmentation | None:
-    """None where nothing would be changed."""
-    if augmentation is None:
-        return None
-    if not isinstance(augmentation, Augmentation):
-        raise TypeError(
-            f"augmentation must be one such as Augmentation(shift=0.1), not {augmentation!r}"
-        )
-    if augmentation.changes_nothing:
-        return None
-    augmentation.check_images(images)
-    return augmentation
-
-
-def _checked_optimizer(optimizer: object) -> Optimizer:
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be one such as SGD(0.01), not {optimizer!r}")
-    return optimizer

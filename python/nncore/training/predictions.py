@@ -19,12 +19,12 @@ from nncore.data.loading import load_images
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
+from nncore.layers import Shape
 from nncore.training.arrays import data_set_images, image_array
-from nncore.training.inputs import check_preprocessing
+from nncore.training.prepared import check_preprocessing
 
 if TYPE_CHECKING:
     from nncore.training.arrays import ImagesOrMapped
-    from nncore.training.model import Sequential
 
 
 @dataclass(frozen=True)
@@ -76,50 +76,66 @@ class Gathered:
     skipped: list[SkippedFile]
 
 
-def predict(model: Sequential, x: Any, top_k: int, max_pixels: int) -> Predictions:
-    """See `Sequential.predict`."""
-    classes = model._classes()
-    top_k = check_int("top_k", top_k, 1, len(classes))
-    gathered = gather_images(model, x, max_pixels)
-    probabilities = model._probabilities(gathered.images)
+def predictions_of(
+    gathered: Gathered, probabilities: NDArray[np.float32], names: Sequence[str], top_k: int
+) -> Predictions:
+    """What `Sequential.predict` returns, from the probabilities (N, K) of gathered images.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `top_k` is not from 1 to K.
+    """
+    top_k = check_int("top_k", top_k, 1, len(names))
     # A stable sort of the negated values: equal ones stay in the order of the classes.
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
     predictions = []
     for path, row, best in zip(gathered.paths, probabilities, order.tolist(), strict=True):
-        top = tuple((classes.names[index], float(row[index])) for index in best)
+        top = tuple((names[index], float(row[index])) for index in best)
         label, probability = top[0]
         predictions.append(Prediction(path, label, best[0], probability, top))
     return Predictions(predictions, gathered.skipped)
 
 
-def gather_images(model: Sequential, x: Any, max_pixels: int = MAX_PIXELS) -> Gathered:
+def gather_images(
+    x: Any,
+    image_shape: Shape,
+    preprocessing: Preprocessing | None,
+    max_pixels: int = MAX_PIXELS,
+) -> Gathered:
     """Whatever `Sequential.predict` accepts, prepared as the training images were.
+
+    Parameters
+    ----------
+    x
+        Files, folders, pictures, arrays or a data set.
+    image_shape
+        Of one image, as the model takes it.
+    preprocessing
+        How files are read; None where the model does not know.
 
     Raises
     ------
     DataError
         A named file gives no image, or there is no image at all.
     ValueError, TypeError
-        The model is not built or does not know how to read files, or an array does not suit it.
+        The model does not know how to read files, or an array does not suit it.
     """
-    model._built_network()
-    input_shape = model._image_shape()
-    assert input_shape is not None
     if isinstance(x, ImageDataset):
-        check_preprocessing(x, model.preprocessing)
+        check_preprocessing(x, preprocessing)
         return Gathered(
-            data_set_images(x.images, input_shape), [path or None for path in x.paths], []
+            data_set_images(x.images, image_shape), [path or None for path in x.paths], []
         )
     if _is_path(x) or _is_picture(x):
         x = [x]
     if isinstance(x, (list, tuple)) and not x:
         raise DataError("there is nothing to predict: the list is empty")
     if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
-        return _from_sources(x, _preprocessing(model), max_pixels)
+        return _from_sources(x, _needed(preprocessing), max_pixels)
     array = np.asarray(x)
-    if array.shape == input_shape or (*array.shape, 1) == input_shape:
+    if array.shape == image_shape or (*array.shape, 1) == image_shape:
         array = array[np.newaxis]
-    pixels = image_array(array, input_shape)
+    pixels = image_array(array, image_shape)
     return Gathered(pixels, [None] * len(pixels), [])
 
 
@@ -165,13 +181,13 @@ def _kind(source: object) -> str:
     return "folder" if os.path.isdir(cast("str", source)) else "file"
 
 
-def _preprocessing(model: Sequential) -> Preprocessing:
-    if model.preprocessing is None:
+def _needed(preprocessing: Preprocessing | None) -> Preprocessing:
+    if preprocessing is None:
         raise ValueError(
             "this model was not trained on image files nor on uint8 images, so it does not know "
             "how to prepare a file; pass an array prepared like its training data"
         )
-    return model.preprocessing
+    return preprocessing
 
 
 def _is_path(x: object) -> bool:

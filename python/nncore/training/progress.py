@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nncore.training.history import History
@@ -87,8 +87,12 @@ class Bar:
         self.bar.close()
 
 
-def make_progress(verbose: object, epochs: int, iterations_per_epoch: int) -> Progress:
-    """The progress that `verbose` asks for.
+def make_progress(
+    verbose: object, epochs: int, iterations_per_epoch: int
+) -> Callable[[], Progress]:
+    """What makes the progress that `verbose` asks for, once training begins.
+
+    A bar is on the screen as soon as it is made, and stays there until it is closed.
 
     0 or False is silent; 1, True or "auto" is a bar on a terminal and lines elsewhere; 2 is lines.
 
@@ -100,10 +104,10 @@ def make_progress(verbose: object, epochs: int, iterations_per_epoch: int) -> Pr
     if verbose not in (0, 1, 2, "auto"):
         raise ValueError(f"verbose must be 0 (silent), 1 or 'auto', or 2 (lines), not {verbose!r}")
     if verbose == 0:
-        return Silent()
+        return Silent
     if verbose != 2 and sys.stderr.isatty():
-        return Bar(epochs, iterations_per_epoch)
-    return Lines(epochs)
+        return lambda: Bar(epochs, iterations_per_epoch)
+    return lambda: Lines(epochs)
 
 
 def last_epoch(history: History) -> dict[str, float]:

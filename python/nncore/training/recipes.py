@@ -96,7 +96,7 @@ class Recipe:
         from nncore.data import Augmentation
         from nncore.optimizers import Adam
         from nncore.schedules import OneCycle
-        from nncore.training.early_stopping import EarlyStopping
+        from nncore.training.callbacks import EarlyStopping
 
         chosen = self.settings
         moves = ("shift", "erase", "horizontal_flip")

@@ -34,7 +34,7 @@ from nncore.data.table import write_split_csv
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.features import RUN_FILE
 from nncore.training.history import History
-from nncore.training.model_file import serialize, write_model_file
+from nncore.training.model_format import write_model_file
 from nncore.training.report import Report
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class _Checkpoints(Callback):
         history = self.model.history
         assert history is not None
         if history.best_epoch() == epoch:
-            self.best = serialize(self.model)
+            self.best = self.model.to_bytes()
         if time.monotonic() - self.written >= self.interval:
             self._write()
 
@@ -217,7 +217,7 @@ class _Checkpoints(Callback):
         history = self.model.history
         assert history is not None
         history.to_csv(self.run.file("history.csv"))
-        last = serialize(self.model, with_state=True)
+        last = self.model.to_bytes(with_state=True)
         write_model_file(self.run.file("last.safetensors"), last)
         self.written = time.monotonic()
 

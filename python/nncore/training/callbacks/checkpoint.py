@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from nncore.training.callbacks import Callback, Logs
-from nncore.training.monitor import Monitor
+from nncore.training.callbacks.base import Callback, Logs
+from nncore.training.callbacks.monitor import Monitor
 
 
 class ModelCheckpoint(Callback):

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_int
-from nncore.training.callbacks import Callback, Logs
+from nncore.training.callbacks.base import Callback, Logs
+from nncore.training.callbacks.monitor import Monitor
 from nncore.training.history import epoch_logs
-from nncore.training.monitor import Monitor
 
 
 class EarlyStopping(Callback):
@@ -77,7 +77,7 @@ class EarlyStopping(Callback):
 
     def on_train_end(self) -> None:
         if self.best_weights is not None:
-            self.model._restore(self.best_weights)
+            self.model.restore_weights(self.best_weights)
 
     def _look(self, epoch: int, logs: Logs) -> bool:
         if epoch <= self.start_from_epoch:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nncore.arguments import check_int, check_number
-from nncore.training.callbacks import Callback, Logs
+from nncore.training.callbacks.base import Callback, Logs
+from nncore.training.callbacks.monitor import Monitor
 from nncore.training.history import epoch_logs
-from nncore.training.monitor import Monitor
 
 
 class ReduceLROnPlateau(Callback):

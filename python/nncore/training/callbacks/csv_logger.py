@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from nncore.atomic import atomic_write_text
-from nncore.training.callbacks import Callback, Logs
+from nncore.training.callbacks.base import Callback, Logs
 
 
 class CSVLogger(Callback):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from nncore.arguments import check_number
-from nncore.training.callbacks import Callback, Logs
+from nncore.training.callbacks.base import Callback, Logs
 
 
 class TimeLimit(Callback):

@@ -1,0 +1,93 @@
+"""Hooks into `fit`, called between epochs and between blocks of steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.training.history import History
+
+Logs = Mapping[str, float]
+
+
+class ModelInTraining(Protocol):
+    """What a callback may touch of the model that is being trained.
+
+    Attributes
+    ----------
+    history
+        The record of this training, which grows with each epoch.
+    stop_training
+        Set it to end `fit` after the epoch (or, in `on_block_end`, after the block of steps).
+    learning_rate_factor
+        Multiplies the optimizer's learning rate.
+    """
+
+    history: History | None
+    stop_training: bool
+    learning_rate_factor: float
+
+    def get_weights(self) -> list[NDArray[np.float32]]:
+        """Copies of all parameters."""
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set all parameters; see `Sequential.set_weights`."""
+
+    def restore_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """`set_weights`, and forget the epoch in progress, which they do not belong to."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file; see `Sequential.save`."""
+
+    def to_bytes(self, *, with_state: bool = False) -> bytes:
+        """The content of a model file; `with_state` adds what resuming needs."""
+
+
+class Callback:
+    """Base of the callbacks: override what is needed, pass instances to `fit(callbacks=...)`.
+
+    `self.model` is the model in training, set before `on_train_begin`; `ModelInTraining` lists what
+    a callback may do with it, such as ending training after the epoch with
+    `self.model.stop_training = True`. An exception that a callback raises ends `fit`.
+    """
+
+    model: ModelInTraining
+
+    def set_model(self, model: ModelInTraining) -> None:
+        """Called once by `fit`, first of all."""
+        self.model = model
+
+    def on_train_begin(self) -> None:
+        """Called before the first epoch of a call of `fit`."""
+
+    def on_block_end(self) -> None:
+        """Called within an epoch about every twentieth of a second, between two training steps.
+
+        When it sets `self.model.stop_training`, training ends there as it does after Ctrl-C: the
+        epoch in progress does not count, and a further `fit` can take it up.
+        """
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Called after each finished epoch.
+
+        Parameters
+        ----------
+        epoch
+            Its number in the history, from 1.
+        logs
+            loss, accuracy, with validation data val_loss and val_accuracy, and learning_rate (of
+            the epoch's last step).
+        """
+
+    def on_train_end(self) -> None:
+        """Called when training ends: after the last epoch, or after Ctrl-C."""
+
+    def on_train_error(self, error: BaseException) -> None:
+        """Called instead of `on_train_end` when an error ends training, before it is raised.
+
+        After a loss that is not finite the weights may be useless.
+        """

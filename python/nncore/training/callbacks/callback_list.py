@@ -1,0 +1,47 @@
+"""Several callbacks as one, as `fit` calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
+
+
+class CallbackList(Callback):
+    """Calls each of `callbacks`, in their order; as Keras's.
+
+    Raises
+    ------
+    TypeError
+        One of them is no `Callback`.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        if any(not isinstance(callback, Callback) for callback in callbacks):
+            raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
+        self.callbacks = tuple(callbacks)
+
+    def set_model(self, model: ModelInTraining) -> None:
+        super().set_model(model)
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def on_train_begin(self) -> None:
+        for callback in self.callbacks:
+            callback.on_train_begin()
+
+    def on_block_end(self) -> None:
+        for callback in self.callbacks:
+            callback.on_block_end()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+
+    def on_train_end(self) -> None:
+        for callback in self.callbacks:
+            callback.on_train_end()
+
+    def on_train_error(self, error: BaseException) -> None:
+        for callback in self.callbacks:
+            callback.on_train_error(error)

@@ -1,0 +1,88 @@
+"""Images with their labels, in the numbering of the model's classes.
+
+N images, K classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.data.class_map import ClassMap, list_names
+from nncore.data.dataset import ImageDataset
+from nncore.data.mapped import MappedImages
+from nncore.errors import DataError
+from nncore.training.arrays import class_indices
+
+if TYPE_CHECKING:
+    from nncore import _core
+    from nncore.training.arrays import ImagesOrMapped
+
+Data: TypeAlias = ImageDataset | ArrayLike
+
+
+@dataclass(frozen=True)
+class LabelledArrays:
+    """What the engine trains on: images (N, *input_shape), targets (N,) or (N, K), weights (N,)."""
+
+    images: ImagesOrMapped
+    targets: _core.Targets
+    weights: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def in_memory(self) -> tuple[_core.Images, NDArray[np.int32] | None]:
+        """An array that the engine can address, and which of its images are meant (None: all)."""
+        if isinstance(self.images, MappedImages):
+            return np.asarray(self.images.source), self.images.rows
+        return self.images, None
+
+
+def labels_of(x: Data, y: ArrayLike | None, count: int, classes: ClassMap) -> _core.Targets:
+    """Labels int32 (N,) of `count` images in the numbering of `classes`; a data set's by name.
+
+    Raises
+    ------
+    DataError
+        The data set has a class that `classes` lacks; both sides are listed.
+    TypeError, ValueError
+        Labels of arrays are wrong: see `class_indices`.
+    """
+    if not isinstance(x, ImageDataset):
+        assert y is not None
+        return class_indices(y, count, len(classes))
+    unknown = [name for name in x.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            f"classes that the model does not know: {list_names(unknown)}; the data set has "
+            f"{list_names(x.classes)}, the model {list_names(classes)}"
+        )
+    numbers = classes.encode(x.classes.names)
+    return np.ascontiguousarray(numbers[x.labels], dtype=np.int32)
+
+
+def classes_of(x: Data, units: int, last_layer: str) -> ClassMap:
+    """The classes that training data bring: a data set's own, "0" to "K-1" for arrays.
+
+    Raises
+    ------
+    ValueError
+        The data set has more or fewer classes than the last layer has outputs (`units`).
+    """
+    if not isinstance(x, ImageDataset):
+        return numbered_classes(units)
+    if len(x.classes) != units:
+        raise ValueError(
+            f"the data set has {len(x.classes)} classes, but the last layer {last_layer!r} has "
+            f"{units} outputs: there must be one output per class"
+        )
+    return x.classes
+
+
+def numbered_classes(count: int) -> ClassMap:
+    """ "0", "1", ...: the names of classes that nobody named."""
+    return ClassMap(tuple(map(str, range(count))))

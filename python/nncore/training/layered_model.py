@@ -1,0 +1,199 @@
+"""A model's layers and the engine's network of them: building, looking inside, setting weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.arguments import check_int, check_seed
+from nncore.layers import Layer, Shape
+from nncore.layers.stack import LayerStack
+from nncore.training.history import History
+from nncore.training.inputs import Inputs
+from nncore.training.layer_view import LayerView, as_parameter
+from nncore.training.optimizer_state import (
+    OptimizerState,
+    read_optimizer_state,
+    write_optimizer_state,
+)
+from nncore.training.position import Position, TrainingFacts
+from nncore.training.summary import summary
+
+if TYPE_CHECKING:
+    from nncore import _core
+    from nncore.data.class_map import ClassMap
+    from nncore.data.preprocessing import Preprocessing
+    from nncore.interop.onnx_features import Features
+    from nncore.optimizers import Optimizer
+
+F32 = NDArray[np.float32]
+
+
+class LayeredModel:
+    """What `Sequential` is, before it learns anything.
+
+    Parameters
+    ----------
+    layers, name
+        As of `Sequential`.
+    inputs
+        The kind of input: what happens to images before the first layer.
+    """
+
+    def __init__(self, layers: Sequence[Layer], name: str | None, inputs: Inputs) -> None:
+        self._stack = LayerStack(layers)
+        self.name = "sequential" if name is None else name
+        self._inputs = inputs
+        self._network: _core.Network | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """What belongs to a training, as before the first one."""
+        self._position = Position()
+        self.classes: ClassMap | None = None
+        self.preprocessing: Preprocessing | None = None
+        self.loss: _core.LossName | None = None
+        self.optimizer: Optimizer | None = None
+        self.history: History | None = None
+        self.facts: TrainingFacts | None = None
+        self.interrupted = False
+
+    def __repr__(self) -> str:
+        state = f"input {self.input_shape}" if self.built else "not built"
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(self._stack.names)}; {state}>"
+
+    @property
+    def features(self) -> Features | None:
+        """See the class."""
+        return self._inputs.features
+
+    @property
+    def features_record(self) -> dict[str, Any] | None:
+        """What is known of the frozen features even where their network is not at hand."""
+        return self._inputs.to_dict()
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known and the weights exist."""
+        return self._network is not None
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """What the first layer takes: one image (H, W, C), or (features,); None before `build`."""
+        return None if self._network is None else tuple(self._network.input_shape)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained."""
+        return self._built_network().parameter_count
+
+    @property
+    def layers(self) -> list[LayerView]:
+        """The layers, with their weights and gradients to read and set; see `LayerView`."""
+        stack, shape = self._stack, self.input_shape
+        shapes = () if shape is None else stack.input_shapes(shape)
+        parts = zip_longest(stack.names, stack.layers, shapes)
+        return [LayerView(self._built_network, name, layer, given) for name, layer, given in parts]
+
+    def build(self, input_shape: int | Sequence[int], seed: int = 0) -> None:
+        """Create the weights for inputs of this shape, initialised from `seed`.
+
+        `fit` does it at its first call. A model that is built already starts afresh.
+
+        Parameters
+        ----------
+        input_shape
+            Shape of one image: (H, W, C), (H, W) for one channel, or (features,). With frozen
+            features, that of their images.
+        seed
+            The same seed gives the same weights, bit for bit.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The shape does not suit the layers (the message names the layer), or a bad seed.
+        """
+        shape = _checked_input_shape(input_shape)
+        seed = check_seed(seed)
+        inputs, shape = self._inputs.fresh(shape)
+        network = self._stack.new_network(shape)
+        network.build(seed)
+        self._inputs, self._network = inputs, network
+        self._forget()
+
+    def summary(self, verbose: bool = False) -> None:
+        """Print a table of the layers: name, output shape, parameters.
+
+        `verbose` adds the stages that the engine runs, with the kernels that it chose.
+        """
+        network = self._built_network()
+        shape = tuple(network.input_shape)
+        images = self._inputs.image_shape(shape)
+        print(summary(self._stack, images, shape, network.parameter_count))
+        if verbose:
+            for stage in network.stages():
+                print(f"  {stage}")
+
+    def get_weights(self) -> list[F32]:
+        """Copies of all parameters: kernel and bias, layer by layer, as in Keras."""
+        network = self._built_network()
+        return [network.get_parameter(name) for name in network.parameter_names()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set all parameters from a list as `get_weights` gives it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Too many or too few arrays, or one of a wrong shape or dtype, or not finite; the message
+            names the parameter, and nothing is changed.
+        """
+        network = self._built_network()
+        names = network.parameter_names()
+        if len(weights) != len(names):
+            raise ValueError(
+                f"{len(weights)} arrays for the {len(names)} parameters {', '.join(names)}"
+            )
+        arrays = [
+            as_parameter(value, network.get_parameter(name).shape, name)
+            for name, value in zip(names, weights, strict=True)
+        ]
+        for name, array in zip(names, arrays, strict=True):
+            network.set_parameter(name, array)
+
+    def restore_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """`set_weights`, and forget the epoch in progress, which they do not belong to."""
+        self.set_weights(weights)
+        self._position.drop_epoch_in_progress()
+
+    @property
+    def optimizer_state(self) -> OptimizerState:
+        """A copy of what the optimizer remembers; set it to go on from there.
+
+        `model.optimizer_state = OptimizerState()` forgets everything.
+        """
+        return read_optimizer_state(self._built_network())
+
+    @optimizer_state.setter
+    def optimizer_state(self, state: OptimizerState) -> None:
+        write_optimizer_state(self._built_network(), state)
+
+    def _built_network(self) -> _core.Network:
+        if self._network is None:
+            raise ValueError(
+                "this model is not built: call fit, or build(input_shape), for example "
+                "model.build((28, 28, 1))"
+            )
+        return self._network
+
+
+def _checked_input_shape(input_shape: int | Sequence[int]) -> Shape:
+    values = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    shape = tuple(check_int("input_shape", value, 1) for value in values)
+    if len(shape) not in (1, 2, 3):
+        raise ValueError(f"input_shape must be (H, W, C), (H, W) or (features,), not {shape}")
+    return (*shape, 1) if len(shape) == 2 else shape

@@ -1,0 +1,263 @@
+"""The training loop: epochs, blocks of steps, validation, and the ways in which training ends.
+
+B is the batch size, N the number of training images. All arithmetic on tensors is in the engine.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.data.mapped import MappedImages
+from nncore.errors import TrainingError
+from nncore.training.evaluation import evaluate_arrays, loss_of_all
+from nncore.training.history import History
+from nncore.training.interrupt import Interrupt
+from nncore.training.position import Position
+from nncore.training.prepared import Prepared
+from nncore.training.progress import Progress
+
+if TYPE_CHECKING:
+    from nncore import _core
+
+_BLOCK_SECONDS = 0.05  # Between two looks at Ctrl-C and the progress bar.
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss became NaN or infinite.
+
+    Attributes
+    ----------
+    epoch
+        Epoch in which it happened, from 1.
+    iteration
+        Iteration of that epoch, from 1; None where it was seen after the epoch's last one.
+    history
+        The epochs that were finished before.
+    """
+
+    def __init__(self, message: str, epoch: int, iteration: int | None, history: History) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.iteration = iteration
+        self.history = history
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The settings of one call of `fit`."""
+
+    epochs: int
+    batch_size: int
+    loss: _core.LossName
+    optimizer: _core.Optimizer
+    # Of the iterations first, first + 1, ... since the history began.
+    learning_rates: Callable[[int, int], NDArray[np.float64]]
+    seed: int
+    augmentation: _core.Augmentation | None = None
+    label_smoothing: float = 0.0
+
+    def key(self, images: int) -> tuple[int, int, int, str]:
+        """`Position.key` of a training on so many images."""
+        return images, self.batch_size, self.seed, self.loss
+
+
+class Ends(Protocol):
+    """What the loop calls between its parts; each returns whether to go on."""
+
+    def on_block_end(self) -> bool:
+        """After each block of steps within an epoch."""
+
+    def on_epoch_end(self) -> bool:
+        """After each epoch."""
+
+
+class TrainingLoop:
+    """One call of `fit`. `position` and `history` are updated in place as epochs finish."""
+
+    def __init__(
+        self,
+        network: _core.Network,
+        plan: TrainingPlan,
+        data: Prepared,
+        position: Position,
+        history: History,
+        progress: Progress,
+        ends: Ends,
+    ) -> None:
+        self.network, self.plan = network, plan
+        self.train, self.validation = data.train, data.validation
+        self.position, self.history = position, history
+        self.progress, self.ends = progress, ends
+        self.learning_rate = math.nan  # of the last iteration
+        self.iterations = math.ceil(len(self.train) / plan.batch_size)
+        # Number of steps per call of the engine. It decides how soon Python looks up, never what
+        # is computed.
+        self.block = 1
+
+    def run(self) -> bool:
+        """Train; True if all epochs were done, False if Ctrl-C or a callback ended it earlier.
+
+        Raises
+        ------
+        NonFiniteLossError
+            The loss or a weight became NaN or infinite.
+        """
+        with Interrupt() as interrupt:
+            for number in range(1, self.plan.epochs + 1):
+                if not self._train_epoch(number, interrupt):
+                    return False
+                started = time.perf_counter()
+                # With a moving average of the weights, that is what is measured and saved.
+                self.network.show_average(True)
+                validation = self._validate(interrupt)
+                self._refuse_non_finite_weights()
+                self.position.seconds += time.perf_counter() - started
+                self._finish_epoch(number, validation)
+                if not self.ends.on_epoch_end():
+                    return number == self.plan.epochs
+                interrupt.check()
+        return True
+
+    def _train_epoch(self, number: int, interrupt: Interrupt) -> bool:
+        from nncore import _core
+
+        plan, position = self.plan, self.position
+        key = plan.key(len(self.train))
+        images, rows = self.train.in_memory()
+        order = _core.shuffled_indices(plan.seed, position.epoch, len(self.train))
+        while position.iteration < self.iterations:
+            steps = min(self.block, self.iterations - position.iteration)
+            first = position.iteration * plan.batch_size
+            indices = order[first : first + steps * plan.batch_size]
+            rates = plan.learning_rates(
+                len(self.history.iteration_loss) + position.iteration, steps
+            )
+            self.learning_rate = float(rates[-1])
+            started = time.perf_counter()
+            # Should an exception strike before the steps are recorded (a second Ctrl-C), then the
+            # epoch has no key, and `fit` will not continue it from a wrong position.
+            position.key = None
+            losses, correct = self.network.train_steps(
+                images,
+                self.train.targets,
+                indices,
+                plan.batch_size,
+                plan.loss,
+                plan.optimizer,
+                plan.seed,
+                position.epoch,
+                plan.augmentation,
+                self.train.weights,
+                rates,
+                plan.label_smoothing,
+                rows=rows,
+            )
+            elapsed = time.perf_counter() - started
+            if not math.isfinite(losses[-1]):
+                raise self._non_finite_loss(position.iteration + len(losses))
+            self._record(losses, correct, elapsed, len(indices))
+            position.key = key
+            self._adapt_block(steps, elapsed)
+            done = min(position.iteration * plan.batch_size, len(self.train))
+            self.progress.iterations(number, position.iteration, self._epoch_loss(done))
+            interrupt.check()
+            if position.iteration < self.iterations and not self.ends.on_block_end():
+                return False
+        return True
+
+    def _record(
+        self,
+        losses: NDArray[np.float64],
+        correct: NDArray[np.int64],
+        seconds: float,
+        images: int,
+    ) -> None:
+        # The engine's losses are the batch's mean, or its sum for sse; the record is per image.
+        values = losses.tolist()
+        if self.plan.loss == "sse":
+            size = self.plan.batch_size
+            last = images - size * (len(values) - 1)
+            values = [*(v / size for v in values[:-1]), values[-1] / last]
+        self.position.iteration_loss.extend(values)
+        self.position.correct += int(correct.sum())
+        self.position.seconds += seconds
+
+    def _adapt_block(self, steps: int, seconds: float) -> None:
+        fitting = int(steps * _BLOCK_SECONDS / max(seconds, 1e-9))
+        # Growing at most fourfold: the first measurement includes warming up.
+        self.block = max(1, min(fitting, 4 * self.block))
+
+    def _epoch_loss(self, images: int) -> float:
+        """Mean over the `images` seen in this epoch; exact, so that blocks cannot change it."""
+        losses, size = self.position.iteration_loss, self.plan.batch_size
+        last = images - size * (len(losses) - 1)
+        return (math.fsum(losses[:-1]) * size + losses[-1] * last) / images
+
+    def _validate(self, interrupt: Interrupt) -> tuple[float, float] | None:
+        if self.validation is None:
+            return None
+        outputs, losses = evaluate_arrays(
+            self.network, self.validation, self.plan.loss, interrupt.check
+        )
+        loss = math.nan
+        if np.isfinite(losses).all():
+            loss = loss_of_all(self.network, losses, self.plan.loss)
+        if not math.isfinite(loss):
+            raise self._diverged("the validation loss is not finite")
+        truth = self.validation.targets
+        return loss, int((outputs.argmax(axis=1) == truth).sum()) / len(truth)
+
+    def _finish_epoch(self, number: int, validation: tuple[float, float] | None) -> None:
+        images = len(self.train)
+        val_loss, val_accuracy = validation or (None, None)
+        self.history.append_epoch(
+            self._epoch_loss(images),
+            self.position.correct / images,
+            val_loss,
+            val_accuracy,
+            seconds=self.position.seconds,
+            learning_rate=self.learning_rate,
+            iteration_loss=self.position.iteration_loss,
+        )
+        self.position.finish_epoch()
+        self.progress.epoch(self.history, number)
+
+    def _refuse_non_finite_weights(self) -> None:
+        # The last update of an epoch can overflow without any later loss to show it.
+        name = self.network.non_finite_parameter()
+        if name is not None:
+            raise self._diverged(f"{name} is not finite")
+
+    def _non_finite_loss(self, iteration: int) -> NonFiniteLossError:
+        epoch = self.position.epoch + 1
+        return NonFiniteLossError(
+            f"the loss is not finite in epoch {epoch}, iteration {iteration}: {self._cause()}",
+            epoch,
+            iteration,
+            self.history,
+        )
+
+    def _diverged(self, what: str) -> NonFiniteLossError:
+        epoch = self.position.epoch + 1
+        message = f"{what} after epoch {epoch}: {self._cause()}"
+        return NonFiniteLossError(message, epoch, None, self.history)
+
+    def _cause(self) -> str:
+        rate = self.learning_rate
+        cause = f"the learning rate {rate:g} is probably too high; try {rate / 10:g}"
+        images = self.train.images
+        if not isinstance(images, MappedImages) and images.dtype != np.uint8:
+            largest = max(abs(float(images.min())), float(images.max()))
+            if largest > 10:
+                cause += (
+                    f", and float images are used as they are: theirs reach {largest:g} "
+                    "(pass uint8, or scale them to about [-1, 1])"
+                )
+        return cause

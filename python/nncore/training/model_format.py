@@ -1,0 +1,270 @@
+"""The model file: one .safetensors with weights, names, preprocessing and training facts.
+
+Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds one JSON text under
+"nncore":
+
+    format_version  1
+    nncore_version  the version that wrote it
+    architecture    name, input_shape, layers (as `Layer.to_dict`), layer_names
+    classes         names in the order of the outputs, or null
+    preprocessing   as `Preprocessing.to_dict`, or null (trained on float arrays)
+    loss, optimizer of the training, or null
+    training        as `TrainingFacts`, or null
+    features        only of a model on frozen features: the network's file name, SHA-256 and
+                    settings (as `Features.to_dict`); the tensors "features/mean" and "features/std"
+                    are what its features are standardised by
+    state           null, or what resuming needs: position (as `Position.to_dict`), history (as
+                    `History.to_dict`), optimizer (null, or method, steps, slots and shows_average
+                    as in `OptimizerState`, whose arrays are the tensors
+                    "optimizer/<layer>/<parameter>/<slot>")
+
+Nothing in a file is trusted: sizes are compared with the tensors that are really there before any
+memory is asked for, and nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.atomic import atomic_write_bytes
+from nncore.data.class_map import ClassMap
+from nncore.data.preprocessing import Preprocessing
+from nncore.errors import ModelFileError
+from nncore.layers import Layer, Shape
+from nncore.optimizers import Optimizer
+from nncore.training.history import History
+from nncore.training.optimizer_state import OptimizerState
+from nncore.training.position import Position, TrainingFacts
+
+FORMAT_VERSION = 1
+
+_FIELDS = (
+    "format_version",
+    "nncore_version",
+    "architecture",
+    "classes",
+    "preprocessing",
+    "loss",
+    "optimizer",
+    "training",
+    "state",
+)
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """What a training needs to go on, beside the model."""
+
+    position: Position
+    history: History
+    optimizer: OptimizerState
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; the optimizer's arrays are not in it."""
+        remembered = self.optimizer
+        return {
+            "position": self.position.to_dict(),
+            "history": self.history.to_dict(),
+            "optimizer": {
+                "method": remembered.method,
+                "steps": remembered.steps,
+                "slots": list(remembered.slots),
+                "shows_average": remembered.shows_average,
+            }
+            if remembered.arrays
+            else None,
+        }
+
+
+@dataclass(frozen=True)
+class ModelContents:
+    """All that goes into a model file.
+
+    Attributes
+    ----------
+    name, layers, layer_names, input_shape
+        The architecture.
+    tensors : dict of str to float32
+        Parameters by "<layer>/<parameter>", and what the inputs store beside them.
+    classes, preprocessing, loss, optimizer, facts
+        As of `Sequential`; None where not known.
+    features
+        Record of the frozen features, or None.
+    resume
+        What resuming needs, or None.
+    """
+
+    name: str
+    layers: Sequence[Layer]
+    layer_names: Sequence[str]
+    input_shape: Shape
+    tensors: Mapping[str, NDArray[np.float32]]
+    classes: ClassMap | None
+    preprocessing: Preprocessing | None
+    features: Mapping[str, Any] | None
+    loss: str | None
+    optimizer: Optimizer | None
+    facts: TrainingFacts | None
+    resume: ResumePoint | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """The JSON text of the file, as a dict."""
+        from nncore import _core
+
+        return {
+            "format_version": FORMAT_VERSION,
+            "nncore_version": _core.__version__,
+            "architecture": {
+                "name": self.name,
+                "input_shape": list(self.input_shape),
+                "layers": [layer.to_dict() for layer in self.layers],
+                "layer_names": list(self.layer_names),
+            },
+            "classes": None if self.classes is None else list(self.classes.names),
+            "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
+            **({} if self.features is None else {"features": dict(self.features)}),
+            "loss": self.loss,
+            "optimizer": None if self.optimizer is None else self.optimizer.to_dict(),
+            "training": None if self.facts is None else dataclasses.asdict(self.facts),
+            "state": None if self.resume is None else self.resume.to_dict(),
+        }
+
+
+class ModelFileNotFoundError(ModelFileError, FileNotFoundError):
+    """There is no file of that name."""
+
+    def __str__(self) -> str:
+        return str(self.args[-1])
+
+
+def serialize(contents: ModelContents) -> bytes:
+    """The bytes of a model file.
+
+    Raises
+    ------
+    ValueError
+        A weight is NaN or infinite.
+    """
+    from safetensors.numpy import save as save_tensors
+
+    tensors = dict(contents.tensors)
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"{name} holds NaN or infinity, so the model is not worth saving")
+    if contents.resume is not None:
+        arrays = contents.resume.optimizer.arrays
+        tensors |= {f"optimizer/{name}": array for name, array in arrays.items()}
+    text = json.dumps(contents.describe(), ensure_ascii=False, allow_nan=False)
+    result: bytes = save_tensors(tensors, metadata={"nncore": text})
+    return result
+
+
+def write_model_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write the bytes of `serialize`, whole or not at all; OSError that names the culprit."""
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a file for the model", str(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(target.parent))
+    atomic_write_bytes(target, data)
+
+
+def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The description and the tensors of the file at `path`.
+
+    Raises
+    ------
+    ModelFileError
+        There is no such file, or it is no whole model file of this format version.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        message = f"{path}: there is no such model file"
+        raise ModelFileNotFoundError(message) from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    return _parse(path, data)
+
+
+def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The description and the tensors of a file's bytes."""
+    import safetensors
+    from safetensors.numpy import load as load_tensors
+
+    try:
+        # The library checks the header against the length of the file, entry by entry.
+        tensors = load_tensors(data)
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise ModelFileError(
+            f"{path}: not a whole safetensors file ({reason(error)}); it may be truncated or of "
+            "another kind: copy or train it again"
+        ) from error
+    header_length = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__") or {}
+    if "nncore" not in metadata:
+        raise ModelFileError(
+            f"{path}: a safetensors file, but not a model of nncore (no 'nncore' in its metadata)"
+        )
+    try:
+        described = json.loads(metadata["nncore"])
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: its 'nncore' metadata is not JSON: {error}") from error
+    version = described.get("format_version") if isinstance(described, dict) else None
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: model format version {version!r}, but this nncore reads version "
+            f"{FORMAT_VERSION}; use the nncore version that wrote it "
+            f"({described.get('nncore_version') if isinstance(described, dict) else None!r})"
+        )
+    missing = [name for name in _FIELDS if name not in described]
+    if missing:
+        raise ModelFileError(f"{path}: its 'nncore' metadata lacks {', '.join(missing)}")
+    return described, tensors
+
+
+def take_optimizer_state(
+    described: Mapping[str, Any], tensors: dict[str, NDArray[Any]]
+) -> OptimizerState | None:
+    """The optimizer's state, whose tensors are taken out of `tensors`."""
+    # Files of before there was one lack the key.
+    found = (described["state"] or {}).get("optimizer")
+    if found is None:
+        return None
+    slots = [str(slot) for slot in found["slots"]]
+    names = [f"optimizer/{name}/{slot}" for name in list(tensors) for slot in slots]
+    arrays = {name.partition("/")[2]: tensors.pop(name) for name in names if name in tensors}
+    return OptimizerState(
+        str(found["method"]), int(found["steps"]), arrays, found["shows_average"] is True
+    )
+
+
+def check_tensors(expected: Mapping[str, Shape], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """ModelFileError where `tensors` are not just those `expected`, finite float32."""
+    if expected.keys() != tensors.keys():
+        missing = sorted(expected.keys() - tensors.keys())
+        unknown = sorted(tensors.keys() - expected.keys())
+        raise ModelFileError(f"weights missing: {missing}; weights of no layer: {unknown}")
+    for name, shape in expected.items():
+        tensor = tensors[name]
+        if tensor.shape != shape or tensor.dtype != np.float32:
+            raise ModelFileError(
+                f"{name} is {tensor.dtype} {tensor.shape}, but the layers need float32 {shape}"
+            )
+        if not np.isfinite(tensor).all():
+            raise ModelFileError(f"{name} holds NaN or infinity; train the model again")
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, for a message."""
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,204 @@
+"""What people give to `fit` and `evaluate`, a data set or arrays, made ready for the engine.
+
+images -> shape -> classes -> preprocessing -> inputs, in one place. N images, K classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nncore.data.augmentation import Augmentation
+from nncore.data.class_map import ClassMap
+from nncore.data.dataset import ImageDataset
+from nncore.data.preprocessing import Preprocessing
+from nncore.errors import DataError
+from nncore.layers import Shape
+from nncore.layers.stack import LayerStack
+from nncore.training.inputs import Inputs
+from nncore.training.labelled import Data, LabelledArrays, classes_of, labels_of
+from nncore.training.weights import ClassWeight, class_weights, image_weights
+
+if TYPE_CHECKING:
+    from nncore.training.arrays import ImagesOrMapped
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model knows before it is given data.
+
+    Attributes
+    ----------
+    stack
+        Its layers.
+    inputs
+        Its kind of input.
+    input_shape
+        What the first layer takes; None before `build`.
+    classes, preprocessing
+        Of its training data; None before there were any, or where they do not say.
+    """
+
+    stack: LayerStack
+    inputs: Inputs
+    input_shape: Shape | None
+    classes: ClassMap | None
+    preprocessing: Preprocessing | None
+
+    def images(self, x: Data, y: ArrayLike | None) -> ImagesOrMapped:
+        """The images of `x`, checked against what the network takes and was trained on.
+
+        Raises
+        ------
+        TypeError
+            Labels are missing, or given beside a data set; a wrong dtype.
+        DataError, ValueError
+            See `Inputs.images` and `check_preprocessing`.
+        """
+        if not isinstance(x, ImageDataset):
+            if y is None:
+                raise TypeError("labels y are missing: give them, or an ImageDataset")
+            return self.inputs.images(x, self.input_shape)
+        if y is not None:
+            raise TypeError("an ImageDataset holds its labels: leave y out")
+        check_preprocessing(x, self.preprocessing)
+        return self.inputs.images(x.images, self.input_shape)
+
+    def labelled(self, x: Data, y: ArrayLike | None = None) -> LabelledArrays:
+        """`x` and `y` as the engine takes them, by the model's own classes.
+
+        Errors as those of `images` and `labels_of`.
+        """
+        assert self.classes is not None
+        images = self.images(x, y)
+        labels = labels_of(x, y, len(images), self.classes)
+        return LabelledArrays(self.inputs.of(x, images), labels)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Training data as the engine takes them, and all that follows from them.
+
+    Attributes
+    ----------
+    train, validation
+        For the engine; `validation` may be None.
+    classes, preprocessing, inputs
+        What the model knows from now on.
+    input_shape
+        What its first layer takes.
+    augmentation
+        None where nothing would be changed.
+    class_weight
+        Weight of each class by name; None without.
+    """
+
+    train: LabelledArrays
+    validation: LabelledArrays | None
+    classes: ClassMap
+    preprocessing: Preprocessing | None
+    inputs: Inputs
+    input_shape: Shape
+    augmentation: Augmentation | None = None
+    class_weight: dict[str, float] | None = None
+
+
+def prepare(
+    known: Known,
+    x: Data,
+    y: ArrayLike | None,
+    validation_data: object = None,
+    *,
+    augmentation: Augmentation | None = None,
+    class_weight: ClassWeight | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Prepared:
+    """The arguments of `Sequential.fit` that are data, checked before anything is computed.
+
+    Raises
+    ------
+    DataError, ValueError, TypeError
+        Data do not suit each other or the model.
+    """
+    images = known.images(x, y)
+    if augmentation is not None:
+        known.inputs.check_augmentation()
+    input_shape = known.inputs.input_shape(images.shape[1:])
+    units = known.stack.output_size(input_shape)
+    classes = known.classes or classes_of(x, units, known.stack.names[-1])
+    preprocessing = known.preprocessing or preprocessing_of(x, images)
+    preprocessing = known.inputs.preprocessing(preprocessing)
+    labels = labels_of(x, y, len(images), classes)
+    by_class = class_weights(class_weight, labels, classes)
+    weights = image_weights(by_class, sample_weight, labels)
+    augmentation = _checked_augmentation(augmentation, images)
+    inputs = known.inputs.fitted(x, images)
+    settled = Known(known.stack, inputs, input_shape, classes, preprocessing)
+    validation = _validation(settled, validation_data)
+    train = LabelledArrays(inputs.of(x, images), labels, weights)
+    return Prepared(
+        train, validation, classes, preprocessing, inputs, input_shape, augmentation, by_class
+    )
+
+
+def _validation(known: Known, data: object) -> LabelledArrays | None:
+    """The `validation_data` of `fit`; errors as those of `Known.labelled`."""
+    if data is None:
+        return None
+    x: Data
+    y: ArrayLike | None
+    if isinstance(data, ImageDataset):
+        x, y = data, None
+    elif isinstance(data, (tuple, list)) and len(data) == 2:
+        x, y = data
+    else:
+        raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
+    try:
+        return known.labelled(x, y)
+    except (DataError, ValueError, TypeError) as error:
+        raise type(error)(f"validation_data: {error}") from None
+
+
+def preprocessing_of(x: Data, images: ImagesOrMapped) -> Preprocessing | None:
+    """How files become inputs like these training data; None where that cannot be known."""
+    if isinstance(x, ImageDataset):
+        return x.preprocessing
+    if images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in (1, 3):
+        # What decoding gives, so that the model can read files as well.
+        color = "gray" if images.shape[3] == 1 else "rgb"
+        return Preprocessing(images.shape[1], images.shape[2], color)
+    return None
+
+
+def check_preprocessing(data: ImageDataset, preprocessing: Preprocessing | None) -> None:
+    """DataError if `data` was prepared otherwise than the model's training data were."""
+    if preprocessing is None:
+        return
+    ours, theirs = preprocessing.to_dict(), data.preprocessing.to_dict()
+    # Mean and deviation are applied by the network: those of the training data hold.
+    differing = [k for k in ours if ours[k] != theirs[k] and k not in ("mean", "std")]
+    if differing:
+        said = ", ".join(f"{k} {theirs[k]!r} instead of {ours[k]!r}" for k in differing)
+        raise DataError(
+            f"this data set was prepared otherwise than the model's training data: {said}; "
+            "read it with the model's preprocessing"
+        )
+
+
+def _checked_augmentation(
+    augmentation: Augmentation | None, images: ImagesOrMapped
+) -> Augmentation | None:
+    """None where nothing would be changed."""
+    if augmentation is None:
+        return None
+    if not isinstance(augmentation, Augmentation):
+        raise TypeError(
+            f"augmentation must be one such as Augmentation(shift=0.1), not {augmentation!r}"
+        )
+    if augmentation.changes_nothing:
+        return None
+    augmentation.check_images(images)
+    return augmentation
