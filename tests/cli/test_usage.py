@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -31,19 +30,13 @@ def test_help_lists_every_verb(call):
         assert call(verb, "--help").out.startswith(f"usage: nncore {verb} ")
 
 
-def test_help_is_quick_and_imports_nothing_heavy():
+def test_help_imports_nothing_heavy():
     heavy = "{'numpy', 'PIL', 'matplotlib', 'safetensors', 'tqdm', 'subprocess'}"
     code = (
         "import sys; from nncore.cli import main; code = main(['--help']); "
         f"print(code, {heavy} & set(sys.modules), file=sys.stderr)"
     )
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = python("-c", code)
-        seconds.append(time.perf_counter() - started)
-        assert done.stderr == "0 set()\n"
-    assert min(seconds) < 0.3
+    assert python("-c", code).stderr == "0 set()\n"
 
 
 def test_python_dash_m_gives_the_exit_code():
