@@ -6,9 +6,7 @@ uint8 images into rows of numbers, on which a small model of nncore is trained.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,28 +19,16 @@ from numpy.typing import NDArray
 from nncore.data.cache import CacheError, default_cache_folder
 from nncore.data.feature_store import FeatureStore
 from nncore.data.mapped import Pixels
-from nncore.data.preprocessing import Preprocessing
 from nncore.data.store import pixel_digest
-from nncore.errors import DataError, MissingExtraError, ModelFileError
-from nncore.interop.onnx_graph import has_external_data, tensor_names, with_output
+from nncore.errors import DataError, ModelFileError
+from nncore.interop.feature_rows import feature_rows
+from nncore.interop.image_input import COLORS, LAYOUTS, check_choice, settled_input
+from nncore.interop.onnx_graph import with_output
+from nncore.interop.onnx_session import check_tensor, open_session, read_file, reason
 
 F32 = NDArray[np.float32]
 Progress = Callable[[int, int], object]
 
-LAYOUTS = ("NCHW", "NHWC")
-COLORS = ("rgb", "bgr", "gray")
-# Of the pictures that most published networks for images were trained on, red, green, blue, where
-# 255 is 1.0 (Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015; the
-# numbers are those of torchvision's models).
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-_SIDE = 224  # where the network takes any size
-_DTYPES = {
-    "tensor(uint8)": np.uint8,
-    "tensor(float16)": np.float16,
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-}
 _AHEAD = 4  # blocks per thread that wait to be taken
 
 
@@ -122,52 +108,34 @@ class Features:
         *,
         cache: str | os.PathLike[str] | bool = False,
     ) -> None:
-        _check_choice("layout", layout, LAYOUTS)
-        _check_choice("color", color, COLORS)
+        check_choice("layout", layout, LAYOUTS)
+        check_choice("color", color, COLORS)
         self.path = Path(path)
         self.name = self.path.name
-        model = _read(self.path)
+        model = read_file(self.path)
         self.sha256 = hashlib.sha256(model).hexdigest()
         self.cache = cache
         self.images_run = 0
         self.notes: list[str] = []
         self._store: FeatureStore | None = None
         self._store_cache: object = None
-        guessed: list[str] = []
 
-        session = _session(self.path, model)
-        given = session.get_inputs()
-        if len(given) != 1:
-            names = ", ".join(one.name for one in given)
-            raise ModelFileError(
-                f"{self.path}: takes {len(given)} inputs ({names}); a network for images takes one"
-            )
-        self._input = given[0].name
-        if given[0].type not in _DTYPES:
-            raise ModelFileError(
-                f"{self.path}: its input {self._input!r} is a {given[0].type}; known are uint8 and "
-                "floating-point images"
-            )
-        self.dtype = np.dtype(_DTYPES[given[0].type]).name
-        shape = _image_axes(self.path, self._input, given[0].shape)
-        self.layout = layout or _layout(shape, guessed)
-        batch, height, width, channels = (
-            shape if self.layout == "NHWC" else (shape[0], shape[2], shape[3], shape[1])
+        session = open_session(self.path, model)
+        taken, self.guessed = settled_input(
+            self.path, session.get_inputs(), layout, color, size, mean, std
         )
-        self._batch = batch or 1
-        self.color = _color(self.path, color, channels, self.layout, guessed)
-        self.size = _size(self.path, size, (height, width), guessed)
-        prepared = self._prepared(mean, std, guessed)
-        self.mean, self.std = prepared.mean, prepared.std
-        self.image_shape = prepared.input_shape
-        self.guessed = tuple(guessed)
+        self._input = taken
+        self.layout, self.color, self.dtype = taken.layout, taken.color, taken.dtype
+        self.mean, self.std = taken.prepared.mean, taken.prepared.std
+        self.size = (taken.prepared.height, taken.prepared.width)
+        self.image_shape = taken.prepared.input_shape
 
         outputs = [one.name for one in session.get_outputs()]
         if output is None:
             output = outputs[-1]
         elif output not in outputs:
-            _check_tensor(self.path, model, output, outputs)
-            session = _session(self.path, with_output(model, output))
+            check_tensor(self.path, model, output, outputs)
+            session = open_session(self.path, with_output(model, output))
         self.output = output
         self._session = session
         try:
@@ -216,7 +184,7 @@ class Features:
         MissingExtraError
             ONNX Runtime is not installed.
         """
-        check_sha256(record, path, hashlib.sha256(_read(Path(path))).hexdigest())
+        check_sha256(record, path, hashlib.sha256(read_file(Path(path))).hexdigest())
         names = ("output", "mean", "std", "layout", "color")
         height, width = record["size"]
         settings = {name: record[name] for name in names}
@@ -291,32 +259,6 @@ class Features:
 
     # -- inside
 
-    def _prepared(self, mean: Any, std: Any, guessed: list[str]) -> Preprocessing:
-        """Size, mean and deviation, checked."""
-        height, width = self.size
-        channels = 1 if self.color == "gray" else 3
-        if self.dtype == "uint8":
-            if mean is not None or std is not None:
-                raise ValueError(
-                    f"mean and std are not for {self.path}: it takes uint8 pixels as they are"
-                )
-        elif mean is None and std is None:
-            guessed += ["mean", "std"]
-            mean, std = 0.0, 1.0
-            if channels == 3 and self.layout == "NCHW":
-                order = 1 if self.color == "rgb" else -1
-                mean, std = IMAGENET_MEAN[::order], IMAGENET_STD[::order]
-        else:
-            mean, std = 0.0 if mean is None else mean, 1.0 if std is None else std
-
-        def per_channel(value: Any) -> Any:
-            single = isinstance(value, (int, float)) and not isinstance(value, bool)
-            return (value,) * channels if single else value
-
-        return Preprocessing(
-            height, width, self.data_color, mean=per_channel(mean), std=per_channel(std)
-        )
-
     def _features_store(self) -> FeatureStore:
         if self._store is None or self._store_cache != self.cache:
             import onnxruntime
@@ -354,10 +296,10 @@ class Features:
         from nncore import _core
 
         def run(start: int) -> F32:
-            chosen = positions[start : start + self._batch]
+            chosen = positions[start : start + self._input.batch]
             return self._run(np.stack([np.asarray(images[i]) for i in chosen]))
 
-        starts = range(0, len(positions), self._batch)
+        starts = range(0, len(positions), self._input.batch)
         threads = min(_core.get_num_threads(), len(starts))
         if threads <= 1:
             for start in starts:
@@ -381,62 +323,14 @@ class Features:
 
     def _run(self, images: NDArray[np.uint8]) -> F32:
         """Features (n, F) of n images, at most as many as the network takes at once."""
-        inputs: NDArray[Any] = images[..., ::-1] if self.color == "bgr" else images
-        if self.mean is not None and self.std is not None:
-            mean, std = np.array([self.mean, self.std], np.float32)
-            inputs = ((inputs / np.float32(255) - mean) / std).astype(self.dtype)
-        if self.layout == "NCHW":
-            inputs = inputs.transpose(0, 3, 1, 2)
-        missing = self._batch - len(images)
-        if missing:
-            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
+        inputs = self._input.tensor(images)
         try:
-            (found,) = self._session.run([self.output], {self._input: np.ascontiguousarray(inputs)})
+            (found,) = self._session.run([self.output], {self._input.name: inputs})
         except Exception as error:
             raise DataError(
-                f"{self.path}: cannot be run on {images.shape[1:]} images: {_reason(error)}"
+                f"{self.path}: cannot be run on {images.shape[1:]} images: {reason(error)}"
             ) from error
-        return self._pooled(found)[: len(images)]
-
-    def _pooled(self, found: Any) -> F32:
-        """What the network gave as rows of numbers."""
-        if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
-            kind = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
-            raise ModelFileError(
-                f"{self.path}: {self.output!r} is {kind} and no floating-point numbers; name "
-                "another output"
-            )
-        if not found.size:
-            found = found.reshape(0, 0)
-        if found.ndim == 1:
-            found = found[:, np.newaxis]
-        if found.ndim == 3:
-            found = found.mean(axis=1, dtype=np.float64)
-        elif found.ndim == 4:
-            found = found.mean(axis=self._pixel_axes(found.shape), dtype=np.float64)
-        if found.ndim != 2 or found.shape[0] != self._batch or not found.size:
-            raise ModelFileError(
-                f"{self.path}: {self.output!r} has the shape {found.shape}, which is no row of "
-                "features per image; name another output"
-            )
-        rows: F32 = found.astype(np.float32, copy=False)
-        return rows
-
-    def _pixel_axes(self, shape: Sequence[int]) -> tuple[int, int]:
-        """Height and width among the four axes of a tensor.
-
-        ONNX's convolutions are NCHW. A network that takes NHWC transposes at its beginning, and
-        again at its end or not at all: there, the axes whose ratio is nearest to the images' are
-        height and width.
-        """
-        if self.layout == "NCHW":
-            return 2, 3
-        aspect = math.log(self.size[0] / self.size[1])
-
-        def error(axes: tuple[int, int]) -> float:
-            return abs(math.log(shape[axes[0]] / shape[axes[1]]) - aspect)
-
-        return min((1, 2), (2, 3), key=error)
+        return feature_rows(found, self._input, f"{self.path}: {self.output!r}")[: len(images)]
 
 
 def check_sha256(record: Mapping[str, Any], path: str | os.PathLike[str], found: str) -> None:
@@ -446,118 +340,3 @@ def check_sha256(record: Mapping[str, Any], path: str | os.PathLike[str], found:
             f"trained on the features of {record['file']} with the SHA-256 {record['sha256']}, but "
             f"{os.fspath(path)} has {found}: give the same file"
         )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: there is no such ONNX file") from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _session(path: Path, model: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            f"features of an ONNX file need ONNX Runtime, which cannot be imported ({error}): "
-            'run `python -m pip install "nncore[onnx]"`'
-        ) from error
-    options = onnxruntime.SessionOptions()
-    # Images run in parallel, each on one thread: see `Features`.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors become exceptions; nothing else is for our reader
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelFileError(f"{path}: {_why_no_session(model, error)}") from error
-
-
-def _why_no_session(model: bytes, error: Exception) -> str:
-    try:
-        if has_external_data(model):
-            return "keeps its weights in other files; save it as one file"
-        if tensor_names(model):
-            return f"ONNX Runtime refuses it: {_reason(error)}"
-    except ValueError:
-        pass
-    return "no whole ONNX file; it may be truncated or of another kind"
-
-
-def _reason(error: Exception) -> str:
-    """ONNX Runtime's message on one line, without its prefix."""
-    text = " ".join(str(error).split())
-    return text.removeprefix("[ONNXRuntimeError] : ")
-
-
-def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
-    if value is not None and value not in known:
-        raise ValueError(f"{name} is {value!r}; known: {', '.join(known)}")
-
-
-def _image_axes(path: Path, name: str, shape: Sequence[Any]) -> list[int | None]:
-    """The four axes of the input; None for those that may have any length."""
-    if len(shape) != 4:
-        axes = ", ".join(str(axis) for axis in shape)
-        raise ModelFileError(
-            f"{path}: its input {name!r} has the shape ({axes}); images have four axes, NCHW or "
-            "NHWC"
-        )
-    return [axis if isinstance(axis, int) and axis > 0 else None for axis in shape]
-
-
-def _layout(shape: Sequence[int | None], guessed: list[str]) -> str:
-    first, last = shape[1] in (1, 3), shape[3] in (1, 3)
-    if first == last:
-        guessed.append("layout")
-    return "NHWC" if last and not first else "NCHW"
-
-
-def _color(
-    path: Path, color: str | None, channels: int | None, layout: str, guessed: list[str]
-) -> str:
-    known = {1: ("gray",), 3: ("rgb", "bgr"), None: COLORS}
-    if channels not in known:
-        raise ModelFileError(f"{path}: takes {channels} channels ({layout}); pictures have 1 or 3")
-    if color is None:
-        if channels != 1:
-            guessed.append("color")
-        return "gray" if channels == 1 else "rgb"
-    if color not in known[channels]:
-        raise ValueError(f"color is {color!r}, but {path} takes {channels} channel(s)")
-    return color
-
-
-def _size(
-    path: Path,
-    size: int | tuple[int, int] | None,
-    fixed: tuple[int | None, int | None],
-    guessed: list[str],
-) -> tuple[int, int]:
-    from nncore.data.loading import check_size
-
-    asked = check_size(size)
-    if asked is None:
-        if None in fixed:
-            guessed.append("size")
-        return fixed[0] or _SIDE, fixed[1] or _SIDE
-    if any(side not in (None, want) for side, want in zip(fixed, asked, strict=True)):
-        shown = "x".join("any" if side is None else str(side) for side in fixed)
-        raise ValueError(f"size is {asked[0]}x{asked[1]}, but {path} takes {shown}")
-    return asked
-
-
-def _check_tensor(path: Path, model: bytes, name: object, outputs: Sequence[str]) -> None:
-    """ValueError that helps unless `name` is a tensor inside the network."""
-    if not isinstance(name, str):
-        raise TypeError(f"output must be the name of a tensor, not {name!r}")
-    inner = tensor_names(model)
-    if name in inner:
-        return
-    close = difflib.get_close_matches(name, inner, 3) or inner[-4:]
-    raise ValueError(
-        f"output is {name!r}, but {path} has no such tensor; its outputs: {', '.join(outputs)}; "
-        f"inner ones: {', '.join(close)} and {max(len(inner) - len(close), 0)} more"
-    )
