@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from reference_network import ACTIVATIONS, SGD, ReferenceNetwork
+from reference_layers import ACTIVATIONS
+from reference_network import SGD, ReferenceNetwork
 
 
 def network(activation, last, inputs=(3, 2, 2), use_bias=True):

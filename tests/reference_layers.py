@@ -1,0 +1,430 @@
+"""Layers in float64 and plain NumPy, of which `reference_network.ReferenceNetwork` is made.
+
+Each is one class with `forward` (which remembers what `backward` needs) and `backward`; none shares
+code with nncore.
+
+Shapes: N images; x is (N, ...), y the layer's output, dx and dy their gradients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+SLOPE = float(np.float32(0.2))  # of leaky_relu, as the engine has it
+
+
+def linear(x: F64) -> F64:
+    return x
+
+
+def relu(x: F64) -> F64:
+    return np.maximum(x, 0.0)
+
+
+def sigmoid(x: F64) -> F64:
+    # tanh does not overflow where exp(-x) would.
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def leaky_relu(x: F64) -> F64:
+    return np.where(x > 0, x, SLOPE * x)
+
+
+def normal_distribution(x: F64) -> F64:
+    return np.vectorize(lambda v: 0.5 * math.erfc(-v / math.sqrt(2.0)), [np.float64])(x)
+
+
+def gelu(x: F64) -> F64:
+    return x * normal_distribution(x)
+
+
+def gelu_slope(x: F64) -> F64:
+    return normal_distribution(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+def silu(x: F64) -> F64:
+    return x * sigmoid(x)
+
+
+def silu_slope(x: F64) -> F64:
+    return sigmoid(x) + x * sigmoid(x) * sigmoid(-x)
+
+
+def softmax(x: F64) -> F64:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(x: F64) -> F64:
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+# Of each activation y = f(x): the function, and dx from dy, x and y.
+ACTIVATIONS = {
+    "linear": (linear, lambda dy, x, y: dy),
+    "relu": (relu, lambda dy, x, y: dy * (y > 0)),
+    "leaky_relu": (leaky_relu, lambda dy, x, y: dy * np.where(x > 0, 1.0, SLOPE)),
+    "gelu": (gelu, lambda dy, x, y: dy * gelu_slope(x)),
+    "silu": (silu, lambda dy, x, y: dy * silu_slope(x)),
+    "sigmoid": (sigmoid, lambda dy, x, y: dy * y * (1.0 - y)),
+    "tanh": (np.tanh, lambda dy, x, y: dy * (1.0 - y * y)),
+    "softmax": (softmax, lambda dy, x, y: y * (dy - (dy * y).sum(axis=-1, keepdims=True))),
+}
+
+
+class Dense:
+    """y = f(x @ kernel + bias), x (N, in), kernel (in, out), bias (out,)."""
+
+    def __init__(self, units: int, activation: str, use_bias: bool) -> None:
+        self.units, self.activation, self.use_bias = units, activation, use_bias
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        (inputs,) = input_shape
+        gain = 6.0 if self.activation == "relu" else 3.0
+        limit = math.sqrt(gain / inputs)
+        self.parameters = {"kernel": rng.uniform(-limit, limit, (inputs, self.units))}
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(self.units)
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return (self.units,)
+
+    def forward(self, x: F64) -> F64:
+        self.x = x
+        self.z = x @ self.parameters["kernel"] + self.parameters.get("bias", 0.0)
+        self.y = ACTIVATIONS[self.activation][0](self.z)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        self.gradients["kernel"] = self.x.T @ dz
+        if self.use_bias:
+            self.gradients["bias"] = dz.sum(axis=0)
+        return dz @ self.parameters["kernel"].T
+
+
+class Flatten:
+    """(N, H, W, C) to (N, H * W * C)."""
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        return (math.prod(input_shape),)
+
+    def forward(self, x: F64) -> F64:
+        self.x_shape = x.shape
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy: F64) -> F64:
+        return dy.reshape(self.x_shape)
+
+
+class Activation:
+    """y = f(x), any shape."""
+
+    def __init__(self, activation: str) -> None:
+        self.activation = activation
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        self.z = x
+        self.y = ACTIVATIONS[self.activation][0](x)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        return dz
+
+
+class Rescaling:
+    """y = x * scale + offset, one each or one per channel."""
+
+    def __init__(self, scale, offset) -> None:
+        self.scale, self.offset = np.array(scale, np.float32), np.array(offset, np.float32)
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        return x * self.scale.astype(np.float64) + self.offset
+
+    def backward(self, dy: F64) -> F64:
+        return dy * self.scale
+
+
+def windows(x: F64, rows: int, columns: int, strides: tuple[int, int]) -> F64:
+    """(N, H, W, C) to (N, out H, out W, C, rows, columns): every window, without padding."""
+    every = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(1, 2))
+    return every[:, :: strides[0], :: strides[1]]
+
+
+def add_windows(dx: F64, d_windows: F64, strides: tuple[int, int]) -> None:
+    """Add the gradient of `windows` to dx, in place."""
+    _, out_h, out_w, _, rows, columns = d_windows.shape
+    for i in range(rows):
+        for j in range(columns):
+            dx[
+                :,
+                i : i + (out_h - 1) * strides[0] + 1 : strides[0],
+                j : j + (out_w - 1) * strides[1] + 1 : strides[1],
+            ] += d_windows[..., i, j]
+
+
+class Conv2D:
+    """y[n, i, j, o] = f(sum of x[n, i * s + k, j * s + l, c] * kernel[k, l, c, o] + bias[o]).
+
+    A kernel that is dilated or in groups is computed as the larger one with zeros that it stands
+    for.
+    """
+
+    def __init__(
+        self, filters, kernel_size, strides, padding, pad, activation, use_bias, dilation, groups
+    ) -> None:
+        self.filters, self.strides = filters, strides
+        self.own_size, self.dilation, self.groups = kernel_size, dilation, groups
+        self.kernel_size = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
+        self.padding, self.pad = padding, pad
+        self.activation, self.use_bias = activation, use_bias
+
+    def places(self) -> NDArray[np.intp]:
+        """Where in the large kernel (flat) each number of the own kernel stands."""
+        rows, columns, inputs, filters = self.parameters["kernel"].shape
+        row, column, c, o = np.indices((rows, columns, inputs, filters))
+        group = o // (filters // self.groups)
+        at = (row * self.dilation[0], column * self.dilation[1], group * inputs + c, o)
+        return np.ravel_multi_index(at, self.large_shape)
+
+    def large_kernel(self) -> F64:
+        large = np.zeros(self.large_shape)
+        large.flat[self.places()] = self.parameters["kernel"]
+        return large
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        *size, channels = input_shape
+        if self.padding == "same":
+            total = [
+                max((math.ceil(n / s) - 1) * s + k - n, 0)
+                for n, s, k in zip(size, self.strides, self.kernel_size, strict=True)
+            ]
+            self.margins = [(t // 2, t - t // 2) for t in total]
+        else:
+            self.margins = [(p, p) for p in (self.pad if self.padding == "explicit" else (0, 0))]
+        self.large_shape = (*self.kernel_size, channels, self.filters)
+        shape = (*self.own_size, channels // self.groups, self.filters)
+        limit = math.sqrt(6.0 / math.prod(shape[:3]))
+        self.parameters = {"kernel": rng.uniform(-limit, limit, shape)}
+        if self.use_bias:
+            self.parameters["bias"] = np.zeros(self.filters)
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return (
+            *(
+                (n + sum(m) - k) // s + 1
+                for n, m, k, s in zip(
+                    size, self.margins, self.kernel_size, self.strides, strict=True
+                )
+            ),
+            self.filters,
+        )
+
+    def forward(self, x: F64) -> F64:
+        self.padded = np.pad(x, [(0, 0), *self.margins, (0, 0)])
+        self.windows = windows(self.padded, *self.kernel_size, self.strides)
+        self.z = np.einsum("nijckl,klco->nijo", self.windows, self.large_kernel(), optimize=True)
+        self.z += self.parameters.get("bias", 0.0)
+        self.y = ACTIVATIONS[self.activation][0](self.z)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        large = np.einsum("nijckl,nijo->klco", self.windows, dz, optimize=True)
+        self.gradients["kernel"] = large.flat[self.places()]
+        if self.use_bias:
+            self.gradients["bias"] = dz.sum(axis=(0, 1, 2))
+        dx = np.zeros_like(self.padded)
+        d_windows = np.einsum("nijo,klco->nijckl", dz, self.large_kernel())
+        add_windows(dx, d_windows, self.strides)
+        (top, bottom), (left, right) = self.margins
+        return dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right]
+
+
+class Pool2D:
+    """The largest value (the first of equals) or the mean of each window."""
+
+    def __init__(self, kind: str, pool_size=None, strides=None) -> None:
+        self.kind, self.pool_size, self.strides = kind, pool_size, strides
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+        *size, channels = input_shape
+        self.flat = self.pool_size is None
+        if self.flat:
+            self.pool_size = self.strides = tuple(size)
+            return (channels,)
+        pairs = zip(size, self.pool_size, self.strides, strict=True)
+        return (*((n - k) // s + 1 for n, k, s in pairs), channels)
+
+    def forward(self, x: F64) -> F64:
+        self.x_shape = x.shape
+        view = windows(x, *self.pool_size, self.strides)
+        flat = view.reshape(*view.shape[:4], -1)
+        self.view_shape = view.shape
+        if self.kind == "max":
+            self.weights = np.eye(flat.shape[-1])[flat.argmax(axis=-1)]
+        else:
+            self.weights = np.full(flat.shape, 1.0 / flat.shape[-1])
+        y = (flat * self.weights).sum(axis=-1)
+        return y.reshape(len(y), -1) if self.flat else y
+
+    def backward(self, dy: F64) -> F64:
+        dx = np.zeros(self.x_shape)
+        dy = dy.reshape(self.view_shape[:4])
+        add_windows(dx, (dy[..., None] * self.weights).reshape(self.view_shape), self.strides)
+        return dx
+
+
+class BatchNormalization:
+    """y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, per channel (the last axis).
+
+    Mean and variance are the batch's while `training`, else their moving averages.
+    """
+
+    training = False
+
+    def __init__(self, momentum: float, epsilon: float) -> None:
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        zeros, ones = np.zeros(input_shape[-1:]), np.ones(input_shape[-1:])
+        self.parameters = {
+            "gamma": ones.copy(),
+            "beta": zeros.copy(),
+            "moving_mean": zeros.copy(),
+            "moving_variance": ones.copy(),
+        }
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        self.axes = tuple(range(x.ndim - 1))
+        self.mean, self.variance = x.mean(axis=self.axes), x.var(axis=self.axes)
+        mean, variance = self.mean, self.variance
+        if not self.training:
+            mean, variance = self.parameters["moving_mean"], self.parameters["moving_variance"]
+        self.deviation = np.sqrt(variance + self.epsilon)
+        self.normalized = (x - mean) / self.deviation
+        return self.parameters["gamma"] * self.normalized + self.parameters["beta"]
+
+    def backward(self, dy: F64) -> F64:
+        n, axes = self.normalized, self.axes
+        self.gradients["gamma"] = (dy * n).sum(axis=axes)
+        self.gradients["beta"] = dy.sum(axis=axes)
+        dn = dy * self.parameters["gamma"]
+        return (dn - dn.mean(axis=axes) - n * (dn * n).mean(axis=axes)) / self.deviation
+
+    def move_averages(self) -> None:
+        for name, of_batch in (("mean", self.mean), ("variance", self.variance)):
+            moving = self.parameters[f"moving_{name}"]
+            moving *= self.momentum
+            moving += (1 - self.momentum) * of_batch
+
+
+class LayerNormalization:
+    """The same over the last axis of each pixel or row."""
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        size = input_shape[-1:]
+        self.parameters = {"gamma": np.ones(size), "beta": np.zeros(size)}
+        self.gradients = {name: np.zeros_like(p) for name, p in self.parameters.items()}
+        return input_shape
+
+    def forward(self, x: F64) -> F64:
+        self.deviation = np.sqrt(x.var(axis=-1, keepdims=True) + self.epsilon)
+        self.normalized = (x - x.mean(axis=-1, keepdims=True)) / self.deviation
+        return self.parameters["gamma"] * self.normalized + self.parameters["beta"]
+
+    def backward(self, dy: F64) -> F64:
+        n, axes = self.normalized, tuple(range(dy.ndim - 1))
+        self.gradients["gamma"] = (dy * n).sum(axis=axes)
+        self.gradients["beta"] = dy.sum(axis=axes)
+        dn = dy * self.parameters["gamma"]
+        means = dn.mean(axis=-1, keepdims=True), (dn * n).mean(axis=-1, keepdims=True)
+        return (dn - means[0] - n * means[1]) / self.deviation
+
+
+class Residual:
+    """y = f(branch(x) + shortcut(x)); ways are layers by name, none of them for the identity."""
+
+    def __init__(self, outputs: dict[str, F64], shapes: dict[str, tuple[int, ...]]) -> None:
+        self.branch: dict[str, Layer] = {}
+        self.shortcut: dict[str, Layer] = {}
+        self.open_way = self.branch
+        self.activation = "linear"
+        self.outputs, self.shapes = outputs, shapes
+        self.parameters: dict[str, F64] = {}
+        self.gradients: dict[str, F64] = {}
+
+    def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+        shapes = []
+        for way in (self.branch, self.shortcut):
+            shape = input_shape
+            for name, layer in way.items():
+                shape = self.shapes[name] = layer.build(shape, rng)
+            shapes.append(shape)
+        assert shapes[0] == shapes[1]
+        return shapes[0]
+
+    def forward(self, x: F64) -> F64:
+        ends = []
+        for way in (self.branch, self.shortcut):
+            y = x
+            for name, layer in way.items():
+                y = self.outputs[name] = layer.forward(y)
+            ends.append(y)
+        self.z = ends[0] + ends[1]
+        self.y = ACTIVATIONS[self.activation][0](self.z)
+        return self.y
+
+    def backward(self, dy: F64) -> F64:
+        return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
+
+    def backward_before_activation(self, dz: F64) -> F64:
+        total = 0.0
+        for way in (self.branch, self.shortcut):
+            dx = dz
+            for layer in reversed(way.values()):
+                dx = layer.backward(dx)
+            total = total + dx
+        return total
+
+
+Layer = (
+    Dense
+    | Conv2D
+    | Pool2D
+    | Flatten
+    | Activation
+    | BatchNormalization
+    | LayerNormalization
+    | Residual
+)
