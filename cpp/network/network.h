@@ -2,7 +2,7 @@
 //
 // Parameters and gradients live in two flat float32 buffers; all workspace of a step is planned and
 // allocated once. Results are the same bits for any number of threads and any instruction set
-// (DESIGN.md, "Numerics").
+// (docs/design.md).
 #pragma once
 
 #include <atomic>

@@ -30,7 +30,7 @@ def test_flops_of_a_step_by_hand():
 
 @pytest.mark.parametrize(
     ("name", "microseconds"),
-    # DESIGN.md section 4, at 246 GFLOP/s.
+    # Their operations at 246 GFLOP/s.
     [
         ("digits", 1.3),
         ("mlp128", 53),

@@ -96,7 +96,7 @@ class ReferenceNetwork {
     void infer(const Doubles& x) { run(x, false); }
     // The moving averages after a step with the batch of the last forward.
     void move_averages();
-    // The loss of the last forward: nncore's definition (DESIGN.md, "Numerics").
+    // The loss of the last forward: nncore's definition (docs/design.md).
     double loss(nncore::network::Loss kind, const Doubles& targets) const;
     // How far the last forward stayed from a kink: the smallest distance of a relu's input from 0
     // and of the winner of a max pool from the runner-up. Nearer than float arithmetic can tell,
