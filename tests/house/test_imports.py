@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 CLEAN = {
     "python/nncore/__init__.py": "from nncore.room.low import name\n",
     "python/nncore/_core.pyi": "",
@@ -62,3 +66,32 @@ def test_a_circle_and_a_script_that_is_imported_in_bench(tmp_path: Path):
     script, circle = faults_of(tmp_path, {"bench/helper.py": "from question import main\n"})
     assert script.startswith("helper imports the script question")
     assert circle.startswith("a circle: ")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "fault"),
+    [
+        ("plots/_figure.py", "from nncore.training import history", "nncore.training"),
+        ("losses.py", "import nncore.data.dataset", "nncore.data"),
+        ("interop/onnx_graph.py", "from nncore.plots import curves", "nncore.plots"),
+        ("another.py", "", "another"),  # a room that no layer names
+    ],
+)
+def test_the_contracts_of_the_rooms_can_be_broken(tmp_path: Path, file: str, line: str, fault: str):
+    if not LINT_IMPORTS.exists():
+        pytest.skip("import-linter, of the [dev] extra, is not installed")
+    for path in (ROOT / "python" / "nncore").rglob("*.py"):
+        copy = tmp_path / path.relative_to(ROOT / "python")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    with (tmp_path / "nncore" / file).open("a") as changed:
+        changed.write(f"\n\nif TYPE_CHECKING:\n    {line or 'pass'}\n")
+    done = subprocess.run(
+        [LINT_IMPORTS, "--no-cache", "--no-logo", ROOT / "pyproject.toml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert fault in done.stdout
