@@ -2,40 +2,25 @@
 
 from collections.abc import Mapping
 
-from nncore.layers.activations import ACTIVATIONS
-from nncore.layers.base import Layer, Shape
-from nncore.layers.basic import Activation, Dense, Dropout, Flatten
-from nncore.layers.convolution import Conv2D, DepthwiseConv2D
-from nncore.layers.kernels import INITIALIZERS
-from nncore.layers.naming import unique_names
-from nncore.layers.normalization import BatchNormalization, LayerNormalization
-from nncore.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
-from nncore.layers.rescaling import Rescaling
-from nncore.layers.residual import Residual
+from nncore.layers.activations import ACTIVATIONS as ACTIVATIONS
+from nncore.layers.base import Layer as Layer
+from nncore.layers.base import Shape as Shape
+from nncore.layers.basic import Activation as Activation
+from nncore.layers.basic import Dense as Dense
+from nncore.layers.basic import Dropout as Dropout
+from nncore.layers.basic import Flatten as Flatten
+from nncore.layers.convolution import Conv2D as Conv2D
+from nncore.layers.convolution import DepthwiseConv2D as DepthwiseConv2D
+from nncore.layers.kernels import INITIALIZERS as INITIALIZERS
+from nncore.layers.naming import unique_names as unique_names
+from nncore.layers.normalization import BatchNormalization as BatchNormalization
+from nncore.layers.normalization import LayerNormalization as LayerNormalization
+from nncore.layers.pooling import AveragePool2D as AveragePool2D
+from nncore.layers.pooling import GlobalAveragePool2D as GlobalAveragePool2D
+from nncore.layers.pooling import MaxPool2D as MaxPool2D
+from nncore.layers.rescaling import Rescaling as Rescaling
+from nncore.layers.residual import Residual as Residual
 
 LAYER_KINDS: Mapping[str, type[Layer]] = Layer.kinds()
 # The same by its older name.
 layer_from_dict = Layer.from_dict
-
-__all__ = [
-    "ACTIVATIONS",
-    "INITIALIZERS",
-    "LAYER_KINDS",
-    "Activation",
-    "AveragePool2D",
-    "BatchNormalization",
-    "Conv2D",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Flatten",
-    "GlobalAveragePool2D",
-    "Layer",
-    "LayerNormalization",
-    "MaxPool2D",
-    "Rescaling",
-    "Residual",
-    "Shape",
-    "layer_from_dict",
-    "unique_names",
-]
