@@ -102,6 +102,7 @@ class Sequential(SteppedModel):
         self.stop_training = False
         self.learning_rate_factor = 1.0
 
+    # Long because: its seventeen arguments are explained here; the story itself has fifty lines.
     def fit(
         self,
         x: ImageDataset | ArrayLike,
