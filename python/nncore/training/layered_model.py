@@ -66,6 +66,14 @@ class LayeredModel:
         state = f"input {self.input_shape}" if self.built else "not built"
         return f"<{type(self).__name__} {self.name!r}: {', '.join(self._stack.names)}; {state}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self.built:
+            raise TypeError(
+                f"a {type(self).__name__} that is built does not pickle, nor does it copy: write "
+                "it with model.save(path) and read it with nncore.load(path)"
+            )
+        return dict(vars(self))
+
     @property
     def features(self) -> Features | None:
         """See the class."""
