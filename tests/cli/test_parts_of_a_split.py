@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nncore.cli.parser import parse
-from nncore.data.decode import MAX_PIXELS
+from nncore.data.pictures.decode import MAX_PIXELS
 from textbook import TRAIN
 
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from nncore.data import BrokenImageError, NotAnImageError, Preprocessing, decode_image
-from nncore.data.decode import MAX_PIXELS
+from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.errors import DataError
 
 RNG = np.random.default_rng(7)
@@ -371,8 +371,8 @@ def test_deep_pictures_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch):
         Image.fromarray(rng.integers(0, 256, (9, 5, 3), dtype=np.uint8), "LAB"),
     ]
     whole = [decode_image(image, plan("rgb", 9, 5)) for image in deep]
-    monkeypatch.setattr(sys.modules["nncore.data.depth"], "_BLOCK_VALUES", 11)
-    monkeypatch.setattr(sys.modules["nncore.data.lab"], "_BLOCK_PIXELS", 11)
+    monkeypatch.setattr(sys.modules["nncore.data.pictures.depth"], "_BLOCK_VALUES", 11)
+    monkeypatch.setattr(sys.modules["nncore.data.pictures.lab"], "_BLOCK_PIXELS", 11)
     for image, expected in zip(deep, whole, strict=True):
         np.testing.assert_array_equal(decode_image(image, plan("rgb", 9, 5)), expected)
 
@@ -774,7 +774,7 @@ def test_errors_survive_a_process_boundary():
 
 
 def test_large_files_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules["nncore.data.decode"], "BUFFERED_BYTES", 10)
+    monkeypatch.setattr(sys.modules["nncore.data.pictures.decode"], "BUFFERED_BYTES", 10)
     path = tmp_path / "a.png"
     path.write_bytes(encode(Image.fromarray(RGB)))
     with warnings.catch_warnings(record=True) as caught:

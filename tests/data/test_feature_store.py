@@ -8,9 +8,9 @@ import os
 import numpy as np
 import pytest
 
-from nncore.data import cache, feature_store
-from nncore.data.cache import CacheError
-from nncore.data.feature_store import FeatureStore
+from nncore.data.reading import cache_folder, feature_store
+from nncore.data.reading.cache_folder import CacheError
+from nncore.data.reading.feature_store import FeatureStore
 
 WAY = {"sha256": "0" * 64, "output": "pooled"}
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -101,7 +101,7 @@ def test_the_limit_of_the_cache_counts_features(tmp_path, monkeypatch):
     old = FeatureStore(WAY, 3, tmp_path)
     old.add(DIGESTS, ROWS)
     os.utime(old.folder / "manifest.json", (1, 1))
-    monkeypatch.setattr(cache, "LIMIT_BYTES", 1)
+    monkeypatch.setattr(cache_folder, "LIMIT_BYTES", 1)
     new = FeatureStore({**WAY, "output": "logits"}, 3, tmp_path)
     new.add(DIGESTS, ROWS)
     assert not old.folder.exists()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nncore.data import ClassMap, ImageDataset, write_split_csv
-from nncore.data.split import keep_together
+from nncore.data.labels.split import keep_together
 from nncore.errors import DataError
 
 

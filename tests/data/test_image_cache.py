@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore.data import ImageDataset, Preprocessing, cache, decode_image
-from nncore.data import loading as loading_module
-from nncore.data.store import pixel_digest
+from nncore.data import ImageDataset, Preprocessing, decode_image
+from nncore.data.digests import pixel_digest
+from nncore.data.reading import cache_folder, image_cache, load, request
 
 Decodes = Callable[[], int]
 
@@ -27,7 +27,7 @@ Decodes = Callable[[], int]
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Decodes:
     """How many files were decoded since the last call."""
     count = [0]
-    decode_files = loading_module.decode_files
+    decode_files = load.decode_files
 
     def counting(paths, request):
         count[0] += len(paths)
@@ -37,7 +37,7 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> Decodes:
         count[0], result = 0, count[0]
         return result
 
-    monkeypatch.setattr(loading_module, "decode_files", counting)
+    monkeypatch.setattr(load, "decode_files", counting)
     return taken
 
 
@@ -51,7 +51,7 @@ def age(root: Path, seconds: float = 3600) -> None:
 @pytest.fixture(autouse=True)
 def _trust_new_files(monkeypatch: pytest.MonkeyPatch) -> None:
     # Files of a test are milliseconds old, and the time of a change of status cannot be set.
-    monkeypatch.setattr(cache, "_YOUNG_NS", -(10**12))
+    monkeypatch.setattr(image_cache, "_YOUNG_NS", -(10**12))
 
 
 def same(a: ImageDataset, b: ImageDataset) -> None:
@@ -93,10 +93,10 @@ def test_no_file_is_read_again(make_folder, tmp_path, monkeypatch):
     opened = []
     for name in ("open", "read"):
         monkeypatch.setattr(os, name, lambda *a, **k: opened.append(a) or pytest.fail("read"))
-    found = cache.CacheEntry(
+    found = image_cache.CacheEntry(
         tmp_path / "cache",
-        cache.Source(str(root), str(root), sorted(map(str, root.glob("*/*.png")))),
-        cache.Request(None, None, (255, 255, 255), 1 << 26),
+        request.Source(str(root), str(root), sorted(map(str, root.glob("*/*.png")))),
+        request.Request(None, None, (255, 255, 255), 1 << 26),
     ).find()
     monkeypatch.undo()
     assert found is not None
@@ -189,11 +189,13 @@ def test_files_that_were_only_touched_are_compared_by_content(tmp_path, decodes)
 def test_files_written_just_before_are_not_trusted(tmp_path, monkeypatch, young):
     """With coarse time stamps a second change could leave the same ones."""
     root = bmp_folder(tmp_path / "photos")
-    monkeypatch.setattr(cache, "_YOUNG_NS", 10**12 if young else -(10**12))
+    monkeypatch.setattr(image_cache, "_YOUNG_NS", 10**12 if young else -(10**12))
     ImageDataset.from_folder(root, cache=tmp_path / "cache")
     compared = []
-    digest = cache._file_digest
-    monkeypatch.setattr(cache, "_file_digest", lambda path: compared.append(path) or digest(path))
+    digest = image_cache._file_digest
+    monkeypatch.setattr(
+        image_cache, "_file_digest", lambda path: compared.append(path) or digest(path)
+    )
     ImageDataset.from_folder(root, cache=tmp_path / "cache")
     assert len(compared) == (12 if young else 0)
 
@@ -231,7 +233,7 @@ def test_each_way_of_reading_has_a_place(tmp_path, decodes):
         lambda folder: edit(folder, files="gone.npy"),
         lambda folder: edit(folder, files=next(folder.glob("images-*")).name),
         lambda folder: os.truncate(next(folder.glob("files-*")), 300),
-        lambda folder: np.save(next(folder.glob("files-*")), np.zeros(11, cache._RECORD)),
+        lambda folder: np.save(next(folder.glob("files-*")), np.zeros(11, image_cache._RECORD)),
         lambda folder: edit(folder, preprocessing={}),
         lambda folder: next(folder.glob("images-*")).write_bytes(b"short"),
         lambda folder: os.truncate(next(folder.glob("images-*")), 300),
@@ -305,7 +307,6 @@ def test_a_killed_process_leaves_nothing_that_counts(make_folder, tmp_path, deco
     place = tmp_path / "cache"
     stuck = READ.replace(
         "data = ",
-        "import nncore.data.loading as loading\n"
         "import time\n"
         "def stop(done, total):\n"
         "    print(done, flush=True)\n"
@@ -342,18 +343,18 @@ def test_two_processes_make_one_cache(make_folder, tmp_path, decodes):
 def test_who_waits_finds_what_the_other_has_made(tmp_path, decodes, monkeypatch):
     root = bmp_folder(tmp_path / "photos")
     place = tmp_path / "cache"
-    find = cache.CacheEntry.find
+    find = image_cache.CacheEntry.find
     looks = []
 
     def other_first(self):
         looks.append(self)
         found = find(self)
         if len(looks) == 1:  # between the first look and the lock
-            monkeypatch.setattr(cache.CacheEntry, "find", find)
+            monkeypatch.setattr(image_cache.CacheEntry, "find", find)
             ImageDataset.from_folder(root, cache=place)
         return found
 
-    monkeypatch.setattr(cache.CacheEntry, "find", other_first)
+    monkeypatch.setattr(image_cache.CacheEntry, "find", other_first)
     ImageDataset.from_folder(root, cache=place)
     assert decodes() == 12
 
@@ -376,16 +377,16 @@ def test_without_room_the_images_are_read_and_a_note_says_so(tmp_path, monkeypat
     assert len(data.notes) == 1
     assert "file: the cache cannot be written" in data.notes[0]
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda path: usage)
     data = ImageDataset.from_folder(root, cache=tmp_path / "cache")
     same(plain, data)
     assert "the cache needs" in data.notes[0]
     monkeypatch.undo()
 
     def full(self, start, images):
-        raise cache.CacheError(f"{self.path}: the cache cannot be written: No space left")
+        raise cache_folder.CacheError(f"{self.path}: the cache cannot be written: No space left")
 
-    monkeypatch.setattr(cache.FileRows, "write", full)
+    monkeypatch.setattr(image_cache.FileRows, "write", full)
     data = ImageDataset.from_folder(root, cache=tmp_path / "cache")
     same(plain, data)
     assert "No space left; the images are read without it" in data.notes[0]
@@ -400,12 +401,12 @@ def test_the_least_recently_used_go_first(tmp_path, monkeypatch):
         stamp = time.time_ns() - hours * 3600 * 10**9
         os.utime(next(place.glob(f"{name}-*/manifest.json")), ns=(stamp, stamp))
     size = sum(path.stat().st_size for path in place.glob("photos0-*/*"))
-    monkeypatch.setattr(cache, "LIMIT_BYTES", int(2.5 * size))
+    monkeypatch.setattr(cache_folder, "LIMIT_BYTES", int(2.5 * size))
     ImageDataset.from_folder(roots[2], cache=place)
     left = sorted(path.parent.name.split("-")[0] for path in place.glob("*/manifest.json"))
     assert left == ["photos0", "photos2"]
     # The one that was made last stays even if it alone is too large.
-    monkeypatch.setattr(cache, "LIMIT_BYTES", 1)
+    monkeypatch.setattr(cache_folder, "LIMIT_BYTES", 1)
     ImageDataset.from_folder(roots[1], cache=place)
     assert [path.parent.name[:7] for path in place.glob("*/manifest.json")] == ["photos1"]
 
@@ -418,9 +419,9 @@ def test_the_default_place(tmp_path, monkeypatch, decodes):
     assert len(files_of(tmp_path / "xdg" / "nncore")) == 3
     assert (tmp_path / "xdg" / "nncore").stat().st_mode & 0o777 == 0o700
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.default_cache_folder() == Path.home() / ".cache" / "nncore"
+    assert cache_folder.default_cache_folder() == Path.home() / ".cache" / "nncore"
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache.default_cache_folder() == Path.home() / "Library" / "Caches" / "nncore"
+    assert cache_folder.default_cache_folder() == Path.home() / "Library" / "Caches" / "nncore"
     for wrong in (None, 3):
         with pytest.raises(TypeError, match="cache must be a folder, True or False"):
             ImageDataset.from_folder(root, cache=wrong)

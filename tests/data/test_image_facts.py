@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nncore.data import BrokenImageError, NotAnImageError
-from nncore.data.facts import ImageFacts, image_facts
+from nncore.data.pictures.facts import ImageFacts, image_facts
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from nncore import _core
 from nncore.data import ClassMap, ImageDataset, Preprocessing, SkippedFile, list_images
-from nncore.data.folder import find_images
+from nncore.data.sources.folder import find_images
 from nncore.errors import DataError
 
 

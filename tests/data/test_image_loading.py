@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nncore.data import ImageDataset, Preprocessing, decode_image, load_images
-from nncore.data.loading import default_workers
+from nncore.data.reading.workers import default_workers
 
 
 def write(path: Path, height: int, width: int, kind: str = "gray") -> None:

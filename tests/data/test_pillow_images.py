@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nncore.data.decode import MAX_PIXELS
+from nncore.data.pictures.decode import MAX_PIXELS
 
 FOLDER = os.environ.get("NNCORE_PILLOW_IMAGES")
 pytestmark = pytest.mark.skipif(

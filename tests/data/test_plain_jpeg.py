@@ -12,8 +12,8 @@ from PIL import Image, ImageFile
 
 from nncore import _core
 from nncore.data import load_images
-from nncore.data.decode import UnusableImageError, decode
-from nncore.data.jpeg import plain_jpeg
+from nncore.data.pictures.decode import UnusableImageError, decode
+from nncore.data.pictures.jpeg import plain_jpeg
 from nncore.data.preprocessing import Preprocessing
 
 LIMIT = 1 << 20
@@ -24,7 +24,7 @@ in_core = pytest.mark.skipif(not _core.info()["libjpeg"], reason="this build has
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways have the same contract; the second one is for builds without libjpeg-turbo."""
     if request.param != "core":
-        monkeypatch.setattr("nncore.data.jpeg.built_with", lambda library: False)
+        monkeypatch.setattr("nncore.data.pictures.jpeg.built_with", lambda library: False)
     elif not _core.info()["libjpeg"]:
         pytest.skip("this build has no libjpeg-turbo")
 
@@ -45,8 +45,8 @@ def jpeg(image: Image.Image, **options: object) -> bytes:
 
 
 def only_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nncore.data.decode.plain_jpeg", lambda *arguments: None)
-    monkeypatch.setattr("nncore.data.decode._tagged_jpeg", lambda *arguments: None)
+    monkeypatch.setattr("nncore.data.pictures.decode.plain_jpeg", lambda *arguments: None)
+    monkeypatch.setattr("nncore.data.pictures.decode._tagged_jpeg", lambda *arguments: None)
 
 
 def by_core(data: bytes, reduced_side: int = 0, applications: bool = False) -> np.ndarray | None:
@@ -245,7 +245,7 @@ def test_photos_with_exif_take_the_short_way_too(monkeypatch, orientation):
         ways = []
         for _ in range(2):
             ways.append(decode(data, (24, 20), None))
-            monkeypatch.setattr("nncore.data.decode._tagged_jpeg", lambda *arguments: None)
+            monkeypatch.setattr("nncore.data.pictures.decode._tagged_jpeg", lambda *arguments: None)
         monkeypatch.undo()
         np.testing.assert_array_equal(*ways)
 
@@ -254,7 +254,7 @@ def test_another_pillow_is_left_alone(monkeypatch):
     data = jpeg(picture(20, 30), progressive=True)
     assert plain_jpeg(data, LIMIT) is not None
     expected = decode(data, None, None)
-    monkeypatch.setattr("nncore.data.jpeg.built_with", lambda library: False)
+    monkeypatch.setattr("nncore.data.pictures.jpeg.built_with", lambda library: False)
     assert plain_jpeg(data, LIMIT) is not None
     monkeypatch.setattr(Image.core, "jpeg_decoder", lambda mode: None)
     assert plain_jpeg(data, LIMIT) is None

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from nncore import _core
-from nncore.data.decode import BrokenImageError, UnusableImageError, decode
-from nncore.data.png import plain_png
+from nncore.data.pictures.decode import BrokenImageError, UnusableImageError, decode
+from nncore.data.pictures.png import plain_png
 
 LIMIT = 1 << 20
 
@@ -22,7 +22,7 @@ LIMIT = 1 << 20
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways have the same contract; the second one is for builds without zlib."""
     if request.param == "Python":
-        monkeypatch.setattr("nncore.data.png.built_with", lambda library: False)
+        monkeypatch.setattr("nncore.data.pictures.png.built_with", lambda library: False)
     elif not _core.info()["zlib"]:
         pytest.skip("this build has no zlib")
 
@@ -69,7 +69,7 @@ def test_decoding_does_not_depend_on_the_way(monkeypatch, color, size, mode, sid
     Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(stream, "PNG")
     assert plain_png(stream.getvalue(), LIMIT) is not None
     short = decode(stream.getvalue(), size, color)
-    monkeypatch.setattr("nncore.data.decode.plain_png", lambda *arguments: None)
+    monkeypatch.setattr("nncore.data.pictures.decode.plain_png", lambda *arguments: None)
     np.testing.assert_array_equal(short, decode(stream.getvalue(), size, color))
 
 

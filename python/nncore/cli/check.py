@@ -27,7 +27,7 @@ from nncore.cli.output import (
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
     from nncore.data.duplicates import Duplicates
-    from nncore.data.facts import ImageFacts
+    from nncore.data.pictures.facts import ImageFacts
 
 HELP = "look at a folder of images before training"
 _MOST_SIZES = 8
@@ -101,9 +101,9 @@ def _judge(
 ) -> tuple[list[str], list[str], ImageDataset]:
     """Why training would refuse these images; what else a person should know; and which images
     would be trained on (all of them if it refuses the split)."""
-    from nncore.data.loading import check_broken
-    from nncore.data.parts import TRAIN
-    from nncore.data.split import keep_together, split_sides
+    from nncore.data.labels.parts import TRAIN
+    from nncore.data.labels.split import keep_together, split_sides
+    from nncore.data.reading.result import check_broken
     from nncore.errors import DataError
 
     problems, notes = [], []
@@ -164,7 +164,7 @@ def _is_gray(data: ImageDataset) -> bool:
 
 
 def _facts(data: ImageDataset, duplicates: Sequence[Duplicates]) -> dict[str, Any]:
-    from nncore.data.facts import image_facts
+    from nncore.data.pictures.facts import image_facts
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, as when the files were read
@@ -213,7 +213,7 @@ def _imbalance(data: ImageDataset) -> float | None:
 
 
 def _split_counts(data: ImageDataset, positions: Iterable[int]) -> dict[str, int] | None:
-    from nncore.data.parts import PARTS
+    from nncore.data.labels.parts import PARTS
 
     if data.given_split is None:
         return None
@@ -223,8 +223,8 @@ def _split_counts(data: ImageDataset, positions: Iterable[int]) -> dict[str, int
 
 def _reasons(data: ImageDataset, headers: Sequence[ImageFacts]) -> tuple[str, str]:
     """Why these are the size and colour that nncore chooses."""
-    from nncore.data.decode import AUTO_SIDE
-    from nncore.data.pixels import is_gray
+    from nncore.data.pictures.decode import AUTO_SIDE
+    from nncore.data.pictures.pixels import is_gray
 
     sizes = {(header.height, header.width) for header in headers}
     chosen = (data.preprocessing.height, data.preprocessing.width)
@@ -321,7 +321,7 @@ def count_lines(counts: Mapping[str, int], parts: Mapping[str, Mapping[str, int]
 
 def _given_counts(data: ImageDataset) -> dict[str, dict[str, int]]:
     """By part of the split that came with the data, if one did, and by class."""
-    from nncore.data.parts import PARTS
+    from nncore.data.labels.parts import PARTS
 
     if data.given_split is None:
         return {}

@@ -1,17 +1,31 @@
-"""Reading, decoding, labelling and splitting of images. Imports nothing of training."""
+"""Reading, decoding, labelling and splitting of images. Imports nothing of training.
+
+    dataset.py      `ImageDataset`: images, labels, and where they came from
+    sources/        a folder, a table or arrays, as paths, class names and parts
+    reading/        many files to one array, and the cache
+    labels/         classes and the split
+    pictures/       one picture file to pixels
+
+Each imports only what stands below it, and the small files beside them.
+"""
 
 from __future__ import annotations
 
 from nncore.data.augmentation import Augmentation
-from nncore.data.class_map import ClassMap, sort_class_names
 from nncore.data.dataset import ImageDataset
-from nncore.data.decode import BrokenImageError, NotAnImageError, UnusableImageError, decode_image
-from nncore.data.encoding import from_one_hot, one_hot
-from nncore.data.folder import find_images, list_images
-from nncore.data.loading import load_images
+from nncore.data.labels.class_map import ClassMap, sort_class_names
+from nncore.data.labels.encoding import from_one_hot, one_hot
+from nncore.data.pictures.decode import (
+    BrokenImageError,
+    NotAnImageError,
+    UnusableImageError,
+    decode_image,
+)
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.load import load_images
 from nncore.data.skipped import SkippedFile, write_skipped_csv
-from nncore.data.table import write_split_csv
+from nncore.data.sources.folder import find_images, list_images
+from nncore.data.sources.split_csv import write_split_csv
 
 __all__ = [
     "Augmentation",

@@ -10,28 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.arrays import image_array, label_array
-from nncore.data.cache import default_cache_folder
-from nncore.data.class_map import ClassMap, list_names
-from nncore.data.decode import MAX_PIXELS
-from nncore.data.encoding import check_labels, one_hot
-from nncore.data.folder import scan_folder
-from nncore.data.loaded import Loaded
-from nncore.data.loading import (
-    CachePlace,
-    Progress,
-    check_broken,
-    check_color,
-    check_max_broken,
-    check_size,
-    load_files,
-)
+from nncore.data.labels.class_map import ClassMap, list_names
+from nncore.data.labels.encoding import check_labels, one_hot
+from nncore.data.labels.parts import PARTS, TEST, TRAIN, VAL, part_of
+from nncore.data.labels.split import keep_together, split_sides
 from nncore.data.mapped import Pixels, chosen_images, contiguous_images
-from nncore.data.parts import PARTS, TEST, TRAIN, VAL, part_of
+from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.cache_folder import default_cache_folder
+from nncore.data.reading.load import CachePlace, load_files
+from nncore.data.reading.request import check_color, check_max_broken, check_size
+from nncore.data.reading.result import ReadResult, check_broken
+from nncore.data.reading.workers import Progress
 from nncore.data.skipped import SkippedFile
-from nncore.data.split import keep_together, split_sides
-from nncore.data.table import read_split_csv, read_table, split_keys
+from nncore.data.sources.arrays import image_array, label_array
+from nncore.data.sources.folder import scan_folder
+from nncore.data.sources.split_csv import read_split_csv, split_keys
+from nncore.data.sources.table import read_table
 from nncore.errors import DataError
 
 CacheChoice = str | os.PathLike[str] | bool
@@ -363,7 +358,7 @@ class ImageDataset:
         paths: list[str],
         labels: NDArray[np.int32],
         classes: ClassMap,
-        loaded: Loaded,
+        loaded: ReadResult,
         skipped: list[SkippedFile],
         max_broken: float,
         allow_missing_classes: bool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nncore.data.store import pixel_digest
+from nncore.data.digests import pixel_digest
 
 if TYPE_CHECKING:
     from nncore.data.dataset import ImageDataset

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.encoding import check_labels, from_one_hot, integer_labels
+from nncore.data.labels.encoding import check_labels, from_one_hot, integer_labels
 from nncore.data.mapped import MappedImages, Pixels
 from nncore.errors import DataError
 from nncore.layers import Shape

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.class_map import ClassMap, list_names
 from nncore.data.dataset import ImageDataset
+from nncore.data.labels.class_map import ClassMap, list_names
 from nncore.data.mapped import MappedImages
 from nncore.errors import DataError
 from nncore.training.arrays import class_indices

@@ -25,7 +25,7 @@ from nncore.training.summary import summary
 
 if TYPE_CHECKING:
     from nncore import _core
-    from nncore.data.class_map import ClassMap
+    from nncore.data.labels.class_map import ClassMap
     from nncore.data.preprocessing import Preprocessing
     from nncore.interop.onnx_features import Features
     from nncore.optimizers import Optimizer

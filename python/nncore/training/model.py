@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int
 from nncore.data.augmentation import Augmentation
-from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
+from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
@@ -391,7 +391,7 @@ class Sequential(SteppedModel):
     def _gathered(self, x: Any, max_pixels: int | None = None) -> Gathered:
         """Whatever `predict` accepts, as images."""
         # Not at the top: predicting arrays needs no decoder.
-        from nncore.data.decode import MAX_PIXELS
+        from nncore.data.pictures.decode import MAX_PIXELS
         from nncore.training.predictions import gather_images
 
         shape = self._inputs.image_shape(tuple(self._built_network().input_shape))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_int
-from nncore.data.class_map import ClassMap
+from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
 from nncore.layers import Shape, layer_from_dict

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
-from nncore.data.class_map import ClassMap
+from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
 from nncore.layers import Layer, Shape

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from nncore.arguments import check_int
 from nncore.data.dataset import ImageDataset
-from nncore.data.decode import MAX_PIXELS, decode_image
-from nncore.data.folder import find_images
-from nncore.data.loading import load_images
+from nncore.data.pictures.decode import MAX_PIXELS, decode_image
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.load import load_images
 from nncore.data.skipped import SkippedFile
+from nncore.data.sources.folder import find_images
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.training.arrays import data_set_images, image_array

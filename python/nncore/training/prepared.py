@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nncore.data.augmentation import Augmentation
-from nncore.data.class_map import ClassMap
 from nncore.data.dataset import ImageDataset
+from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError
 from nncore.layers import Shape

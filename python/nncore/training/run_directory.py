@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nncore.atomic import atomic_write_bytes, atomic_write_text
-from nncore.data.class_map import ClassMap
+from nncore.data.labels.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
-from nncore.data.table import write_split_csv
+from nncore.data.sources.split_csv import write_split_csv
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.features import RUN_FILE
 from nncore.training.history import History

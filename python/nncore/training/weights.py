@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.class_map import ClassMap, list_names
+from nncore.data.labels.class_map import ClassMap, list_names
 
 ClassWeight: TypeAlias = str | Mapping[str | int, float]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from nncore.data.decode import _identify, _read
+from nncore.data.pictures.decode import _identify, _read
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_seed
+from nncore.data.labels.parts import PARTS, TEST, TRAIN, VAL
 from nncore.data.mapped import Pixels
-from nncore.data.parts import PARTS, TEST, TRAIN, VAL
 from nncore.errors import DataError
 
 

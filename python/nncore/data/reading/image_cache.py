@@ -23,12 +23,9 @@ import os
 import re
 import secrets
 import shutil
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import repeat
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,83 +33,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
-from nncore.data.loaded import Loaded
+from nncore.data.digests import DIGEST_SIZE
 from nncore.data.mapped import chosen_images
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.cache_folder import MANIFEST, CacheError, cannot_write, evict, locked
+from nncore.data.reading.collected import CollectedImages, Shape
+from nncore.data.reading.request import Request, Source
+from nncore.data.reading.result import ReadResult
 from nncore.data.skipped import SkippedFile
-from nncore.data.store import DIGEST_SIZE, ImageStore, Shape
-
-LIMIT_BYTES = 16 << 30  # of all data sets in a cache; those used longest ago go first
 
 _FORMAT = 2  # counts up when the decode path gives other pixels, too
-_MANIFEST = "manifest.json"
 _YOUNG_NS = 2_000_000_000  # the coarsest time stamps of a file system in use (FAT)
-_LOCK_POLL_SECONDS = 0.05
 # Of one file. `status` as `file_status` gives it; a file that gave no image has no pixel digest: 0.
 _RECORD = np.dtype(
     [("status", "<i8", 4), ("digest", "V", DIGEST_SIZE), ("pixel_digest", "V", DIGEST_SIZE)]
 )
-
-
-class CacheError(Exception):
-    """The cache cannot be used; the message says why. The images can still be read."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """How files are to be read: None for what they decide themselves."""
-
-    size: tuple[int, int] | None
-    color: str | None
-    alpha_background: tuple[int, int, int]
-    max_pixels: int
-
-    def admits(self, made: dict[str, Any], preprocessing: Preprocessing) -> bool:
-        """Whether what another request gave is what this one would give."""
-        asked = json.loads(json.dumps(asdict(self)))
-        size, color = made["size"], made["color"]
-        # What was left open and came out as asked for now has the same pixels.
-        if self.size is not None and size is None:
-            size = [preprocessing.height, preprocessing.width]
-        if self.color is not None and color is None:
-            color = preprocessing.color
-        return bool({**made, "size": size, "color": color} == asked)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Files that are read together: a folder or a table (`name`), and what their paths begin with
-    (`base`), which may be spelled differently the next time."""
-
-    name: str
-    base: str
-    paths: Sequence[str]
-
-    def names_digest(self) -> str:
-        """BLAKE2b-128 of all names, relative to `base`, as hexadecimal digits."""
-        cut = len(self.base)
-        names: Iterable[str] = self.paths
-        if all(map(str.startswith, names, repeat(self.base))):
-            names = map(itemgetter(slice(cut, None)), names)  # thousands in a millisecond
-        else:
-            names = [path[cut:] if path.startswith(self.base) else path for path in names]
-        joined = "\0".join(names).encode("utf-8", "surrogateescape")  # no name holds a 0
-        return hashlib.blake2b(joined, digest_size=DIGEST_SIZE).hexdigest()
-
-
-def default_cache_folder() -> Path:
-    """Where caches of a user's programs are kept: ``$XDG_CACHE_HOME/nncore`` or
-    ``~/.cache/nncore``, ``~/Library/Caches/nncore`` on macOS, ``%LOCALAPPDATA%\\nncore\\Cache`` on
-    Windows."""
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-        return Path(local) / "nncore" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "nncore"
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification: a relative path is invalid and must be ignored.
-    base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
-    return base / "nncore"
 
 
 class CacheEntry:
@@ -138,7 +73,7 @@ class CacheEntry:
 
     # -- reading
 
-    def find(self) -> Loaded | None:
+    def find(self) -> ReadResult | None:
         """The images, if the cache has them and no file has changed; else None."""
         open_request = Request(None, None, self.request.alpha_background, self.request.max_pixels)
         for folder in {self.folder: None, self.cache / self._key(open_request): None}:
@@ -150,8 +85,8 @@ class CacheEntry:
                 return found
         return None
 
-    def _find_in(self, folder: Path) -> Loaded | None:
-        path = folder / _MANIFEST
+    def _find_in(self, folder: Path) -> ReadResult | None:
+        path = folder / MANIFEST
         content = path.read_bytes()
         manifest = json.loads(content)
         if manifest["made_by"] != _made_by() or manifest["names"] != self.source.names_digest():
@@ -182,13 +117,13 @@ class CacheEntry:
             position: SkippedFile(self.source.paths[position], reason, kind)
             for position, reason, kind in manifest["skipped"]
         }
-        return _loaded(images, skipped, preprocessing, digests, files["pixel_digest"].tolist())
+        return _result(images, skipped, preprocessing, digests, files["pixel_digest"].tolist())
 
     def _refresh(
         self, folder: Path, content: bytes, manifest: dict[str, Any], files: NDArray[np.void]
     ) -> None:
         """Note the new time stamps of files that hold what they held."""
-        path = folder / _MANIFEST
+        path = folder / MANIFEST
         with contextlib.suppress(OSError, CacheError), locked(folder, wait=False):
             if path.read_bytes() == content:  # else another process has made it anew
                 old = folder / manifest["files"]
@@ -212,7 +147,7 @@ class CacheEntry:
             lock = locked(self.folder, wait=True)
             lock.__enter__()
         except OSError as error:
-            raise _error(self.cache, error) from error
+            raise cannot_write(self.cache, error) from error
         try:
             yield
         finally:
@@ -238,17 +173,17 @@ class CacheEntry:
                 )
             return FileRows(self.folder, len(self.source.paths), shape)
         except OSError as error:
-            raise _error(self.cache, error) from error
+            raise cannot_write(self.cache, error) from error
 
     def publish(
         self,
-        store: ImageStore,
+        collected: CollectedImages,
         skipped: dict[int, SkippedFile],
         preprocessing: Preprocessing,
         digests: Sequence[bytes],
         status: NDArray[np.int64],
         read_from: int,
-    ) -> Loaded:
+    ) -> ReadResult:
         """Make what was decoded into `new_rows` the content of this place.
 
         `status` is that of the files before the first was read, at the time `read_from`
@@ -259,13 +194,13 @@ class CacheEntry:
         CacheError
             It cannot be written.
         """
-        rows: FileRows = store.rows
+        rows: FileRows = collected.rows
         try:
             rows.finish()
             files = np.zeros(len(digests), _RECORD)
             files["status"] = _trusted(status, read_from)
             files["digest"] = _digest_column(digests)
-            files["pixel_digest"] = _digest_column(store.pixel_digests)
+            files["pixel_digest"] = _digest_column(collected.pixel_digests)
             manifest = {
                 "made_by": _made_by(),
                 "source": os.path.realpath(self.source.name),
@@ -276,23 +211,23 @@ class CacheEntry:
                 "names": self.source.names_digest(),
                 "skipped": [[i, file.reason, file.kind] for i, file in skipped.items()],
             }
-            atomic_write_bytes(self.folder / _MANIFEST, json.dumps(manifest).encode())
+            atomic_write_bytes(self.folder / MANIFEST, json.dumps(manifest).encode())
             images = np.load(rows.path, mmap_mode="r")
         except OSError as error:
             rows.discard()
-            raise _error(self.cache, error) from error
+            raise cannot_write(self.cache, error) from error
         self._sweep(manifest)
         evict(self.cache, keep=self.folder)
-        return _loaded(images, skipped, preprocessing, digests, store.pixel_digests)
+        return _result(images, skipped, preprocessing, digests, collected.pixel_digests)
 
     def _sweep(self, manifest: dict[str, Any] | None) -> None:
         """Remove what killed processes have left, and what the files of `manifest` replace.
 
         Only with the lock: nobody else is writing. Who has mapped a file keeps what it maps.
         """
-        kept = [_MANIFEST]
+        kept = [MANIFEST]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            manifest = manifest or json.loads((self.folder / _MANIFEST).read_bytes())
+            manifest = manifest or json.loads((self.folder / MANIFEST).read_bytes())
             kept += [manifest["images"], manifest["files"]]
         for path in self.folder.iterdir():
             if path.name not in kept:
@@ -320,7 +255,7 @@ class FileRows:
             while view:
                 view = view[self._file.write(view) :]
         except OSError as error:
-            raise _error(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     def read(self, row: int) -> NDArray[np.uint8]:
         self._file.seek(self._start + row * self._bytes)
@@ -352,18 +287,18 @@ def _trusted(status: NDArray[np.int64], read_from: int) -> NDArray[np.int64]:
     return np.where(young[:, np.newaxis], np.int64(-2), status)
 
 
-def _loaded(
+def _result(
     images: NDArray[np.uint8],
     skipped: dict[int, SkippedFile],
     preprocessing: Preprocessing,
     digests: Sequence[bytes],
     pixel_digests: Sequence[bytes],
-) -> Loaded:
+) -> ReadResult:
     if not skipped:
         kept = list(range(len(images)))
-        return Loaded(images, kept, [], preprocessing, list(digests), list(pixel_digests))
+        return ReadResult(images, kept, [], preprocessing, list(digests), list(pixel_digests))
     kept = [position for position in range(len(images)) if position not in skipped]
-    return Loaded(
+    return ReadResult(
         chosen_images(images, np.array(kept, np.intp)),
         kept,
         list(skipped.values()),
@@ -401,56 +336,3 @@ def _file_digest(path: str) -> bytes:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.digest()
-
-
-@contextlib.contextmanager
-def locked(folder: Path, wait: bool) -> Iterator[None]:
-    """Hold the lock of an entry; CacheError if another process does and `wait` is False.
-
-    The system lets go of it when the process ends, however it ends. Where files cannot be locked
-    nothing is lost but work: every process renames whole files into place.
-    """
-    descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not wait:
-                    raise CacheError(f"{folder}: in use by another process") from None
-                time.sleep(_LOCK_POLL_SECONDS)
-            except OSError:
-                break  # a file system without locks
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def evict(cache: Path, keep: Path) -> None:
-    """Remove the data sets used longest ago until the cache is within its limit."""
-    entries = []
-    for manifest in cache.glob(f"*/{_MANIFEST}"):
-        with contextlib.suppress(OSError):
-            folder = manifest.parent
-            size = sum(path.stat().st_size for path in folder.iterdir())
-            entries.append((folder != keep, manifest.stat().st_mtime_ns, size, folder))
-    total = sum(size for _, _, size, _ in entries)
-    for removable, _, size, folder in sorted(entries, key=lambda entry: entry[:2]):
-        if total <= LIMIT_BYTES:
-            return
-        if not removable:
-            continue
-        with contextlib.suppress(OSError, CacheError), locked(folder, wait=False):
-            (folder / _MANIFEST).unlink()  # first: without it the rest is nothing
-            shutil.rmtree(folder, ignore_errors=True)
-            total -= size
-
-
-def _error(place: Path, error: OSError) -> CacheError:
-    return CacheError(f"{place}: the cache cannot be written: {error.strerror or error}")

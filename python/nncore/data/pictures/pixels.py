@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.depth import is_deep, to_8_bits
-from nncore.data.lab import lab_to_rgb
+from nncore.data.pictures.depth import is_deep, to_8_bits
+from nncore.data.pictures.lab import lab_to_rgb
 
 if TYPE_CHECKING:
     from PIL import Image

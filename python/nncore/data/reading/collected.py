@@ -8,22 +8,16 @@ colour, so nothing needs to be held back until the last file is read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.pixels import resize
+from nncore.data.digests import pixel_digest
+from nncore.data.pictures.pixels import resize
 
 Shape = tuple[int, int, int]
-DIGEST_SIZE = 16
-
-
-def pixel_digest(image: Any) -> bytes:
-    """BLAKE2b-128 of the pixels of one image, uint8 (H, W, C), C-contiguous."""
-    return hashlib.blake2b(image, digest_size=DIGEST_SIZE).digest()
 
 
 class Rows(Protocol):
@@ -63,7 +57,7 @@ class MemoryRows:
         return self.images[: len(kept)]
 
 
-class ImageStore:
+class CollectedImages:
     """Images of the same shape, made alike as they come.
 
     Parameters

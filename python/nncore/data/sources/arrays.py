@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.class_map import ClassMap, canonical_name, sort_class_names
-from nncore.data.encoding import check_labels, from_one_hot, integer_labels
+from nncore.data.labels.class_map import ClassMap, canonical_name, sort_class_names
+from nncore.data.labels.encoding import check_labels, from_one_hot, integer_labels
 
 
 def image_array(images: ArrayLike) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.built_with import built_with
+from nncore.data.pictures.built_with import built_with
 
 # Pillow hands larger files to its decoder in pieces of this size.
 _LARGEST = 65536

@@ -17,12 +17,12 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.formats import WEAK, UnidentifiedError, open_picture
-from nncore.data.jpeg import Jpeg, by_core, plain_jpeg
-from nncore.data.pixels import as_array, flatten, reduced_scaled, scaled, turn_of, turned
-from nncore.data.png import plain_png
+from nncore.data.pictures.formats import WEAK, UnidentifiedError, open_picture
+from nncore.data.pictures.jpeg import Jpeg, by_core, plain_jpeg
+from nncore.data.pictures.pixels import as_array, flatten, reduced_scaled, scaled, turn_of, turned
+from nncore.data.pictures.png import plain_png
+from nncore.data.pictures.wide import decode_wide, is_wide
 from nncore.data.preprocessing import Preprocessing
-from nncore.data.wide import decode_wide, is_wide
 from nncore.errors import DataError
 
 if TYPE_CHECKING:

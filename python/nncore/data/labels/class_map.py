@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int
 from nncore.atomic import atomic_write_text
-from nncore.data.encoding import check_labels, integer_labels
+from nncore.data.labels.encoding import check_labels, integer_labels
 from nncore.errors import DataError
 
 FORMATS = (".csv", ".txt", ".json")

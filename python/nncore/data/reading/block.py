@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.cache import Request
-from nncore.data.decode import (
+from nncore.data.digests import DIGEST_SIZE
+from nncore.data.pictures.decode import (
     LARGE_PIXELS,
     UnusableImageError,
     decode,
@@ -17,7 +17,7 @@ from nncore.data.decode import (
     is_finished,
     reduced_side,
 )
-from nncore.data.store import DIGEST_SIZE
+from nncore.data.reading.request import Request
 
 # The images (N, H, W, C) where all are finished and alike; else one by one, or why there is none.
 Decoded: TypeAlias = "NDArray[np.uint8] | list[NDArray[np.uint8] | UnusableImageError]"

@@ -1,6 +1,6 @@
 """Frozen features kept by the pixels they were computed from, so that no image is run twice.
 
-In a cache (see `cache.py`) there is one folder per way of computing them:
+In a cache (see `cache_folder.py`) there is one folder per way of computing them:
 
     features-HASH/manifest.json      the way, and the digests of the pixels, one per row
     features-HASH/features-ID.npy    float32 (rows, F), mapped into memory
@@ -24,13 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
-from nncore.data.cache import CacheError, evict, locked
-from nncore.data.store import DIGEST_SIZE
+from nncore.data.digests import DIGEST_SIZE
+from nncore.data.reading.cache_folder import MANIFEST, cannot_write, evict, locked
 
 F32 = NDArray[np.float32]
 
 _FORMAT = 1
-_MANIFEST = "manifest.json"
 _MEMORY_BYTES = 1 << 30  # of features that no cache folder takes
 
 
@@ -90,8 +89,7 @@ class FeatureStore:
                 self._write()
         except OSError as error:
             self._keep(digests, features)
-            message = f"{self.folder}: the cache cannot be written: {error.strerror or error}"
-            raise CacheError(message) from error
+            raise cannot_write(self.folder, error) from error
         evict(self.folder.parent, keep=self.folder)
 
     def _keep(self, digests: Sequence[bytes], features: F32) -> None:
@@ -108,7 +106,7 @@ class FeatureStore:
     def _read(self) -> None:
         """Take over what the folder has, if it has anything sound."""
         assert self.folder is not None
-        path = self.folder / _MANIFEST
+        path = self.folder / MANIFEST
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             manifest = json.loads(path.read_bytes())
             digests = bytes.fromhex(manifest["digests"])
@@ -139,13 +137,13 @@ class FeatureStore:
                 "features": path.name,
                 "digests": b"".join(self._rows).hex(),
             }
-            atomic_write_bytes(self.folder / _MANIFEST, json.dumps(manifest).encode())
+            atomic_write_bytes(self.folder / MANIFEST, json.dumps(manifest).encode())
         except BaseException:
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
         self._features = np.load(path, mmap_mode="r")
         for other in self.folder.iterdir():
-            if other.name not in (_MANIFEST, path.name):
+            if other.name not in (MANIFEST, path.name):
                 with contextlib.suppress(OSError):
                     other.unlink()

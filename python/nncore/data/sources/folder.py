@@ -8,8 +8,8 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nncore.data.class_map import canonical_name
-from nncore.data.parts import part_of
+from nncore.data.labels.class_map import canonical_name
+from nncore.data.labels.parts import part_of
 from nncore.data.skipped import SkippedFile
 from nncore.errors import DataError
 

@@ -1,0 +1,213 @@
+"""Many files to one uint8 array, decoded or from the cache, whatever is open about their shape."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.arguments import check_int
+from nncore.data.pictures.decode import (
+    AUTO_SIDE,
+    MAX_PIXELS,
+    NotAnImageError,
+    UnusableImageError,
+)
+from nncore.data.pictures.formats import IMAGE_EXTENSIONS
+from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.block import Decoded, decode_files
+from nncore.data.reading.cache_folder import CacheError
+from nncore.data.reading.collected import CollectedImages, MemoryRows, Rows, Shape
+from nncore.data.reading.image_cache import CacheEntry, file_status
+from nncore.data.reading.request import Request, Source
+from nncore.data.reading.result import ReadResult
+from nncore.data.reading.workers import Progress, for_each
+from nncore.data.skipped import SkippedFile
+
+
+def load_images(
+    paths: Sequence[str | os.PathLike[str]],
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> tuple[NDArray[np.uint8], list[str], list[SkippedFile]]:
+    """Decode files for prediction.
+
+    Parameters
+    ----------
+    paths
+        Image files, for example from `list_images`.
+    preprocessing
+        The model's.
+    workers
+        Threads; by default as many as this process may use, or one for tiny files.
+    progress
+        Called as ``progress(done, total)`` from the calling thread.
+    max_pixels
+        Larger pictures are refused before they are decoded.
+
+    Returns
+    -------
+    uint8 (M, height, width, channels), the M paths that gave an image, in the given order, and
+    the files that did not.
+    """
+    files = [os.fspath(path) for path in paths]
+    loaded = load_files(
+        files,
+        preprocessing=preprocessing,
+        workers=workers,
+        progress=progress,
+        max_pixels=max_pixels,
+    )
+    images: NDArray[np.uint8] = np.asarray(loaded.images)
+    return images, [files[position] for position in loaded.kept], loaded.skipped
+
+
+def load_files(
+    paths: Sequence[str],
+    *,
+    size: tuple[int, int] | None = None,
+    color: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
+    cache: CachePlace | None = None,
+) -> ReadResult:
+    """Decode files once each, whatever is still open about size and colour.
+
+    The result equals `decode_image` of each file with the returned preprocessing, bit for bit.
+    With a `cache` the files are only looked at if it has their images, and else put there; the
+    images are then in a memory map. Where it cannot be written, a note says so.
+    """
+    if preprocessing is not None:
+        size, color = (preprocessing.height, preprocessing.width), preprocessing.color
+        background = preprocessing.alpha_background
+    else:
+        background = (255, 255, 255)
+    request = Request(size, color, background, check_int("max_pixels", max_pixels, 1))
+
+    def decode_all(new_rows: Callable[[Shape], Rows]) -> _Decoded:
+        return _decode_all(paths, request, new_rows, preprocessing, workers, progress)
+
+    notes: list[str] = []
+    if cache is not None and paths:
+        entry = CacheEntry(cache.folder, Source(cache.source, cache.base, paths), request)
+        try:
+            loaded = entry.find() or _made(entry, decode_all)
+        except CacheError as error:
+            notes.append(f"{error}; the images are read without it")
+        else:
+            if progress is not None:
+                progress(len(paths), len(paths))
+            # A model's own object, with its mean and deviation, is given back as it is.
+            return loaded if preprocessing is None else replace(loaded, preprocessing=preprocessing)
+    decoded = decode_all(lambda shape: MemoryRows(len(paths), shape))
+    kept = np.flatnonzero(decoded.images.there).tolist()
+    return ReadResult(
+        decoded.images.rows.keep(kept),
+        kept,
+        list(decoded.skipped.values()),
+        decoded.preprocessing,
+        [decoded.digests[i] for i in kept],
+        [decoded.images.pixel_digests[i] for i in kept],
+        notes,
+    )
+
+
+@dataclass(frozen=True)
+class CachePlace:
+    """The folder of a cache; the folder or table that is read; and what its paths begin with."""
+
+    folder: str | os.PathLike[str]
+    source: str
+    base: str
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Every file decoded: the images where they were collected, and by position what gave none."""
+
+    images: CollectedImages
+    skipped: dict[int, SkippedFile]
+    preprocessing: Preprocessing
+    digests: list[bytes]
+
+
+def _made(
+    entry: CacheEntry, decode_all: Callable[[Callable[[Shape], Rows]], _Decoded]
+) -> ReadResult:
+    """Decode into the cache; or find there what another process has just made."""
+    with entry.being_made():
+        found = entry.find()
+        if found is not None:
+            return found
+        read_from, status = time.time_ns(), file_status(entry.source.paths)
+        decoded = decode_all(entry.new_rows)
+        return entry.publish(
+            decoded.images,
+            decoded.skipped,
+            decoded.preprocessing,
+            decoded.digests,
+            status,
+            read_from,
+        )
+
+
+def _decode_all(
+    paths: Sequence[str],
+    request: Request,
+    new_rows: Callable[[Shape], Rows],
+    preprocessing: Preprocessing | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> _Decoded:
+    digests: list[bytes] = [b""] * len(paths)
+    skipped: dict[int, SkippedFile] = {}
+    collected = CollectedImages(len(paths), request.size, request.color, AUTO_SIDE, new_rows)
+
+    def load(start: int, stop: int) -> Decoded:
+        images, digests[start:stop] = decode_files(list(paths[start:stop]), request)
+        return images
+
+    def put(start: int, images: Decoded) -> None:
+        if not isinstance(images, list):
+            collected.add(start, images)
+            return
+        usable: list[NDArray[np.uint8] | None] = []
+        for position, image in enumerate(images, start):
+            if isinstance(image, UnusableImageError):
+                skipped[position] = skipped_file(paths[position], image)
+                usable.append(None)
+            else:
+                usable.append(image)
+        collected.add(start, usable)
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of harmless oddities, without saying in which file.
+            warnings.simplefilter("ignore")
+            for_each(paths, load, put, workers, progress)
+        height, width, channels = collected.finish()
+    except BaseException:
+        collected.discard()
+        raise
+    if preprocessing is None:
+        preprocessing = Preprocessing(height, width, "gray" if channels == 1 else "rgb")
+    return _Decoded(collected, skipped, preprocessing, digests)
+
+
+def skipped_file(path: str, error: UnusableImageError) -> SkippedFile:
+    """The record of a file that could not be decoded."""
+    named_as_image = os.path.splitext(path)[1].lower() in IMAGE_EXTENSIONS
+    if isinstance(error, NotAnImageError) and not named_as_image:
+        return SkippedFile(path, error.reason, "foreign")
+    # A ".jpg" that holds a web page was meant to be a picture: the data set lost it.
+    return SkippedFile(path, error.reason, "broken")

@@ -1,0 +1,39 @@
+"""What became of a list of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nncore.data.mapped import Pixels
+from nncore.data.preprocessing import Preprocessing
+from nncore.data.skipped import SkippedFile
+from nncore.errors import DataError
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Images (M, H, W, C) of the files at positions `kept`, and for each of them a digest of the
+    file's bytes and one of the image's pixels. `notes`: what could not be done as asked."""
+
+    images: Pixels
+    kept: list[int]
+    skipped: list[SkippedFile]
+    preprocessing: Preprocessing
+    digests: list[bytes]
+    pixel_digests: list[bytes]
+    notes: list[str] = field(default_factory=list)
+
+
+def check_broken(where: str, kept: int, skipped: Sequence[SkippedFile], max_broken: float) -> None:
+    """DataError if more than the fraction `max_broken` of the image files is broken."""
+    broken = [file for file in skipped if file.kind == "broken"]
+    total = kept + len(broken)
+    if len(broken) > max_broken * total:
+        shown = "; ".join(f"{file.path}: {file.reason}" for file in broken[:5])
+        rest = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""
+        raise DataError(
+            f"{where}: {len(broken)} of {total} image files are broken, more than "
+            f"max_broken={max_broken:g} allows: {shown}{rest}. "
+            "Repair or remove them, or raise max_broken"
+        )

@@ -1,0 +1,93 @@
+"""The split of a data set as a table, such as the ``split.csv`` of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.atomic import atomic_write_bytes
+from nncore.data.labels.class_map import ClassMap
+from nncore.data.skipped import csv_bytes
+from nncore.data.sources.table import cell_part, cell_path, table_lines
+from nncore.errors import DataError
+
+
+class LabelledFiles(Protocol):
+    """What a table lists of a data set: its files, their classes and their groups."""
+
+    paths: list[str]
+    labels: NDArray[np.int32]
+    classes: ClassMap
+    groups: list[str] | None
+
+
+def read_split_csv(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The part of every image in a table with the columns ``path`` and ``split``.
+
+    Such as `write_split_csv` writes, and the ``split.csv`` of a run. Keys are those of
+    `split_keys`.
+
+    Raises
+    ------
+    DataError
+        As `read_table`.
+    """
+    file = Path(path)
+    lines = list(table_lines(file, ("path", "split")))
+    paths = [os.path.join(file.parent, cell_path(file, line, cells)) for line, cells in lines]
+    parts: dict[str, str] = {}
+    for (line, cells), key in zip(lines, split_keys(paths), strict=True):
+        part = cell_part(file, line, cells)
+        if parts.setdefault(key, part) != part:
+            raise DataError(
+                f"{file}, line {line}: {cells['path']} is in the part {part!r}, but in "
+                f"{parts[key]!r} in an earlier line"
+            )
+    return parts
+
+
+def split_keys(paths: Iterable[str]) -> list[str]:
+    """One spelling of the path of each file, however it is reached."""
+    real: dict[str, str] = {}  # of folders: asking the system for every file would take long
+    keys = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        keys.append(os.path.join(real[folder], name))
+    return keys
+
+
+def write_split_csv(path: str | os.PathLike[str], parts: Mapping[str, LabelledFiles]) -> None:
+    """Write ``path,label,split``, one row per image, the parts in the given order.
+
+    Paths are relative to the folder of the written file, so that `ImageDataset.from_csv` and
+    `ImageDataset.with_split` read it back; images that came from arrays have an empty path. Images
+    with groups get a fourth column, ``group``.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    base = os.path.realpath(Path(path).parent)
+    grouped = any(dataset.groups is not None for dataset in parts.values())
+    rows: list[tuple[str, ...]] = [("path", "label", "split", *(("group",) if grouped else ()))]
+    for part, dataset in parts.items():
+        names = dataset.classes.decode(dataset.labels)
+        groups = dataset.groups or [""] * len(dataset.paths)
+        for image, name, group in zip(dataset.paths, names, groups, strict=True):
+            row = (_relative(image, base) if image else "", name, part)
+            rows.append((*row, group) if grouped else row)
+    atomic_write_bytes(path, csv_bytes(rows))
+
+
+def _relative(image: str, base: str) -> str:
+    # The file's own link is kept, links among its folders are resolved: "../" must lead back.
+    folder, name = os.path.split(image)
+    return os.path.join(os.path.relpath(os.path.realpath(folder), base), name)
