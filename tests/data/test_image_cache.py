@@ -18,7 +18,8 @@ from PIL import Image
 
 from nncore.data import ImageDataset, Preprocessing, decode_image
 from nncore.data.digests import pixel_digest
-from nncore.data.reading import cache_folder, image_cache, load, request
+from nncore.data.pictures.request import Request
+from nncore.data.reading import cache_folder, image_cache, load, source
 
 Decodes = Callable[[], int]
 
@@ -95,8 +96,8 @@ def test_no_file_is_read_again(make_folder, tmp_path, monkeypatch):
         monkeypatch.setattr(os, name, lambda *a, **k: opened.append(a) or pytest.fail("read"))
     found = image_cache.CacheEntry(
         tmp_path / "cache",
-        request.Source(str(root), str(root), sorted(map(str, root.glob("*/*.png")))),
-        request.Request(None, None, (255, 255, 255), 1 << 26),
+        source.Source(str(root), str(root), sorted(map(str, root.glob("*/*.png")))),
+        Request(None, None, (255, 255, 255), 1 << 26),
     ).find()
     monkeypatch.undo()
     assert found is not None

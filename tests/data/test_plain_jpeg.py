@@ -12,12 +12,17 @@ from PIL import Image, ImageFile
 
 from nncore import _core
 from nncore.data import load_images
-from nncore.data.pictures.decode import UnusableImageError, decode
+from nncore.data.pictures.decode import MAX_PIXELS, UnusableImageError, decode
 from nncore.data.pictures.jpeg import plain_jpeg
+from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import Preprocessing
 
 LIMIT = 1 << 20
 in_core = pytest.mark.skipif(not _core.info()["libjpeg"], reason="this build has no libjpeg-turbo")
+
+
+def asked(size=None, color=None, max_pixels=MAX_PIXELS) -> Request:
+    return Request(size, color, (255, 255, 255), max_pixels)
 
 
 @pytest.fixture(params=["core", "Pillow's decoder"])
@@ -127,9 +132,9 @@ def test_the_pixels_that_pillow_gives(mode, height, width, options):
 def test_decoding_does_not_depend_on_the_way(monkeypatch, color, size, side):
     """Large ones included, which the decoder reduces."""
     data = jpeg(picture(*side), quality=60)
-    short = decode(data, size, color)
+    short = decode(data, asked(size, color))
     only_pillow(monkeypatch)
-    np.testing.assert_array_equal(short, decode(data, size, color))
+    np.testing.assert_array_equal(short, decode(data, asked(size, color)))
 
 
 @both_ways
@@ -244,7 +249,7 @@ def test_photos_with_exif_take_the_short_way_too(monkeypatch, orientation):
         )
         ways = []
         for _ in range(2):
-            ways.append(decode(data, (24, 20), None))
+            ways.append(decode(data, asked((24, 20))))
             monkeypatch.setattr("nncore.data.pictures.decode._tagged_jpeg", lambda *arguments: None)
         monkeypatch.undo()
         np.testing.assert_array_equal(*ways)
@@ -253,19 +258,19 @@ def test_photos_with_exif_take_the_short_way_too(monkeypatch, orientation):
 def test_another_pillow_is_left_alone(monkeypatch):
     data = jpeg(picture(20, 30), progressive=True)
     assert plain_jpeg(data, LIMIT) is not None
-    expected = decode(data, None, None)
+    expected = decode(data, asked())
     monkeypatch.setattr("nncore.data.pictures.jpeg.built_with", lambda library: False)
     assert plain_jpeg(data, LIMIT) is not None
     monkeypatch.setattr(Image.core, "jpeg_decoder", lambda mode: None)
     assert plain_jpeg(data, LIMIT) is None
     monkeypatch.undo()
-    np.testing.assert_array_equal(decode(data, None, None), expected)
+    np.testing.assert_array_equal(decode(data, asked()), expected)
 
 
 def test_damaged_files_are_refused():
     data = jpeg(picture(40, 40), quality=95)
     with pytest.raises(UnusableImageError):
-        decode(data[: len(data) // 2], None, None)
+        decode(data[: len(data) // 2], asked())
 
 
 @both_ways
@@ -284,7 +289,7 @@ def test_random_damage_gives_what_pillow_gives(monkeypatch):
         with monkeypatch.context() as patch:
             only_pillow(patch)
             color = "gray" if short.shape[2] == 1 else "rgb"
-            usual = decode(bytes(spoiled), (short.shape[0], short.shape[1]), color)
+            usual = decode(bytes(spoiled), asked(short.shape[:2], color))
         np.testing.assert_array_equal(short, usual)
         compared += 1
     assert compared > 20

@@ -12,10 +12,15 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from nncore import _core
-from nncore.data.pictures.decode import BrokenImageError, UnusableImageError, decode
+from nncore.data.pictures.decode import MAX_PIXELS, BrokenImageError, UnusableImageError, decode
 from nncore.data.pictures.png import plain_png
+from nncore.data.pictures.request import Request
 
 LIMIT = 1 << 20
+
+
+def asked(size=None, color=None, max_pixels=MAX_PIXELS) -> Request:
+    return Request(size, color, (255, 255, 255), max_pixels)
 
 
 @pytest.fixture(autouse=True, params=["core", "Python"])
@@ -68,9 +73,9 @@ def test_decoding_does_not_depend_on_the_way(monkeypatch, color, size, mode, sid
     stream = io.BytesIO()
     Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(stream, "PNG")
     assert plain_png(stream.getvalue(), LIMIT) is not None
-    short = decode(stream.getvalue(), size, color)
+    short = decode(stream.getvalue(), asked(size, color))
     monkeypatch.setattr("nncore.data.pictures.decode.plain_png", lambda *arguments: None)
-    np.testing.assert_array_equal(short, decode(stream.getvalue(), size, color))
+    np.testing.assert_array_equal(short, decode(stream.getvalue(), asked(size, color)))
 
 
 def saved(image: Image.Image, **options: object) -> bytes:
@@ -149,9 +154,9 @@ def test_random_damage_and_cut_files_are_left_to_pillow():
 def test_damaged_and_large_files_are_refused():
     plain = saved(Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8)))
     with pytest.raises(UnusableImageError):
-        decode(plain[:50], None, None)
+        decode(plain[:50], asked())
     with pytest.raises(BrokenImageError, match="8 x 6 pixels are more than the limit of 47"):
-        decode(plain, None, None, max_pixels=47)
+        decode(plain, asked(max_pixels=47))
 
 
 def test_a_bomb_is_not_inflated():

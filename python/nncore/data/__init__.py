@@ -23,6 +23,7 @@ from nncore.data.pictures.decode import (
 )
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.load import load_images
+from nncore.data.reading.settings import Reading
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.folder import find_images, list_images
 from nncore.data.sources.split_csv import write_split_csv
@@ -34,6 +35,7 @@ __all__ = [
     "ImageDataset",
     "NotAnImageError",
     "Preprocessing",
+    "Reading",
     "SkippedFile",
     "UnusableImageError",
     "decode_image",

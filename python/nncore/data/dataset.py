@@ -10,27 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.labels.class_map import ClassMap, list_names
+from nncore.data.labels.class_map import ClassMap
 from nncore.data.labels.encoding import check_labels, one_hot
+from nncore.data.labels.given_classes import Classes, as_class_map
 from nncore.data.labels.parts import PARTS, TEST, TRAIN, VAL, part_of
 from nncore.data.labels.split import keep_together, split_sides
 from nncore.data.mapped import Pixels, chosen_images, contiguous_images
 from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.preprocessing import Preprocessing
-from nncore.data.reading.cache_folder import default_cache_folder
-from nncore.data.reading.load import CachePlace, load_files
-from nncore.data.reading.request import check_color, check_max_broken, check_size
-from nncore.data.reading.result import ReadResult, check_broken
+from nncore.data.reading.load import load_files
+from nncore.data.reading.result import check_broken
+from nncore.data.reading.settings import CacheChoice, Reading
+from nncore.data.reading.source import Source
 from nncore.data.reading.workers import Progress
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrays import image_array, label_array
-from nncore.data.sources.folder import scan_folder
+from nncore.data.sources.listing import Listing, list_folder, list_table
 from nncore.data.sources.split_csv import read_split_csv, split_keys
-from nncore.data.sources.table import read_table
 from nncore.errors import DataError
-
-CacheChoice = str | os.PathLike[str] | bool
-Classes = ClassMap | str | os.PathLike[str] | Sequence[str]
 
 
 @dataclass(eq=False, repr=False)
@@ -162,49 +159,16 @@ class ImageDataset:
         TypeError, ValueError
             A wrong argument.
         """
-        where = os.fspath(folder)
-        checked_size, checked_color = check_size(size), check_color(color)
-        max_broken = check_max_broken(max_broken)
-        scan = scan_folder(folder)
-        skipped = list(scan.skipped)
-        if classes is None and scan.class_map is not None:
-            classes = scan.class_map
-        elif scan.class_map is not None and not _same_file(classes, scan.class_map):
-            skipped.append(
-                SkippedFile(scan.class_map, "is not used: classes were given", "foreign")
-            )
-        if classes is None:
-            class_map = ClassMap.from_folder_names(scan.classes)
-        else:
-            class_map = _as_class_map(classes)
-            _check_agreement(where, "sub-folders", scan.classes, class_map, allow_missing_classes)
-        if len(class_map) < 2:
-            raise DataError(
-                f"{where}: has one class only ({class_map.name(0)!r}); "
-                "a classifier needs at least two sub-folders, one per class "
-                "(if they lie one level deeper, give that folder)"
-            )
-        loaded = load_files(
-            scan.paths,
-            size=checked_size,
-            color=checked_color,
-            preprocessing=preprocessing,
-            workers=workers,
-            progress=progress,
+        reading = Reading(
+            size,
+            color,
             max_pixels=max_pixels,
-            cache=_cache_place(cache, where, where),
+            max_broken=max_broken,
+            cache=cache,
+            preprocessing=preprocessing,
         )
-        return cls._loaded(
-            where,
-            scan.paths,
-            class_map.encode(scan.names),
-            class_map,
-            loaded,
-            skipped,
-            max_broken,
-            allow_missing_classes,
-            given_split=scan.parts,
-        )
+        listing = list_folder(folder, classes, allow_missing_classes)
+        return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod
     def from_csv(
@@ -240,47 +204,35 @@ class ImageDataset:
         TypeError, ValueError
             A wrong argument.
         """
-        where = os.fspath(csv_path)
-        checked_size, checked_color = check_size(size), check_color(color)
-        max_broken = check_max_broken(max_broken)
-        rows = read_table(csv_path, root)
-        names = [row.label for row in rows]
-        if classes is None:
-            class_map = ClassMap.from_folder_names(set(names))
-        else:
-            class_map = _as_class_map(classes)
-            names = _integers_as_names(names, class_map)
-            _check_agreement(where, "labels", set(names), class_map, allow_missing_classes)
-        if len(class_map) < 2:
-            raise DataError(
-                f"{where}: has one class only ({class_map.name(0)!r}); "
-                "a classifier needs at least two"
-            )
-        paths = [row.path for row in rows]
-        loaded = load_files(
-            paths,
-            size=checked_size,
-            color=checked_color,
-            preprocessing=preprocessing,
-            workers=workers,
-            progress=progress,
+        reading = Reading(
+            size,
+            color,
             max_pixels=max_pixels,
-            cache=_cache_place(
-                cache, where, os.path.dirname(where) if root is None else os.fspath(root)
-            ),
+            max_broken=max_broken,
+            cache=cache,
+            preprocessing=preprocessing,
         )
-        return cls._loaded(
-            where,
-            paths,
-            class_map.encode(names),
-            class_map,
-            loaded,
-            [],
-            max_broken,
-            allow_missing_classes,
-            given_split=[row.part for row in rows if row.part is not None] or None,
-            groups=[row.group for row in rows] if any(row.group for row in rows) else None,
-        )
+        listing = list_table(csv_path, root, classes, allow_missing_classes)
+        return cls._read(listing, reading, workers, progress, allow_missing_classes)
+
+    @classmethod
+    def read(
+        cls,
+        source: str | os.PathLike[str],
+        reading: Reading,
+        *,
+        classes: Classes | None = None,
+        allow_missing_classes: bool = False,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> ImageDataset:
+        """`from_folder`, or `from_csv` where `source` is no folder, by settings that are already
+        one object."""
+        if os.path.isdir(source):
+            listing = list_folder(source, classes, allow_missing_classes)
+        else:
+            listing = list_table(source, None, classes, allow_missing_classes)
+        return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod
     def from_arrays(
@@ -321,7 +273,7 @@ class ImageDataset:
         pixels = image_array(images)
         if len(pixels) == 0:
             raise DataError("images is empty")
-        class_map = None if classes is None else _as_class_map(classes)
+        class_map = None if classes is None else as_class_map(classes)
         if np.shape(labels)[:1] != (len(pixels),):
             raise ValueError(
                 f"images holds {len(pixels)} images, but labels has shape {np.shape(labels)}"
@@ -352,26 +304,24 @@ class ImageDataset:
         )
 
     @classmethod
-    def _loaded(
+    def _read(
         cls,
-        where: str,
-        paths: list[str],
-        labels: NDArray[np.int32],
-        classes: ClassMap,
-        loaded: ReadResult,
-        skipped: list[SkippedFile],
-        max_broken: float,
+        listing: Listing,
+        reading: Reading,
+        workers: int | None,
+        progress: Progress | None,
         allow_missing_classes: bool,
-        given_split: list[str] | None = None,
-        groups: list[str] | None = None,
     ) -> ImageDataset:
-        check_broken(where, len(loaded.kept), loaded.skipped, max_broken)
-        kept_all = len(loaded.kept) == len(paths)
-        kept_labels = labels if kept_all else labels[loaded.kept]
-        used = np.bincount(kept_labels, minlength=len(classes))
-        listed = np.bincount(labels, minlength=len(classes))
+        """Open the files of a listing."""
+        where, paths, classes = listing.name, listing.paths, listing.classes
+        loaded = load_files(Source(where, listing.base, paths), reading, workers, progress)
+        kept = loaded.kept
+        check_broken(where, len(kept), loaded.skipped, reading.max_broken)
+        labels = listing.labels if len(kept) == len(paths) else listing.labels[kept]
+        used = np.bincount(labels, minlength=len(classes))
+        listed = np.bincount(listing.labels, minlength=len(classes))
         empty = [label for label in range(len(classes)) if used[label] == 0]
-        if len(loaded.kept) == 0 or (empty and not allow_missing_classes):
+        if len(kept) == 0 or (empty and not allow_missing_classes):
             details = ", ".join(
                 f"{classes.name(label)!r} ({listed[label]} files)" for label in empty[:20]
             )
@@ -380,13 +330,13 @@ class ImageDataset:
             )
         return cls(
             images=loaded.images,
-            labels=kept_labels,
+            labels=labels,
             classes=classes,
             preprocessing=loaded.preprocessing,
-            paths=paths if kept_all else [paths[position] for position in loaded.kept],
-            skipped=[*skipped, *loaded.skipped],
-            given_split=_at(given_split, loaded.kept),
-            groups=_at(groups, loaded.kept),
+            paths=paths if len(kept) == len(paths) else [paths[position] for position in kept],
+            skipped=[*listing.skipped, *loaded.skipped],
+            given_split=_at(listing.parts, kept),
+            groups=_at(listing.groups, kept),
             digests=loaded.digests,
             pixel_digests=loaded.pixel_digests,
             notes=loaded.notes,
@@ -536,50 +486,3 @@ def _parts(split: Sequence[str]) -> list[str]:
         if part is None:
             raise ValueError(f"split[{position}] is {split[position]!r}; known: {', '.join(PARTS)}")
     return [part for part in parts if part is not None]
-
-
-def _cache_place(cache: CacheChoice, source: str, base: str) -> CachePlace | None:
-    if cache is False:
-        return None
-    if cache is not True and not isinstance(cache, (str, os.PathLike)):
-        raise TypeError(f"cache must be a folder, True or False, not {cache!r}")
-    return CachePlace(default_cache_folder() if cache is True else cache, source, base)
-
-
-def _same_file(classes: Classes | None, path: str) -> bool:
-    return isinstance(classes, (str, os.PathLike)) and os.path.realpath(
-        classes
-    ) == os.path.realpath(path)
-
-
-def _as_class_map(classes: Classes) -> ClassMap:
-    if isinstance(classes, ClassMap):
-        return classes
-    if isinstance(classes, (str, os.PathLike)):
-        return ClassMap.read(classes)
-    return ClassMap.from_names(classes)
-
-
-def _check_agreement(
-    where: str, what: str, found: Any, classes: ClassMap, allow_missing_classes: bool
-) -> None:
-    unknown = sorted(name for name in found if name not in classes)
-    missing = [] if allow_missing_classes else [n for n in classes if n not in set(found)]
-    if unknown or missing:
-        problems = []
-        if unknown:
-            problems.append(f"{what} that the class map lacks: {list_names(unknown)}")
-        if missing:
-            problems.append(f"classes without {what}: {list_names(missing)}")
-        raise DataError(
-            f"{where}: disagrees with the class map: {'; '.join(problems)} "
-            f"({what}: {list_names(sorted(found))}; class map: {list_names(classes)})"
-        )
-
-
-def _integers_as_names(labels: list[str], classes: ClassMap) -> list[str]:
-    """Names of labels that are written as integers; unchanged when any of them is a name."""
-    if any(label in classes for label in labels):
-        return labels
-    known = {str(label): name for label, name in enumerate(classes)}
-    return [known.get(label, label) for label in labels]

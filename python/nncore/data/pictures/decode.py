@@ -21,6 +21,7 @@ from nncore.data.pictures.formats import WEAK, UnidentifiedError, open_picture
 from nncore.data.pictures.jpeg import Jpeg, by_core, plain_jpeg
 from nncore.data.pictures.pixels import as_array, flatten, reduced_scaled, scaled, turn_of, turned
 from nncore.data.pictures.png import plain_png
+from nncore.data.pictures.request import Request
 from nncore.data.pictures.wide import decode_wide, is_wide
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError
@@ -103,43 +104,34 @@ def decode_image(
     BrokenImageError
         The picture is missing, truncated, damaged or too large.
     """
-    return decode(
-        source,
-        (preprocessing.height, preprocessing.width),
-        preprocessing.color,
-        preprocessing.alpha_background,
-        max_pixels=max_pixels,
-    )
+    size = preprocessing.height, preprocessing.width
+    request = Request(size, preprocessing.color, preprocessing.alpha_background, max_pixels)
+    return decode(source, request)
 
 
 def decode(
     source: ImageSource,
-    size: tuple[int, int] | None,
-    color: str | None,
-    alpha_background: tuple[int, int, int] = (255, 255, 255),
+    request: Request,
     *,
-    max_pixels: int = MAX_PIXELS,
     digest: Digest | None = None,
     name: str | None = None,
 ) -> NDArray[np.uint8]:
-    """`decode_image` with open choices: uint8 (height, width, 1 or 3).
+    """`decode_image` with what the request leaves open: uint8 (height, width, 1 or 3).
 
-    `size` None keeps pictures up to 64 x 64 as they are and resizes others to 64 x 64; `color`
-    None gives one channel for gray pictures and three for others. `digest` is fed the bytes of the
-    file. `name` is what errors call the picture.
+    `digest` is fed the bytes of the file. `name` is what errors call the picture.
     """
     name = _name(source) if name is None else name
     file = _file(source, name)
     try:
         if file is None:
             image = cast("Image.Image", source)
-            _check_pixels(image, name, max_pixels)
+            _check_pixels(image, name, request.max_pixels)
             image.load()
-            return _finish(image, size, color, alpha_background, turn=turn_of(image))
+            return _finish(image, request, turn=turn_of(image))
         with file:
             if digest is not None:
                 _feed(digest, file)
-            pixels = _decode_file(file, name, size, color, alpha_background, max_pixels)
+            pixels = _decode_file(file, name, request)
         opened: Any = source
         if getattr(opened, "tile", None) and opened.format not in ("JPEG", "MPO"):
             # Who opens a picture for one use seldom closes it: loading does. Photos take too long.
@@ -255,30 +247,23 @@ def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
         raise BrokenImageError(name, f"has no pixels ({width} x {height})")
 
 
-def _decode_file(
-    file: IO[bytes],
-    name: str,
-    size: tuple[int, int] | None,
-    color: str | None,
-    alpha_background: tuple[int, int, int],
-    max_pixels: int,
-) -> NDArray[np.uint8]:
-    side = reduced_side(size)
+def _decode_file(file: IO[bytes], name: str, request: Request) -> NDArray[np.uint8]:
+    side, max_pixels = reduced_side(request.size), request.max_pixels
     if isinstance(file, io.BytesIO):
         data = file.getvalue()
         pixels = plain_png(data, min(max_pixels, LARGE_PIXELS))
         if pixels is not None:
-            return finish_plain(pixels, size, color, alpha_background)
+            return finish_plain(pixels, request)
         jpeg = plain_jpeg(data, max_pixels, LARGE_PIXELS, side)
         if jpeg is not None:
-            return _finish_jpeg(jpeg, None, size, color, alpha_background)
+            return _finish_jpeg(jpeg, None, request)
     image = _identify(file, name)
     try:
         _check_pixels(image, name, max_pixels)
         width, height = image.size
         tagged = _tagged_jpeg(image, file, max_pixels, side)
         if tagged is not None:
-            return _finish_jpeg(tagged, turn_of(image), size, color, alpha_background)
+            return _finish_jpeg(tagged, turn_of(image), request)
         stored: tuple[int, int] | None = None
         if min(width, height) >= 2 * side and image.draft(None, (side, side)) is not None:
             stored = width, height
@@ -290,7 +275,7 @@ def _decode_file(
                 decoded = decode_wide(image, _identify(io.BytesIO(_content(file)), name))
             else:
                 image.load()
-            return _finish(decoded, size, color, alpha_background, stored, turn_of(decoded))
+            return _finish(decoded, request, stored, turn_of(decoded))
     except Exception as error:
         if isinstance(error, MemoryError) or image.format not in WEAK:
             raise
@@ -326,30 +311,19 @@ def reduced_side(size: tuple[int, int] | None) -> int:
     return _JPEG_MARGIN * max(size or (AUTO_SIDE, AUTO_SIDE))
 
 
-def finish_plain(
-    pixels: NDArray[np.uint8],
-    size: tuple[int, int] | None,
-    color: str | None,
-    alpha_background: tuple[int, int, int],
-) -> NDArray[np.uint8]:
+def finish_plain(pixels: NDArray[np.uint8], request: Request) -> NDArray[np.uint8]:
     """From pixels (h, w, 1 or 3) that are upright and opaque to the model's."""
-    if is_finished(pixels.shape, size, color):
+    if is_finished(pixels.shape, request):
         return pixels
-    return _finish(_as_image(pixels), size, color, alpha_background)
+    return _finish(_as_image(pixels), request)
 
 
-def _finish_jpeg(
-    jpeg: Jpeg,
-    turn: Image.Transpose | None,
-    size: tuple[int, int] | None,
-    color: str | None,
-    alpha_background: tuple[int, int, int],
-) -> NDArray[np.uint8]:
+def _finish_jpeg(jpeg: Jpeg, turn: Image.Transpose | None, request: Request) -> NDArray[np.uint8]:
     """From a decoded JPEG to the model's pixels."""
-    if turn is None and is_finished(jpeg.pixels.shape, size, color):
+    if turn is None and is_finished(jpeg.pixels.shape, request):
         return jpeg.pixels
     stored = jpeg.width, jpeg.height
-    return _finish(_as_image(jpeg.pixels), size, color, alpha_background, stored, turn)
+    return _finish(_as_image(jpeg.pixels), request, stored, turn)
 
 
 def _as_image(pixels: NDArray[np.uint8]) -> Image.Image:
@@ -358,23 +332,23 @@ def _as_image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def is_finished(shape: tuple[int, ...], size: tuple[int, int] | None, color: str | None) -> bool:
+def is_finished(shape: tuple[int, ...], request: Request) -> bool:
     """Whether pixels of this shape, upright and opaque, are the model's as they are."""
     height, width, channels = shape
+    size = request.size
     fits = (height, width) == size if size else max(height, width) <= AUTO_SIDE
-    return fits and channels == {None: channels, "gray": 1, "rgb": 3}[color]
+    return fits and channels == {None: channels, "gray": 1, "rgb": 3}[request.color]
 
 
 def _finish(
     image: Image.Image,
-    size: tuple[int, int] | None,
-    color: str | None,
-    alpha_background: tuple[int, int, int],
+    request: Request,
     stored: tuple[int, int] | None = None,
     turn: Image.Transpose | None = None,
 ) -> NDArray[np.uint8]:
     """From decoded pixels to the model's; `stored` is the picture's (width, height) where a
     decoder may have reduced it."""
+    size, color, alpha_background = request.size, request.color, request.alpha_background
     if stored is None or stored == image.size:
         image = flatten(turned(image, turn), color, alpha_background)
         if size is None and max(image.size) > AUTO_SIDE:

@@ -17,7 +17,7 @@ from nncore.data.pictures.decode import (
     is_finished,
     reduced_side,
 )
-from nncore.data.reading.request import Request
+from nncore.data.pictures.request import Request
 
 # The images (N, H, W, C) where all are finished and alike; else one by one, or why there is none.
 Decoded: TypeAlias = "NDArray[np.uint8] | list[NDArray[np.uint8] | UnusableImageError]"
@@ -33,10 +33,9 @@ def decode_files(paths: list[str], request: Request) -> tuple[Decoded, list[byte
     """
     from nncore import _core
 
-    size, color, max_pixels = request.size, request.color, request.max_pixels
     # Larger ones may be reduced while they are decoded.
-    jpeg_pixels = (2 * reduced_side(size)) ** 2 - 1
-    limit = min(max_pixels, LARGE_PIXELS)
+    jpeg_pixels = (2 * reduced_side(request.size)) ** 2 - 1
+    limit = min(request.max_pixels, LARGE_PIXELS)
     contents, shapes, pixels = _core.read_pictures(
         paths, _SMALL_BYTES, limit, min(limit, jpeg_pixels)
     )
@@ -45,7 +44,7 @@ def decode_files(paths: list[str], request: Request) -> tuple[Decoded, list[byte
         for content in contents
     ]
     shape = tuple(shapes[0].tolist())
-    if (shapes == shapes[0]).all() and shape[0] and is_finished(shape, size, color):
+    if (shapes == shapes[0]).all() and shape[0] and is_finished(shape, request):
         return pixels.reshape(len(paths), *shape), digests
     images: list[NDArray[np.uint8] | UnusableImageError] = []
     start = 0
@@ -56,21 +55,12 @@ def decode_files(paths: list[str], request: Request) -> tuple[Decoded, list[byte
         path, content = paths[position], contents[position]
         try:
             if height:
-                images.append(finish_plain(image, size, color, request.alpha_background))
+                images.append(finish_plain(image, request))
                 continue
             digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
             try:
-                images.append(
-                    decode(
-                        path if content is None else content,
-                        size,
-                        color,
-                        request.alpha_background,
-                        max_pixels=max_pixels,
-                        digest=digest,
-                        name=path,
-                    )
-                )
+                given = path if content is None else content
+                images.append(decode(given, request, digest=digest, name=path))
             finally:
                 digests[position] = digest.digest()
         except UnusableImageError as error:

@@ -35,11 +35,12 @@ from numpy.typing import NDArray
 from nncore.atomic import atomic_write_bytes
 from nncore.data.digests import DIGEST_SIZE
 from nncore.data.mapped import chosen_images
+from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.cache_folder import MANIFEST, CacheError, cannot_write, evict, locked
 from nncore.data.reading.collected import CollectedImages, Shape
-from nncore.data.reading.request import Request, Source
 from nncore.data.reading.result import ReadResult
+from nncore.data.reading.source import Source
 from nncore.data.skipped import SkippedFile
 
 _FORMAT = 2  # counts up when the decode path gives other pixels, too
@@ -92,7 +93,7 @@ class CacheEntry:
         if manifest["made_by"] != _made_by() or manifest["names"] != self.source.names_digest():
             return None
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
-        if not self.request.admits(manifest["request"], preprocessing):
+        if not _admits(self.request, manifest["request"], preprocessing):
             return None
         count = len(self.source.paths)
         files = np.load(folder / manifest["files"])
@@ -278,6 +279,18 @@ def file_status(paths: Sequence[str]) -> NDArray[np.int64]:
     from nncore import _core
 
     return _core.file_status(list(paths))
+
+
+def _admits(request: Request, made: dict[str, Any], preprocessing: Preprocessing) -> bool:
+    """Whether what another request (`made`) gave is what this one would give."""
+    asked = json.loads(json.dumps(asdict(request)))
+    size, color = made["size"], made["color"]
+    # What was left open and came out as asked for now has the same pixels.
+    if request.size is not None and size is None:
+        size = [preprocessing.height, preprocessing.width]
+    if request.color is not None and color is None:
+        color = preprocessing.color
+    return bool({**made, "size": size, "color": color} == asked)
 
 
 def _trusted(status: NDArray[np.int64], read_from: int) -> NDArray[np.int64]:

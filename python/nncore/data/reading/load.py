@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.arguments import check_int
 from nncore.data.pictures.decode import (
     AUTO_SIDE,
     MAX_PIXELS,
@@ -24,8 +23,9 @@ from nncore.data.reading.block import Decoded, decode_files
 from nncore.data.reading.cache_folder import CacheError
 from nncore.data.reading.collected import CollectedImages, MemoryRows, Rows, Shape
 from nncore.data.reading.image_cache import CacheEntry, file_status
-from nncore.data.reading.request import Request, Source
 from nncore.data.reading.result import ReadResult
+from nncore.data.reading.settings import Reading
+from nncore.data.reading.source import Source
 from nncore.data.reading.workers import Progress, for_each
 from nncore.data.skipped import SkippedFile
 
@@ -59,47 +59,34 @@ def load_images(
     the files that did not.
     """
     files = [os.fspath(path) for path in paths]
-    loaded = load_files(
-        files,
-        preprocessing=preprocessing,
-        workers=workers,
-        progress=progress,
-        max_pixels=max_pixels,
-    )
+    reading = Reading(preprocessing=preprocessing, max_pixels=max_pixels)
+    loaded = load_files(Source("", "", files), reading, workers, progress)
     images: NDArray[np.uint8] = np.asarray(loaded.images)
     return images, [files[position] for position in loaded.kept], loaded.skipped
 
 
 def load_files(
-    paths: Sequence[str],
-    *,
-    size: tuple[int, int] | None = None,
-    color: str | None = None,
-    preprocessing: Preprocessing | None = None,
+    source: Source,
+    reading: Reading,
     workers: int | None = None,
     progress: Progress | None = None,
-    max_pixels: int = MAX_PIXELS,
-    cache: CachePlace | None = None,
 ) -> ReadResult:
     """Decode files once each, whatever is still open about size and colour.
 
     The result equals `decode_image` of each file with the returned preprocessing, bit for bit.
-    With a `cache` the files are only looked at if it has their images, and else put there; the
-    images are then in a memory map. Where it cannot be written, a note says so.
+    With a cache the files are only looked at if it has their images, and else put there; the
+    images are then in a memory map. Where it cannot be written, a note says so. How many files may
+    be broken is for the caller to judge (`check_broken`).
     """
-    if preprocessing is not None:
-        size, color = (preprocessing.height, preprocessing.width), preprocessing.color
-        background = preprocessing.alpha_background
-    else:
-        background = (255, 255, 255)
-    request = Request(size, color, background, check_int("max_pixels", max_pixels, 1))
+    paths = source.paths
 
     def decode_all(new_rows: Callable[[Shape], Rows]) -> _Decoded:
-        return _decode_all(paths, request, new_rows, preprocessing, workers, progress)
+        return _decode_all(paths, reading, new_rows, workers, progress)
 
     notes: list[str] = []
-    if cache is not None and paths:
-        entry = CacheEntry(cache.folder, Source(cache.source, cache.base, paths), request)
+    folder = reading.cache_folder
+    if folder is not None and paths:
+        entry = CacheEntry(folder, source, reading.request)
         try:
             loaded = entry.find() or _made(entry, decode_all)
         except CacheError as error:
@@ -108,7 +95,8 @@ def load_files(
             if progress is not None:
                 progress(len(paths), len(paths))
             # A model's own object, with its mean and deviation, is given back as it is.
-            return loaded if preprocessing is None else replace(loaded, preprocessing=preprocessing)
+            model = reading.preprocessing
+            return loaded if model is None else replace(loaded, preprocessing=model)
     decoded = decode_all(lambda shape: MemoryRows(len(paths), shape))
     kept = np.flatnonzero(decoded.images.there).tolist()
     return ReadResult(
@@ -120,15 +108,6 @@ def load_files(
         [decoded.images.pixel_digests[i] for i in kept],
         notes,
     )
-
-
-@dataclass(frozen=True)
-class CachePlace:
-    """The folder of a cache; the folder or table that is read; and what its paths begin with."""
-
-    folder: str | os.PathLike[str]
-    source: str
-    base: str
 
 
 @dataclass(frozen=True)
@@ -163,12 +142,12 @@ def _made(
 
 def _decode_all(
     paths: Sequence[str],
-    request: Request,
+    reading: Reading,
     new_rows: Callable[[Shape], Rows],
-    preprocessing: Preprocessing | None,
     workers: int | None,
     progress: Progress | None,
 ) -> _Decoded:
+    request = reading.request
     digests: list[bytes] = [b""] * len(paths)
     skipped: dict[int, SkippedFile] = {}
     collected = CollectedImages(len(paths), request.size, request.color, AUTO_SIDE, new_rows)
@@ -199,8 +178,12 @@ def _decode_all(
     except BaseException:
         collected.discard()
         raise
-    if preprocessing is None:
-        preprocessing = Preprocessing(height, width, "gray" if channels == 1 else "rgb")
+    preprocessing = reading.preprocessing or Preprocessing(
+        height,
+        width,
+        "gray" if channels == 1 else "rgb",
+        alpha_background=request.alpha_background,
+    )
     return _Decoded(collected, skipped, preprocessing, digests)
 
 

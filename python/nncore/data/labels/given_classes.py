@@ -1,0 +1,46 @@
+"""Classes as people give them, and whether they agree with what is found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+
+from nncore.data.labels.class_map import ClassMap, list_names
+from nncore.errors import DataError
+
+Classes = ClassMap | str | os.PathLike[str] | Sequence[str]
+
+
+def as_class_map(classes: Classes) -> ClassMap:
+    """A class map, the one in a file, or that of a list of names."""
+    if isinstance(classes, ClassMap):
+        return classes
+    if isinstance(classes, (str, os.PathLike)):
+        return ClassMap.read(classes)
+    return ClassMap.from_names(classes)
+
+
+def check_agreement(
+    where: str, what: str, found: Collection[str], classes: ClassMap, allow_missing_classes: bool
+) -> None:
+    """DataError that lists both sides unless the names `found` are those of the class map."""
+    unknown = sorted(name for name in found if name not in classes)
+    missing = [] if allow_missing_classes else [n for n in classes if n not in set(found)]
+    if unknown or missing:
+        problems = []
+        if unknown:
+            problems.append(f"{what} that the class map lacks: {list_names(unknown)}")
+        if missing:
+            problems.append(f"classes without {what}: {list_names(missing)}")
+        raise DataError(
+            f"{where}: disagrees with the class map: {'; '.join(problems)} "
+            f"({what}: {list_names(sorted(found))}; class map: {list_names(classes)})"
+        )
+
+
+def integers_as_names(labels: list[str], classes: ClassMap) -> list[str]:
+    """Names of labels that are written as integers; unchanged when any of them is a name."""
+    if any(label in classes for label in labels):
+        return labels
+    known = {str(label): name for label, name in enumerate(classes)}
+    return [known.get(label, label) for label in labels]

@@ -1,0 +1,108 @@
+"""How picture files are read: settled and checked once, then handed on as a whole."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nncore.arguments import check_int
+from nncore.data.pictures.decode import MAX_PIXELS
+from nncore.data.pictures.request import Request
+from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing
+from nncore.data.reading.cache_folder import default_cache_folder
+
+WHITE = (255, 255, 255)
+CacheChoice = str | os.PathLike[str] | bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How picture files become images.
+
+    Parameters
+    ----------
+    size
+        Side or (height, width) in pixels. None: the images' own size if all have the same and it is
+        at most 64 x 64, else (64, 64).
+    color
+        ``"rgb"``, ``"gray"`` or None: gray if every picture is stored as gray.
+    background
+        What transparent pictures are laid on: (red, green, blue), 0 to 255.
+    max_pixels
+        Larger pictures are refused (as broken) before they are decoded.
+    max_broken
+        Largest fraction of broken image files that is put up with.
+    cache
+        A folder where the decoded images are kept; True: the user's cache folder; False: none.
+    preprocessing
+        A model's; takes the place of `size`, `color` and `background`.
+
+    Attributes
+    ----------
+    request
+        What follows for each picture.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A wrong argument.
+    """
+
+    size: int | tuple[int, int] | None = None
+    color: str | None = None
+    background: tuple[int, int, int] = WHITE
+    max_pixels: int = MAX_PIXELS
+    max_broken: float = 0.01
+    cache: CacheChoice = False
+    preprocessing: Preprocessing | None = None
+    request: Request = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        size, color = check_size(self.size), _check_color(self.color)
+        # Checked as what it is recorded as.
+        background = Preprocessing(1, 1, "rgb", alpha_background=self.background).alpha_background
+        object.__setattr__(self, "max_broken", _check_max_broken(self.max_broken))
+        cache = self.cache
+        if not isinstance(cache, (bool, str, os.PathLike)):
+            raise TypeError(f"cache must be a folder, True or False, not {cache!r}")
+        model = self.preprocessing
+        if model is not None:
+            size, color = (model.height, model.width), model.color
+            background = model.alpha_background
+        max_pixels = check_int("max_pixels", self.max_pixels, 1)
+        object.__setattr__(self, "request", Request(size, color, background, max_pixels))
+
+    @property
+    def cache_folder(self) -> Path | None:
+        """The folder of the cache; None without one."""
+        if self.cache is False:
+            return None
+        return default_cache_folder() if self.cache is True else Path(self.cache)
+
+
+def check_size(size: Any) -> tuple[int, int] | None:
+    """`size` argument as (height, width); None stays None (automatic)."""
+    if size is None:
+        return None
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"size must be an integer or (height, width), not {size!r}")
+    return check_int("size", sides[0], 1, MAX_SIDE), check_int("size", sides[1], 1, MAX_SIDE)
+
+
+def _check_color(color: Any) -> str | None:
+    """`color` argument; None stays None (automatic)."""
+    if color is not None and color not in COLORS:
+        raise ValueError(f"color is {color!r}; known: {', '.join(COLORS)}, or None for automatic")
+    return None if color is None else str(color)
+
+
+def _check_max_broken(max_broken: Any) -> float:
+    """`max_broken` argument, a fraction."""
+    if isinstance(max_broken, bool) or not isinstance(max_broken, (int, float)):
+        raise TypeError(f"max_broken must be a number, not {max_broken!r}")
+    if not 0 <= max_broken <= 1:
+        raise ValueError(f"max_broken must be within 0..1, not {max_broken}")
+    return float(max_broken)

@@ -1,0 +1,103 @@
+"""What a folder or a table lists, before any picture is opened."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.data.labels.class_map import ClassMap
+from nncore.data.labels.given_classes import (
+    Classes,
+    as_class_map,
+    check_agreement,
+    integers_as_names,
+)
+from nncore.data.skipped import SkippedFile
+from nncore.data.sources.folder import scan_folder
+from nncore.data.sources.table import read_table
+from nncore.errors import DataError
+
+
+@dataclass(frozen=True)
+class Listing:
+    """N files and what is known of each without opening it.
+
+    `name` is the folder or the table, as it was given, and `base` what the paths begin with.
+    `labels` are int32 (N,). `parts` and `groups` have an entry per file, or are None where there
+    are none; `skipped` are files that were found and are not among the N.
+    """
+
+    name: str
+    base: str
+    paths: list[str]
+    labels: NDArray[np.int32]
+    classes: ClassMap
+    parts: list[str] | None = None
+    groups: list[str] | None = None
+    skipped: list[SkippedFile] = field(default_factory=list)
+
+
+def list_folder(
+    folder: str | os.PathLike[str], classes: Classes | None, allow_missing_classes: bool
+) -> Listing:
+    """A folder with one sub-folder per class; see `ImageDataset.from_folder`."""
+    where = os.fspath(folder)
+    scan = scan_folder(folder)
+    skipped = list(scan.skipped)
+    if classes is None and scan.class_map is not None:
+        classes = scan.class_map
+    elif scan.class_map is not None and not _same_file(classes, scan.class_map):
+        skipped.append(SkippedFile(scan.class_map, "is not used: classes were given", "foreign"))
+    if classes is None:
+        class_map = ClassMap.from_folder_names(scan.classes)
+    else:
+        class_map = as_class_map(classes)
+        check_agreement(where, "sub-folders", scan.classes, class_map, allow_missing_classes)
+    if len(class_map) < 2:
+        raise DataError(
+            f"{where}: has one class only ({class_map.name(0)!r}); "
+            "a classifier needs at least two sub-folders, one per class "
+            "(if they lie one level deeper, give that folder)"
+        )
+    labels = class_map.encode(scan.names)
+    return Listing(where, where, scan.paths, labels, class_map, scan.parts, None, skipped)
+
+
+def list_table(
+    csv_path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None,
+    classes: Classes | None,
+    allow_missing_classes: bool,
+) -> Listing:
+    """A table with the columns path and label; see `ImageDataset.from_csv`."""
+    where = os.fspath(csv_path)
+    rows = read_table(csv_path, root)
+    names = [row.label for row in rows]
+    if classes is None:
+        class_map = ClassMap.from_folder_names(set(names))
+    else:
+        class_map = as_class_map(classes)
+        names = integers_as_names(names, class_map)
+        check_agreement(where, "labels", set(names), class_map, allow_missing_classes)
+    if len(class_map) < 2:
+        raise DataError(
+            f"{where}: has one class only ({class_map.name(0)!r}); a classifier needs at least two"
+        )
+    return Listing(
+        where,
+        os.path.dirname(where) if root is None else os.fspath(root),
+        [row.path for row in rows],
+        class_map.encode(names),
+        class_map,
+        [row.part for row in rows if row.part is not None] or None,
+        [row.group for row in rows] if any(row.group for row in rows) else None,
+    )
+
+
+def _same_file(classes: Classes | None, path: str) -> bool:
+    return isinstance(classes, (str, os.PathLike)) and os.path.realpath(
+        classes
+    ) == os.path.realpath(path)
