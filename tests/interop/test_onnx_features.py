@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
+from nncore.data.reading import feature_store
 from nncore.errors import MissingExtraError
 from onnx_models import FILTERS, logits, relu_maps, write_network
 
@@ -227,6 +229,32 @@ def test_a_cache_that_cannot_be_written_is_noted(images, tmp_path):
     assert "cannot be written" in note
     features.extract(images)
     assert features.images_run == len(images)
+
+
+def test_more_than_memory_keeps_gives_every_image_its_own_features(images, tmp_path, monkeypatch):
+    features = nn.Features(write_network(tmp_path / "a.onnx"))
+    monkeypatch.setattr(feature_store, "_MEMORY_BYTES", 5 * features.count * 4)
+    expected = features.extract(images, remember=False)
+    features.extract(images[:4])
+    np.testing.assert_array_equal(features.extract(images), expected)  # the four are dropped
+    again = np.concatenate([images, images[::-1]])  # known ones, new ones and copies of both
+    np.testing.assert_array_equal(
+        features.extract(again), np.concatenate([expected, expected[::-1]])
+    )
+
+
+def test_a_cache_that_is_evicted_and_made_anew_meanwhile(images, tmp_path):
+    path, cache = write_network(tmp_path / "a.onnx"), tmp_path / "cache"
+    features = nn.Features(path, cache=cache)
+    expected = features.extract(images, remember=False)
+    features.extract(images[:5])
+
+    def meanwhile(done, total):
+        shutil.rmtree(cache)
+        nn.Features(path, cache=cache).extract(images[:1] ^ 255)
+
+    np.testing.assert_array_equal(features.extract(images[:6], progress=meanwhile), expected[:6])
+    np.testing.assert_array_equal(features.extract(images), expected)
 
 
 # -- what is refused

@@ -232,8 +232,8 @@ class Features:
         if digests is None:
             digests = [pixel_digest(np.ascontiguousarray(image)) for image in images]
         store = self._features_store()
-        unknown = store.find(digests) < 0
-        first = {digest: i for i, digest in reversed(list(enumerate(digests))) if unknown[i]}
+        features, known = store.find(digests)
+        first = {digest: i for i, digest in reversed(list(enumerate(digests))) if not known[i]}
         positions = sorted(first.values())
         done: list[F32] = []
         try:
@@ -243,7 +243,11 @@ class Features:
             # After Ctrl-C, too: what was computed need not be computed again.
             if done:
                 self._remember(store, [digests[i] for i in positions], np.concatenate(done))
-        return store.take(store.find(digests))
+        if done:
+            row = {digests[position]: i for i, position in enumerate(positions)}
+            rows = [row[digest] for i, digest in enumerate(digests) if not known[i]]
+            features[~known] = np.concatenate(done)[rows]
+        return features
 
     def check_images(self, images: Pixels) -> None:
         """Whether `images` are such as the network takes; errors as of `extract`."""

@@ -61,14 +61,17 @@ class FeatureStore:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def find(self, digests: Sequence[bytes]) -> NDArray[np.intp]:
-        """The row of each image (N,), -1 where it is not known."""
-        return np.array([self._rows.get(digest, -1) for digest in digests], np.intp)
+    def find(self, digests: Sequence[bytes]) -> tuple[F32, NDArray[np.bool_]]:
+        """Features float32 (N, F), a copy, and which images (N,) they are known of.
 
-    def take(self, rows: NDArray[np.intp]) -> F32:
-        """Features float32 (N, F) of these rows, a copy."""
-        chosen: F32 = np.asarray(self._features[rows])
-        return chosen
+        Both at once, and rows of zeros for the others: where a row lies in the store is nobody's to
+        keep, since whatever is added later may move or drop it.
+        """
+        known = np.array([digest in self._rows for digest in digests], np.bool_)
+        features = np.zeros((len(digests), self._features.shape[1]), np.float32)
+        rows = [self._rows[digest] for digest in digests if digest in self._rows]
+        features[known] = self._features[rows]
+        return features, known
 
     def add(self, digests: Sequence[bytes], features: F32) -> None:
         """Keep the features (M, F) of images that are not known yet.
