@@ -1,4 +1,4 @@
-"""Checks of single numbers that people pass."""
+"""Checks of what people pass: single numbers, and what must not be one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
         limits = f"at least {low}" if high is None else f"from {low} to {high}"
         raise ValueError(f"{name} must be {limits}, not {number}")
     return number
+
+
+def check_sequence(name: str, values: object) -> None:
+    """ValueError where a NumPy number or an array of no dimensions stands for a sequence."""
+    if getattr(values, "shape", None) == () and not isinstance(values, str):
+        raise ValueError(f"{name} must be a sequence, not an array of shape ()")
 
 
 def check_seed(seed: object) -> int:

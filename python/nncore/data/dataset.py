@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nncore.arguments import check_sequence
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.labels.encoding import check_labels, one_hot
 from nncore.data.labels.given_classes import Classes, as_class_map
@@ -80,6 +81,8 @@ class ImageDataset:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for name in ("images", "labels", "paths", "given_split", "groups"):
+            check_sequence(name, getattr(self, name))
         self.images = contiguous_images(self.images)
         count = len(self.images)
         if len(self.labels) != count or len(self.paths) != count:
@@ -270,6 +273,13 @@ class ImageDataset:
         TypeError, ValueError
             Wrong dtypes, shapes or labels, or lengths that differ.
         """
+        for name, values in (
+            ("classes", classes),
+            ("names", names),
+            ("split", split),
+            ("groups", groups),
+        ):
+            check_sequence(name, values)
         pixels = image_array(images)
         if len(pixels) == 0:
             raise DataError("images is empty")
@@ -419,7 +429,7 @@ class ImageDataset:
             Fractions outside 0 <= f < 1 or that sum to 1 or more; a seed that
             is no integer of 0..2**63-1.
         """
-        keys = keep_together(self.images, self.digests, self.groups, self.pixel_digests)
+        keys = self.kept_together()
         sides, notes = split_sides(
             keys, self.labels, self.classes.names, val, test, seed, self.given_split
         )
@@ -428,6 +438,11 @@ class ImageDataset:
             part.split_notes = [*self.split_notes, *notes]
             part.given_split = None
         return parts[0], parts[1], parts[2]
+
+    def kept_together(self) -> list[bytes]:
+        """A key for every image; those of equal keys stay on one side of a split (same pixels, or
+        members of one group)."""
+        return keep_together(self.images, self.digests, self.groups, self.pixel_digests)
 
     def with_split(self, path: str | os.PathLike[str]) -> ImageDataset:
         """The same images with the split of a table with the columns ``path`` and ``split``.
@@ -453,7 +468,7 @@ class ImageDataset:
         parts = [listed.get(key, "") for key in keys]
         notes = []
         if missing:
-            together = keep_together(self.images, self.digests, self.groups, self.pixel_digests)
+            together = self.kept_together()
             known = {together[i]: part for i, part in enumerate(parts) if part}
             for position in missing:
                 parts[position] = known.get(together[position], "train")

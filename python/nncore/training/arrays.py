@@ -136,9 +136,9 @@ def _with_image_shape(array: NDArray, input_shape: Shape | None, name: str) -> N
                 f"not {array.shape}"
             )
         return array[..., np.newaxis] if array.ndim == 3 else array
-    if array.shape[1:] == input_shape:
+    if array.ndim and array.shape[1:] == input_shape:
         return array
-    if (*array.shape[1:], 1) == input_shape:
+    if array.ndim and (*array.shape[1:], 1) == input_shape:
         return array[..., np.newaxis]
     expected = ", ".join(map(str, ("N", *input_shape)))
     raise ValueError(f"{name} must have the shape ({expected}) for this network, not {array.shape}")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int
+from nncore.arguments import check_int, check_sequence
 from nncore.atomic import atomic_write_text
 from nncore.data.labels.encoding import check_labels, integer_labels
 from nncore.errors import DataError
@@ -98,6 +98,7 @@ class ClassMap:
     @classmethod
     def from_names(cls, names: Iterable[str]) -> ClassMap:
         """Class map with the names in the given order: the first is label 0."""
+        check_sequence("names", names)
         return cls(names if isinstance(names, str) else tuple(names))  # type: ignore[arg-type]
 
     @classmethod
@@ -133,6 +134,7 @@ class ClassMap:
         """Labels, int32 (N,), of N class names; ValueError names the first unknown one."""
         if isinstance(names, str):
             raise TypeError(f"names must be a sequence of strings, not the string {names!r}")
+        check_sequence("names", names)
         try:
             return np.fromiter(map(self._labels.__getitem__, names), np.int32, len(names))
         except (KeyError, TypeError):  # another spelling, or a mistake
