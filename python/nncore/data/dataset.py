@@ -27,7 +27,7 @@ from nncore.data.reading.workers import Progress
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrays import image_array, label_array
 from nncore.data.sources.listing import Listing, list_folder, list_table
-from nncore.data.sources.split_csv import read_split_csv, split_keys
+from nncore.data.sources.split_csv import listed_parts
 from nncore.errors import DataError
 
 
@@ -456,38 +456,7 @@ class ImageDataset:
         DataError
             The table is missing or wrong, or has none of the images.
         """
-        listed = read_split_csv(path)
-        keys = split_keys(self.paths)
-        missing = [i for i, key in enumerate(keys) if key not in listed]
-        if len(missing) == len(keys):
-            example = keys[0] if keys else "no image"
-            raise DataError(
-                f"{os.fspath(path)}: lists none of these {len(keys)} images (the first is "
-                f"{example}); its paths are relative to its own folder"
-            )
-        parts = [listed.get(key, "") for key in keys]
-        notes = []
-        if missing:
-            together = self.kept_together()
-            known = {together[i]: part for i, part in enumerate(parts) if part}
-            for position in missing:
-                parts[position] = known.get(together[position], "train")
-            counts = ", ".join(
-                f"{count} to {part}"
-                for part in PARTS
-                if (count := sum(1 for position in missing if parts[position] == part))
-            )
-            notes.append(
-                f"{len(missing)} image(s) are not in {os.fspath(path)}, the first is "
-                f"{self.paths[missing[0]]}; they went where their copies are, or else to training "
-                f"({counts})"
-            )
-        gone = listed.keys() - set(keys)
-        if gone:
-            notes.append(
-                f"{len(gone)} image(s) of {os.fspath(path)} are not in the data, the first is "
-                f"{min(gone)}"
-            )
+        parts, notes = listed_parts(path, self.paths, self.kept_together)
         return replace(self, given_split=parts, split_notes=[*self.split_notes, *notes])
 
 

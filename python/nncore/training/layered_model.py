@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int, check_seed
+from nncore.arguments import check_int, check_seed, check_sequence
 from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
 from nncore.training.history import History
@@ -162,6 +162,7 @@ class LayeredModel:
         """
         network = self._built_network()
         names = network.parameter_names()
+        check_sequence("weights", weights)
         if len(weights) != len(names):
             raise ValueError(
                 f"{len(weights)} arrays for the {len(names)} parameters {', '.join(names)}"

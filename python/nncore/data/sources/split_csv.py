@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
 from nncore.data.labels.class_map import ClassMap
+from nncore.data.labels.parts import PARTS
 from nncore.data.skipped import csv_bytes
 from nncore.data.sources.table import cell_part, cell_path, table_lines
 from nncore.errors import DataError
@@ -61,6 +62,54 @@ def split_keys(paths: Iterable[str]) -> list[str]:
             real[folder] = os.path.realpath(folder)
         keys.append(os.path.join(real[folder], name))
     return keys
+
+
+def listed_parts(
+    path: str | os.PathLike[str], files: Sequence[str], kept_together: Callable[[], list[bytes]]
+) -> tuple[list[str], list[str]]:
+    """The part of each file by the table at `path`, and notes on what the two do not share.
+
+    A file that the table lacks goes where one of the same key in `kept_together` is, and else to
+    training.
+
+    Raises
+    ------
+    DataError
+        The table is missing or wrong, or lists none of the files.
+    """
+    listed = read_split_csv(path)
+    keys = split_keys(files)
+    missing = [i for i, key in enumerate(keys) if key not in listed]
+    if len(missing) == len(keys):
+        example = keys[0] if keys else "no image"
+        raise DataError(
+            f"{os.fspath(path)}: lists none of these {len(keys)} images (the first is "
+            f"{example}); its paths are relative to its own folder"
+        )
+    parts = [listed.get(key, "") for key in keys]
+    notes = []
+    if missing:
+        together = kept_together()
+        known = {together[i]: part for i, part in enumerate(parts) if part}
+        for position in missing:
+            parts[position] = known.get(together[position], "train")
+        counts = ", ".join(
+            f"{count} to {part}"
+            for part in PARTS
+            if (count := sum(1 for position in missing if parts[position] == part))
+        )
+        notes.append(
+            f"{len(missing)} image(s) are not in {os.fspath(path)}, the first is "
+            f"{files[missing[0]]}; they went where their copies are, or else to training "
+            f"({counts})"
+        )
+    gone = listed.keys() - set(keys)
+    if gone:
+        notes.append(
+            f"{len(gone)} image(s) of {os.fspath(path)} are not in the data, the first is "
+            f"{min(gone)}"
+        )
+    return parts, notes
 
 
 def write_split_csv(path: str | os.PathLike[str], parts: Mapping[str, LabelledFiles]) -> None:
