@@ -4,7 +4,6 @@
 
 #include "../images/plain_jpeg.h"
 #include "../images/plain_png.h"
-#include "../images/png_filters.h"
 #include "../runtime/file_status.h"
 #include "../runtime/parallel.h"
 #include "../runtime/plain_files.h"
@@ -14,36 +13,13 @@
 namespace nncore::bindings {
 namespace {
 
-constexpr py::ssize_t kLongestSide = py::ssize_t{1} << 31;  // PNG has no longer one
-constexpr std::ptrdiff_t kFilesWorthATeam = 1024;           // a millisecond of work
+constexpr std::ptrdiff_t kFilesWorthATeam = 1024;  // a millisecond of work
 
 images::Bytes bytes_of(const py::bytes& data) {
     char* start = nullptr;
     py::ssize_t size = 0;
     if (PyBytes_AsStringAndSize(data.ptr(), &start, &size) != 0) throw py::error_already_set();
     return {reinterpret_cast<const std::uint8_t*>(start), static_cast<std::size_t>(size)};
-}
-
-py::array_t<std::uint8_t> png_pixels(const py::bytes& lines, py::ssize_t height, py::ssize_t width,
-                                     py::ssize_t channels) {
-    if (height < 1 || width < 1 || height > kLongestSide || width > kLongestSide)
-        throw py::value_error("height and width must be from 1 to 2^31, got " +
-                              std::to_string(height) + " and " + std::to_string(width));
-    if (channels != 1 && channels != 3)
-        throw py::value_error("channels must be 1 or 3, got " + std::to_string(channels));
-    const images::Bytes in = bytes_of(lines);
-    const auto size = static_cast<py::ssize_t>(in.size());
-    const py::ssize_t line_bytes = width * channels;
-    // A division, since the product may not fit.
-    if (size % height != 0 || size / height != line_bytes + 1)
-        throw py::value_error("lines must hold " + std::to_string(height) + " lines of 1 + " +
-                              std::to_string(line_bytes) + " bytes, got " + std::to_string(size) +
-                              " bytes");
-    py::array_t<std::uint8_t> pixels({height, width, channels});
-    std::uint8_t* const out = pixels.mutable_data();
-    const py::gil_scoped_release unlocked;
-    images::undo_png_filters(in.data(), height, line_bytes, channels, out);
-    return pixels;
 }
 
 // The names of files as the system takes them, for as long as this lives.
@@ -187,7 +163,6 @@ py::tuple read_pictures(const py::list& paths, std::size_t largest, std::int64_t
 
 void register_images(py::module_& m) {
     using py::arg;
-    m.def("png_pixels", &png_pixels, arg("lines"), arg("height"), arg("width"), arg("channels"));
     m.def("plain_png", &plain_png, arg("data"), arg("max_pixels"));
     m.def("plain_jpeg", &plain_jpeg, arg("data"), arg("max_pixels"), arg("max_decoded"),
           arg("reduced_side"), arg("skip_applications"));

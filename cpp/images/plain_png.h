@@ -15,8 +15,7 @@ const char* zlib_release() noexcept;
 //
 // A PNG is plain if it is gray or RGB with 8 bits, not interlaced, has none but harmless chunks
 // before one run of IDAT chunks, every checksum is right and nothing is missing or behind the end.
-// All others are left to Pillow, so that there is one opinion about odd and damaged files. The
-// conditions are those of python/nncore/data/pictures/png.py, which takes the place of this without zlib.
+// All others are left to Pillow, so that there is one opinion about odd and damaged files.
 class PngReader {
  public:
     PngReader();

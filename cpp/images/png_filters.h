@@ -1,4 +1,4 @@
-// The one step of reading a PNG that neither Python nor its zlib can do fast.
+// The last step of reading a PNG, after inflating.
 #pragma once
 
 #include <cstddef>

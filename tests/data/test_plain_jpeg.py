@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 from nncore import _core
 from nncore.data import load_images
 from nncore.data.pictures.decode import MAX_PIXELS, UnusableImageError, decode
-from nncore.data.pictures.jpeg import plain_jpeg
+from nncore.data.pictures.plain import plain_jpeg
 from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import Preprocessing
 
@@ -23,18 +23,6 @@ in_core = pytest.mark.skipif(not _core.info()["libjpeg"], reason="this build has
 
 def asked(size=None, color=None, max_pixels=MAX_PIXELS) -> Request:
     return Request(size, color, (255, 255, 255), max_pixels)
-
-
-@pytest.fixture(params=["core", "Pillow's decoder"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways have the same contract; the second one is for builds without libjpeg-turbo."""
-    if request.param != "core":
-        monkeypatch.setattr("nncore.data.pictures.jpeg.built_with", lambda library: False)
-    elif not _core.info()["libjpeg"]:
-        pytest.skip("this build has no libjpeg-turbo")
-
-
-both_ways = pytest.mark.usefixtures("_way")
 
 
 def picture(height: int, width: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
@@ -105,7 +93,7 @@ def test_the_core_gives_what_pillow_gives(monkeypatch, kind, quality):
             np.testing.assert_array_equal(found, by_pillow(data, side))
 
 
-@both_ways
+@in_core
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 17), (48, 48), (33, 70)])
 @pytest.mark.parametrize(
@@ -117,7 +105,7 @@ def test_the_core_gives_what_pillow_gives(monkeypatch, kind, quality):
 )
 def test_the_pixels_that_pillow_gives(mode, height, width, options):
     data = jpeg(picture(height, width, mode), **options)
-    jpeg_found = plain_jpeg(data, LIMIT)
+    jpeg_found = plain_jpeg(data, LIMIT, LIMIT)
     assert jpeg_found is not None
     found = jpeg_found.pixels
     with Image.open(io.BytesIO(data)) as image:
@@ -125,7 +113,7 @@ def test_the_pixels_that_pillow_gives(mode, height, width, options):
     assert found.shape == (height, width, 3 if mode == "RGB" else 1)
 
 
-@both_ways
+@in_core
 @pytest.mark.parametrize("color", [None, "gray", "rgb"])
 @pytest.mark.parametrize("size", [None, (4, 4), (5, 9), (33, 70)])
 @pytest.mark.parametrize("side", [(33, 70), (300, 280), (520, 530)])
@@ -137,13 +125,13 @@ def test_decoding_does_not_depend_on_the_way(monkeypatch, color, size, side):
     np.testing.assert_array_equal(short, decode(data, asked(size, color)))
 
 
-@both_ways
+@in_core
 def test_what_is_not_plain_is_left_to_pillow():
     image = picture(20, 30)
     exif = Image.Exif()
     exif[0x0112] = 6
     plain = jpeg(image)
-    assert plain_jpeg(plain, 600) is not None
+    assert plain_jpeg(plain, 600, 600) is not None
     scan = plain.index(b"\xff\xda")
     frame = plain.index(b"\xff\xc0")
     for data in (
@@ -162,8 +150,8 @@ def test_what_is_not_plain_is_left_to_pillow():
         b"",
         b"\xff\xd8\xff",
     ):
-        assert plain_jpeg(data, LIMIT) is None
-    assert plain_jpeg(plain, 599) is None
+        assert plain_jpeg(data, LIMIT, LIMIT) is None
+    assert plain_jpeg(plain, 599, 599) is None
 
 
 @in_core
@@ -255,25 +243,13 @@ def test_photos_with_exif_take_the_short_way_too(monkeypatch, orientation):
         np.testing.assert_array_equal(*ways)
 
 
-def test_another_pillow_is_left_alone(monkeypatch):
-    data = jpeg(picture(20, 30), progressive=True)
-    assert plain_jpeg(data, LIMIT) is not None
-    expected = decode(data, asked())
-    monkeypatch.setattr("nncore.data.pictures.jpeg.built_with", lambda library: False)
-    assert plain_jpeg(data, LIMIT) is not None
-    monkeypatch.setattr(Image.core, "jpeg_decoder", lambda mode: None)
-    assert plain_jpeg(data, LIMIT) is None
-    monkeypatch.undo()
-    np.testing.assert_array_equal(decode(data, asked()), expected)
-
-
 def test_damaged_files_are_refused():
     data = jpeg(picture(40, 40), quality=95)
     with pytest.raises(UnusableImageError):
         decode(data[: len(data) // 2], asked())
 
 
-@both_ways
+@in_core
 def test_random_damage_gives_what_pillow_gives(monkeypatch):
     rng = np.random.default_rng(7)
     data = jpeg(picture(24, 24), quality=80)
@@ -282,7 +258,7 @@ def test_random_damage_gives_what_pillow_gives(monkeypatch):
         spoiled = bytearray(data)
         for position in rng.integers(2, len(data), 2):
             spoiled[position] = rng.integers(0, 256)
-        found = plain_jpeg(bytes(spoiled), LIMIT)
+        found = plain_jpeg(bytes(spoiled), LIMIT, LIMIT)
         if found is None:
             continue
         short = found.pixels
@@ -295,7 +271,7 @@ def test_random_damage_gives_what_pillow_gives(monkeypatch):
     assert compared > 20
 
 
-@both_ways
+@in_core
 def test_threads_give_the_same(tmp_path: Path):
     paths = []
     for number in range(80):

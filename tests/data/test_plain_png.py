@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from nncore import _core
 from nncore.data.pictures.decode import MAX_PIXELS, BrokenImageError, UnusableImageError, decode
-from nncore.data.pictures.png import plain_png
+from nncore.data.pictures.plain import plain_png
 from nncore.data.pictures.request import Request
 
 LIMIT = 1 << 20
@@ -23,13 +23,7 @@ def asked(size=None, color=None, max_pixels=MAX_PIXELS) -> Request:
     return Request(size, color, (255, 255, 255), max_pixels)
 
 
-@pytest.fixture(autouse=True, params=["core", "Python"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways have the same contract; the second one is for builds without zlib."""
-    if request.param == "Python":
-        monkeypatch.setattr("nncore.data.pictures.png.built_with", lambda library: False)
-    elif not _core.info()["zlib"]:
-        pytest.skip("this build has no zlib")
+pytestmark = pytest.mark.skipif(not _core.info()["zlib"], reason="this build has no zlib")
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -164,16 +158,3 @@ def test_a_bomb_is_not_inflated():
     data = png(bytes(100 << 20), 1, 1, 0)
     assert len(data) < 200_000
     assert plain_png(data, LIMIT) is None
-
-
-def test_the_core_refuses_what_does_not_fit():
-    assert _core.png_pixels(b"\0\7\2\3", 2, 1, 1).tolist() == [[[7]], [[10]]]
-    with pytest.raises(ValueError, match="line 1 has filter type 5; known: 0 to 4"):
-        _core.png_pixels(b"\0\7\5\3", 2, 1, 1)
-    for size in (3, 5):
-        with pytest.raises(ValueError, match=f"2 lines of 1 \\+ 1 bytes, got {size} bytes"):
-            _core.png_pixels(bytes(size), 2, 1, 1)
-    with pytest.raises(ValueError, match="height and width must be from 1"):
-        _core.png_pixels(b"", 0, 1, 1)
-    with pytest.raises(ValueError, match="channels must be 1 or 3, got 2"):
-        _core.png_pixels(bytes(5), 1, 2, 2)

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.pictures.formats import WEAK, UnidentifiedError, open_picture
-from nncore.data.pictures.jpeg import Jpeg, by_core, plain_jpeg
 from nncore.data.pictures.pixels import as_array, flatten, reduced_scaled, scaled, turn_of, turned
-from nncore.data.pictures.png import plain_png
+from nncore.data.pictures.plain import Jpeg, plain_jpeg, plain_png
 from nncore.data.pictures.request import Request
 from nncore.data.pictures.wide import decode_wide, is_wide
 from nncore.data.preprocessing import Preprocessing
@@ -299,7 +298,7 @@ def _tagged_jpeg(image: ImageFile, file: IO[bytes], max_pixels: int, side: int) 
     """A JPEG that is plain but for Exif and profiles, as the core decodes it; None for others."""
     if image.format != "JPEG" or image.mode not in ("L", "RGB") or not isinstance(file, io.BytesIO):
         return None
-    jpeg = by_core(file.getvalue(), max_pixels, LARGE_PIXELS, side, skip_applications=True)
+    jpeg = plain_jpeg(file.getvalue(), max_pixels, LARGE_PIXELS, side, skip_applications=True)
     return jpeg if jpeg is not None and jpeg.pixels.shape[2] == len(image.mode) else None
 
 

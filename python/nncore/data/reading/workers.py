@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nncore.arguments import check_int
-from nncore.data.pictures.built_with import built_with
 
 Progress = Callable[[int, int], object]
 
@@ -78,9 +77,12 @@ def for_each(
 
 def _mean_work(paths: Sequence[str]) -> float:
     """Of decoding a file outside the interpreter lock, in bytes; by a sample."""
+    from nncore import _core
+
     sample = paths[:: max(len(paths) // 64, 1)]
+    built_with = _core.info()
     by_core = tuple(
-        name for library, names in _NAMES.items() if built_with(library) for name in names
+        name for library, names in _NAMES.items() if built_with[library] for name in names
     )
     total = 0
     for path in sample:
