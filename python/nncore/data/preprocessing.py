@@ -80,13 +80,8 @@ class Preprocessing:
                 raise TypeError(f"{name} must be a string, not {value!r}")
             if value not in known:
                 raise ValueError(f"{name} is {value!r}; known: {', '.join(known)}")
-        background = self.alpha_background
-        if not isinstance(background, (tuple, list)):
-            raise TypeError(f"alpha_background must be three integers, not {background!r}")
-        if len(background) != 3:
-            raise ValueError(f"alpha_background must be three integers, not {background!r}")
-        checked = tuple(check_int("alpha_background", value, 0, 255) for value in background)
-        object.__setattr__(self, "alpha_background", checked)
+        background = check_background("alpha_background", self.alpha_background)
+        object.__setattr__(self, "alpha_background", background)
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std must be given together or both be None")
         for name in ("mean", "std"):
@@ -156,3 +151,13 @@ class Preprocessing:
                 )
             )
         return cls(**values)
+
+
+def check_background(name: str, value: Any) -> tuple[int, int, int]:
+    """(red, green, blue), 0 to 255, that transparent pictures are laid on."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{name} must be three integers, not {value!r}")
+    if len(value) != 3:
+        raise ValueError(f"{name} must be three integers, not {value!r}")
+    red, green, blue = (check_int(name, level, 0, 255) for level in value)
+    return red, green, blue

@@ -10,7 +10,7 @@ from typing import Any
 from nncore.arguments import check_int
 from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.pictures.request import Request
-from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing
+from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing, check_background
 from nncore.data.reading.cache_folder import default_cache_folder
 
 WHITE = (255, 255, 255)
@@ -61,8 +61,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         size, color = check_size(self.size), _check_color(self.color)
-        # Checked as what it is recorded as.
-        background = Preprocessing(1, 1, "rgb", alpha_background=self.background).alpha_background
+        background = check_background("background", self.background)
         object.__setattr__(self, "max_broken", _check_max_broken(self.max_broken))
         cache = self.cache
         if not isinstance(cache, (bool, str, os.PathLike)):
