@@ -161,7 +161,7 @@ def _size(
     fixed: tuple[int | None, int | None],
     guessed: list[str],
 ) -> tuple[int, int]:
-    from nncore.data.loading import check_size
+    from nncore.data.reading.settings import check_size
 
     asked = check_size(size)
     if asked is None:

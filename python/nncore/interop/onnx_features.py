@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.data.cache import CacheError, default_cache_folder
-from nncore.data.feature_store import FeatureStore
+from nncore.data.digests import pixel_digest
 from nncore.data.mapped import Pixels
-from nncore.data.store import pixel_digest
+from nncore.data.reading.cache_folder import CacheError, default_cache_folder
+from nncore.data.reading.feature_store import FeatureStore
 from nncore.errors import DataError, ModelFileError
 from nncore.interop.feature_rows import feature_rows
 from nncore.interop.image_input import COLORS, LAYOUTS, check_choice, settled_input
