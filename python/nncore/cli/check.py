@@ -138,7 +138,7 @@ def _judge(
         notes.append(
             "every image is gray, though some are stored as colour: --color gray is faster"
         )
-    keys = keep_together(data.images, data.digests, data.groups)
+    keys = keep_together(data.images, data.digests, data.groups, data.pixel_digests)
     try:
         val, names = val_fraction(len(data)), data.classes.names
         sides, split_notes = split_sides(
