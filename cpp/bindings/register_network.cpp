@@ -4,14 +4,13 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <utility>
 
 #include "../network/augmentation.h"
 #include "../network/finite.h"
 #include "../network/network.h"
-#include "../runtime/philox.h"
+#include "../network/shuffle.h"
 #include "arrays.h"
 
 namespace nncore::bindings {
@@ -135,23 +134,13 @@ network::Extent extent(std::pair<std::ptrdiff_t, std::ptrdiff_t> size) {
 
 py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
 
-// The order of an epoch: a Fisher-Yates shuffle whose draws are keyed on (seed, epoch, position).
 py::array_t<std::int32_t> shuffled_indices(std::uint64_t seed, std::uint32_t epoch,
                                            std::int32_t count) {
     if (count < 0)
         throw py::value_error("count must not be negative, got " + std::to_string(count));
     py::array_t<std::int32_t> result(count);
-    std::int32_t* order = result.mutable_data();
-    std::iota(order, order + count, 0);
-    for (std::int32_t i = count - 1; i > 0; --i) {
-        const auto block = runtime::random_block(seed, runtime::Purpose::shuffle, epoch,
-                                                 static_cast<std::uint64_t>(i));
-        // 64 random bits times the range: the bias is below 2^-32.
-        const std::uint64_t bits = (std::uint64_t{block[0]} << 32) | block[1];
-        const auto j = static_cast<std::int32_t>(
-            (static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(i + 1)) >> 64);
-        std::swap(order[i], order[j]);
-    }
+    std::int32_t* const order = result.mutable_data();
+    unlocked([&] { network::shuffled_indices(seed, epoch, count, order); });
     return result;
 }
 

@@ -47,8 +47,8 @@ class BatchNormStage final : public Stage {
         if (is_fused()) text += std::string(" + ") + name_of(output_activation);
         return folds_ ? text + "; in inference part of the stage before" : text;
     }
-    std::optional<std::size_t> shown_buffer(bool training) const override {
-        if (folds_ && !training) return index;
+    std::optional<std::size_t> shown_buffer(bool backward) const override {
+        if (folds_ && !backward) return index;
         return {};
     }
     bool folds() const override { return folds_; }
@@ -70,8 +70,8 @@ class BatchNormStage final : public Stage {
         for (std::size_t i = 0; i < natural.size(); ++i) natural[i] *= scale[i % scale.size()];
         kernel.pack(natural.data(), folded_values);
     }
-    Sizes sizes(std::ptrdiff_t largest, bool training) const override {
-        if (!training) return {.scratch = kScratchRows * stride_};
+    Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
+        if (!backward) return {.scratch = kScratchRows * stride_};
         return {.saved = 2 * stride_,
                 .shared = kSharedRows * stride_ + chunks_capacity(largest) * 2 * stride_,
                 .scratch = kScratchRows * stride_,
@@ -79,11 +79,11 @@ class BatchNormStage final : public Stage {
     }
 
     void forward(const Pass& pass) const override {
-        const bool training = pass.workspace.training;
-        if (folds_ && !training) return;
+        const bool inference = pass.purpose == Purpose::inference;
+        if (folds_ && inference) return;
         float* const scale = scratch(pass, 0);
         const float* mean = value(pass, kMovingMean);
-        if (training) {
+        if (!inference) {
             measure(pass);
             mean = scratch(pass, 1);
             set_scale(pass, scratch(pass, 2), scale);
@@ -95,7 +95,7 @@ class BatchNormStage final : public Stage {
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             args.pixels = pixels_;
-            if (is_fused() && pass.workspace.keeps_inner && !pass.training)
+            if (is_fused() && pass.purpose == Purpose::gradients)
                 pass.kernels.normalize(args, Activation::linear, input(pass).row(r),
                                        pass.workspace.inner[index].row(r));
             for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
@@ -107,7 +107,7 @@ class BatchNormStage final : public Stage {
 
     // With n = (x - mean) / deviation, over the N pixels of the batch:
     //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         sum_gradients(pass);
         if (index == 0) return;
         const float* const mean = shared(pass);
@@ -133,11 +133,11 @@ class BatchNormStage final : public Stage {
                                             output_delta(pass).row(r), input_delta(pass).row(r));
     }
 
-    void backward_weights(const Pass& pass) const override {
+    void backward_weights(const BackwardPass& pass) const override {
         update(pass, parameters[kGamma]);
         update(pass, parameters[kBeta]);
-        if (pass.training && pass.member.thread == 0)
-            move_averages(pass.workspace, pass.parameters);
+        if (pass.purpose == Purpose::training && pass.member.thread == 0)
+            move_averages(pass.workspace, pass.weights);
     }
 
     void move_averages(const Workspace& workspace, float* values) const override {
@@ -187,7 +187,7 @@ class BatchNormStage final : public Stage {
 
     // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of every thread's scratch,
     // and the gradients of gamma and beta.
-    void sum_gradients(const Pass& pass) const {
+    void sum_gradients(const BackwardPass& pass) const {
         const float* const mean = shared(pass);
         float* const partials = shared(pass) + kSharedRows * stride_;
         const kernels::NormalizeArgs args{pixels_, channels_, mean, nullptr, nullptr};

@@ -72,13 +72,13 @@ class ConvStage final : public Stage {
     }
     Border input_border() const override { return g_.padding; }
 
-    Sizes sizes(std::ptrdiff_t largest, bool training) const override {
+    Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
         Sizes sizes;
         if (pooled_) {
             sizes.scratch = padded(2 * columns_ * out_padded_);
             sizes.inner = g_.out_height * g_.out_width * g_.out_channels;
         }
-        if (!training) return sizes;
+        if (!backward) return sizes;
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
         sizes.scratch += unpooled_floats() + out_padded_;
         if (index > 0 && scatters_) sizes.scratch += padded(g_.height * scatter_line());
@@ -107,7 +107,7 @@ class ConvStage final : public Stage {
             args.x = corner(x, r);
             if (pooled_) {
                 forward_pooled(pass, args, r);
-                if (pass.workspace.keeps_inner && !pass.training) keep_unpooled(pass, args, r);
+                if (pass.purpose == Purpose::gradients) keep_unpooled(pass, args, r);
             } else {
                 args.y = y.row(r);
                 pass.kernels.conv(args);
@@ -143,7 +143,7 @@ class ConvStage final : public Stage {
                 padded(g_.channels));
     }
 
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         const std::ptrdiff_t size = chunk_size(pass.rows);
         const auto share = pass.member.share(chunk_count(pass.rows));
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
@@ -166,7 +166,7 @@ class ConvStage final : public Stage {
         }
     }
 
-    void backward_weights(const Pass& pass) const override {
+    void backward_weights(const BackwardPass& pass) const override {
         const std::ptrdiff_t chunks = chunk_count(pass.rows);
         const Parameter& kernel = parameters[0];
         float* const gradient = pass.gradients + kernel.offset;
@@ -191,7 +191,7 @@ class ConvStage final : public Stage {
                                        gradient + to, out_padded_);
                 if (pass.learning_rate != nullptr)
                     pass.kernels.sgd_update(count * out_padded_, *pass.learning_rate, gradient + to,
-                                            pass.parameters + kernel.offset + to);
+                                            pass.weights + kernel.offset + to);
             }
         } else {
             const auto share = pass.member.share(kernel.size() / kBlock);
@@ -250,7 +250,7 @@ class ConvStage final : public Stage {
         kernels::ConvPoolArgs pooled{args, output_activation, nullptr, nullptr};
         for (std::ptrdiff_t row = 0; row < output_shape[0]; ++row) {
             pooled.y = y.line(r, row);
-            if (pass.workspace.training)
+            if (pass.purpose != Purpose::inference)
                 pooled.winners = winners(pass, r) + row * output_shape[1] * g_.out_channels;
             pass.kernels.conv_pool_2x2(pooled);
             pooled.conv.x += 2 * args.x_row;

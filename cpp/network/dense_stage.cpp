@@ -35,9 +35,9 @@ class DenseStage final : public Stage {
     double multiply_adds() const override {
         return static_cast<double>(inputs_) * static_cast<double>(units_);
     }
-    Sizes sizes(std::ptrdiff_t, bool training) const override {
+    Sizes sizes(std::ptrdiff_t, bool backward) const override {
         // A pair of transposed panels, for the input gradient.
-        return {.scratch = training && index > 0 ? 2 * transposed_stride() : 0};
+        return {.scratch = backward && index > 0 ? 2 * transposed_stride() : 0};
     }
 
     void forward(const Pass& pass) const override {
@@ -56,7 +56,7 @@ class DenseStage final : public Stage {
 
     // Pair by pair of input blocks: turn their weights, compute their input gradient, and while
     // those weights are in the cache, update them.
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         const Share own = share(pass, blocks_of(inputs_));
         float* const turned =
@@ -79,7 +79,7 @@ class DenseStage final : public Stage {
         }
     }
 
-    void backward_weights(const Pass& pass) const override {
+    void backward_weights(const BackwardPass& pass) const override {
         if (index == 0 || !share(pass, blocks_of(inputs_)).has_all_rows) {
             const auto inputs = pass.member.share(inputs_);
             weight_gradient(pass, inputs.first, inputs.last);
@@ -90,7 +90,7 @@ class DenseStage final : public Stage {
             pass.kernels.bias_gradient(pass.rows, padded(units_), d.data, d.stride(), gradient);
             if (pass.learning_rate != nullptr)
                 pass.kernels.sgd_update(padded(units_), *pass.learning_rate, gradient,
-                                        pass.parameters + parameters[1].offset);
+                                        pass.weights + parameters[1].offset);
         }
     }
 
@@ -129,7 +129,8 @@ class DenseStage final : public Stage {
     }
 
     // And the update, for the inputs [first, last).
-    void weight_gradient(const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t last) const {
+    void weight_gradient(const BackwardPass& pass, std::ptrdiff_t first,
+                         std::ptrdiff_t last) const {
         const Rows& x = input(pass);
         const Rows& d = output_delta(pass);
         kernels::DenseWeightGradientArgs args{};
@@ -143,7 +144,7 @@ class DenseStage final : public Stage {
         args.d_row = d.stride();
         args.panel_stride = parameters[0].panel_stride();
         if (pass.learning_rate != nullptr) {
-            args.weights = pass.parameters + parameters[0].offset;
+            args.weights = pass.weights + parameters[0].offset;
             args.learning_rate = *pass.learning_rate;
         } else {
             args.gradient = pass.gradients + parameters[0].offset;

@@ -35,8 +35,8 @@ class DepthwiseConvStage final : public GroupedConvStage {
  protected:
     const char* way() const override { return "lanes over the groups"; }
     std::ptrdiff_t turned_floats() const override { return parameters[0].size(); }
-    std::ptrdiff_t own_floats(bool training) const override {
-        return split_floats() + row_floats(training);
+    std::ptrdiff_t own_floats(bool backward) const override {
+        return split_floats() + row_floats(backward);
     }
 
     void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels, float* to,
@@ -159,10 +159,10 @@ class DepthwiseConvStage final : public GroupedConvStage {
                       group_inputs_ * lanes_);
     }
     // One row of outputs, or of input gradients, in planes.
-    std::ptrdiff_t row_floats(bool training) const {
+    std::ptrdiff_t row_floats(bool backward) const {
         const std::ptrdiff_t outputs = group_outputs_ > 1 ? g_.out_width * outputs_ : 0;
         const std::ptrdiff_t inputs =
-            training && group_inputs_ > 1 ? g_.width * group_inputs_ * lanes_ : 0;
+            backward && group_inputs_ > 1 ? g_.width * group_inputs_ * lanes_ : 0;
         return padded(std::max(outputs, inputs));
     }
 

@@ -24,7 +24,7 @@ class ActivationStage final : public Stage {
                 pass.kernels.activation(output_activation, count, x, y);
             });
     }
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         // The delta of the output buffer is already taken before this activation.
         const auto share = pass.member.share(pass.rows);
@@ -50,7 +50,7 @@ class SoftmaxStage final : public Stage {
                              x.row(share.first), x.stride(), y.row(share.first), y.stride(),
                              scratch(pass));
     }
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         const Rows& y = output(pass);
         const Rows& dy = output_delta(pass);
@@ -78,18 +78,18 @@ class DropoutStage final : public Stage {
         input_shape = output_shape = shape;
     }
     std::string describe() const override { return "dropout " + std::to_string(rate_); }
-    Sizes sizes(std::ptrdiff_t, bool training) const override {
-        return {.saved = training ? element_count(input_shape) : 0};
+    Sizes sizes(std::ptrdiff_t, bool backward) const override {
+        return {.saved = backward ? element_count(input_shape) : 0};
     }
 
     void forward(const Pass& pass) const override {
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-            if (pass.training) draw_mask(pass, r);
+            if (drops(pass)) draw_mask(pass, r);
             const float* const mask = pass.workspace.saved[index].row(r);
             for_lines(pass, r,
                       [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
-                          if (pass.training) {
+                          if (drops(pass)) {
                               pass.kernels.multiply(count, x, mask + at, y);
                           } else {
                               std::copy_n(x, count, y);
@@ -97,14 +97,14 @@ class DropoutStage final : public Stage {
                       });
         }
     }
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         const std::ptrdiff_t count = element_count(input_shape);
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             const float* dy = output_delta(pass).row(r);
             float* dx = input_delta(pass).row(r);
-            if (pass.training) {
+            if (drops(pass)) {
                 pass.kernels.multiply(count, dy, pass.workspace.saved[index].row(r), dx);
             } else {
                 std::copy_n(dy, count, dx);
@@ -114,6 +114,8 @@ class DropoutStage final : public Stage {
     }
 
  private:
+    static bool drops(const Pass& pass) { return pass.purpose == Purpose::training; }
+
     void draw_mask(const Pass& pass, std::ptrdiff_t row) const {
         const std::ptrdiff_t image = pass.samples != nullptr ? pass.samples[row] : row;
         const kernels::DropoutKey key{

@@ -46,18 +46,18 @@ std::ptrdiff_t GroupedConvStage::spread_floats() const {
     return padded(s.height * s.width * outputs_ + kBlock);
 }
 
-std::ptrdiff_t GroupedConvStage::shared_scratch(bool training) const {
-    return padded(outputs_) + (training ? spread_floats() + padded(g_.out_channels) : 0);
+std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
+    return padded(outputs_) + (backward ? spread_floats() + padded(g_.out_channels) : 0);
 }
 
 std::ptrdiff_t GroupedConvStage::chunk_floats() const {
     return parameters[0].size() + padded(g_.out_channels);
 }
 
-Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool training) const {
+Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) const {
     Sizes sizes;
-    sizes.scratch = shared_scratch(training) + own_floats(training);
-    if (training)
+    sizes.scratch = shared_scratch(backward) + own_floats(backward);
+    if (backward)
         sizes.shared =
             (index > 0 ? padded(turned_floats()) : 0) + chunks_capacity(largest) * chunk_floats();
     return sizes;
@@ -90,7 +90,7 @@ const float* GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, fl
     return place;
 }
 
-void GroupedConvStage::backward_data(const Pass& pass) const {
+void GroupedConvStage::backward_data(const BackwardPass& pass) const {
     const std::ptrdiff_t size = chunk_size(pass.rows);
     const auto share = pass.member.share(chunk_count(pass.rows));
     float* const image = scratch(pass) + padded(outputs_);
@@ -115,7 +115,7 @@ void GroupedConvStage::backward_data(const Pass& pass) const {
     }
 }
 
-void GroupedConvStage::backward_weights(const Pass& pass) const {
+void GroupedConvStage::backward_weights(const BackwardPass& pass) const {
     const float* partials = turned(pass) + (index > 0 ? padded(turned_floats()) : 0);
     for (const Parameter& parameter : parameters) {
         const auto share = pass.member.share(parameter.size() / kBlock);

@@ -15,10 +15,10 @@ class GroupedConvStage : public Stage {
     std::string describe() const override;
     double multiply_adds() const override;
     Border input_border() const override { return g_.padding; }
-    Sizes sizes(std::ptrdiff_t largest, bool training) const override;
+    Sizes sizes(std::ptrdiff_t largest, bool backward) const override;
     void forward(const Pass& pass) const override;
-    void backward_data(const Pass& pass) const override;
-    void backward_weights(const Pass& pass) const override;
+    void backward_data(const BackwardPass& pass) const override;
+    void backward_weights(const BackwardPass& pass) const override;
 
  protected:
     // outputs: the output channels of one pixel, with their padding, in the order of the lanes.
@@ -49,7 +49,7 @@ class GroupedConvStage : public Stage {
     const float* weights(const Pass& pass) const { return pass.parameters + parameters[0].offset; }
     float* turned(const Pass& pass) const { return pass.workspace.shared[index]; }
     float* own(const Pass& pass) const {
-        return scratch(pass) + shared_scratch(pass.workspace.training);
+        return scratch(pass) + shared_scratch(pass.workspace.has_backward);
     }
 
     Spread spread() const { return Spread::of(g_, index > 0); }
@@ -66,7 +66,7 @@ class GroupedConvStage : public Stage {
         return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
     }
     std::ptrdiff_t spread_floats() const;
-    std::ptrdiff_t shared_scratch(bool training) const;
+    std::ptrdiff_t shared_scratch(bool backward) const;
     const float* bias_in_lanes(const Pass& pass) const;
     const float* spread_out(const Pass& pass, std::ptrdiff_t r, float* image) const;
     std::ptrdiff_t chunk_floats() const;

@@ -71,17 +71,11 @@ void Network::infer(const Images& images, const Finish& finish) const {
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
             const std::ptrdiff_t first = chunk * chunk_rows;
             const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first);
-            // Inference only reads the parameters; Pass is shared with training, which writes.
             const Pass pass{.kernels = kernels,
                             .member = alone,
                             .workspace = workspace,
                             .rows = rows,
-                            .parameters = const_cast<float*>(parameters),
-                            .gradients = nullptr,
-                            .training = false,
-                            .randomness = {},
-                            .samples = nullptr,
-                            .learning_rate = nullptr};
+                            .parameters = parameters};
             Images part = images;
             if (part.rows != nullptr) {
                 part.rows += first;
@@ -120,7 +114,7 @@ void Network::forward_softmax(const Images& images, float* probabilities) const 
 
 void Network::evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
                        float* losses) const {
-    const std::size_t loss_buffer = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
+    const std::size_t loss_buffer = stages_before(loss);
     const std::ptrdiff_t classes = output_size();
     infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
         const Rows& y = pass.workspace.activations.back();

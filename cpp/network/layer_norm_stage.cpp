@@ -29,10 +29,10 @@ class LayerNormStage final : public Stage {
     }
 
     std::string describe() const override { return "layer normalization"; }
-    Sizes sizes(std::ptrdiff_t largest, bool training) const override {
+    Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
         Sizes sizes;
         sizes.scratch = 3 * kBlock * stride_;
-        if (training) {
+        if (backward) {
             // Of the samples of one call: dy * n, sums over the rows, and dx if nobody wants it.
             sizes.scratch += 2 * padded(together() * element_count(input_shape)) + stride_;
             sizes.shared = chunks_capacity(largest) * 2 * stride_;
@@ -58,7 +58,7 @@ class LayerNormStage final : public Stage {
                     beta, y.line(r, l), channels_, scratch(pass));
     }
 
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         const float* const gamma = pass.parameters + parameters[0].offset;
         float* const products = scratch(pass) + 3 * kBlock * stride_;
         float* const sums = products + padded(together() * element_count(input_shape));
@@ -90,7 +90,7 @@ class LayerNormStage final : public Stage {
         }
     }
 
-    void backward_weights(const Pass& pass) const override {
+    void backward_weights(const BackwardPass& pass) const override {
         const std::ptrdiff_t chunks = chunk_count(pass.rows);
         for (std::size_t p = 0; p < parameters.size(); ++p) {
             const auto share = pass.member.share(stride_ / kBlock);

@@ -192,10 +192,10 @@ int Network::threads_for(double multiply_adds) const {
 
 bool Network::fuses_softmax(Loss loss) const { return takes_logits(loss) && ends_with_softmax_; }
 
-void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
+void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
                    bool keeps_inner) const {
     if (workspace.capacity >= rows && workspace.threads >= threads &&
-        workspace.training == training && (workspace.keeps_inner || !keeps_inner))
+        workspace.has_backward == backward && (workspace.keeps_inner || !keeps_inner))
         return;
     rows = std::max(rows, workspace.capacity);
     threads = std::max(threads, workspace.threads);
@@ -210,7 +210,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
     std::vector<Border> borders(buffers);
     for (std::size_t i = stages_.size(); i-- > 0;)
         borders[i] =
-            stages_[i]->shown_buffer(training) == i ? borders[i + 1] : stages_[i]->input_border();
+            stages_[i]->shown_buffer(backward) == i ? borders[i + 1] : stages_[i]->input_border();
     // Twice over the same list: first to add the sizes up, then to deal the places out.
     std::ptrdiff_t total = 0;
     float* base = nullptr;
@@ -233,16 +233,16 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
             const Shape& shape = i == 0 ? input_shape_ : stages_[i - 1]->output_shape;
             const Layout layout = Layout::of(shape, borders[i]);
             const std::optional<std::size_t> shown =
-                i == 0 ? std::nullopt : stages_[i - 1]->shown_buffer(training);
+                i == 0 ? std::nullopt : stages_[i - 1]->shown_buffer(backward);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
             w.activations[i] = shown && borders[*shown] == borders[i]
                                    ? w.activations[*shown]
                                    : Rows{take(rows * layout.stride + kBlock), layout};
             const Layout compact = Layout::of(shape);
-            if (training && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
+            if (backward && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
         }
         for (std::size_t i = 0; i < stages_.size(); ++i) {
-            const Stage::Sizes sizes = stages_[i]->sizes(rows, training);
+            const Stage::Sizes sizes = stages_[i]->sizes(rows, backward);
             w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
             if (keeps_inner)
                 w.inner[i] = {take(rows * flat(sizes.inner).stride), flat(sizes.inner)};
@@ -254,7 +254,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
         w.losses = take(rows);
         for (int t = 0; t < threads; ++t)
             w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
-        for (int t = 0; training && t < threads; ++t)
+        for (int t = 0; backward && t < threads; ++t)
             w.augmented.push_back(take(element_count(input_shape_)));
     };
     deal();
@@ -264,10 +264,10 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int
     w.predicted.assign(static_cast<std::size_t>(rows), 0);
     w.labels.assign(static_cast<std::size_t>(rows), 0);
     w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
-    if (training) w.penalties.assign(penalties_.size(), 0.0);
+    if (backward) w.penalties.assign(penalties_.size(), 0.0);
     w.capacity = rows;
     w.threads = threads;
-    w.training = training;
+    w.has_backward = backward;
     w.keeps_inner = keeps_inner;
     workspace = std::move(w);
 }

@@ -176,7 +176,7 @@ class Network {
     PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;
     void add_activation_stage(const Shape& shape, const std::string& activation);
     // Allocates what `rows` samples and `threads` threads need, unless it is there already.
-    void plan(Workspace& workspace, std::ptrdiff_t rows, bool training, int threads,
+    void plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
               bool keeps_inner) const;
     int threads_for(double multiply_adds) const;
     std::ptrdiff_t widest_softmax() const;
@@ -188,8 +188,10 @@ class Network {
     void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
                       bool weighted) const;
     double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
-                            const std::int32_t* indices, Loss loss, bool every_stage) const;
-    void backward(const Pass& pass, std::size_t stages) const;
+                            const std::int32_t* indices, Loss loss) const;
+    void backward(const BackwardPass& pass, Loss loss) const;
+    // How many stages stand before the loss: a softmax at the end may be part of it.
+    std::size_t stages_before(Loss loss) const { return stages_.size() - fuses_softmax(loss); }
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
     template <class Finish>
     void infer(const Images& images, const Finish& finish) const;

@@ -14,7 +14,7 @@ class PoolStage : public Stage {
         output_shape = {g_.out_height, g_.out_width, g_.channels};
     }
 
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
@@ -55,9 +55,9 @@ class MaxPoolStage final : public PoolStage {
  public:
     using PoolStage::PoolStage;
     std::string describe() const override { return "max pool " + window(); }
-    Sizes sizes(std::ptrdiff_t, bool training) const override {
+    Sizes sizes(std::ptrdiff_t, bool backward) const override {
         // 16-bit indices of the winners, kept as if two were one float.
-        return {.saved = training ? (element_count(output_shape) + 1) / 2 : 0};
+        return {.saved = backward ? (element_count(output_shape) + 1) / 2 : 0};
     }
 
     void forward(const Pass& pass) const override {
@@ -66,7 +66,7 @@ class MaxPoolStage final : public PoolStage {
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r)
             pass.kernels.max_pool(args(x, y), x.row(r), y.row(r),
-                                  pass.workspace.training ? winners(pass, r) : nullptr);
+                                  pass.purpose != Purpose::inference ? winners(pass, r) : nullptr);
     }
 
  private:

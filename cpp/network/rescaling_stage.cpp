@@ -24,7 +24,7 @@ class RescalingStage final : public Stage {
                     pass.kernels.multiply_add(count, x, scale_.data() + at, offset_.data() + at, y);
                 });
     }
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {

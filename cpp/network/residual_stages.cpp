@@ -15,7 +15,7 @@ void copy_delta(const Rows& from, const Rows& to, std::ptrdiff_t row) {
 
 BranchStage::BranchStage(const Shape& shape) { input_shape = output_shape = shape; }
 
-void BranchStage::backward_data(const Pass& pass) const {
+void BranchStage::backward_data(const BackwardPass& pass) const {
     if (index == 0) return;
     const Rows& by_branch = output_delta(pass);
     const Rows& by_shortcut = pass.workspace.deltas[shortcut_delta];
@@ -44,7 +44,7 @@ void ShortcutStage::forward(const Pass& pass) const {
             std::copy_n(from.line(r, y), to.layout.run, to.line(r, y));
 }
 
-void ShortcutStage::backward_data(const Pass& pass) const {
+void ShortcutStage::backward_data(const BackwardPass& pass) const {
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         copy_delta(pass.workspace.deltas[sum_delta], input_delta(pass), r);
@@ -75,7 +75,7 @@ void SumStage::forward(const Pass& pass) const {
                              y.line(r, l));
 }
 
-void SumStage::backward_data(const Pass& pass) const {
+void SumStage::backward_data(const BackwardPass& pass) const {
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         copy_delta(output_delta(pass), input_delta(pass), r);

@@ -24,7 +24,7 @@ class SelfGatedStage final : public Stage {
                 pass.kernels.self_gated(kind_, count, x, y);
             });
     }
-    void backward_data(const Pass& pass) const override {
+    void backward_data(const BackwardPass& pass) const override {
         if (index == 0) return;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {

@@ -43,21 +43,21 @@ const char* name_of(kernels::Activation activation) {
     return "linear";
 }
 
-void Stage::update(const Pass& pass, const Parameter& parameter) const {
+void Stage::update(const BackwardPass& pass, const Parameter& parameter) const {
     if (pass.learning_rate == nullptr) return;
     const auto share = pass.member.share(parameter.size() / kBlock);
     const std::ptrdiff_t first = parameter.offset + share.first * kBlock;
     pass.kernels.sgd_update((share.last - share.first) * kBlock, *pass.learning_rate,
-                            pass.gradients + first, pass.parameters + first);
+                            pass.gradients + first, pass.weights + first);
 }
 
 const float* Stage::bias(const Pass& pass, bool has_bias) const {
-    if (folded && !pass.workspace.training) return pass.parameters + folded->bias;
+    if (folded && pass.purpose == Purpose::inference) return pass.parameters + folded->bias;
     return has_bias ? pass.parameters + parameters[1].offset : nullptr;
 }
 
 kernels::Activation Stage::activation(const Pass& pass) const {
-    return folded && !pass.workspace.training ? folded->activation : output_activation;
+    return folded && pass.purpose == Purpose::inference ? folded->activation : output_activation;
 }
 
 void Stage::multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const {

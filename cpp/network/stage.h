@@ -13,18 +13,31 @@
 
 namespace nncore::network {
 
-// What a stage needs to do one thread's share of one pass.
+// What a pass through the network is for.
+enum class Purpose {
+    inference,  // forward alone: moving averages instead of the batch's statistics, all folded
+    gradients,  // forward and backward, for people who look inside: nothing is random, no weight
+                // changes, and the outputs of layers that were fused away are kept
+    training    // forward, backward and update: dropout, augmentation; moving averages move
+};
+
+// What a stage needs to do one thread's share of one pass forward.
 struct Pass {
     const kernels::Kernels& kernels;
     const runtime::Member& member;
     Workspace& workspace;
     std::ptrdiff_t rows;  // samples of this batch
-    float* parameters;
+    const float* parameters;
+    Purpose purpose = Purpose::inference;
+    // Keys of the random numbers in training.
+    Randomness randomness{};
+    const std::int32_t* samples = nullptr;  // which image each row is, or nullptr: row r is image r
+};
+
+// The same for the pass backward, which may change the weights.
+struct BackwardPass : Pass {
+    float* weights;  // `parameters`, to be written
     float* gradients;
-    // Dropout and the like happen only in training; their random numbers are keyed on these.
-    bool training;
-    Randomness randomness;
-    const std::int32_t* samples;  // which image each row is, or nullptr: row r is image r
     // Not nullptr: plain gradient descent of this length, done as soon as a gradient is known.
     const float* learning_rate;
 };
@@ -48,23 +61,23 @@ class Stage {
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
     virtual Border input_border() const { return {}; }
     // The buffer whose memory the output shares, because its values are the same; none: its own.
-    virtual std::optional<std::size_t> shown_buffer(bool /*training*/) const { return {}; }
+    virtual std::optional<std::size_t> shown_buffer(bool /*backward*/) const { return {}; }
     // Whether inference does this stage's work within the one before, whose `folded` is then set.
     virtual bool folds() const { return false; }
     // From the network's parameters, what `before` needs for that.
     virtual void fold_into(const Stage& /*before*/, const float* /*parameters*/,
                            float* /*folded_parameters*/) const {}
-    // largest: the rows of the workspace.
-    virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*training*/) const { return {}; }
+    // largest: the rows of the workspace; backward: whether backward passes follow.
+    virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*backward*/) const { return {}; }
 
     virtual void forward(const Pass& pass) const = 0;
     // Before any weight changes: what the backward steps need from the weights.
     virtual void prepare_backward(const Pass&) const {}
     // delta[index] from delta[index + 1] (not for the first stage: nobody asks for the gradient of
     // the images), and what else must be done before other threads' samples are complete.
-    virtual void backward_data(const Pass& pass) const = 0;
+    virtual void backward_data(const BackwardPass& pass) const = 0;
     // Weight gradients, and the update where pass.learning_rate says so.
-    virtual void backward_weights(const Pass&) const {}
+    virtual void backward_weights(const BackwardPass&) const {}
     // By one thread, once the batch whose pass stands in the workspace has changed the weights:
     // what training measures rather than trains.
     virtual void move_averages(const Workspace&, float* /*parameters*/) const {}
@@ -88,7 +101,7 @@ class Stage {
     const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
     // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
-    void update(const Pass& pass, const Parameter& parameter) const;
+    void update(const BackwardPass& pass, const Parameter& parameter) const;
     // What a stage with weights adds and applies behind their product; the bias is parameters[1].
     const float* bias(const Pass& pass, bool has_bias) const;
     kernels::Activation activation(const Pass& pass) const;

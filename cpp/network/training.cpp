@@ -17,7 +17,8 @@ void Network::load_images(const Pass& pass, const Images& images,
     const Rows& x = pass.workspace.activations[0];
     const std::ptrdiff_t count = element_count(input_shape_);
     const bool normalized = !input_scale_.empty();
-    const Augmentation* const augmentation = pass.training ? images.augmentation : nullptr;
+    const Augmentation* const augmentation =
+        pass.purpose == Purpose::training ? images.augmentation : nullptr;
     const auto share = pass.member.share(pass.rows);
     for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
         const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
@@ -119,13 +120,14 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
 // Everything up to the loss. Every thread returns the batch's loss: all sum the same numbers in
 // the same order, which is cheaper than one more barrier.
 double Network::forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
-                                 const std::int32_t* indices, Loss loss, bool every_stage) const {
-    const bool fused = fuses_softmax(loss);
-    const std::size_t used = stages_.size() - (fused ? 1 : 0);
+                                 const std::int32_t* indices, Loss loss) const {
+    const std::size_t used = stages_before(loss);
+    // For people who look inside, also the softmax that the loss does without.
+    const std::size_t run = pass.purpose == Purpose::gradients ? stages_.size() : used;
     load_images(pass, images, indices);
     load_targets(pass, targets, indices);
     pass.member.barrier.wait();
-    for (std::size_t i = 0; i < (every_stage ? stages_.size() : used); ++i) {
+    for (std::size_t i = 0; i < run; ++i) {
         stages_[i]->forward(pass);
         pass.member.barrier.wait();
     }
@@ -140,8 +142,8 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
     return (loss == Loss::sse ? sum : sum / static_cast<double>(pass.rows)) + penalty;
 }
 
-void Network::backward(const Pass& pass, std::size_t stages) const {
-    for (std::size_t i = stages; i-- > 0;) {
+void Network::backward(const BackwardPass& pass, Loss loss) const {
+    for (std::size_t i = stages_before(loss); i-- > 0;) {
         stages_[i]->backward_data(pass);
         pass.member.barrier.wait();
         stages_[i]->backward_weights(pass);
@@ -172,18 +174,17 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
     double result = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     runtime::run_team(threads, [&](const runtime::Member& member) {
-        const Pass pass{.kernels = kernels,
-                        .member = member,
-                        .workspace = workspace,
-                        .rows = images.count,
-                        .parameters = parameters_.data(),
-                        .gradients = gradients_.data(),
-                        .training = false,
-                        .randomness = {},
-                        .samples = nullptr,
-                        .learning_rate = nullptr};
-        const double value = forward_and_loss(pass, images, targets, nullptr, loss, true);
-        backward(pass, stages_.size() - (fuses_softmax(loss) ? 1 : 0));
+        const BackwardPass pass{{.kernels = kernels,
+                                 .member = member,
+                                 .workspace = workspace,
+                                 .rows = images.count,
+                                 .parameters = parameters_.data(),
+                                 .purpose = Purpose::gradients},
+                                parameters_.data(),
+                                gradients_.data(),
+                                nullptr};
+        const double value = forward_and_loss(pass, images, targets, nullptr, loss);
+        backward(pass, loss);
         if (member.thread == 0) result = value;
     });
     has_statistics_ = true;
@@ -246,7 +247,6 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     last_rows_ = 0;
     has_statistics_ = false;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
-    const std::size_t stages = stages_.size() - (fuses_softmax(loss) ? 1 : 0);
     StepResults results;
     results.losses.assign(steps, 0.0);
     results.correct.assign(steps, 0);
@@ -258,18 +258,18 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
             const float learning_rate = learning_rates == nullptr
                                             ? optimizer.learning_rate
                                             : static_cast<float>(learning_rates[step]);
-            const Pass pass{.kernels = kernels,
-                            .member = member,
-                            .workspace = workspace,
-                            .rows = std::min(batch_size, count - first),
-                            .parameters = parameters_.data(),
-                            .gradients = gradients_.data(),
-                            .training = true,
-                            .randomness = randomness,
-                            .samples = indices + first,
-                            .learning_rate = plain ? &learning_rate : nullptr};
-            const double value =
-                forward_and_loss(pass, images, targets, indices + first, loss, false);
+            const BackwardPass pass{{.kernels = kernels,
+                                     .member = member,
+                                     .workspace = workspace,
+                                     .rows = std::min(batch_size, count - first),
+                                     .parameters = parameters_.data(),
+                                     .purpose = Purpose::training,
+                                     .randomness = randomness,
+                                     .samples = indices + first},
+                                    parameters_.data(),
+                                    gradients_.data(),
+                                    plain ? &learning_rate : nullptr};
+            const double value = forward_and_loss(pass, images, targets, indices + first, loss);
             if (member.thread == 0) {
                 std::int64_t correct = 0;
                 for (std::size_t r = 0; r < static_cast<std::size_t>(pass.rows); ++r)
@@ -280,7 +280,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
             }
             // Every thread has the same sum, so all leave together.
             if (!std::isfinite(value)) break;
-            backward(pass, stages);
+            backward(pass, loss);
             // The next step's first barrier stands between this and any use of the weights.
             if (!plain)
                 optimizer_.update(kernels, member, optimizer, learning_rate,

@@ -39,7 +39,7 @@ struct Rows {
 struct Workspace {
     std::ptrdiff_t capacity = 0;  // rows
     int threads = 0;
-    bool training = false;
+    bool has_backward = false;  // room for gradients and for what backward needs
     bool keeps_inner = false;
     // Buffer i is the input of stage i; the last one is the network's output.
     std::vector<Rows> activations;
@@ -57,9 +57,9 @@ struct Workspace {
     std::vector<std::int32_t> predicted;  // per row
     std::vector<std::int32_t> labels;     // per row
     std::vector<float> weights;           // per row, where the targets have weights
-    std::vector<double> penalties;        // the parts of the sum of penalties, in training
+    std::vector<double> penalties;        // the parts of the sum of penalties, with backward
     std::vector<float*> rowwise_scratch;  // per thread
-    std::vector<float*> augmented;        // per thread: one image, in training
+    std::vector<float*> augmented;        // per thread: one image, with backward
     runtime::AlignedBuffer storage;
 };
 
