@@ -141,12 +141,13 @@ class ReferenceNetwork:
     def add_rescaling(self, name: str, scale: list[float], offset: list[float]) -> None:
         self.add(name, Rescaling(scale, offset))
 
-    def build(self, seed: int) -> None:
+    def build(self, seed: int) -> ReferenceNetwork:
         rng = np.random.default_rng(seed)
         shape = self.input_shape
         for name, layer in self.layers.items():
             shape = self.shapes[name] = layer.build(shape, rng)
         (self.output_size,) = shape
+        return self
 
     def set_input_normalization(self, mean: F64, std: F64) -> None:
         self.mean, self.std = np.asarray(mean, np.float64), np.asarray(std, np.float64)

@@ -5,11 +5,11 @@
 namespace nncore::bench {
 namespace {
 
-using network::Network;
+using network::Builder;
 
-void add_conv(Network& network, std::ptrdiff_t filters, std::ptrdiff_t size,
+void add_conv(Builder& network, std::ptrdiff_t filters, std::ptrdiff_t size,
               const std::string& padding = "valid") {
-    Network::Conv2D layer;
+    network::Conv2D layer;
     layer.filters = filters;
     layer.kernel = {size, size};
     layer.padding = padding;
@@ -17,37 +17,37 @@ void add_conv(Network& network, std::ptrdiff_t filters, std::ptrdiff_t size,
     network.add_conv2d("conv" + std::to_string(network.layers().size()), layer);
 }
 
-void add_pool(Network& network) {
+void add_pool(Builder& network) {
     network.add_max_pool2d("pool" + std::to_string(network.layers().size()), {2, 2}, {2, 2});
 }
 
-void add_dense(Network& network, std::ptrdiff_t units) {
+void add_dense(Builder& network, std::ptrdiff_t units) {
     network.add_dense("dense" + std::to_string(network.layers().size()), units, "relu", true);
 }
 
-void add_logits(Network& network) { network.add_dense("logits", 10, "linear", true); }
+void add_logits(Builder& network) { network.add_dense("logits", 10, "linear", true); }
 
 struct Description {
     network::Shape input;
     std::ptrdiff_t batch;
-    void (*add_layers)(Network&);
+    void (*add_layers)(Builder&);
 };
 
 const std::map<std::string, Description>& descriptions() {
     static const std::map<std::string, Description> all = {
-        {"digits", {{64}, 32, [](Network& n) { add_dense(n, 32); }}},
-        {"mlp128", {{784}, 32, [](Network& n) { add_dense(n, 128); }}},
+        {"digits", {{64}, 32, [](Builder& n) { add_dense(n, 32); }}},
+        {"mlp128", {{784}, 32, [](Builder& n) { add_dense(n, 128); }}},
         {"mlp512",
          {{784},
           64,
-          [](Network& n) {
+          [](Builder& n) {
               add_dense(n, 512);
               add_dense(n, 512);
           }}},
         {"lenet",
          {{28, 28, 1},
           32,
-          [](Network& n) {
+          [](Builder& n) {
               add_conv(n, 6, 5, "same");
               add_pool(n);
               add_conv(n, 16, 5);
@@ -59,7 +59,7 @@ const std::map<std::string, Description>& descriptions() {
         {"cnn28",
          {{28, 28, 1},
           128,
-          [](Network& n) {
+          [](Builder& n) {
               add_conv(n, 32, 3);
               add_pool(n);
               add_conv(n, 64, 3);
@@ -69,7 +69,7 @@ const std::map<std::string, Description>& descriptions() {
         {"cifar",
          {{32, 32, 3},
           32,
-          [](Network& n) {
+          [](Builder& n) {
               add_conv(n, 32, 3);
               add_pool(n);
               add_conv(n, 64, 3);
@@ -81,7 +81,7 @@ const std::map<std::string, Description>& descriptions() {
         {"photo64",
          {{64, 64, 3},
           32,
-          [](Network& n) {
+          [](Builder& n) {
               add_conv(n, 32, 3, "same");
               add_conv(n, 32, 3, "same");
               add_pool(n);
@@ -104,11 +104,10 @@ std::vector<std::string> work_names() {
 
 Work make_work(const std::string& name) {
     const Description& description = descriptions().at(name);
-    auto network = std::make_unique<Network>(description.input);
-    description.add_layers(*network);
-    add_logits(*network);
-    network->build(0);
-    return {name, description.batch, std::move(network)};
+    Builder builder(description.input);
+    description.add_layers(builder);
+    add_logits(builder);
+    return {name, description.batch, builder.build(0)};
 }
 
 double step_flops(const Work& work) {

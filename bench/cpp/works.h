@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "network/network.h"
+#include "network/builder.h"
 
 namespace nncore::bench {
 
 struct Work {
     std::string name;
     std::ptrdiff_t batch;
-    std::unique_ptr<network::Network> network;  // built
+    std::unique_ptr<network::Network> network;
 };
 
 std::vector<std::string> work_names();

@@ -14,6 +14,7 @@ void register_augmentation(py::module_& module);
 void register_kernels(py::module_& module);
 void register_images(py::module_& module);
 void register_network(py::module_& module);
+void register_builder(py::module_& module);
 
 namespace {
 
@@ -48,6 +49,7 @@ PYBIND11_MODULE(_core, module) {
     register_augmentation(module);
     register_kernels(module);
     register_network(module);
+    register_builder(module);
     register_images(module);
 }
 

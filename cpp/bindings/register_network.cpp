@@ -11,6 +11,7 @@
 #include "../network/finite.h"
 #include "../network/network.h"
 #include "../network/shuffle.h"
+#include "architecture.h"
 #include "arrays.h"
 
 namespace nncore::bindings {
@@ -29,11 +30,6 @@ template <class Body>
 auto unlocked(Body body) {
     const py::gil_scoped_release released;
     return body();
-}
-
-void require_built(const Network& network) {
-    if (!network.is_built())
-        throw py::value_error("the network is not built yet: call build(seed)");
 }
 
 Images images_of(const Network& network, const py::array& x) {
@@ -119,21 +115,6 @@ const float* parameter_values(const network::Parameter& parameter, const py::arr
     return values;
 }
 
-const Network::Layer& layer_of(const Network& network, const std::string& name) {
-    std::string known;
-    for (const auto& layer : network.layers()) {
-        if (layer.name == name) return layer;
-        known += (known.empty() ? "" : ", ") + layer.name;
-    }
-    throw py::key_error("no layer \"" + name + "\"; known: " + known);
-}
-
-network::Extent extent(std::pair<std::ptrdiff_t, std::ptrdiff_t> size) {
-    return {size.first, size.second};
-}
-
-py::tuple shape_tuple(const Shape& shape) { return py::tuple(py::cast(shape)); }
-
 py::array_t<std::int32_t> shuffled_indices(std::uint64_t seed, std::uint32_t epoch,
                                            std::int32_t count) {
     if (count < 0)
@@ -214,7 +195,6 @@ Targets smoothed(Targets targets, float label_smoothing) {
 double compute_gradients(Network& network, const py::array& x, const py::array& y,
                          const std::string& loss_name,
                          const std::optional<py::array>& sample_weight, float label_smoothing) {
-    require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
     Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
@@ -229,7 +209,6 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const std::optional<py::array>& sample_weight,
                       const std::optional<py::array>& learning_rates, float label_smoothing,
                       const std::optional<py::array>& rows) {
-    require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     Images images = images_of(network, x);
     if (rows) choose_rows(images, *rows);
@@ -259,7 +238,6 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
 }
 
 py::array_t<float> forward(const Network& network, const py::array& x) {
-    require_built(network);
     const Images images = images_of(network, x);
     py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     float* data = outputs.mutable_data();
@@ -271,7 +249,7 @@ py::array_t<float> forward(const Network& network, const py::array& x) {
 // microseconds of Python that a check of every possible argument takes. None if the array is
 // anything else, or something in or out is not finite: then the long way says what is wrong.
 py::object probabilities(const Network& network, const py::object& x, bool softmax) {
-    if (!network.is_built() || !py::isinstance<py::array>(x)) return py::none();
+    if (!py::isinstance<py::array>(x)) return py::none();
     const auto array = py::reinterpret_borrow<py::array>(x);
     const Shape& shape = network.input_shape();
     const auto rank = static_cast<py::ssize_t>(shape.size());
@@ -308,7 +286,6 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
 
 py::tuple evaluate(const Network& network, const py::array& x, const py::array& y,
                    const std::string& loss_name) {
-    require_built(network);
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x);
     const Targets targets = targets_of(network, y, images.count);
@@ -337,7 +314,7 @@ py::array_t<double> sample_losses(const Network& network) {
 }
 
 py::array_t<float> layer_output(const Network& network, const std::string& name) {
-    const auto& layer = layer_of(network, name);
+    const auto& layer = layer_of(network.architecture(), name);
     const std::ptrdiff_t rows = last_rows(network, "layer_output");
     Shape shape = layer.output_shape;
     shape.insert(shape.begin(), rows);
@@ -350,7 +327,6 @@ py::array_t<float> layer_output(const Network& network, const std::string& name)
 // A copy of what `read` writes for that parameter, in the parameter's natural shape.
 template <class Read>
 py::array_t<float> read_values(const Network& network, const std::string& name, Read read) {
-    require_built(network);
     const network::Parameter& parameter = network.parameter(name);
     py::array_t<float> result = new_floats(parameter.shape);
     float* const data = result.mutable_data();
@@ -362,7 +338,6 @@ py::array_t<float> read_values(const Network& network, const std::string& name, 
 template <class Write>
 void write_values(const Network& network, const std::string& name, const py::array& value,
                   Write write) {
-    require_built(network);
     const network::Parameter& parameter = network.parameter(name);
     const float* const values = parameter_values(parameter, value);
     unlocked([&] { write(parameter, values); });
@@ -382,97 +357,17 @@ void register_network(py::module_& m) {
              arg("ema_momentum") = 0.99)
         .def_readonly("learning_rate", &Optimizer::learning_rate);
 
-    py::class_<Network>(m, "Network")
-        .def(py::init<Shape>(), arg("input_shape"))
-        .def(
-            "add_dense",
-            [](Network& network, const std::string& name, std::ptrdiff_t units,
-               const std::string& activation, bool use_bias, const std::string& kernel_initializer,
-               double l1, double l2) {
-                network.add_dense(name, units, activation, use_bias,
-                                  {kernel_initializer, {.l1 = l1, .l2 = l2}});
-            },
-            arg("name"), arg("units"), arg("activation") = "linear", arg("use_bias") = true,
-            arg("kernel_initializer") = "", arg("l1") = 0.0, arg("l2") = 0.0)
-        .def(
-            "add_conv2d",
-            [](Network& network, const std::string& name, std::ptrdiff_t filters,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> kernel_size,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> strides, const std::string& padding,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> pad, const std::string& activation,
-               bool use_bias, std::pair<std::ptrdiff_t, std::ptrdiff_t> dilation_rate,
-               std::ptrdiff_t groups, const std::string& kernel_initializer, double l1, double l2) {
-                network.add_conv2d(name,
-                                   {.filters = filters,
-                                    .kernel = extent(kernel_size),
-                                    .strides = extent(strides),
-                                    .padding = padding,
-                                    .pad = extent(pad),
-                                    .activation = activation,
-                                    .use_bias = use_bias,
-                                    .kernel_settings = {kernel_initializer, {.l1 = l1, .l2 = l2}},
-                                    .dilation = extent(dilation_rate),
-                                    .groups = groups});
-            },
-            arg("name"), arg("filters"), arg("kernel_size"), arg("strides") = std::pair(1, 1),
-            arg("padding") = "valid", arg("pad") = std::pair(0, 0), arg("activation") = "linear",
-            arg("use_bias") = true, arg("dilation_rate") = std::pair(1, 1), arg("groups") = 1,
-            arg("kernel_initializer") = "", arg("l1") = 0.0, arg("l2") = 0.0)
-        .def(
-            "add_max_pool2d",
-            [](Network& network, const std::string& name,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> pool_size,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> strides) {
-                network.add_max_pool2d(name, extent(pool_size), extent(strides));
-            },
-            arg("name"), arg("pool_size"), arg("strides"))
-        .def(
-            "add_average_pool2d",
-            [](Network& network, const std::string& name,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> pool_size,
-               std::pair<std::ptrdiff_t, std::ptrdiff_t> strides) {
-                network.add_average_pool2d(name, extent(pool_size), extent(strides));
-            },
-            arg("name"), arg("pool_size"), arg("strides"))
-        .def("add_global_average_pool2d", &Network::add_global_average_pool2d, arg("name"))
-        .def("add_flatten", &Network::add_flatten, arg("name"))
-        .def("add_activation", &Network::add_activation, arg("name"), arg("activation"))
-        .def("add_dropout", &Network::add_dropout, arg("name"), arg("rate"))
-        .def("add_batch_normalization", &Network::add_batch_normalization, arg("name"),
-             arg("momentum"), arg("epsilon"))
-        .def("add_layer_normalization", &Network::add_layer_normalization, arg("name"),
-             arg("epsilon"))
-        .def("begin_residual", &Network::begin_residual, arg("name"))
-        .def("begin_shortcut", &Network::begin_shortcut)
-        .def("end_residual", &Network::end_residual, arg("activation") = "linear")
-        .def("add_rescaling", &Network::add_rescaling, arg("name"), arg("scale"), arg("offset"))
-        .def("build", &Network::build, arg("seed"))
+    auto network = py::class_<Network>(m, "Network");
+    def_architecture(network);
+    network
         .def(
             "set_input_normalization",
             [](Network& network, const std::vector<float>& mean, const std::vector<float>& std) {
                 unlocked([&] { network.set_input_normalization(mean, std); });
             },
             arg("mean"), arg("std"))
-        .def_property_readonly(
-            "input_shape",
-            [](const Network& network) { return shape_tuple(network.input_shape()); })
         .def_property_readonly("output_size", &Network::output_size)
-        .def_property_readonly("is_built", &Network::is_built)
         .def_property_readonly("parameter_count", &Network::parameter_count)
-        .def_property_readonly("multiply_adds", &Network::multiply_adds)
-        .def("layer_names",
-             [](const Network& network) {
-                 std::vector<std::string> names;
-                 for (const auto& layer : network.layers()) names.push_back(layer.name);
-                 return names;
-             })
-        .def(
-            "layer_output_shape",
-            [](const Network& network, const std::string& layer) {
-                return shape_tuple(layer_of(network, layer).output_shape);
-            },
-            arg("layer"))
-        .def("stages", &Network::describe_stages)
         .def("parameter_names",
              [](const Network& network) {
                  std::vector<std::string> names;
@@ -513,22 +408,17 @@ void register_network(py::module_& m) {
             arg("name"), arg("value"))
         .def("non_finite_parameter",
              [](const Network& network) -> std::optional<std::string> {
-                 require_built(network);
                  const auto* parameter = unlocked([&] { return network.non_finite_parameter(); });
                  if (parameter == nullptr) return std::nullopt;
                  return parameter->name;
              })
         .def("penalty",
-             [](const Network& network) {
-                 require_built(network);
-                 return unlocked([&] { return network.penalty(); });
-             })
+             [](const Network& network) { return unlocked([&] { return network.penalty(); }); })
         .def("compute_gradients", &compute_gradients, arg("images"), arg("targets"), arg("loss"),
              arg("sample_weight") = py::none(), arg("label_smoothing") = 0.0f)
         .def(
             "apply_gradients",
             [](Network& network, const Optimizer& optimizer) {
-                require_built(network);
                 unlocked([&] { network.apply_gradients(optimizer); });
             },
             arg("optimizer"))
@@ -559,7 +449,6 @@ void register_network(py::module_& m) {
             "restart_optimizer",
             [](Network& network, const std::string& method, const std::vector<std::string>& slots,
                std::int64_t steps, bool shows_average) {
-                require_built(network);
                 const network::Method known = network::method_from_name(method);
                 std::vector<Slot> chosen;
                 for (const std::string& slot : slots)

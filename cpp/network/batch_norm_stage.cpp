@@ -5,11 +5,13 @@
 //
 // Directly behind a linear convolution or Dense layer, inference folds all that into the weights of
 // that stage (`fold_into`), and this one does nothing.
+#include "batch_norm_stage.h"
+
 #include <algorithm>
 #include <cmath>
 
+#include "activations.h"
 #include "chunks.h"
-#include "stage.h"
 
 namespace nncore::network {
 namespace {
@@ -109,7 +111,7 @@ class BatchNormStage final : public Stage {
     //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
     void backward_data(const BackwardPass& pass) const override {
         sum_gradients(pass);
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const float* const mean = shared(pass);
         const float* const variance = mean + stride_;
         const float* const shift = scratch(pass, 0);    // sum of dy

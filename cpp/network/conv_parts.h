@@ -4,7 +4,8 @@
 
 #include <string>
 
-#include "stage.h"
+#include "activations.h"
+#include "conv_geometry.h"
 
 namespace nncore::network {
 

@@ -2,11 +2,13 @@
 //
 // Work is split by sample. Weight gradients are summed in chunks of samples that depend on the
 // batch alone, then over the chunks in order, so that threads cannot change a bit.
+#include "conv_stage.h"
+
 #include <algorithm>
 
 #include "chunks.h"
 #include "conv_parts.h"
-#include "stage.h"
+#include "conv_ways.h"
 
 namespace nncore::network {
 namespace {
@@ -36,34 +38,19 @@ class ConvStage final : public Stage {
         columns_ = pooled ? output_shape[1] * 2 : g_.out_width;
         out_padded_ = padded(g_.out_channels);
         run_ = g_.kernel_width * g_.channels;
-        // After a max pool three quarters of the output gradient are zeros: visiting the winners
-        // only pays unless the lanes, which then run over the inputs of a kernel row, stay empty.
-        const std::ptrdiff_t by_pixel = 4 * run_ * blocks_of(g_.out_channels);
-        const std::ptrdiff_t by_winner = g_.out_channels * blocks_of(run_);
-        // All that has lanes over the inputs of a kernel row takes them to be contiguous.
-        const bool dense = g_.dilation_rows == 1 && g_.dilation_columns == 1;
-        visits_winners_ = dense && pooled && 5 * by_winner < 4 * by_pixel;
-        // Lanes over the input channels, or over the inputs of a kernel row where channels are few.
-        const std::ptrdiff_t by_gathering =
-            g_.width * g_.kernel_width * out_padded_ * blocks_of(g_.channels);
-        const std::ptrdiff_t by_scattering = g_.out_width * g_.out_channels * blocks_of(run_);
-        scatters_ = dense && g_.stride_rows == 1 && g_.stride_columns == 1 &&
-                    5 * by_scattering < 4 * by_gathering;
-        // After a max pool, again the winners alone: a quarter of the pixels, at half the speed.
-        const std::ptrdiff_t by_spreading =
-            output_shape[0] * output_shape[1] * g_.out_channels * blocks_of(run_);
-        const std::ptrdiff_t otherwise =
-            scatters_ ? g_.height * by_scattering : g_.height * by_gathering;
-        spreads_winners_ = dense && pooled && 2 * by_spreading < otherwise;
-        scatters_ = scatters_ && !spreads_winners_;
+        const ConvWays ways = choose_conv_ways(g_, pooled);
+        visits_winners_ = ways.weights == ConvWays::Weights::winners;
+        scatters_ = ways.input == ConvWays::Input::scattered;
+        spreads_winners_ = ways.input == ConvWays::Input::winners;
     }
 
     std::string describe() const override {
         std::string text = describe_conv(g_, output_activation, use_bias_);
         if (pooled_) text += " + max pool 2x2";
         if (visits_winners_) text += "; weight gradient from the pool's winners";
-        if (index > 0 && spreads_winners_) text += "; input gradient from the pool's winners";
-        if (index > 0 && scatters_) text += "; input gradient scattered";
+        if (needs_input_gradient && spreads_winners_)
+            text += "; input gradient from the pool's winners";
+        if (needs_input_gradient && scatters_) text += "; input gradient scattered";
         return text;
     }
     double multiply_adds() const override {
@@ -81,8 +68,8 @@ class ConvStage final : public Stage {
         if (!backward) return sizes;
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
         sizes.scratch += unpooled_floats() + out_padded_;
-        if (index > 0 && scatters_) sizes.scratch += padded(g_.height * scatter_line());
-        if (index > 0 && spreads_winners_)
+        if (needs_input_gradient && scatters_) sizes.scratch += padded(g_.height * scatter_line());
+        if (needs_input_gradient && spreads_winners_)
             sizes.scratch += padded(spread_lines() * scatter_line()) +
                              kernels::pooled_input_gradient_scratch(g_.out_channels);
         sizes.shared = turned_floats() + chunks_capacity(largest) * chunk_floats();
@@ -116,7 +103,7 @@ class ConvStage final : public Stage {
     }
 
     void prepare_backward(const Pass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         if (scatters_ || spreads_winners_) {
             // Per kernel row, to be scattered from the last to the first: [output channel][inputs
             // of the row].
@@ -151,7 +138,7 @@ class ConvStage final : public Stage {
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
                 const bool first = r == chunk * size;
                 const float* dense = unpooled(pass, r);
-                if (index > 0) {
+                if (needs_input_gradient) {
                     if (spreads_winners_) {
                         spread_input_gradient(pass, r);
                     } else if (scatters_) {
@@ -269,7 +256,7 @@ class ConvStage final : public Stage {
 
     // ---- backward, over the spread output gradient (conv_parts.h), in which pixels have whole
     // blocks of channels.
-    Spread spread() const { return Spread::of(g_, index > 0); }
+    Spread spread() const { return Spread::of(g_, needs_input_gradient); }
     std::ptrdiff_t unpooled_floats() const {
         const Spread s = spread();
         return padded(s.height * s.width * out_padded_);
@@ -280,7 +267,8 @@ class ConvStage final : public Stage {
 
     // Spreads sample r's output gradient out; returns the place of output pixel (0, 0).
     const float* unpooled(const Pass& pass, std::ptrdiff_t r) const {
-        if (visits_winners_ && (index == 0 || spreads_winners_)) return nullptr;  // nobody needs it
+        if (visits_winners_ && (!needs_input_gradient || spreads_winners_))
+            return nullptr;  // nobody needs it
         const Spread s = spread();
         const std::ptrdiff_t line = s.width * out_padded_;
         float* const place = spread_image(pass) + s.top * line + s.left * out_padded_;
@@ -440,7 +428,7 @@ class ConvStage final : public Stage {
 
     // ---- the shared place: turned weights, then partial gradients by chunk
     std::ptrdiff_t turned_floats() const {
-        if (index == 0) return 0;
+        if (!needs_input_gradient) return 0;
         if (scatters_ || spreads_winners_)
             return padded(g_.kernel_height * g_.out_channels * padded(run_));
         return g_.kernel_height * g_.kernel_width * out_padded_ * padded(g_.channels);

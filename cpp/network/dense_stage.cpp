@@ -1,6 +1,8 @@
+#include "dense_stage.h"
+
 #include <algorithm>
 
-#include "stage.h"
+#include "activations.h"
 
 namespace nncore::network {
 namespace {
@@ -37,7 +39,7 @@ class DenseStage final : public Stage {
     }
     Sizes sizes(std::ptrdiff_t, bool backward) const override {
         // A pair of transposed panels, for the input gradient.
-        return {.scratch = backward && index > 0 ? 2 * transposed_stride() : 0};
+        return {.scratch = backward && needs_input_gradient ? 2 * transposed_stride() : 0};
     }
 
     void forward(const Pass& pass) const override {
@@ -57,7 +59,7 @@ class DenseStage final : public Stage {
     // Pair by pair of input blocks: turn their weights, compute their input gradient, and while
     // those weights are in the cache, update them.
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const Share own = share(pass, blocks_of(inputs_));
         float* const turned =
             pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
@@ -80,7 +82,7 @@ class DenseStage final : public Stage {
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        if (index == 0 || !share(pass, blocks_of(inputs_)).has_all_rows) {
+        if (!needs_input_gradient || !share(pass, blocks_of(inputs_)).has_all_rows) {
             const auto inputs = pass.member.share(inputs_);
             weight_gradient(pass, inputs.first, inputs.last);
         }

@@ -1,9 +1,9 @@
 // Convolutions in many small groups, depthwise ones above all: lanes run over the groups. A group's
 // first input and those of all other groups form a plane of a pixel, the second ones the next, and
 // outputs likewise. With one input per group the image has this order anyway.
-#include <algorithm>
+#include "depthwise_conv_stage.h"
 
-#include "grouped_conv_stage.h"
+#include <algorithm>
 
 namespace nncore::network {
 namespace {
@@ -19,7 +19,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
           lanes_(padded(g.groups)) {}
 
     void prepare_backward(const Pass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         // [kernel position, from the last][output][input][group]
         const std::ptrdiff_t tap_floats = group_inputs_ * outputs_;
         const auto share = pass.member.share(taps());

@@ -1,7 +1,9 @@
+#include "elementwise_stages.h"
+
 #include <algorithm>
 
 #include "../runtime/philox.h"
-#include "stage.h"
+#include "activations.h"
 
 namespace nncore::network {
 namespace {
@@ -25,7 +27,7 @@ class ActivationStage final : public Stage {
             });
     }
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         // The delta of the output buffer is already taken before this activation.
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
@@ -51,7 +53,7 @@ class SoftmaxStage final : public Stage {
                              scratch(pass));
     }
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const Rows& y = output(pass);
         const Rows& dy = output_delta(pass);
         const Rows& dx = input_delta(pass);
@@ -98,7 +100,7 @@ class DropoutStage final : public Stage {
         }
     }
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const std::ptrdiff_t count = element_count(input_shape);
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {

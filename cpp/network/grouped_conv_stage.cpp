@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chunks.h"
+#include "depthwise_conv_stage.h"
 
 namespace nncore::network {
 
@@ -58,8 +59,8 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) cons
     Sizes sizes;
     sizes.scratch = shared_scratch(backward) + own_floats(backward);
     if (backward)
-        sizes.shared =
-            (index > 0 ? padded(turned_floats()) : 0) + chunks_capacity(largest) * chunk_floats();
+        sizes.shared = (needs_input_gradient ? padded(turned_floats()) : 0) +
+                       chunks_capacity(largest) * chunk_floats();
     return sizes;
 }
 
@@ -94,14 +95,14 @@ void GroupedConvStage::backward_data(const BackwardPass& pass) const {
     const std::ptrdiff_t size = chunk_size(pass.rows);
     const auto share = pass.member.share(chunk_count(pass.rows));
     float* const image = scratch(pass) + padded(outputs_);
-    float* const partials = turned(pass) + (index > 0 ? padded(turned_floats()) : 0);
+    float* const partials = turned(pass) + (needs_input_gradient ? padded(turned_floats()) : 0);
     for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
         float* const gradient = partials + chunk * chunk_floats();
         const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
         for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
             const bool first = r == chunk * size;
             const float* d = spread_out(pass, r, image);
-            if (index > 0) input_gradient(pass, r, image);
+            if (needs_input_gradient) input_gradient(pass, r, image);
             weight_gradient(pass, r, d, gradient, first);
             if (!use_bias_) continue;
             float* const total = gradient + parameters[0].size();
@@ -116,7 +117,7 @@ void GroupedConvStage::backward_data(const BackwardPass& pass) const {
 }
 
 void GroupedConvStage::backward_weights(const BackwardPass& pass) const {
-    const float* partials = turned(pass) + (index > 0 ? padded(turned_floats()) : 0);
+    const float* partials = turned(pass) + (needs_input_gradient ? padded(turned_floats()) : 0);
     for (const Parameter& parameter : parameters) {
         const auto share = pass.member.share(parameter.size() / kBlock);
         const std::ptrdiff_t first = share.first * kBlock;
@@ -140,7 +141,7 @@ class GroupByGroupStage final : public GroupedConvStage {
                            g.groups * padded(g.out_channels / g.groups), offset) {}
 
     void prepare_backward(const Pass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         // As in conv_stage.cpp: [kernel position, from the last][output channel][input channel].
         const std::ptrdiff_t from = group_inputs_ * padded(group_outputs_);
         const std::ptrdiff_t to = group_outputs_ * padded(group_inputs_);

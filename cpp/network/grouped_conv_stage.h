@@ -52,7 +52,7 @@ class GroupedConvStage : public Stage {
         return scratch(pass) + shared_scratch(pass.workspace.has_backward);
     }
 
-    Spread spread() const { return Spread::of(g_, index > 0); }
+    Spread spread() const { return Spread::of(g_, needs_input_gradient); }
 
     ConvGeometry g_;
     bool use_bias_;
@@ -72,9 +72,10 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t chunk_floats() const;
 };
 
-std::unique_ptr<Stage> make_depthwise_conv_stage(const std::string& name,
-                                                 const ConvGeometry& geometry,
-                                                 kernels::Activation activation, bool use_bias,
-                                                 std::ptrdiff_t parameter_offset);
+// For geometry.groups > 1.
+std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name,
+                                               const ConvGeometry& geometry,
+                                               kernels::Activation activation, bool use_bias,
+                                               std::ptrdiff_t parameter_offset);
 
 }  // namespace nncore::network

@@ -15,7 +15,7 @@ constexpr std::ptrdiff_t kChunkFloats = 1 << 18;
 }  // namespace
 
 const float* Network::inference_parameters() const {
-    const bool folds = std::any_of(stages_.begin(), stages_.end(),
+    const bool folds = std::any_of(stages().begin(), stages().end(),
                                    [](const auto& stage) { return stage->folds(); });
     if (!folds) return parameters_.data();
     const std::lock_guard guard(fold_mutex_);
@@ -23,10 +23,10 @@ const float* Network::inference_parameters() const {
         if (folded_parameters_.size() == 0)
             folded_parameters_ = runtime::AlignedBuffer(parameters_.size());
         std::copy_n(parameters_.data(), parameters_.size(), folded_parameters_.data());
-        for (std::size_t i = 1; i < stages_.size(); ++i)
-            if (stages_[i]->folds())
-                stages_[i]->fold_into(*stages_[i - 1], parameters_.data(),
-                                      folded_parameters_.data());
+        for (std::size_t i = 1; i < stages().size(); ++i)
+            if (stages()[i]->folds())
+                stages()[i]->fold_into(*stages()[i - 1], parameters_.data(),
+                                       folded_parameters_.data());
         folded_ = true;
     }
     return folded_parameters_.data();
@@ -37,9 +37,10 @@ void Network::infer(const Images& images, const Finish& finish) const {
     const std::shared_lock lock(mutex_);
     if (images.count == 0) return;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
-    std::ptrdiff_t floats = element_count(input_shape_);
-    for (const auto& stage : stages_) floats += element_count(stage->output_shape);
-    const std::ptrdiff_t limit = threads_for(multiply_adds() * static_cast<double>(images.count));
+    std::ptrdiff_t floats = element_count(input_shape());
+    for (const auto& stage : stages()) floats += element_count(stage->output_shape);
+    const std::ptrdiff_t limit =
+        threads_for(architecture_.multiply_adds() * static_cast<double>(images.count));
     // Few images are dealt out one by one, so that no thread idles.
     const std::ptrdiff_t chunk_rows =
         std::min(std::clamp(kChunkFloats / floats, kSmallestChunk, kLargestChunk),
@@ -60,7 +61,7 @@ void Network::infer(const Images& images, const Finish& finish) const {
     for (int thread = 0; thread < threads; ++thread)
         plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false, 1, false);
 
-    const std::ptrdiff_t pixels = element_count(input_shape_);
+    const std::ptrdiff_t pixels = element_count(input_shape());
     const float* const parameters = inference_parameters();
     runtime::run_team(threads, [&](const runtime::Member& team) {
         // Each thread takes whole chunks: no barrier, and a row's bits do not depend on its chunk.
@@ -85,7 +86,7 @@ void Network::infer(const Images& images, const Finish& finish) const {
                 part.floats += first * pixels;
             }
             load_images(pass, part, nullptr);
-            for (const auto& stage : stages_) stage->forward(pass);
+            for (const auto& stage : stages()) stage->forward(pass);
             finish(pass, first, rows);
         }
     });

@@ -54,12 +54,6 @@ Initializer initializer_from_name(const std::string& name) {
     throw std::invalid_argument("unknown initializer \"" + name + "\"; known: " + known);
 }
 
-Initializer default_initializer(const std::string& activation) {
-    for (const char* const name : {"relu", "leaky_relu", "gelu", "silu"})
-        if (activation == name) return Initializer::he_uniform;
-    return Initializer::glorot_uniform;
-}
-
 std::vector<float> initial_values(Initializer initializer, const Shape& shape, std::uint64_t seed,
                                   std::uint32_t stream) {
     std::vector<float> values(static_cast<std::size_t>(element_count(shape)));

@@ -16,10 +16,6 @@ enum class Initializer { zeros, ones, he_uniform, he_normal, glorot_uniform, glo
 
 // Throws std::invalid_argument that lists the known names.
 Initializer initializer_from_name(const std::string& name);
-// He for those that keep about half of their inputs (relu, leaky_relu, gelu, silu), else Glorot;
-// uniform.
-Initializer default_initializer(const std::string& activation);
-
 // The first values of a kernel (..., in, out), from random numbers that no other `stream` has.
 std::vector<float> initial_values(Initializer initializer, const Shape& shape, std::uint64_t seed,
                                   std::uint32_t stream);

@@ -1,9 +1,10 @@
 // Layer normalization (Ba, Kiros and Hinton, 2016): each pixel over its channels (a flat sample
 // over its features), y = gamma * (x - mean) / sqrt(variance + epsilon) + beta.
+#include "layer_norm_stage.h"
+
 #include <algorithm>
 
 #include "chunks.h"
-#include "stage.h"
 
 namespace nncore::network {
 namespace {
@@ -75,16 +76,16 @@ class LayerNormStage final : public Stage {
                 const Rows& dy = output_delta(pass);
                 pass.kernels.layer_norm_gradient(
                     args(input(pass).row(r), rows, row_of(input(pass))), gamma, dy.row(r),
-                    row_of(dy), index > 0 ? input_delta(pass).row(r) : unused,
-                    index > 0 ? row_of(input_delta(pass)) : channels_, products, channels_,
-                    scratch(pass));
+                    row_of(dy), needs_input_gradient ? input_delta(pass).row(r) : unused,
+                    needs_input_gradient ? row_of(input_delta(pass)) : channels_, products,
+                    channels_, scratch(pass));
                 const auto accumulate = [&](const float* values, std::ptrdiff_t row, float* total) {
                     pass.kernels.bias_gradient(rows, channels_, values, row, sums);
                     for (std::ptrdiff_t c = 0; c < channels_; ++c) total[c] += sums[c];
                 };
                 accumulate(products, channels_, partial);
                 accumulate(dy.row(r), row_of(dy), partial + stride_);
-                for (std::ptrdiff_t sample = r; index > 0 && sample < end; ++sample)
+                for (std::ptrdiff_t sample = r; needs_input_gradient && sample < end; ++sample)
                     multiply_by_input_derivative(pass, sample);
             }
         }

@@ -8,37 +8,30 @@
 #include "finite.h"
 
 namespace nncore::network {
-std::ptrdiff_t element_count(const Shape& shape) {
-    std::ptrdiff_t count = 1;
-    for (const std::ptrdiff_t n : shape) count *= n;
-    return count;
-}
-
-std::string to_string(const Shape& shape) {
-    std::string text = "(";
-    for (std::size_t i = 0; i < shape.size(); ++i)
-        text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-    return text + (shape.size() == 1 ? ",)" : ")");
-}
-
-Loss loss_from_name(const std::string& name) {
-    if (name == "mse") return Loss::mse;
-    if (name == "sse") return Loss::sse;
-    if (name == "cross_entropy") return Loss::cross_entropy;
-    if (name == "focal") return Loss::focal;
-    throw std::invalid_argument("unknown loss \"" + name +
-                                "\"; known: mse, sse, cross_entropy, focal");
-}
-
-std::vector<std::string> Network::describe_stages() const {
-    std::vector<std::string> lines;
-    for (const auto& stage : stages_) lines.push_back(stage->describe());
-    return lines;
+Network::Network(Architecture architecture, std::uint64_t seed)
+    : architecture_(std::move(architecture)),
+      parameters_(static_cast<std::size_t>(architecture_.parameter_floats)),
+      gradients_(parameters_.size()),
+      optimizer_(parameters()),
+      penalties_(parameters()) {
+    std::uint32_t stream = 0;
+    for (const auto& stage : stages()) {
+        for (const Parameter& p : stage->parameters)
+            if (p.initializer == Initializer::ones)
+                std::fill_n(parameters_.data() + p.offset, element_count(p.shape), 1.0f);
+        if (stage->parameters.empty() ||
+            stage->parameters.front().layout == Parameter::Layout::vector)
+            continue;
+        const Parameter& kernel = stage->parameters.front();
+        const auto values = initial_values(kernel.initializer, kernel.shape, seed, stream);
+        kernel.pack(values.data(), parameters_.data());
+        ++stream;
+    }
 }
 
 std::vector<Parameter> Network::parameters() const {
     std::vector<Parameter> all;
-    for (const auto& stage : stages_)
+    for (const auto& stage : stages())
         all.insert(all.end(), stage->parameters.begin(), stage->parameters.end());
     return all;
 }
@@ -51,7 +44,7 @@ std::ptrdiff_t Network::parameter_count() const {
 
 const Parameter& Network::parameter(const std::string& name) const {
     std::string known;
-    for (const auto& stage : stages_)
+    for (const auto& stage : stages())
         for (const Parameter& p : stage->parameters) {
             if (p.name == name) return p;
             known += (known.empty() ? "" : ", ") + p.name;
@@ -76,7 +69,7 @@ void Network::write_parameter(const Parameter& p, const float* natural) {
 
 const Parameter* Network::non_finite_parameter() const {
     const std::shared_lock lock(mutex_);
-    for (const auto& stage : stages_)
+    for (const auto& stage : stages())
         for (const Parameter& p : stage->parameters)
             if (!all_finite(parameters_.data() + p.offset, p.size())) return &p;
     return nullptr;
@@ -154,7 +147,7 @@ void Network::show_average(bool shown) {
 
 void Network::set_input_normalization(const std::vector<float>& mean,
                                       const std::vector<float>& deviation) {
-    const std::size_t channels = static_cast<std::size_t>(input_shape_.back());
+    const std::size_t channels = static_cast<std::size_t>(input_shape().back());
     if (mean.size() != deviation.size() || (!mean.empty() && mean.size() != channels))
         throw std::invalid_argument(
             "mean and std must have one value per channel (" + std::to_string(channels) +
@@ -177,12 +170,6 @@ void Network::set_input_normalization(const std::vector<float>& mean,
     input_offset_ = std::move(offset);
 }
 
-double Network::multiply_adds() const {
-    double sum = 0;
-    for (const auto& stage : stages_) sum += stage->multiply_adds();
-    return sum;
-}
-
 // A team pays above roughly 10 microseconds of work; below, waiting at barriers costs more than
 // the second thread brings.
 int Network::threads_for(double multiply_adds) const {
@@ -190,7 +177,9 @@ int Network::threads_for(double multiply_adds) const {
     return multiply_adds < kWorthATeam ? 1 : runtime::thread_limit();
 }
 
-bool Network::fuses_softmax(Loss loss) const { return takes_logits(loss) && ends_with_softmax_; }
+bool Network::fuses_softmax(Loss loss) const {
+    return takes_logits(loss) && architecture_.ends_with_softmax;
+}
 
 void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
                    bool keeps_inner) const {
@@ -203,14 +192,14 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
     // Built aside: if memory runs out, the old workspace still stands.
     Workspace w;
 
-    const std::size_t buffers = stages_.size() + 1;
+    const std::size_t buffers = stages().size() + 1;
     const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
     // A buffer has the border that its reader asks for. Where that is a stage whose output shows
     // the buffer itself, it is the next reader who asks.
     std::vector<Border> borders(buffers);
-    for (std::size_t i = stages_.size(); i-- > 0;)
+    for (std::size_t i = stages().size(); i-- > 0;)
         borders[i] =
-            stages_[i]->shown_buffer(backward) == i ? borders[i + 1] : stages_[i]->input_border();
+            stages()[i]->shown_buffer(backward) == i ? borders[i + 1] : stages()[i]->input_border();
     // Twice over the same list: first to add the sizes up, then to deal the places out.
     std::ptrdiff_t total = 0;
     float* base = nullptr;
@@ -223,17 +212,17 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         total = 0;
         w.activations.assign(buffers, {});
         w.deltas.assign(buffers, {});
-        w.saved.assign(stages_.size(), {});
-        w.inner.assign(stages_.size(), {});
-        w.shared.assign(stages_.size(), nullptr);
-        w.scratch.assign(stages_.size(), {});
+        w.saved.assign(stages().size(), {});
+        w.inner.assign(stages().size(), {});
+        w.shared.assign(stages().size(), nullptr);
+        w.scratch.assign(stages().size(), {});
         w.rowwise_scratch.clear();
         w.augmented.clear();
         for (std::size_t i = 0; i < buffers; ++i) {
-            const Shape& shape = i == 0 ? input_shape_ : stages_[i - 1]->output_shape;
+            const Shape& shape = i == 0 ? input_shape() : stages()[i - 1]->output_shape;
             const Layout layout = Layout::of(shape, borders[i]);
             const std::optional<std::size_t> shown =
-                i == 0 ? std::nullopt : stages_[i - 1]->shown_buffer(backward);
+                i == 0 ? std::nullopt : stages()[i - 1]->shown_buffer(backward);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
             w.activations[i] = shown && borders[*shown] == borders[i]
                                    ? w.activations[*shown]
@@ -241,8 +230,8 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
             const Layout compact = Layout::of(shape);
             if (backward && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
         }
-        for (std::size_t i = 0; i < stages_.size(); ++i) {
-            const Stage::Sizes sizes = stages_[i]->sizes(rows, backward);
+        for (std::size_t i = 0; i < stages().size(); ++i) {
+            const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
             w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
             if (keeps_inner)
                 w.inner[i] = {take(rows * flat(sizes.inner).stride), flat(sizes.inner)};
@@ -255,7 +244,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         for (int t = 0; t < threads; ++t)
             w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
         for (int t = 0; backward && t < threads; ++t)
-            w.augmented.push_back(take(element_count(input_shape_)));
+            w.augmented.push_back(take(element_count(input_shape())));
     };
     deal();
     w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
@@ -275,7 +264,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
 // Softmax and losses work on rows of the widest flat output.
 std::ptrdiff_t Network::widest_softmax() const {
     std::ptrdiff_t widest = output_size();
-    for (const auto& stage : stages_)
+    for (const auto& stage : stages())
         if (stage->output_shape.size() == 1) widest = std::max(widest, stage->output_shape[0]);
     return widest;
 }

@@ -1,4 +1,4 @@
-// A sequential network: layers are added, fused into stages and built; then it trains and infers.
+// A network of fixed stages, which a Builder made: it trains and infers.
 //
 // Parameters and gradients live in two flat float32 buffers; all workspace of a step is planned and
 // allocated once. Results are the same bits for any number of threads and any instruction set
@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -15,88 +14,25 @@
 #include <vector>
 
 #include "../runtime/aligned_buffer.h"
+#include "architecture.h"
 #include "optimizer_state.h"
 #include "penalties.h"
-#include "residual_stages.h"
-#include "stage.h"
 #include "types.h"
 
 namespace nncore::network {
 
 class Network {
  public:
-    // input: (features) or (height, width, channels). Throws std::invalid_argument on bad shapes.
-    explicit Network(Shape input);
-
-    // --- building; each throws std::logic_error after build() -------------------------------
-    // activation: linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax. Names must be new
-    // and not empty.
-    void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
-                   bool use_bias, const KernelSettings& kernel = {});
-    // Images in and out. Padding "valid": none; "same": output = ceil(input / stride), as Keras and
-    // TensorFlow place it (the odd pixel below and to the right); "explicit": `pad` pixels on each
-    // side. activation: as of a dense layer, but for softmax.
-    struct Conv2D {
-        std::ptrdiff_t filters;
-        Extent kernel{1, 1}, strides{1, 1};
-        std::string padding = "valid";
-        Extent pad{0, 0};
-        std::string activation = "linear";
-        bool use_bias = true;
-        KernelSettings kernel_settings{};
-        // Input pixels from one of the kernel's rows or columns to the next.
-        Extent dilation{1, 1};
-        // Divides the channels of the image and the filters; the kernel of each filter sees the
-        // channels of its own group. A pool behind several groups is a stage of its own.
-        std::ptrdiff_t groups = 1;
-    };
-    void add_conv2d(const std::string& name, const Conv2D& layer);
-    // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2
-    // right behind a convolution is fused into it.
-    void add_max_pool2d(const std::string& name, Extent window, Extent strides);
-    void add_average_pool2d(const std::string& name, Extent window, Extent strides);
-    // (height, width, channels) to (channels)
-    void add_global_average_pool2d(const std::string& name);
-    void add_flatten(const std::string& name);
-    void add_activation(const std::string& name, const std::string& activation);
-    // rate: the share of values that is dropped in training, 0 <= rate < 1.
-    void add_dropout(const std::string& name, float rate);
-    // Per channel over the batch (see batch_norm_stage.cpp), which inference folds into a linear
-    // Dense or convolution right before. An activation right behind is fused into it.
-    // 0 <= momentum < 1 of the moving averages, epsilon > 0.
-    void add_batch_normalization(const std::string& name, float momentum, float epsilon);
-    // Per pixel over its channels.
-    void add_layer_normalization(const std::string& name, float epsilon);
-    // activation(branch(x) + shortcut(x)): begin_residual, the layers of the branch, then, unless
-    // the shortcut is the identity, begin_shortcut and its layers; end_residual. Both ways must
-    // end with the same shape. Blocks may contain blocks. activation: linear, relu, sigmoid, tanh.
-    void begin_residual(const std::string& name);
-    void begin_shortcut();
-    void end_residual(const std::string& activation);
-    // y = x * scale + offset, in one rounding: one scale and offset for all values or for each
-    // channel (the last axis).
-    void add_rescaling(const std::string& name, const std::vector<float>& scale,
-                       const std::vector<float>& offset);
-    // Allocates and initialises the weights from the seed, biases to zero. Throws std::logic_error
-    // without layers.
-    void build(std::uint64_t seed);
+    // Allocates the weights and initialises them from the seed, biases to zero.
+    Network(Architecture architecture, std::uint64_t seed);
 
     // --- description ------------------------------------------------------------------------
-    struct Layer {
-        std::string name;
-        Shape output_shape;
-        std::size_t buffer;       // the activation buffer that holds its output, or
-        bool fused_away = false;  // the stage that writes that buffer keeps it as `inner`
-    };
-    const Shape& input_shape() const { return input_shape_; }
-    bool is_built() const { return built_; }
-    std::ptrdiff_t output_size() const { return element_count(shape_); }
-    const std::vector<Layer>& layers() const { return layers_; }
-    std::vector<std::string> describe_stages() const;
+    const Shape& input_shape() const { return architecture_.input_shape; }
+    std::ptrdiff_t output_size() const { return element_count(stages().back()->output_shape); }
+    const std::vector<Layer>& layers() const { return architecture_.layers; }
+    const Architecture& architecture() const { return architecture_; }
     std::vector<Parameter> parameters() const;
     std::ptrdiff_t parameter_count() const;
-    // Of the forward pass of one image; convolutions and dense products alone.
-    double multiply_adds() const;
 
     // --- parameters, in natural shape and row-major order -----------------------------------
     // Throw std::out_of_range for an unknown name.
@@ -167,14 +103,8 @@ class Network {
                   float* losses) const;
 
  private:
-    void check_new_layer(const std::string& name) const;
+    const std::vector<std::unique_ptr<Stage>>& stages() const { return architecture_.stages; }
     void check_last_rows(std::ptrdiff_t expected) const;
-    void check_room(const std::string& name, std::ptrdiff_t floats) const;
-    void push_stage(std::unique_ptr<Stage> stage);
-    // A layer whose output the last stage writes.
-    void push_layer(const std::string& name, Shape output_shape);
-    PoolGeometry pool_geometry(const std::string& name, Extent window, Extent strides) const;
-    void add_activation_stage(const Shape& shape, const std::string& activation);
     // Allocates what `rows` samples and `threads` threads need, unless it is there already.
     void plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
               bool keeps_inner) const;
@@ -191,7 +121,7 @@ class Network {
                             const std::int32_t* indices, Loss loss) const;
     void backward(const BackwardPass& pass, Loss loss) const;
     // How many stages stand before the loss: a softmax at the end may be part of it.
-    std::size_t stages_before(Loss loss) const { return stages_.size() - fuses_softmax(loss); }
+    std::size_t stages_before(Loss loss) const { return stages().size() - fuses_softmax(loss); }
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
     template <class Finish>
     void infer(const Images& images, const Finish& finish) const;
@@ -201,25 +131,7 @@ class Network {
     void count_updates(const Optimizer& optimizer, std::size_t updates);
     const runtime::AlignedBuffer& slot_buffer(Slot slot) const;
 
-    Shape input_shape_, shape_;  // shape_: of the last layer's output
-    std::vector<Layer> layers_;
-    std::vector<std::unique_ptr<Stage>> stages_;
-    std::ptrdiff_t parameter_floats_ = 0;
-    std::uint32_t dropout_layers_ = 0;
-    bool built_ = false;
-    bool ends_with_softmax_ = false;
-    bool normalizes_ = false;  // the last stage is a batch normalization, still without activation
-    bool foldable_ = false;    // the last stage could take in a batch normalization
-    struct Block {
-        std::string name;
-        BranchStage* branch;
-        ShortcutStage* shortcut;  // nullptr: the identity
-        Shape branch_output;
-        std::size_t branch_buffer;
-    };
-    std::vector<Block> open_blocks_;
-    // Rebuilds the last stage, a convolution, with a pool in it; empty after any other layer.
-    std::function<std::unique_ptr<Stage>()> pooled_last_stage_;
+    const Architecture architecture_;
     runtime::AlignedBuffer parameters_, gradients_;
     OptimizerState optimizer_;
     Penalties penalties_;

@@ -39,25 +39,6 @@ float scale_to(double norm, double limit) {
 
 }  // namespace
 
-Method method_from_name(const std::string& name) {
-    if (name == "sgd") return Method::sgd;
-    if (name == "rmsprop") return Method::rmsprop;
-    if (name == "adam") return Method::adam;
-    throw std::invalid_argument("unknown method \"" + name + "\"; known: sgd, rmsprop, adam");
-}
-
-const char* name_of(Method method) {
-    switch (method) {
-        case Method::rmsprop:
-            return "rmsprop";
-        case Method::adam:
-            return "adam";
-        case Method::sgd:
-            break;
-    }
-    return "sgd";
-}
-
 Slot slot_from_name(const std::string& name) {
     std::string known;
     for (std::size_t i = 0; i < kSlotNames.size(); ++i) {

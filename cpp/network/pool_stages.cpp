@@ -1,8 +1,8 @@
 // Pooling as a stage of its own; the 2x2 max pool behind a convolution is fused into
 // conv_stage.cpp.
-#include <algorithm>
+#include "pool_stages.h"
 
-#include "stage.h"
+#include <algorithm>
 
 namespace nncore::network {
 namespace {
@@ -15,7 +15,7 @@ class PoolStage : public Stage {
     }
 
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             float* dx = input_delta(pass).row(r);

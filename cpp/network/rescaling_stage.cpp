@@ -1,4 +1,4 @@
-#include "stage.h"
+#include "rescaling_stage.h"
 
 namespace nncore::network {
 namespace {
@@ -25,7 +25,7 @@ class RescalingStage final : public Stage {
                 });
     }
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             pass.kernels.multiply(element_count(input_shape), output_delta(pass).row(r),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "activations.h"
+
 namespace nncore::network {
 namespace {
 
@@ -16,7 +18,7 @@ void copy_delta(const Rows& from, const Rows& to, std::ptrdiff_t row) {
 BranchStage::BranchStage(const Shape& shape) { input_shape = output_shape = shape; }
 
 void BranchStage::backward_data(const BackwardPass& pass) const {
-    if (index == 0) return;
+    if (!needs_input_gradient) return;
     const Rows& by_branch = output_delta(pass);
     const Rows& by_shortcut = pass.workspace.deltas[shortcut_delta];
     const auto share = pass.member.share(pass.rows);

@@ -1,9 +1,9 @@
 // gelu and silu. Their derivative cannot be told from their output, so no stage takes them in: each
 // is a stage of its own, whose input buffer is what backward needs, and whose output counts as
 // linear.
-#include <algorithm>
+#include "self_gated_stage.h"
 
-#include "stage.h"
+#include <algorithm>
 
 namespace nncore::network {
 namespace {
@@ -25,7 +25,7 @@ class SelfGatedStage final : public Stage {
             });
     }
     void backward_data(const BackwardPass& pass) const override {
-        if (index == 0) return;
+        if (!needs_input_gradient) return;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
             pass.kernels.self_gated_gradient(kind_, element_count(input_shape), input(pass).row(r),

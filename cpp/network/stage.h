@@ -1,4 +1,26 @@
 // A stage: one or more layers fused into one piece of work between two activation buffers.
+//
+// To add one:
+//  1. Derive from Stage in NAME_stage.cpp, in an unnamed namespace, and declare a function that
+//     makes it in NAME_stage.h. The smallest example is rescaling_stage.cpp; one with weights is
+//     dense_stage.cpp, one whose sums run over the batch is batch_norm_stage.cpp.
+//  2. Its constructor sets input_shape and output_shape; output_activation, if it applies one; and
+//     parameters, one behind the other from the offset that it is given. If it has a kernel, that
+//     is parameters[0], and a bias is parameters[1].
+//  3. Override describe(), forward() and backward_data(); backward_weights() if it has parameters;
+//     prepare_backward() and sizes() as needed. Each is called by every thread of a team: do the
+//     own share, pass.member.share(pass.rows) of the samples, and write nothing that another
+//     thread reads or writes within the same step.
+//  4. A method of Builder checks the arguments and pushes the stage and its layer.
+//
+// What holds for all of them:
+//  - The bits must not depend on the number of threads. Whatever is summed over samples is summed
+//    in the chunks of chunks.h, and then over the chunks in order.
+//  - Nothing is allocated in a step: memory comes from the workspace, by sizes(). It begins as
+//    zeros, and what no stage writes stays zero: padding and borders are relied on to be.
+//  - Lines of the input may have a gap between them, where the stage itself asks for a border
+//    (input_border), and those of the output, where the next one does: use Rows::line, or
+//    for_lines. Deltas have no gaps.
 #pragma once
 
 #include <memory>
@@ -42,12 +64,16 @@ struct BackwardPass : Pass {
     const float* learning_rate;
 };
 
-// The steps of a stage. Between two of them the team meets at a barrier, so within one step threads
-// may read everything that earlier steps wrote.
+// The steps of a stage: forward of all stages, in order, then the loss; prepare_backward of all,
+// before any weight changes; then, from the last stage to the first, backward_data and
+// backward_weights. Between two of them the team meets at a barrier, but for backward_weights and
+// the backward_data that follows it, of the stage before. So a step may read whatever earlier steps
+// wrote, and backward_weights must leave alone what the stage before still reads.
 //
 // Deltas: delta[i] is the gradient of the loss by the value *before* the activation that was fused
 // into the stage which wrote buffer i. A stage that writes delta[i] therefore multiplies by that
-// activation's derivative, which it can tell from the buffer itself (`input_activation`).
+// activation's derivative, which it can tell from the buffer itself (`input_activation`):
+// multiply_by_input_derivative does so.
 class Stage {
  public:
     virtual ~Stage() = default;
@@ -73,8 +99,8 @@ class Stage {
     virtual void forward(const Pass& pass) const = 0;
     // Before any weight changes: what the backward steps need from the weights.
     virtual void prepare_backward(const Pass&) const {}
-    // delta[index] from delta[index + 1] (not for the first stage: nobody asks for the gradient of
-    // the images), and what else must be done before other threads' samples are complete.
+    // delta[index] from delta[index + 1], if needs_input_gradient, and what else must be done
+    // before other threads' samples are complete.
     virtual void backward_data(const BackwardPass& pass) const = 0;
     // Weight gradients, and the update where pass.learning_rate says so.
     virtual void backward_weights(const BackwardPass&) const {}
@@ -82,7 +108,8 @@ class Stage {
     // what training measures rather than trains.
     virtual void move_averages(const Workspace&, float* /*parameters*/) const {}
 
-    std::size_t index = 0;  // reads buffer `index`, writes buffer `index + 1`
+    std::size_t index = 0;              // reads buffer `index`, writes buffer `index + 1`
+    bool needs_input_gradient = false;  // whether backward_data is to write delta[index]
     Shape input_shape, output_shape;
     kernels::Activation input_activation = kernels::Activation::linear;
     kernels::Activation output_activation = kernels::Activation::linear;
@@ -120,62 +147,5 @@ class Stage {
     // delta *= derivative of the input's activation, for one sample.
     void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;
 };
-
-const char* name_of(kernels::Activation activation);
-
-// Convolution of an image, in pixels.
-struct ConvGeometry {
-    std::ptrdiff_t height, width, channels;  // of the input
-    std::ptrdiff_t kernel_height, kernel_width;
-    std::ptrdiff_t stride_rows, stride_columns;
-    Border padding;
-    std::ptrdiff_t out_height, out_width, out_channels;
-    // Input pixels between neighbouring rows and columns of the kernel; 1 where it has but one.
-    std::ptrdiff_t dilation_rows = 1, dilation_columns = 1;
-    // Input and output channels fall into so many groups, which do not see each other.
-    std::ptrdiff_t groups = 1;
-
-    // What the kernel reaches over.
-    std::ptrdiff_t reach_rows() const { return (kernel_height - 1) * dilation_rows + 1; }
-    std::ptrdiff_t reach_columns() const { return (kernel_width - 1) * dilation_columns + 1; }
-};
-
-// A window sliding over an image without padding.
-struct PoolGeometry {
-    std::ptrdiff_t height, width, channels;
-    std::ptrdiff_t window_height, window_width, stride_rows, stride_columns;
-    std::ptrdiff_t out_height, out_width;
-};
-
-std::unique_ptr<Stage> make_dense_stage(const std::string& name, std::ptrdiff_t inputs,
-                                        std::ptrdiff_t units, kernels::Activation activation,
-                                        bool use_bias, std::ptrdiff_t parameter_offset);
-// With `pooled` the output goes through a 2x2 max pool (stride 2) within the stage.
-std::unique_ptr<Stage> make_conv_stage(const std::string& name, const ConvGeometry& geometry,
-                                       kernels::Activation activation, bool use_bias, bool pooled,
-                                       std::ptrdiff_t parameter_offset);
-// For geometry.groups > 1.
-std::unique_ptr<Stage> make_grouped_conv_stage(const std::string& name,
-                                               const ConvGeometry& geometry,
-                                               kernels::Activation activation, bool use_bias,
-                                               std::ptrdiff_t parameter_offset);
-std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
-std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
-std::unique_ptr<Stage> make_activation_stage(const Shape& shape, kernels::Activation activation);
-std::unique_ptr<Stage> make_softmax_stage(const Shape& shape);
-// Each channel to mean 0 and variance 1 over the batch, then scaled and shifted; see
-// batch_norm_stage.cpp. `folds`: inference does it within the stage before.
-std::unique_ptr<Stage> make_batch_norm_stage(const std::string& name, const Shape& shape,
-                                             float momentum, float epsilon, bool folds,
-                                             std::ptrdiff_t parameter_offset);
-// The same for each pixel over its channels.
-std::unique_ptr<Stage> make_layer_norm_stage(const std::string& name, const Shape& shape,
-                                             float epsilon, std::ptrdiff_t parameter_offset);
-std::unique_ptr<Stage> make_self_gated_stage(const Shape& shape, kernels::SelfGated kind);
-// scale and offset: one value, or one per channel.
-std::unique_ptr<Stage> make_rescaling_stage(const Shape& shape, const std::vector<float>& scale,
-                                            const std::vector<float>& offset);
-// `number` tells the dropout layers of a network apart.
-std::unique_ptr<Stage> make_dropout_stage(const Shape& shape, float rate, std::uint32_t number);
 
 }  // namespace nncore::network

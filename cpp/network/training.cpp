@@ -15,7 +15,7 @@ using kernels::Activation;
 void Network::load_images(const Pass& pass, const Images& images,
                           const std::int32_t* indices) const {
     const Rows& x = pass.workspace.activations[0];
-    const std::ptrdiff_t count = element_count(input_shape_);
+    const std::ptrdiff_t count = element_count(input_shape());
     const bool normalized = !input_scale_.empty();
     const Augmentation* const augmentation =
         pass.purpose == Purpose::training ? images.augmentation : nullptr;
@@ -27,7 +27,7 @@ void Network::load_images(const Pass& pass, const Images& images,
             images.bytes != nullptr ? images.bytes + place * count : nullptr;
         const float* floats = images.floats != nullptr ? images.floats + place * count : nullptr;
         if (augmentation != nullptr) {
-            const auto args = draw_augmentation(*augmentation, input_shape_, pass.randomness,
+            const auto args = draw_augmentation(*augmentation, input_shape(), pass.randomness,
                                                 static_cast<std::uint32_t>(image));
             float* const copy =
                 pass.workspace.augmented[static_cast<std::size_t>(pass.member.thread)];
@@ -43,7 +43,7 @@ void Network::load_images(const Pass& pass, const Images& images,
         for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
             const std::ptrdiff_t first = y * x.layout.run;
             if (bytes != nullptr) {
-                pass.kernels.bytes_to_floats(x.layout.run, bytes + first, input_shape_.back(),
+                pass.kernels.bytes_to_floats(x.layout.run, bytes + first, input_shape().back(),
                                              normalized ? input_scale_.data() : nullptr,
                                              normalized ? input_offset_.data() : nullptr,
                                              x.line(r, y));
@@ -110,7 +110,7 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
         for (std::ptrdiff_t c = 0; with_gradient && c < classes; ++c) delta.row(r)[c] *= weight;
     }
     const Activation activation =
-        output == 0 ? Activation::linear : stages_[output - 1]->output_activation;
+        output == 0 ? Activation::linear : stages()[output - 1]->output_activation;
     if (with_gradient && activation != Activation::linear)
         for (std::ptrdiff_t r = first; r < last; ++r)
             pass.kernels.activation_gradient(activation, classes, y.row(r), delta.row(r),
@@ -123,17 +123,17 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
                                  const std::int32_t* indices, Loss loss) const {
     const std::size_t used = stages_before(loss);
     // For people who look inside, also the softmax that the loss does without.
-    const std::size_t run = pass.purpose == Purpose::gradients ? stages_.size() : used;
+    const std::size_t run = pass.purpose == Purpose::gradients ? stages().size() : used;
     load_images(pass, images, indices);
     load_targets(pass, targets, indices);
     pass.member.barrier.wait();
     for (std::size_t i = 0; i < run; ++i) {
-        stages_[i]->forward(pass);
+        stages()[i]->forward(pass);
         pass.member.barrier.wait();
     }
     compute_loss(pass, loss, used, true, targets.weights != nullptr);
     penalties_.compute(pass.kernels, pass.member, pass.parameters, pass.workspace.penalties.data());
-    for (std::size_t i = 0; i < used; ++i) stages_[i]->prepare_backward(pass);
+    for (std::size_t i = 0; i < used; ++i) stages()[i]->prepare_backward(pass);
     pass.member.barrier.wait();
     double sum = 0, penalty = 0;
     for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
@@ -144,9 +144,9 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
 
 void Network::backward(const BackwardPass& pass, Loss loss) const {
     for (std::size_t i = stages_before(loss); i-- > 0;) {
-        stages_[i]->backward_data(pass);
+        stages()[i]->backward_data(pass);
         pass.member.barrier.wait();
-        stages_[i]->backward_weights(pass);
+        stages()[i]->backward_weights(pass);
     }
     pass.member.barrier.wait();
     if (!penalties_.any()) return;
@@ -167,7 +167,8 @@ double Network::penalty() const {
 
 double Network::compute_gradients(const Images& images, const Targets& targets, Loss loss) {
     const std::unique_lock lock(mutex_);
-    const int threads = threads_for(3 * multiply_adds() * static_cast<double>(images.count));
+    const int threads =
+        threads_for(3 * architecture_.multiply_adds() * static_cast<double>(images.count));
     Workspace& workspace = training_workspace_;
     plan(workspace, images.count, true, threads, true);
     last_rows_ = images.count;
@@ -198,15 +199,15 @@ void Network::apply_gradients(const Optimizer& optimizer) {
     optimizer_.prepare(optimizer);
     const kernels::Kernels& kernels = kernels::active();
     if (optimizer.is_plain()) {
-        kernels.sgd_update(parameter_floats_, optimizer.learning_rate, gradients_.data(),
-                           parameters_.data());
+        kernels.sgd_update(architecture_.parameter_floats, optimizer.learning_rate,
+                           gradients_.data(), parameters_.data());
     } else {
         runtime::Barrier alone;
         optimizer_.update(kernels, {.thread = 0, .threads = 1, .barrier = alone}, optimizer,
                           optimizer.learning_rate, 0, gradients_.data(), parameters_.data());
     }
     if (std::exchange(has_statistics_, false))
-        for (const auto& stage : stages_)
+        for (const auto& stage : stages())
             stage->move_averages(training_workspace_, parameters_.data());
     count_updates(optimizer, 1);
 }
@@ -229,14 +230,15 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const std::unique_lock lock(mutex_);
     if (images.augmentation != nullptr) {
         images.augmentation->validate();
-        if (input_shape_.size() != 3)
+        if (input_shape().size() != 3)
             throw std::invalid_argument(
                 "augmentation needs images (height, width, channels), but this network takes " +
-                to_string(input_shape_));
+                to_string(input_shape()));
     }
     if (count == 0) return {};
     batch_size = std::min(batch_size, count);
-    const int threads = threads_for(3 * multiply_adds() * static_cast<double>(batch_size));
+    const int threads =
+        threads_for(3 * architecture_.multiply_adds() * static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
     plan(workspace, batch_size, true, threads, false);
     folded_ = false;

@@ -5,8 +5,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "network/builder.h"
 #include "random.h"
 
+using nncore::network::Builder;
 using nncore::network::Loss;
 using nncore::network::Network;
 
@@ -239,66 +241,66 @@ std::string NetworkSpec::describe() const {
 std::string layer_name(std::size_t index) { return "layer" + std::to_string(index); }
 
 std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
-    auto network = std::make_unique<Network>(input_shape(*this));
+    Builder builder(input_shape(*this));
     for (std::size_t i = 0; i < layers.size(); ++i) {
         const LayerSpec& layer = layers[i];
         const std::string name = layer_name(i);
         switch (layer.kind) {
             case Kind::conv:
-                network->add_conv2d(name, {layer.units,
-                                           layer.kernel,
-                                           layer.strides,
-                                           layer.padding,
-                                           layer.pad,
-                                           layer.activation,
-                                           layer.bias,
-                                           {.penalty = layer.penalty},
-                                           layer.dilation,
-                                           layer.groups});
+                builder.add_conv2d(name, {layer.units,
+                                          layer.kernel,
+                                          layer.strides,
+                                          layer.padding,
+                                          layer.pad,
+                                          layer.activation,
+                                          layer.bias,
+                                          {.penalty = layer.penalty},
+                                          layer.dilation,
+                                          layer.groups});
                 break;
             case Kind::max_pool:
-                network->add_max_pool2d(name, layer.kernel, layer.strides);
+                builder.add_max_pool2d(name, layer.kernel, layer.strides);
                 break;
             case Kind::average_pool:
-                network->add_average_pool2d(name, layer.kernel, layer.strides);
+                builder.add_average_pool2d(name, layer.kernel, layer.strides);
                 break;
             case Kind::global_average_pool:
-                network->add_global_average_pool2d(name);
+                builder.add_global_average_pool2d(name);
                 break;
             case Kind::flatten:
-                network->add_flatten(name);
+                builder.add_flatten(name);
                 break;
             case Kind::rescaling:
-                network->add_rescaling(name, layer.scale, layer.offset);
+                builder.add_rescaling(name, layer.scale, layer.offset);
                 break;
             case Kind::batch_norm:
-                network->add_batch_normalization(name, layer.momentum, layer.epsilon);
+                builder.add_batch_normalization(name, layer.momentum, layer.epsilon);
                 break;
             case Kind::layer_norm:
-                network->add_layer_normalization(name, layer.epsilon);
+                builder.add_layer_normalization(name, layer.epsilon);
                 break;
             case Kind::begin:
-                network->begin_residual(name);
+                builder.begin_residual(name);
                 break;
             case Kind::shortcut:
-                network->begin_shortcut();
+                builder.begin_shortcut();
                 break;
             case Kind::end:
-                network->end_residual(layer.activation);
+                builder.end_residual(layer.activation);
                 break;
             case Kind::plain:
                 if (layer.units > 0) {
-                    network->add_dense(name, layer.units, layer.activation, layer.bias,
-                                       {.penalty = layer.penalty});
+                    builder.add_dense(name, layer.units, layer.activation, layer.bias,
+                                      {.penalty = layer.penalty});
                 } else if (layer.activation == "dropout") {
-                    network->add_dropout(name, layer.rate);
+                    builder.add_dropout(name, layer.rate);
                 } else {
-                    network->add_activation(name, layer.activation);
+                    builder.add_activation(name, layer.activation);
                 }
                 break;
         }
     }
-    network->build(seed);
+    auto network = builder.build(seed);
     Random random(seed);
     for (const auto& parameter : network->parameters()) {
         if (parameter.shape.size() != 1) continue;
@@ -312,8 +314,8 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
     return network;
 }
 
-const Network::Layer& layer_named(const Network& network, const std::string& name) {
-    for (const Network::Layer& layer : network.layers())
+const nncore::network::Layer& layer_named(const Network& network, const std::string& name) {
+    for (const auto& layer : network.layers())
         if (layer.name == name) return layer;
     throw std::out_of_range("no layer " + name);
 }

@@ -80,8 +80,8 @@ NetworkSpec image_network(const nncore::network::Shape& image,
 std::string layer_name(std::size_t index);
 
 // The layer of this name, which must be there.
-const nncore::network::Network::Layer& layer_named(const nncore::network::Network& network,
-                                                   const std::string& name);
+const nncore::network::Layer& layer_named(const nncore::network::Network& network,
+                                          const std::string& name);
 
 class ReferenceNetwork {
  public:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "check.h"
+#include "network/builder.h"
 #include "network/network.h"
 #include "network_data.h"
 
@@ -18,76 +19,76 @@ namespace {
 constexpr std::ptrdiff_t kHuge = std::numeric_limits<std::ptrdiff_t>::max();
 
 TEST(bad_input_shapes) {
-    CHECK_THROWS(std::invalid_argument, "()", Network(Shape{}));
-    CHECK_THROWS(std::invalid_argument, "(28, 28)", Network(Shape{28, 28}));
-    CHECK_THROWS(std::invalid_argument, "(1, 2, 3, 4)", Network(Shape{1, 2, 3, 4}));
-    CHECK_THROWS(std::invalid_argument, "(0,)", Network(Shape{0}));
-    CHECK_THROWS(std::invalid_argument, "(-1,)", Network(Shape{-1}));
-    CHECK_THROWS(std::invalid_argument, "(28, 0, 1)", Network(Shape{28, 0, 1}));
-    CHECK_THROWS(std::invalid_argument, std::to_string(kHuge), Network(Shape{kHuge}));
-    CHECK_THROWS(std::invalid_argument, "(65536, 65536, 3)", Network(Shape{65536, 65536, 3}));
+    CHECK_THROWS(std::invalid_argument, "()", Builder(Shape{}));
+    CHECK_THROWS(std::invalid_argument, "(28, 28)", Builder(Shape{28, 28}));
+    CHECK_THROWS(std::invalid_argument, "(1, 2, 3, 4)", Builder(Shape{1, 2, 3, 4}));
+    CHECK_THROWS(std::invalid_argument, "(0,)", Builder(Shape{0}));
+    CHECK_THROWS(std::invalid_argument, "(-1,)", Builder(Shape{-1}));
+    CHECK_THROWS(std::invalid_argument, "(28, 0, 1)", Builder(Shape{28, 0, 1}));
+    CHECK_THROWS(std::invalid_argument, std::to_string(kHuge), Builder(Shape{kHuge}));
+    CHECK_THROWS(std::invalid_argument, "(65536, 65536, 3)", Builder(Shape{65536, 65536, 3}));
     // The product would overflow.
-    CHECK_THROWS(std::invalid_argument, "positive sizes", Network(Shape{kHuge, kHuge, kHuge}));
+    CHECK_THROWS(std::invalid_argument, "positive sizes", Builder(Shape{kHuge, kHuge, kHuge}));
 }
 
 TEST(bad_layers) {
-    Network network({10});
+    Builder builder({10});
     CHECK_THROWS(std::invalid_argument,
                  "known: linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax",
-                 network.add_dense("d", 3, "swish", true));
-    CHECK_THROWS(std::invalid_argument, "\"swish\"", network.add_dense("d", 3, "swish", true));
-    CHECK_THROWS(std::invalid_argument, "\"\"", network.add_dense("d", 3, "", true));
-    CHECK_THROWS(std::invalid_argument, "got 0", network.add_dense("d", 0, "relu", true));
-    CHECK_THROWS(std::invalid_argument, "got -5", network.add_dense("d", -5, "relu", true));
+                 builder.add_dense("d", 3, "swish", true));
+    CHECK_THROWS(std::invalid_argument, "\"swish\"", builder.add_dense("d", 3, "swish", true));
+    CHECK_THROWS(std::invalid_argument, "\"\"", builder.add_dense("d", 3, "", true));
+    CHECK_THROWS(std::invalid_argument, "got 0", builder.add_dense("d", 0, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "got -5", builder.add_dense("d", -5, "relu", true));
     CHECK_THROWS(std::invalid_argument, "got 1000000000000",
-                 network.add_dense("d", 1000000000000, "relu", true));
+                 builder.add_dense("d", 1000000000000, "relu", true));
     CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
-                 network.add_dense("d", kHuge, "relu", true));
+                 builder.add_dense("d", kHuge, "relu", true));
     CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
-                 network.add_dense("d", kHuge - 15, "relu", true));
-    CHECK_THROWS(std::invalid_argument, "\"swish\"", network.add_activation("a", "swish"));
-    CHECK_THROWS(std::invalid_argument, "empty", network.add_dense("", 3, "relu", true));
-    CHECK_THROWS(std::invalid_argument, "empty", network.add_flatten(""));
+                 builder.add_dense("d", kHuge - 15, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "\"swish\"", builder.add_activation("a", "swish"));
+    CHECK_THROWS(std::invalid_argument, "empty", builder.add_dense("", 3, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "empty", builder.add_flatten(""));
     // Nothing of the above has left a trace.
-    CHECK(network.layers().empty());
-    CHECK(network.describe_stages().empty());
-    network.add_dense("d", 3, "relu", true);
+    CHECK(builder.architecture().layers.empty());
+    CHECK(builder.architecture().describe_stages().empty());
+    builder.add_dense("d", 3, "relu", true);
     CHECK_THROWS(std::invalid_argument, "two layers are named \"d\"",
-                 network.add_dense("d", 3, "relu", true));
-    CHECK_THROWS(std::invalid_argument, "\"d\"", network.add_activation("d", "relu"));
-    CHECK_THROWS(std::invalid_argument, "\"d\"", network.add_flatten("d"));
-    CHECK_EQUAL(std::size_t{1}, network.layers().size());
+                 builder.add_dense("d", 3, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "\"d\"", builder.add_activation("d", "relu"));
+    CHECK_THROWS(std::invalid_argument, "\"d\"", builder.add_flatten("d"));
+    CHECK_EQUAL(std::size_t{1}, builder.architecture().layers.size());
 }
 
 TEST(size_limit_counts_all_layers) {
-    Network network({1 << 15});
-    network.add_dense("first", 1 << 15, "linear", false);
+    Builder builder({1 << 15});
+    builder.add_dense("first", 1 << 15, "linear", false);
     // 2^30 weights are there; another 2^30 and a little are too many.
     CHECK_THROWS(std::invalid_argument, "units must be from 1 to",
-                 network.add_dense("second", (1 << 15) + 1, "linear", true));
+                 builder.add_dense("second", (1 << 15) + 1, "linear", true));
 }
 
 TEST(dense_needs_flat_input) {
-    Network network({4, 5, 3});
-    CHECK_THROWS(std::invalid_argument, "(4, 5, 3)", network.add_dense("d", 3, "relu", true));
-    CHECK_THROWS(std::invalid_argument, "Flatten", network.add_dense("d", 3, "relu", true));
-    network.add_flatten("flatten");
-    network.add_dense("d", 7, "relu", true);
-    CHECK(network.layers()[0].output_shape == Shape{60});
-    CHECK(network.layers()[1].output_shape == Shape{7});
-    CHECK_EQUAL(std::ptrdiff_t{7}, network.output_size());
+    Builder builder({4, 5, 3});
+    CHECK_THROWS(std::invalid_argument, "(4, 5, 3)", builder.add_dense("d", 3, "relu", true));
+    CHECK_THROWS(std::invalid_argument, "Flatten", builder.add_dense("d", 3, "relu", true));
+    builder.add_flatten("flatten");
+    builder.add_dense("d", 7, "relu", true);
+    CHECK(builder.architecture().layers[0].output_shape == Shape{60});
+    CHECK(builder.architecture().layers[1].output_shape == Shape{7});
+    CHECK(builder.output_shape() == Shape{7});
 }
 
 TEST(bad_convolutions) {
-    const auto fails = [](const std::string& text, const Network::Conv2D& layer) {
-        Network network({8, 9, 3});
-        CHECK_THROWS(std::invalid_argument, text, network.add_conv2d("c", layer));
-        CHECK_THROWS(std::invalid_argument, "\"", network.add_conv2d("c", layer));
-        CHECK(network.layers().empty());
-        CHECK(network.describe_stages().empty());
-        CHECK_EQUAL(std::ptrdiff_t{0}, network.parameter_count());
+    const auto fails = [](const std::string& text, const Conv2D& layer) {
+        Builder builder({8, 9, 3});
+        CHECK_THROWS(std::invalid_argument, text, builder.add_conv2d("c", layer));
+        CHECK_THROWS(std::invalid_argument, "\"", builder.add_conv2d("c", layer));
+        CHECK(builder.architecture().layers.empty());
+        CHECK(builder.architecture().describe_stages().empty());
+        CHECK_EQUAL(std::ptrdiff_t{0}, builder.architecture().parameter_floats);
     };
-    Network flat({10});
+    Builder flat({10});
     CHECK_THROWS(std::invalid_argument, "(10,)", flat.add_conv2d("c", {.filters = 4}));
     fails("got 0", {.filters = 0});
     fails("got -1", {.filters = -1});
@@ -111,9 +112,9 @@ TEST(bad_convolutions) {
 }
 
 TEST(bad_pools) {
-    Network flat({10}), network({8, 9, 3});
+    Builder flat({10}), builder({8, 9, 3});
     for (const bool max : {true, false}) {
-        const auto add = [&](Network& to, Extent window, Extent strides) {
+        const auto add = [&](Builder& to, Extent window, Extent strides) {
             if (max) {
                 to.add_max_pool2d("p", window, strides);
             } else {
@@ -121,41 +122,41 @@ TEST(bad_pools) {
             }
         };
         CHECK_THROWS(std::invalid_argument, "(10,)", add(flat, {2, 2}, {2, 2}));
-        CHECK_THROWS(std::invalid_argument, "(0, 2)", add(network, {0, 2}, {2, 2}));
-        CHECK_THROWS(std::invalid_argument, "(9, 2)", add(network, {9, 2}, {2, 2}));
-        CHECK_THROWS(std::invalid_argument, "(2, 10)", add(network, {2, 10}, {2, 2}));
-        CHECK_THROWS(std::invalid_argument, "(2, 0)", add(network, {2, 2}, {2, 0}));
-        CHECK_THROWS(std::invalid_argument, "strides", add(network, {2, 2}, {kHuge, 1}));
-        CHECK_THROWS(std::invalid_argument, "strides", add(network, {2, 2}, {1, kHuge}));
+        CHECK_THROWS(std::invalid_argument, "(0, 2)", add(builder, {0, 2}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(9, 2)", add(builder, {9, 2}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(2, 10)", add(builder, {2, 10}, {2, 2}));
+        CHECK_THROWS(std::invalid_argument, "(2, 0)", add(builder, {2, 2}, {2, 0}));
+        CHECK_THROWS(std::invalid_argument, "strides", add(builder, {2, 2}, {kHuge, 1}));
+        CHECK_THROWS(std::invalid_argument, "strides", add(builder, {2, 2}, {1, kHuge}));
     }
     CHECK_THROWS(std::invalid_argument, "(10,)", flat.add_global_average_pool2d("p"));
-    CHECK(network.layers().empty());
+    CHECK(builder.architecture().layers.empty());
 }
 
 TEST(bad_normalizations) {
     const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
-    Network network({4, 5, 3});
+    Builder builder({4, 5, 3});
     for (const float momentum : {-0.1f, 1.0f, 2.0f, nan, infinity})
         CHECK_THROWS(std::invalid_argument, "\"n\": momentum must be at least 0 and below 1",
-                     network.add_batch_normalization("n", momentum, 1e-3f));
+                     builder.add_batch_normalization("n", momentum, 1e-3f));
     for (const float epsilon : {0.0f, -1e-3f, 1.0f, nan, infinity}) {
         CHECK_THROWS(std::invalid_argument, "\"n\": epsilon must be above 0 and below 1",
-                     network.add_batch_normalization("n", 0.9f, epsilon));
+                     builder.add_batch_normalization("n", 0.9f, epsilon));
         CHECK_THROWS(std::invalid_argument, "\"n\": epsilon must be above 0 and below 1",
-                     network.add_layer_normalization("n", epsilon));
+                     builder.add_layer_normalization("n", epsilon));
     }
-    CHECK_THROWS(std::invalid_argument, "empty", network.add_batch_normalization("", 0.9f, 1e-3f));
-    CHECK_THROWS(std::invalid_argument, "empty", network.add_layer_normalization("", 1e-3f));
-    CHECK(network.layers().empty());
-    CHECK(network.describe_stages().empty());
-    network.add_batch_normalization("n", 0.0f, 1e-3f);
+    CHECK_THROWS(std::invalid_argument, "empty", builder.add_batch_normalization("", 0.9f, 1e-3f));
+    CHECK_THROWS(std::invalid_argument, "empty", builder.add_layer_normalization("", 1e-3f));
+    CHECK(builder.architecture().layers.empty());
+    CHECK(builder.architecture().describe_stages().empty());
+    builder.add_batch_normalization("n", 0.0f, 1e-3f);
     CHECK_THROWS(std::invalid_argument, "two layers are named \"n\"",
-                 network.add_layer_normalization("n", 1e-3f));
-    network.build(1);
-    CHECK_THROWS(std::logic_error, "built", network.add_batch_normalization("m", 0.9f, 1e-3f));
-    CHECK_THROWS(std::logic_error, "built", network.add_layer_normalization("m", 1e-3f));
+                 builder.add_layer_normalization("n", 1e-3f));
+    const auto network = builder.build(1);
+    CHECK_THROWS(std::logic_error, "built", builder.add_batch_normalization("m", 0.9f, 1e-3f));
+    CHECK_THROWS(std::logic_error, "built", builder.add_layer_normalization("m", 1e-3f));
     // Parameters of too many channels, in all.
-    Network wide({1 << 29});
+    Builder wide({1 << 29});
     wide.add_layer_normalization("n", 1e-3f);
     CHECK_THROWS(std::invalid_argument, "\"m\" has too many channels",
                  wide.add_batch_normalization("m", 0.9f, 1e-3f));
@@ -165,90 +166,107 @@ TEST(bad_normalizations) {
 }
 
 TEST(parameters_of_normalizations) {
-    Network network({4, 5, 3});
-    network.add_batch_normalization("batch", 0.9f, 1e-3f);
-    network.add_layer_normalization("layer", 1e-3f);
-    network.build(1);
+    Builder builder({4, 5, 3});
+    builder.add_batch_normalization("batch", 0.9f, 1e-3f);
+    builder.add_layer_normalization("layer", 1e-3f);
+    const auto network = builder.build(1);
     std::string names;
-    for (const Parameter& parameter : network.parameters()) {
+    for (const Parameter& parameter : network->parameters()) {
         names += parameter.name + (parameter.trainable ? " " : "* ");
         CHECK(parameter.shape == Shape{3});
         std::vector<float> values(3);
-        network.read_parameter(parameter, values.data());
+        network->read_parameter(parameter, values.data());
         const bool ones = parameter.name.ends_with("gamma") || parameter.name.ends_with("variance");
         CHECK(identical(values, std::vector<float>(3, ones ? 1.0f : 0.0f)));
     }
     CHECK_EQUAL(std::string("batch/gamma batch/beta batch/moving_mean* batch/moving_variance* "
                             "layer/gamma layer/beta "),
                 names);
-    CHECK_EQUAL(std::ptrdiff_t{18}, network.parameter_count());
+    CHECK_EQUAL(std::ptrdiff_t{18}, network->parameter_count());
 }
 
 TEST(bad_residual_blocks) {
-    Network network({8, 9, 3});
-    CHECK_THROWS(std::logic_error, "no residual block to end", network.end_residual("relu"));
-    CHECK_THROWS(std::logic_error, "needs a residual block", network.begin_shortcut());
-    CHECK_THROWS(std::invalid_argument, "empty", network.begin_residual(""));
-    network.begin_residual("block");
-    CHECK_THROWS(std::logic_error, "\"block\" has no end", network.build(1));
-    network.add_conv2d("c", {.filters = 5, .kernel = {3, 3}, .padding = "same"});
-    CHECK_THROWS(std::invalid_argument, "\"gelu\"", network.end_residual("gelu"));
+    Builder builder({8, 9, 3});
+    CHECK_THROWS(std::logic_error, "no residual block to end", builder.end_residual("relu"));
+    CHECK_THROWS(std::logic_error, "needs a residual block", builder.begin_shortcut());
+    CHECK_THROWS(std::invalid_argument, "empty", builder.begin_residual(""));
+    builder.begin_residual("block");
+    CHECK_THROWS(std::logic_error, "\"block\" has no end", builder.build(1));
+    builder.add_conv2d("c", {.filters = 5, .kernel = {3, 3}, .padding = "same"});
+    CHECK_THROWS(std::invalid_argument, "\"gelu\"", builder.end_residual("gelu"));
     // Twice: a block that could not be ended is still open, and all of it is known.
     for (int attempt = 0; attempt < 2; ++attempt)
         CHECK_THROWS(std::invalid_argument,
                      "\"block\": the branch gives (8, 9, 5) and the shortcut (8, 9, 3)",
-                     network.end_residual("relu"));
-    network.begin_shortcut();
-    CHECK_THROWS(std::logic_error, "only one", network.begin_shortcut());
+                     builder.end_residual("relu"));
+    builder.begin_shortcut();
+    CHECK_THROWS(std::logic_error, "only one", builder.begin_shortcut());
     for (int attempt = 0; attempt < 2; ++attempt)
         CHECK_THROWS(std::invalid_argument,
                      "\"block\": the branch gives (8, 9, 5) and the shortcut (8, 9, 3)",
-                     network.end_residual("relu"));
-    network.add_conv2d("d", {.filters = 5, .kernel = {3, 2}});
-    CHECK_THROWS(std::invalid_argument, "the shortcut (6, 8, 5)", network.end_residual("relu"));
-    network.add_conv2d("e", {.filters = 5, .kernel = {3, 2}, .padding = "explicit", .pad = {2, 1}});
-    network.begin_residual("inner");
-    CHECK_THROWS(std::logic_error, "\"inner\" has no end", network.build(1));
-    network.end_residual("linear");
-    network.end_residual("relu");
-    CHECK_THROWS(std::logic_error, "no residual block to end", network.end_residual("relu"));
+                     builder.end_residual("relu"));
+    builder.add_conv2d("d", {.filters = 5, .kernel = {3, 2}});
+    CHECK_THROWS(std::invalid_argument, "the shortcut (6, 8, 5)", builder.end_residual("relu"));
+    builder.add_conv2d("e", {.filters = 5, .kernel = {3, 2}, .padding = "explicit", .pad = {2, 1}});
+    builder.begin_residual("inner");
+    CHECK_THROWS(std::logic_error, "\"inner\" has no end", builder.build(1));
+    builder.end_residual("linear");
+    builder.end_residual("relu");
+    CHECK_THROWS(std::logic_error, "no residual block to end", builder.end_residual("relu"));
     CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
-                 network.begin_residual("block"));
-    CHECK_EQUAL(std::string("block"), network.layers().back().name);
-    CHECK(network.layers().back().output_shape == (Shape{8, 9, 5}));
-    network.build(1);
-    CHECK_THROWS(std::logic_error, "built", network.begin_residual("late"));
-    CHECK_THROWS(std::logic_error, "residual block", network.begin_shortcut());
-    CHECK_THROWS(std::logic_error, "residual block", network.end_residual("relu"));
+                 builder.begin_residual("block"));
+    CHECK_EQUAL(std::string("block"), builder.architecture().layers.back().name);
+    CHECK(builder.architecture().layers.back().output_shape == (Shape{8, 9, 5}));
+    const auto network = builder.build(1);
+    CHECK_THROWS(std::logic_error, "built", builder.begin_residual("late"));
+    CHECK_THROWS(std::logic_error, "residual block", builder.begin_shortcut());
+    CHECK_THROWS(std::logic_error, "residual block", builder.end_residual("relu"));
 }
 
 // An inner layer takes the name of its block.
 TEST(names_within_residual_blocks) {
-    Network network({6});
-    network.begin_residual("block");
+    Builder builder({6});
+    builder.begin_residual("block");
     CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
-                 network.add_dense("block", 6, "relu", true));
+                 builder.add_dense("block", 6, "relu", true));
     CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
-                 network.begin_residual("block"));
+                 builder.begin_residual("block"));
 }
 
 TEST(shapes_of_image_layers) {
-    Network network({9, 8, 3});
-    network.add_conv2d("same",
+    Builder builder({9, 8, 3});
+    builder.add_conv2d("same",
                        {.filters = 5, .kernel = {3, 2}, .strides = {2, 3}, .padding = "same"});
-    network.add_conv2d("explicit",
+    builder.add_conv2d("explicit",
                        {.filters = 6, .kernel = {3, 3}, .padding = "explicit", .pad = {2, 1}});
-    network.add_max_pool2d("max", {2, 2}, {2, 2});
-    network.add_average_pool2d("average", {2, 1}, {1, 1});
-    network.add_global_average_pool2d("global");
-    const auto& layers = network.layers();
+    builder.add_max_pool2d("max", {2, 2}, {2, 2});
+    builder.add_average_pool2d("average", {2, 1}, {1, 1});
+    builder.add_global_average_pool2d("global");
+    const auto& layers = builder.architecture().layers;
     CHECK(layers[0].output_shape == (Shape{5, 3, 5}));
     CHECK(layers[1].output_shape == (Shape{7, 3, 6}));
     CHECK(layers[2].output_shape == (Shape{3, 1, 6}));
     CHECK(layers[3].output_shape == (Shape{2, 1, 6}));
     CHECK(layers[4].output_shape == Shape{6});
-    CHECK(network.parameter("same/kernel").shape == (Shape{3, 2, 3, 5}));
-    CHECK_EQUAL(std::ptrdiff_t{3 * 2 * 3 * 5 + 5 + 3 * 3 * 5 * 6 + 6}, network.parameter_count());
+    const auto network = builder.build(0);
+    CHECK(network->parameter("same/kernel").shape == (Shape{3, 2, 3, 5}));
+    CHECK_EQUAL(std::ptrdiff_t{3 * 2 * 3 * 5 + 5 + 3 * 3 * 5 * 6 + 6}, network->parameter_count());
+}
+
+// No work is done for gradients that no weight depends on.
+TEST(gradients_end_at_the_first_weights) {
+    Builder builder({8, 8, 3});
+    builder.add_rescaling("r", {2.0f}, {0.5f});
+    builder.add_average_pool2d("p", {2, 2}, {2, 2});
+    builder.add_conv2d("c", {.filters = 4, .kernel = {3, 3}});
+    builder.add_activation("a", "gelu");
+    builder.add_flatten("f");
+    builder.add_dense("d", 2, "linear", true);
+    const auto network = builder.build(0);
+    std::string needed;
+    for (const auto& stage : network->architecture().stages)
+        needed += stage->describe().substr(0, 5) + (stage->needs_input_gradient ? "+ " : "- ");
+    CHECK_EQUAL(std::string("resca- avera- conv - gelu+ dense+ "), needed);
 }
 
 TEST(bad_losses) {
@@ -260,46 +278,48 @@ TEST(bad_losses) {
 }
 
 TEST(build_comes_once_and_last) {
-    Network empty({10});
+    Builder empty({10});
     CHECK_THROWS(std::logic_error, "no layer with weights", empty.build(0));
     empty.add_activation("only", "relu");
     CHECK_THROWS(std::logic_error, "no layer with weights", empty.build(0));
-    Network network({10});
-    network.add_dense("d", 3, "relu", true);
-    CHECK(!network.is_built());
-    network.build(0);
-    CHECK(network.is_built());
-    CHECK_THROWS(std::logic_error, "built already", network.build(0));
-    CHECK_THROWS(std::logic_error, "\"late\"", network.add_dense("late", 3, "relu", true));
-    CHECK_THROWS(std::logic_error, "\"late\"", network.add_flatten("late"));
-    CHECK_THROWS(std::logic_error, "\"late\"", network.add_activation("late", "relu"));
+    Builder builder({10});
+    builder.add_dense("d", 3, "relu", true);
+    const auto network = builder.build(0);
+    CHECK_THROWS(std::logic_error, "built already", builder.build(0));
+    CHECK_THROWS(std::logic_error, "\"late\"", builder.add_dense("late", 3, "relu", true));
+    CHECK_THROWS(std::logic_error, "\"late\"", builder.add_flatten("late"));
+    CHECK_THROWS(std::logic_error, "\"late\"", builder.add_activation("late", "relu"));
 }
 
 TEST(bad_normalization) {
-    Network network({2, 2, 3});
+    Builder builder({2, 2, 3});
+    builder.add_flatten("f");
+    builder.add_dense("d", 2, "linear", true);
+    const auto network = builder.build(0);
     const std::vector<float> three{0.5f, 0.5f, 0.5f}, two{0.5f, 0.5f};
     CHECK_THROWS(std::invalid_argument, "(3), got 2 and 2",
-                 network.set_input_normalization(two, two));
-    CHECK_THROWS(std::invalid_argument, "got 3 and 2", network.set_input_normalization(three, two));
-    CHECK_THROWS(std::invalid_argument, "got 0 and 3", network.set_input_normalization({}, three));
+                 network->set_input_normalization(two, two));
+    CHECK_THROWS(std::invalid_argument, "got 3 and 2",
+                 network->set_input_normalization(three, two));
+    CHECK_THROWS(std::invalid_argument, "got 0 and 3", network->set_input_normalization({}, three));
     const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
     for (const float bad : {0.0f, -1.0f, nan, infinity})
         CHECK_THROWS(std::invalid_argument, "channel 1",
-                     network.set_input_normalization(three, {1.0f, bad, 1.0f}));
+                     network->set_input_normalization(three, {1.0f, bad, 1.0f}));
     for (const float bad : {nan, infinity, -infinity})
         CHECK_THROWS(std::invalid_argument, "channel 2",
-                     network.set_input_normalization({0.0f, 0.0f, bad}, three));
-    network.set_input_normalization(three, three);
-    network.set_input_normalization({}, {});
+                     network->set_input_normalization({0.0f, 0.0f, bad}, three));
+    network->set_input_normalization(three, three);
+    network->set_input_normalization({}, {});
 }
 
 TEST(parameters_have_names_and_shapes) {
-    Network network({10});
-    network.add_dense("first", 20, "relu", true);
-    network.add_activation("between", "tanh");
-    network.add_dense("second", 3, "softmax", false);
-    network.build(1);
-    const auto parameters = network.parameters();
+    Builder builder({10});
+    builder.add_dense("first", 20, "relu", true);
+    builder.add_activation("between", "tanh");
+    builder.add_dense("second", 3, "softmax", false);
+    const auto network = builder.build(1);
+    const auto parameters = network->parameters();
     CHECK_EQUAL(std::size_t{3}, parameters.size());
     CHECK_EQUAL(std::string("first/kernel"), parameters[0].name);
     CHECK(parameters[0].shape == (Shape{10, 20}));
@@ -307,37 +327,37 @@ TEST(parameters_have_names_and_shapes) {
     CHECK(parameters[1].shape == Shape{20});
     CHECK_EQUAL(std::string("second/kernel"), parameters[2].name);
     CHECK(parameters[2].shape == (Shape{20, 3}));
-    CHECK_EQUAL(std::ptrdiff_t{10 * 20 + 20 + 20 * 3}, network.parameter_count());
-    CHECK_EQUAL(std::string("second/kernel"), network.parameter("second/kernel").name);
+    CHECK_EQUAL(std::ptrdiff_t{10 * 20 + 20 + 20 * 3}, network->parameter_count());
+    CHECK_EQUAL(std::string("second/kernel"), network->parameter("second/kernel").name);
     CHECK_THROWS(std::out_of_range, "first/kernel, first/bias, second/kernel",
-                 network.parameter("second/bias"));
-    CHECK_EQUAL(std::size_t{4}, network.describe_stages().size());
+                 network->parameter("second/bias"));
+    CHECK_EQUAL(std::size_t{4}, network->architecture().describe_stages().size());
 }
 
 TEST(parameters_are_read_as_they_were_written) {
     for (const std::ptrdiff_t inputs : {1, 3, 16, 17})
         for (const std::ptrdiff_t units : {1, 2, 15, 16, 17, 33}) {
-            Network network({inputs});
-            network.add_dense("a", units, "linear", true);
-            network.add_dense("b", 5, "linear", true);
-            network.build(3);
-            std::vector<float> weights(static_cast<std::size_t>(network.parameter_count()));
+            Builder builder({inputs});
+            builder.add_dense("a", units, "linear", true);
+            builder.add_dense("b", 5, "linear", true);
+            const auto network = builder.build(3);
+            std::vector<float> weights(static_cast<std::size_t>(network->parameter_count()));
             for (std::size_t i = 0; i < weights.size(); ++i)
                 weights[i] = static_cast<float>(i) + 0.5f;
-            set_weights(network, weights);
-            CHECK(identical(weights, weights_of(network)));
+            set_weights(*network, weights);
+            CHECK(identical(weights, weights_of(*network)));
             float value = 1000.0f;
-            for (const Parameter& parameter : network.parameters()) {
+            for (const Parameter& parameter : network->parameters()) {
                 std::vector<float> gradient(
                     static_cast<std::size_t>(element_count(parameter.shape)));
                 for (float& g : gradient) g = value += 1.0f;
-                network.write_gradient(parameter, gradient.data());
+                network->write_gradient(parameter, gradient.data());
                 std::vector<float> back(gradient.size());
-                network.read_gradient(parameter, back.data());
+                network->read_gradient(parameter, back.data());
                 CHECK(identical(gradient, back));
             }
             // Gradients and parameters do not share memory.
-            CHECK(identical(weights, weights_of(network)));
+            CHECK(identical(weights, weights_of(*network)));
         }
 }
 
@@ -352,11 +372,10 @@ double limit_of(const Network& network, const std::string& name) {
 }
 
 std::unique_ptr<Network> small_network(std::uint64_t seed) {
-    auto network = std::make_unique<Network>(Shape{50});
-    network->add_dense("relu", 40, "relu", true);
-    network->add_dense("tanh", 40, "tanh", true);
-    network->build(seed);
-    return network;
+    Builder builder(Shape{50});
+    builder.add_dense("relu", 40, "relu", true);
+    builder.add_dense("tanh", 40, "tanh", true);
+    return builder.build(seed);
 }
 
 TEST(first_weights) {
@@ -388,10 +407,10 @@ TEST(first_weights) {
 // One layer of 50 inputs and 4000 outputs, or a convolution of as many weights.
 std::vector<float> first_values(const std::string& initializer, const std::string& activation,
                                 std::uint64_t seed = 7) {
-    Network network(Shape{50});
-    network.add_dense("d", 4000, activation, false, {.initializer = initializer});
-    network.build(seed);
-    return weights_of(network);
+    Builder builder(Shape{50});
+    builder.add_dense("d", 4000, activation, false, {.initializer = initializer});
+    const auto network = builder.build(seed);
+    return weights_of(*network);
 }
 
 TEST(initializers) {
@@ -453,24 +472,24 @@ TEST(normal_values_follow_the_distribution) {
 
 TEST(first_weights_of_a_pooled_convolution) {
     const auto build = [](const std::string& initializer, bool pooled) {
-        Network network(Shape{8, 8, 3});
-        network.add_conv2d("c", {.filters = 5,
+        Builder builder(Shape{8, 8, 3});
+        builder.add_conv2d("c", {.filters = 5,
                                  .kernel = {3, 3},
                                  .activation = "tanh",
                                  .kernel_settings = {initializer, {.l2 = 0.5}}});
-        if (pooled) network.add_max_pool2d("p", {2, 2}, {2, 2});
-        network.build(1);
-        CHECK(network.penalty() > 0);
-        return weights_of(network);
+        if (pooled) builder.add_max_pool2d("p", {2, 2}, {2, 2});
+        const auto network = builder.build(1);
+        CHECK(network->penalty() > 0);
+        return weights_of(*network);
     };
     CHECK(identical(build("he_normal", true), build("he_normal", false)));
     CHECK(!identical(build("he_normal", true), build("", true)));
 }
 
 TEST(bad_kernel_settings) {
-    Network network({10});
+    Builder builder({10});
     const auto add = [&](const KernelSettings& settings) {
-        network.add_dense("d", 3, "relu", true, settings);
+        builder.add_dense("d", 3, "relu", true, settings);
     };
     CHECK_THROWS(std::invalid_argument,
                  "unknown initializer \"ones\"; known: zeros, he_uniform, he_normal",
@@ -479,22 +498,22 @@ TEST(bad_kernel_settings) {
                  add({.penalty = {.l1 = -1.0}}));
     CHECK_THROWS(std::invalid_argument, "got inf", add({.penalty = {.l2 = HUGE_VAL}}));
     CHECK_THROWS(std::invalid_argument, "got nan", add({.penalty = {.l2 = std::nan("")}}));
-    CHECK(network.layers().empty());
-    network.add_dense("d", 3, "relu", true);
-    network.build(1);
-    CHECK_EQUAL(0.0, network.penalty());
+    CHECK(builder.architecture().layers.empty());
+    builder.add_dense("d", 3, "relu", true);
+    const auto network = builder.build(1);
+    CHECK_EQUAL(0.0, network->penalty());
 }
 
 TEST(bad_rescaling) {
-    Network network({4, 5, 3});
+    Builder builder({4, 5, 3});
     CHECK_THROWS(std::invalid_argument,
                  "\"r\": scale must have 1 value or one per channel (3), got 2",
-                 network.add_rescaling("r", {1.0f, 2.0f}, {0.0f}));
+                 builder.add_rescaling("r", {1.0f, 2.0f}, {0.0f}));
     CHECK_THROWS(std::invalid_argument, "offset must have 1 value or one per channel (3), got 0",
-                 network.add_rescaling("r", {1.0f}, {}));
+                 builder.add_rescaling("r", {1.0f}, {}));
     CHECK_THROWS(std::invalid_argument, "scale must be finite, got inf",
-                 network.add_rescaling("r", {1.0f, HUGE_VALF, 0.0f}, {0.0f}));
-    CHECK(network.layers().empty());
+                 builder.add_rescaling("r", {1.0f, HUGE_VALF, 0.0f}, {0.0f}));
+    CHECK(builder.architecture().layers.empty());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "kernels/dispatch.h"
+#include "network/builder.h"
 #include "network_data.h"
 #include "reference_network.h"
 #include "runtime/parallel.h"
@@ -214,18 +215,18 @@ TEST(share_of_dropped_values) {
 }
 
 TEST(bad_rates) {
-    Network network({10});
+    nncore::network::Builder builder({10});
     const float infinity = std::numeric_limits<float>::infinity();
     for (const float bad : {-0.1f, 1.0f, 1.5f, infinity, -infinity, std::nanf("")})
-        CHECK_THROWS(std::invalid_argument, "\"drop\"", network.add_dropout("drop", bad));
-    CHECK_THROWS(std::invalid_argument, "got 1.0", network.add_dropout("drop", 1.0f));
-    CHECK_THROWS(std::invalid_argument, "empty", network.add_dropout("", 0.5f));
-    CHECK(network.layers().empty());
-    network.add_dropout("drop", 0.0f);
-    CHECK_THROWS(std::invalid_argument, "two layers", network.add_dropout("drop", 0.5f));
-    network.add_dense("dense", 3, "linear", true);
-    network.build(0);
-    CHECK_THROWS(std::logic_error, "\"late\"", network.add_dropout("late", 0.5f));
+        CHECK_THROWS(std::invalid_argument, "\"drop\"", builder.add_dropout("drop", bad));
+    CHECK_THROWS(std::invalid_argument, "got 1.0", builder.add_dropout("drop", 1.0f));
+    CHECK_THROWS(std::invalid_argument, "empty", builder.add_dropout("", 0.5f));
+    CHECK(builder.architecture().layers.empty());
+    builder.add_dropout("drop", 0.0f);
+    CHECK_THROWS(std::invalid_argument, "two layers", builder.add_dropout("drop", 0.5f));
+    builder.add_dense("dense", 3, "linear", true);
+    const auto network = builder.build(0);
+    CHECK_THROWS(std::logic_error, "\"late\"", builder.add_dropout("late", 0.5f));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "check.h"
 #include "kernels/dispatch.h"
-#include "network/network.h"
+#include "network/builder.h"
 #include "runtime/parallel.h"
 
 using namespace nncore;
@@ -41,19 +41,19 @@ TEST(unknown_isa_is_refused) {
 TEST(unknown_isa_is_refused_by_teams) {
     setenv("NNCORE_ISA", "sse9", 1);
     runtime::set_thread_limit(2);
-    network::Network network({100});
-    network.add_dense("dense", 100, "linear", true);
-    network.build(0);
+    network::Builder builder({100});
+    builder.add_dense("dense", 100, "linear", true);
+    const auto network = builder.build(0);
     std::vector<float> x(200 * 100), y(200 * 100);
     const network::Images images{nullptr, x.data(), 200};
-    CHECK_THROWS(std::invalid_argument, "NNCORE_ISA", network.forward(images, y.data()));
+    CHECK_THROWS(std::invalid_argument, "NNCORE_ISA", network->forward(images, y.data()));
     const network::Targets targets{nullptr, y.data()};
     CHECK_THROWS(std::invalid_argument, "NNCORE_ISA",
-                 network.compute_gradients(images, targets, network::Loss::mse));
+                 network->compute_gradients(images, targets, network::Loss::mse));
     std::vector<std::int32_t> indices(200);
     CHECK_THROWS(std::invalid_argument, "NNCORE_ISA",
-                 network.train_steps(images, targets, indices.data(), 200, 100, network::Loss::mse,
-                                     network::Optimizer{0.1f}, {}));
+                 network->train_steps(images, targets, indices.data(), 200, 100, network::Loss::mse,
+                                      network::Optimizer{0.1f}, {}));
 }
 
 TEST(best_isa_is_the_default_and_others_can_be_selected) {

@@ -297,9 +297,9 @@ TEST(folding_changes_nothing_but_roundings) {
             std::size_t folded = 0, not_folded = 0, normalizations = 0;
             for (const LayerSpec& layer : spec.layers)
                 normalizations += layer.kind == LayerSpec::Kind::batch_norm;
-            for (const std::string& stage : network->describe_stages())
+            for (const std::string& stage : network->architecture().describe_stages())
                 folded += stage.find("part of the stage before") != std::string::npos;
-            for (const std::string& stage : apart->describe_stages())
+            for (const std::string& stage : apart->architecture().describe_stages())
                 not_folded += stage.find("part of the stage before") != std::string::npos;
             CHECK_EQUAL(normalizations, folded);
             CHECK_EQUAL(std::size_t{0}, not_folded);

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "kernels/dispatch.h"
+#include "network/builder.h"
 #include "network_data.h"
 #include "reference_network.h"
 #include "runtime/parallel.h"
@@ -342,12 +343,11 @@ TEST(kinds_of_input_agree) {
 TEST(normalization) {
     const std::vector<float> mean{0.4f, 0.5f, 0.1f}, deviation{0.2f, 0.3f, 0.9f};
     const auto build = [] {
-        auto network = std::make_unique<Network>(network::Shape{3, 5, 3});
-        network->add_flatten("flatten");
-        network->add_dense("hidden", 11, "relu", true);
-        network->add_dense("classes", 4, "softmax", true);
-        network->build(7);
-        return network;
+        network::Builder builder({3, 5, 3});
+        builder.add_flatten("flatten");
+        builder.add_dense("hidden", 11, "relu", true);
+        builder.add_dense("classes", 4, "softmax", true);
+        return builder.build(7);
     };
     const Data data(20, 45, 4, 13);
     std::vector<float> by_hand(data.bytes.size());

@@ -1,5 +1,6 @@
 // Weights of images: the loss and its gradients against double arithmetic, and what they may not
 // depend on.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>

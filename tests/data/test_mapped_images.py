@@ -89,9 +89,9 @@ def test_mapped_images_must_suit_the_network(tmp_path: Path):
 
 
 def test_the_engine_checks_rows():
-    network = _core.Network((4,))
-    network.add_dense("d", 2)
-    network.build(0)
+    builder = _core.Builder((4,))
+    builder.add_dense("d", 2)
+    network = builder.build(0)
     x, y = np.zeros((3, 4), np.float32), np.zeros(2, np.int32)
     order = np.arange(2, dtype=np.int32)
 

@@ -19,9 +19,9 @@ IMAGE = (9, 12, 3)
 
 
 def engine_shape(layer):
-    network = _core.Network(IMAGE)
-    layer.add_to(network, "layer", IMAGE)
-    return network.layer_output_shape("layer")
+    builder = _core.Builder(IMAGE)
+    layer.add_to(builder, "layer", IMAGE)
+    return builder.layer_output_shape("layer")
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_shapes_agree_with_the_engine(layer, shape):
     ids=repr,
 )
 def test_parameters_agree_with_the_engine(layer):
-    network = _core.Network(IMAGE)
-    layer.add_to(network, "layer", IMAGE)
-    network.build(0)
+    builder = _core.Builder(IMAGE)
+    layer.add_to(builder, "layer", IMAGE)
+    network = builder.build(0)
     shapes = {
         name.removeprefix("layer/"): network.get_parameter(name).shape
         for name in network.parameter_names()
@@ -77,10 +77,10 @@ def test_parameters_agree_with_the_engine(layer):
 
 
 def test_depthwise_takes_the_channels_of_the_layer_before():
-    network = _core.Network(IMAGE)
-    Conv2D(5, 1).add_to(network, "mix", IMAGE)
-    DepthwiseConv2D(3, depth_multiplier=2).add_to(network, "depthwise", (9, 12, 5))
-    assert network.layer_output_shape("depthwise") == (7, 10, 10)
+    builder = _core.Builder(IMAGE)
+    Conv2D(5, 1).add_to(builder, "mix", IMAGE)
+    DepthwiseConv2D(3, depth_multiplier=2).add_to(builder, "depthwise", (9, 12, 5))
+    assert builder.layer_output_shape("depthwise") == (7, 10, 10)
 
 
 def test_descriptions_without_the_fields_that_came_later():

@@ -18,9 +18,9 @@ MAKERS = [lambda **options: Dense(3, **options), lambda **options: Conv2D(3, 2, 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_the_engine_knows_every_initializer(make, name):
     layer = make(kernel_initializer=name)
-    network = _core.Network((4,) if isinstance(layer, Dense) else (4, 4, 2))
-    layer.add_to(network, "layer", network.input_shape)
-    network.build(0)
+    builder = _core.Builder((4,) if isinstance(layer, Dense) else (4, 4, 2))
+    layer.add_to(builder, "layer", builder.input_shape)
+    network = builder.build(0)
     kernel = network.get_parameter("layer/kernel")
     assert (kernel == 0).all() == (name == "zeros")
 

@@ -47,7 +47,7 @@ def kinds() -> Iterator[tuple[type[Layer], type[Layer]]]:
         def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
             return {"dense/kernel": (*input_shape, self.units), "dense/bias": (self.units,)}
 
-        def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+        def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
             network.add_dense(f"{name}/dense", self.units, "tanh", True)
             network.add_rescaling(name, [self.sharpness], [0.0])
 

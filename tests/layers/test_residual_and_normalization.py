@@ -30,9 +30,9 @@ def same(filters, strides=1):
 
 
 def engine(layer, shape):
-    network = _core.Network(shape)
-    layer.add_to(network, "layer", shape)
-    return network
+    builder = _core.Builder(shape)
+    layer.add_to(builder, "layer", shape)
+    return builder
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def engine(layer, shape):
 )
 def test_shapes_agree_with_the_engine(layer, given, shape):
     assert layer.output_shape(given) == shape
-    network = engine(layer, given)
-    assert network.layer_output_shape("layer") == shape
-    network.build(0)
+    builder = engine(layer, given)
+    assert builder.layer_output_shape("layer") == shape
+    network = builder.build(0)
     assert {
         name.removeprefix("layer/"): network.get_parameter(name).shape
         for name in network.parameter_names()

@@ -181,12 +181,11 @@ NETWORKS |= {
 def build(network, layers):
     for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
         getattr(network, f"add_{kind}")(f"layer{i}", **arguments)
-    network.build(1)
-    return network
+    return network.build(1)
 
 
 def twins(shape, layers):
-    core, reference = build(_core.Network(shape), layers), build(ReferenceNetwork(shape), layers)
+    core, reference = build(_core.Builder(shape), layers), build(ReferenceNetwork(shape), layers)
     rng = np.random.default_rng(0)
     for name in core.parameter_names():
         value = core.get_parameter(name)
@@ -274,7 +273,7 @@ def test_training_has_the_same_bits_everywhere(name, same_everywhere):
     pixels = (255 * x).astype(np.uint8)
 
     def compute():
-        network = build(_core.Network(shape), layers)
+        network = build(_core.Builder(shape), layers)
         losses, correct = train(network, pixels, y)
         outputs, _ = network.evaluate(pixels, y, "cross_entropy")
         weights = [network.get_parameter(p).tobytes() for p in network.parameter_names()]
@@ -294,9 +293,9 @@ def test_fused_update_is_gradient_then_update(name):
 def test_fused_pool_computes_what_a_separate_one_does():
     """The engine fuses 2x2 pools; the same pool behind an activation layer stays separate."""
     shape = (8, 8, 3)
-    fused = build(_core.Network(shape), [conv(16, (3, 3)), pool("max", (2, 2)), FLATTEN])
+    fused = build(_core.Builder(shape), [conv(16, (3, 3)), pool("max", (2, 2)), FLATTEN])
     linear = ("dropout", {"rate": 0.0})
-    apart = build(_core.Network(shape), [conv(16, (3, 3)), linear, pool("max", (2, 2)), FLATTEN])
+    apart = build(_core.Builder(shape), [conv(16, (3, 3)), linear, pool("max", (2, 2)), FLATTEN])
     assert any("max pool 2x2" in stage for stage in fused.stages() if stage.startswith("conv"))
     assert len(apart.stages()) > len(fused.stages())
     x, _ = data(shape, 9)
@@ -304,9 +303,9 @@ def test_fused_pool_computes_what_a_separate_one_does():
 
 
 def test_groups_are_computed_where_lanes_fill_best():
-    stages = build(_core.Network((7, 9, 36)), NETWORKS["many groups"][1]).stages()
+    stages = build(_core.Builder((7, 9, 36)), NETWORKS["many groups"][1]).stages()
     assert all("lanes over the groups" in stage for stage in stages[:2])
-    stages = build(_core.Network((8, 7, 6)), NETWORKS["few groups"][1]).stages()
+    stages = build(_core.Builder((8, 7, 6)), NETWORKS["few groups"][1]).stages()
     assert all("group by group" in stages[i] for i in (0, 1, 3))
     assert "in 4 groups" in stages[1]
     assert "dilation 2x1" in stages[1]
@@ -314,10 +313,10 @@ def test_groups_are_computed_where_lanes_fill_best():
 
 
 def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
-    network = _core.Network((40_000,))
-    network.add_dropout("dropout", 0.3)
-    network.add_dense("sum", 1, "linear", use_bias=False)
-    network.build(0)
+    builder = _core.Builder((40_000,))
+    builder.add_dropout("dropout", 0.3)
+    builder.add_dense("sum", 1, "linear", use_bias=False)
+    network = builder.build(0)
     network.set_parameter("sum/kernel", np.zeros((40_000, 1), np.float32))
     x, target = np.ones((2, 40_000), np.float32), np.ones((2, 1), np.float32)
     seen = []
@@ -375,32 +374,32 @@ def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
     ],
 )
 def test_bad_layers(layer, message):
-    network = _core.Network((8, 8, 3))
+    builder = _core.Builder((8, 8, 3))
     kind, arguments = layer
     with pytest.raises(ValueError, match=message):
-        getattr(network, f"add_{kind}")("layer", **arguments)
+        getattr(builder, f"add_{kind}")("layer", **arguments)
 
 
 @pytest.mark.parametrize("layer", [conv(4, (3, 3)), pool("max", (2, 2))])
 def test_images_are_needed(layer):
-    network = _core.Network((64,))
+    builder = _core.Builder((64,))
     kind, arguments = layer
     with pytest.raises(ValueError, match="needs images"):
-        getattr(network, f"add_{kind}")("layer", **arguments)
+        getattr(builder, f"add_{kind}")("layer", **arguments)
 
 
 @pytest.mark.parametrize("name", ["depthwise", "many groups", "few groups", "dilated"])
 def test_batch_normalization_behind_groups(name, restore_threads):
     """Inference folds it into the weights, whatever their order; training computes it as such."""
     shape, layers = NETWORKS[name]
-    network = _core.Network(shape)
+    builder = _core.Builder(shape)
     for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
-        getattr(network, f"add_{kind}")(
+        getattr(builder, f"add_{kind}")(
             f"layer{i}", **(arguments | {"activation": "linear"} if kind == "conv2d" else arguments)
         )
         if kind == "conv2d":
-            network.add_batch_normalization(f"norm{i}", 0.0, 1e-3)
-    network.build(1)
+            builder.add_batch_normalization(f"norm{i}", 0.0, 1e-3)
+    network = builder.build(1)
     x, y = data(shape, 24)
     # With momentum 0 the moving statistics are those of the last batch.
     network.train_steps(

@@ -125,12 +125,11 @@ def build(network, layers):
             network.end_residual(**arguments)
         else:
             getattr(network, f"add_{kind}")(f"layer{i}", **arguments)
-    network.build(1)
-    return network
+    return network.build(1)
 
 
 def twins(shape, layers):
-    core, reference = build(_core.Network(shape), layers), build(ReferenceNetwork(shape), layers)
+    core, reference = build(_core.Builder(shape), layers), build(ReferenceNetwork(shape), layers)
     assert core.layer_names() == reference.layer_names()
     assert core.parameter_names() == reference.parameter_names()
     rng = np.random.default_rng(0)
@@ -210,7 +209,7 @@ def test_training_has_the_same_bits_everywhere(name, same_everywhere):
     optimizer = _core.Optimizer(0.01, "adam", use_ema=True, ema_momentum=0.5)
 
     def compute():
-        network = build(_core.Network(shape), layers)
+        network = build(_core.Builder(shape), layers)
         for epoch in range(2):
             order = _core.shuffled_indices(4, epoch, len(x))
             network.train_steps(x, y, order, 24, "cross_entropy", optimizer, 4, epoch)
@@ -260,22 +259,22 @@ def test_sample_losses_are_those_of_the_pass():
 )
 def test_bad_layers(kind, arguments, message):
     with pytest.raises(ValueError, match=message):
-        getattr(_core.Network((8, 8, 3)), f"add_{kind}")("layer", **arguments)
+        getattr(_core.Builder((8, 8, 3)), f"add_{kind}")("layer", **arguments)
 
 
 def test_what_is_measured_has_no_gradient():
-    network = build(_core.Network((4,)), [BATCH_NORM])
+    network = build(_core.Builder((4,)), [BATCH_NORM])
     with pytest.raises(ValueError, match="layer0/moving_mean is measured, not trained"):
         network.set_gradient("layer0/moving_mean", np.zeros(4, np.float32))
 
 
 def test_blocks_that_do_not_fit():
-    network = _core.Network((8, 8, 3))
+    builder = _core.Builder((8, 8, 3))
     with pytest.raises(RuntimeError, match="no residual block to end"):
-        network.end_residual()
-    network.begin_residual("block")
-    network.add_conv2d("conv", 5, (3, 3), padding="same")
+        builder.end_residual()
+    builder.begin_residual("block")
+    builder.add_conv2d("conv", 5, (3, 3), padding="same")
     with pytest.raises(ValueError, match=r"branch gives \(8, 8, 5\) and the shortcut \(8, 8, 3\)"):
-        network.end_residual()
+        builder.end_residual()
     with pytest.raises(RuntimeError, match=r"block.* has no end"):
-        network.build(0)
+        builder.build(0)

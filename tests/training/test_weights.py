@@ -207,9 +207,9 @@ def test_bad_sample_weights(sample_weight, error, words):
 
 
 def test_the_core_refuses_what_is_not_exactly_right():
-    network = _core.Network((4,))
-    network.add_dense("dense", 3)
-    network.build(0)
+    builder = _core.Builder((4,))
+    builder.add_dense("dense", 3)
+    network = builder.build(0)
 
     def train(weights):
         order = np.arange(10, dtype=np.int32)

@@ -49,7 +49,7 @@ class Layer(Description, family="layer type"):
         """Shape of one image's output; ValueError where `input_shape` does not suit the layer."""
 
     @abstractmethod
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         """Append this layer, whose input has that shape, to the engine's `network`.
 
         Of several stages the last one has the name, the others ones that begin with it:

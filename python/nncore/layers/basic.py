@@ -68,7 +68,7 @@ class Dense(KernelLayer):
             shapes["bias"] = (self.units,)
         return shapes
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_dense(
             name, self.units, str(self.activation), self.use_bias, **self._kernel_arguments()
         )
@@ -83,7 +83,7 @@ class Flatten(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_flatten(name)
 
     def output_activation(self) -> str | None:
@@ -104,7 +104,7 @@ class Activation(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_activation(name, self.activation)
 
     def output_activation(self) -> str | None:
@@ -139,7 +139,7 @@ class Dropout(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_dropout(name, self.rate)
 
     def output_activation(self) -> str | None:

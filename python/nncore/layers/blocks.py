@@ -47,7 +47,7 @@ class Block(Layer, kind=False):
         """Shape of what the branches make together; ValueError where they do not fit."""
 
     @abstractmethod
-    def _join(self, network: _core.Network) -> None:
+    def _join(self, network: _core.Builder) -> None:
         """End the block, all of whose branches are in the engine's network."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -58,7 +58,7 @@ class Block(Layer, kind=False):
         for branch in _named(self._branches(input_shape)):
             yield from branch
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.begin_residual(name)
         for at, branch in enumerate(_named(self._branches(input_shape))):
             if at > 0 and branch:

@@ -59,7 +59,7 @@ class _Convolution(KernelLayer, kind=False):
             shapes["bias"] = (filters,)
         return shapes
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         filters, groups = self._filters_and_groups(input_shape)
         kernel, strides, dilation, padding = self._windows()
         way, pad = (padding, (0, 0)) if isinstance(padding, str) else ("explicit", padding)

@@ -54,7 +54,7 @@ class BatchNormalization(Layer):
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         return {name: input_shape[-1:] for name in names}
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_batch_normalization(name, self.momentum, self.epsilon)
 
 
@@ -87,5 +87,5 @@ class LayerNormalization(Layer):
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {name: input_shape[-1:] for name in ("gamma", "beta")}
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_layer_normalization(name, self.epsilon)

@@ -56,7 +56,7 @@ class MaxPool2D(_Pool2D):
         By default "max_pool2d", "max_pool2d_1", ...
     """
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_max_pool2d(name, *self._windows())
 
 
@@ -64,7 +64,7 @@ class MaxPool2D(_Pool2D):
 class AveragePool2D(_Pool2D):
     """The mean of each window, channel by channel; arguments as for `MaxPool2D`."""
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_average_pool2d(name, *self._windows())
 
 
@@ -78,5 +78,5 @@ class GlobalAveragePool2D(Layer):
         _, _, channels = image_shape("GlobalAveragePool2D", input_shape)
         return (channels,)
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_global_average_pool2d(name)

@@ -57,7 +57,7 @@ class Rescaling(Layer):
                 )
         return input_shape
 
-    def add_to(self, network: _core.Network, name: str, input_shape: Shape) -> None:
+    def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         network.add_rescaling(name, _values(self.scale), _values(self.offset))
 
 

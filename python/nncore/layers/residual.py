@@ -87,7 +87,7 @@ class Residual(Block):
             )
         return branch.output_shape
 
-    def _join(self, network: _core.Network) -> None:
+    def _join(self, network: _core.Builder) -> None:
         network.end_residual(str(self.activation))
 
 

@@ -86,14 +86,14 @@ class LayerStack:
                 return activation
         return "linear"
 
-    def new_network(self, input_shape: Shape) -> _core.Network:
-        """The engine's network of these layers, which has no weights yet."""
+    def new_network(self, input_shape: Shape, seed: int) -> _core.Network:
+        """The engine's network of these layers, with its first weights."""
         from nncore import _core
 
         if not any(self.parameter_shapes(input_shape)):
             raise ValueError("no layer has weights to train: add Dense(number of classes)")
-        network = _core.Network(input_shape)
+        builder = _core.Builder(input_shape)
         shapes = self.input_shapes(input_shape)
         for name, layer, shape in zip(self.names, self.layers, shapes, strict=True):
-            layer.add_to(network, name, shape)
-        return network
+            layer.add_to(builder, name, shape)
+        return builder.build(seed)

@@ -128,8 +128,7 @@ class LayeredModel:
         shape = _checked_input_shape(input_shape)
         seed = check_seed(seed)
         inputs, shape = self._inputs.fresh(shape)
-        network = self._stack.new_network(shape)
-        network.build(seed)
+        network = self._stack.new_network(shape, seed)
         self._inputs, self._network = inputs, network
         self._forget()
 

@@ -294,11 +294,11 @@ def _multiply_adds(layers: Any, shape: Shape) -> float:
     """Of the forward pass of one image."""
     from nncore import _core
 
-    network, given = _core.Network(shape), shape
+    builder, given = _core.Builder(shape), shape
     for number, layer in enumerate(layers):
-        layer.add_to(network, str(number), given)
+        layer.add_to(builder, str(number), given)
         given = layer.output_shape(given)
-    return float(network.multiply_adds)
+    return float(builder.multiply_adds)
 
 
 def _measured_rate() -> float:

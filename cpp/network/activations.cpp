@@ -1,0 +1,49 @@
+#include "activations.h"
+
+#include <stdexcept>
+
+namespace nncore::network {
+namespace {
+
+using kernels::Activation;
+using kernels::SelfGated;
+using Way = ActivationKind::Way;
+
+constexpr ActivationKind kActivations[] = {
+    {"linear", Way::fused, false, Activation::linear},
+    {"relu", Way::fused, true, Activation::relu},
+    {"leaky_relu", Way::fused, true, Activation::leaky_relu},
+    {"gelu", Way::self_gated, true, Activation::linear, SelfGated::gelu},
+    {"silu", Way::self_gated, true, Activation::linear, SelfGated::silu},
+    {"sigmoid", Way::fused, false, Activation::sigmoid},
+    {"tanh", Way::fused, false, Activation::tanh},
+    {"softmax", Way::softmax, false}};
+
+[[noreturn]] void refuse(const std::string& name) {
+    std::string known;
+    for (const ActivationKind& kind : kActivations)
+        known += (known.empty() ? "" : ", ") + std::string(kind.name);
+    throw std::invalid_argument("unknown activation \"" + name + "\"; known: " + known);
+}
+
+}  // namespace
+
+const ActivationKind& activation_from_name(const std::string& name) {
+    for (const ActivationKind& kind : kActivations)
+        if (name == kind.name) return kind;
+    refuse(name);
+}
+
+Activation fused_activation_from_name(const std::string& name) {
+    const ActivationKind& kind = activation_from_name(name);
+    if (kind.way != Way::fused) refuse(name);
+    return kind.fused;
+}
+
+const char* name_of(Activation activation) {
+    for (const ActivationKind& kind : kActivations)
+        if (kind.way == Way::fused && kind.fused == activation) return kind.name;
+    return "linear";
+}
+
+}  // namespace nncore::network

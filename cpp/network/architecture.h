@@ -1,0 +1,34 @@
+// What a network consists of, finished by a Builder and owned by a Network.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stage.h"
+#include "types.h"
+
+namespace nncore::network {
+
+// A layer as it was added, whichever stage does its work.
+struct Layer {
+    std::string name;
+    Shape output_shape;
+    std::size_t buffer;       // the activation buffer that holds its output, or
+    bool fused_away = false;  // the stage that writes that buffer keeps it as `inner`
+};
+
+struct Architecture {
+    Shape input_shape;
+    std::vector<Layer> layers;
+    std::vector<std::unique_ptr<Stage>> stages;  // each reads what the one before wrote
+    std::ptrdiff_t parameter_floats = 0;         // of the flat buffers
+    bool ends_with_softmax = false;
+
+    std::vector<std::string> describe_stages() const;
+    // Of the forward pass of one image; convolutions and dense products alone.
+    double multiply_adds() const;
+};
+
+}  // namespace nncore::network

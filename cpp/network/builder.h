@@ -1,0 +1,104 @@
+// Building a network: layers are added one behind the other, checked and fused into stages.
+//
+// All that is needed only while layers are added is here; build() hands the finished list of stages
+// to a Network and is done.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "activations.h"
+#include "architecture.h"
+#include "conv_geometry.h"
+#include "kernel_settings.h"
+#include "network.h"
+#include "residual_stages.h"
+
+namespace nncore::network {
+
+class Builder {
+ public:
+    // input: (features) or (height, width, channels). Throws std::invalid_argument on bad shapes.
+    explicit Builder(Shape input);
+
+    // --- layers; each throws std::logic_error after build() ---------------------------------
+    // activation: a name of activations.h. Names must be new and not empty.
+    void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
+                   bool use_bias, const KernelSettings& kernel = {});
+    // activation: as of a dense layer, but for softmax.
+    void add_conv2d(const std::string& name, const Conv2D& layer);
+    // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2
+    // right behind a convolution is fused into it.
+    void add_max_pool2d(const std::string& name, Extent window, Extent strides);
+    void add_average_pool2d(const std::string& name, Extent window, Extent strides);
+    // (height, width, channels) to (channels)
+    void add_global_average_pool2d(const std::string& name);
+    void add_flatten(const std::string& name);
+    void add_activation(const std::string& name, const std::string& activation);
+    // rate: the share of values that is dropped in training, 0 <= rate < 1.
+    void add_dropout(const std::string& name, float rate);
+    // Per channel over the batch (see batch_norm_stage.cpp), which inference folds into a linear
+    // Dense or convolution right before. An activation right behind is fused into it.
+    // 0 <= momentum < 1 of the moving averages, epsilon > 0.
+    void add_batch_normalization(const std::string& name, float momentum, float epsilon);
+    // Per pixel over its channels.
+    void add_layer_normalization(const std::string& name, float epsilon);
+    // activation(branch(x) + shortcut(x)): begin_residual, the layers of the branch, then, unless
+    // the shortcut is the identity, begin_shortcut and its layers; end_residual. Both ways must
+    // end with the same shape. Blocks may contain blocks. activation: linear, relu, sigmoid, tanh.
+    void begin_residual(const std::string& name);
+    void begin_shortcut();
+    void end_residual(const std::string& activation);
+    // y = x * scale + offset, in one rounding: one scale and offset for all values or for each
+    // channel (the last axis).
+    void add_rescaling(const std::string& name, const std::vector<float>& scale,
+                       const std::vector<float>& offset);
+
+    // The network of all these layers, its weights initialised from the seed, its biases zero.
+    // Once; throws std::logic_error without weights, or if a block has no end.
+    std::unique_ptr<Network> build(std::uint64_t seed);
+
+    // --- what there is so far ---------------------------------------------------------------
+    const Architecture& architecture() const { return architecture_; }
+    const Shape& output_shape() const { return shape_; }
+
+ private:
+    // What the stage that was added last can still take in; nothing, unless it says so.
+    struct Fusible {
+        // Builds the stage anew, a convolution, with a 2x2 max pool in it.
+        std::function<std::unique_ptr<Stage>()> with_pool{};
+        bool batch_normalization = false;  // inference can fold one into its weights
+        bool activation = false;           // it applies the one that comes
+    };
+    // A residual block that has no end yet.
+    struct Block {
+        std::string name;
+        BranchStage* branch;
+        ShortcutStage* shortcut;  // nullptr: the identity
+        Shape branch_output;
+        std::size_t branch_buffer;
+    };
+
+    void check_new_layer(const std::string& name) const;
+    // Room for so many more parameters.
+    void check_room(const std::string& name, std::ptrdiff_t floats) const;
+    std::ptrdiff_t room() const;
+    void check_filters(const std::string& what, const ConvGeometry& geometry) const;
+    void push_stage(std::unique_ptr<Stage> stage);
+    // A layer whose output the last stage writes.
+    void push_layer(const std::string& name, Shape output_shape);
+    // Behind the last stage, whose output has that shape, or within it.
+    void push_activation(const Shape& shape, const ActivationKind& kind);
+
+    Architecture architecture_;
+    Shape shape_;  // of the last layer's output
+    Fusible fusible_;
+    std::vector<Block> open_blocks_;
+    std::uint32_t dropout_layers_ = 0;
+    bool built_ = false;
+};
+
+}  // namespace nncore::network

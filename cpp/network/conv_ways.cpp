@@ -1,0 +1,38 @@
+#include "conv_ways.h"
+
+#include "parameter.h"
+
+namespace nncore::network {
+
+// Costs are vectors of products. A way with lanes over a kernel row must be a fifth cheaper to be
+// taken: it loads and stores more for each of them.
+ConvWays choose_conv_ways(const ConvGeometry& g, bool pooled) {
+    ConvWays ways{ConvWays::Weights::pixels, ConvWays::Input::gathered};
+    // Lanes over the inputs of a kernel row want them to be contiguous.
+    if (g.dilation_rows != 1 || g.dilation_columns != 1) return ways;
+    const std::ptrdiff_t run = g.kernel_width * g.channels;
+    const std::ptrdiff_t out_blocks = blocks_of(g.out_channels);
+
+    // After a max pool three quarters of the output gradient are zeros: visiting the winners
+    // only pays unless the lanes, which then run over the inputs of a kernel row, stay empty.
+    const std::ptrdiff_t by_pixel = 4 * run * out_blocks;
+    const std::ptrdiff_t by_winner = g.out_channels * blocks_of(run);
+    if (pooled && 5 * by_winner < 4 * by_pixel) ways.weights = ConvWays::Weights::winners;
+
+    // Lanes over the input channels, or over the inputs of a kernel row where channels are few.
+    const std::ptrdiff_t by_gathering =
+        g.width * g.kernel_width * padded(g.out_channels) * blocks_of(g.channels);
+    const std::ptrdiff_t by_scattering = g.out_width * g.out_channels * blocks_of(run);
+    const bool scatters =
+        g.stride_rows == 1 && g.stride_columns == 1 && 5 * by_scattering < 4 * by_gathering;
+    if (scatters) ways.input = ConvWays::Input::scattered;
+
+    // After a max pool, again the winners alone: a quarter of the pixels, at half the speed.
+    const std::ptrdiff_t by_spreading =
+        (g.out_height / 2) * (g.out_width / 2) * g.out_channels * blocks_of(run);
+    const std::ptrdiff_t otherwise = g.height * (scatters ? by_scattering : by_gathering);
+    if (pooled && 2 * by_spreading < otherwise) ways.input = ConvWays::Input::winners;
+    return ways;
+}
+
+}  // namespace nncore::network

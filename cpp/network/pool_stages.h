@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conv_geometry.h"
+#include "stage.h"
+
+namespace nncore::network {
+
+std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
+std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
+
+}  // namespace nncore::network
