@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.dataset import ImageDataset
+from nncore.data.mapped import MappedImages
 from nncore.errors import ModelFileError
 from nncore.training.arrays import data_set_images
 from nncore.training.inputs import Inputs, PixelInputs
@@ -152,7 +153,10 @@ class FrozenInputs:
         return None
 
     def _rows(self, x: object, images: ImagesOrMapped) -> F32:
-        digests = x.pixel_digests if isinstance(x, ImageDataset) else None
+        digests = None
+        # Pixels in memory may have been changed since their digests were taken; a map cannot.
+        if isinstance(x, ImageDataset) and isinstance(x.images, (MappedImages, np.memmap)):
+            digests = x.pixel_digests
         return self.features.extract(images, digests)  # type: ignore[arg-type]
 
     def _standardized(self, rows: F32) -> Images:
