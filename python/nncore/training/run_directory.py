@@ -19,7 +19,6 @@ import contextlib
 import datetime
 import errno
 import itertools
-import json
 import os
 import tempfile
 import time
@@ -235,40 +234,30 @@ def toml_text(sections: Sections) -> str:
     TypeError
         A value of another type; the message names its key.
     """
-    lines: list[str] = []
-    for section, values in sections.items():
-        lines += ([""] if lines else []) + [f"[{_toml_key(section)}]"]
-        for key, value in values.items():
-            if value is not None:
-                lines.append(f"{_toml_key(key)} = {_toml_value(f'{section}.{key}', value)}")
-    return "\n".join(lines) + "\n"
+    import tomli_w
+
+    return tomli_w.dumps(
+        {
+            section: {
+                key: _for_toml(f"{section}.{key}", value)
+                for key, value in values.items()
+                if value is not None
+            }
+            for section, values in sections.items()
+        }
+    )
 
 
-def _toml_key(key: str) -> str:
-    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if bare else _toml_string(key)
-
-
-def _toml_value(where: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return repr(value)
-    if isinstance(value, float):
-        return repr(float(value))  # NumPy's float64 is a float, too. TOML knows inf and nan.
+def _for_toml(where: str, value: object) -> object:
+    """`value` as TOML can hold it."""
     if isinstance(value, str):
-        return _toml_string(value)
-    if isinstance(value, (datetime.datetime, datetime.date)):
-        return value.isoformat()
+        # TOML has no lone surrogates, which stand for the odd bytes of file names.
+        return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml_value(where, one) for one in value) + "]"
+        return [_for_toml(where, one) for one in value]
+    if isinstance(value, (bool, int, float, datetime.date)):  # a datetime is a date, too
+        return value
     raise TypeError(f"{where}: cannot write a {type(value).__name__} to config.toml: {value!r}")
-
-
-def _toml_string(text: str) -> str:
-    # JSON's escapes are TOML's, but for DEL; and TOML has no lone surrogates (odd file names).
-    clean = text.encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _make_numbered(parent: Path) -> Path:
