@@ -10,6 +10,7 @@ import pytest
 
 import nncore as nn
 from nncore.layers.presets import WIDTH, resnet
+from nncore.training.settings import TrainingSettings
 
 recipes = importlib.import_module("nncore.training.recipes")
 MANY = recipes._MANY
@@ -79,13 +80,15 @@ def test_epochs_by_the_budget():
         f"of the {free.settings['epochs']} that would suit 1,000 images"
         in (bound.reasons["epochs"])
     )
-    assert "--max-minutes" in bound.reasons["epochs"]
+    assert bound.short_of_time
+    assert not free.short_of_time
     assert bound.multiply_adds <= half * 60 * seconds
     # However little time there is, it trains.
     assert nn.recipe(data, minutes=1e-9).settings["epochs"] == 1
     assert (
-        "planned for 1 minute ("
-        in nn.recipe(data_of(9000, 9000, side=64), minutes=1).reasons["epochs"]
+        nn.recipe(data_of(9000, 9000, side=64), minutes=1)
+        .reasons["epochs"]
+        .endswith("planned for 1 minute")
     )
 
 
@@ -217,7 +220,8 @@ def test_little_data_is_said():
     assert chosen(50, 80).notes == ()
     (note,) = chosen(80, 49, 60).notes
     assert note.startswith("little data: class 'c1' has 49 training images.")
-    assert "--features" in note
+    assert chosen(80, 49, 60).short_of_images
+    assert not chosen(50, 80).short_of_images
     assert "class 'c1' has 1 training image." in chosen(80, 1).notes[0]
     assert "class 'c1' has 0 training images." in chosen(80, 0).notes[0]
 
@@ -237,6 +241,35 @@ def test_little_data_is_said():
 def test_bad_arguments(arguments, error, match):
     with pytest.raises(error, match=match):
         chosen(3, 3, **arguments)
+
+
+def test_it_knows_no_flag():
+    """Their names belong to the command line, which adds them."""
+    many = data_of(MANY // 2, MANY // 2, side=64)
+    for one in (chosen(3, 1), nn.recipe(many, minutes=1), nn.recipe(many, minutes=1e6)):
+        assert not [text for text in (*one.reasons.values(), *one.notes) if "--" in text]
+
+
+@pytest.mark.parametrize(
+    ("asked", "left_out"),
+    [
+        ({}, set()),
+        ({"batch_size": 3}, set()),
+        ({"optimizer": "adamw"}, {"learning_rate", "weight_decay"}),
+        ({"optimizer": "sgd", "learning_rate": 0.1}, {"weight_decay"}),
+        ({"loss": "mse"}, {"label_smoothing"}),
+        ({"augment": "light", "erase": 0.1}, {"shift", "horizontal_flip"}),
+    ],
+)
+def test_what_a_choice_rests_on_goes_with_it(asked, left_out):
+    one = chosen(MANY, MANY)
+    other = one.adapted(TrainingSettings(**asked))
+    assert set(one.settings) - set(other.settings) == left_out
+    assert list(other.reasons) == list(other.settings)
+    told = {name for name, reason in other.reasons.items() if reason == recipes.ASKED}
+    assert told == set(asked) & set(one.settings)
+    assert all(other.settings[name] == asked[name] for name in told)
+    assert other.layers == one.layers
 
 
 def test_no_image():

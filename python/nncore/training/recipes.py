@@ -7,6 +7,7 @@ Time is planned in operations; `Recipe.seconds` says what they mean on this mach
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ import numpy as np
 from nncore.arguments import check_int, check_number
 from nncore.layers import Layer, Shape
 from nncore.layers.presets import WIDTH, resnet
+from nncore.losses import SOFTMAX_LOSSES
+from nncore.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
@@ -64,16 +67,20 @@ class Recipe:
     layers : tuple of Layer
         For `Sequential`.
     settings : Mapping
-        By the names of the flags of ``nncore train`` (in Python's spelling): width, stem_pool,
-        epochs, batch_size, optimizer, schedule, learning_rate, augment, horizontal_flip,
-        class_weight, early_stopping (0: never); shift only where images are many, and without a
-        stem pool weight_decay, label_smoothing and erase, too.
+        By the names of `TrainingSettings`, which are those of the flags of ``nncore train``:
+        width, stem_pool, epochs, batch_size, optimizer, schedule, learning_rate, augment,
+        horizontal_flip, class_weight, early_stopping (0: never); shift only where images are many,
+        and without a stem pool weight_decay, label_smoothing and erase, too.
     reasons : Mapping
         Why, for each of the settings, in their order.
     multiply_adds : float
         Of the whole training.
     notes : tuple of str
         What the person should know beforehand, such as that the images are few.
+    short_of_time : bool
+        Whether there are fewer epochs than would suit the images, for the time budget's sake.
+    short_of_images : bool
+        Whether a class has so few that the accuracy will depend on chance.
     """
 
     layers: tuple[Layer, ...]
@@ -81,6 +88,8 @@ class Recipe:
     reasons: Mapping[str, str]
     multiply_adds: float
     notes: tuple[str, ...] = ()
+    short_of_time: bool = False
+    short_of_images: bool = False
 
     def fit_arguments(self) -> dict[str, Any]:
         """Keyword arguments for `Sequential.fit`.
@@ -91,31 +100,34 @@ class Recipe:
         >>> model = nn.Sequential(recipe.layers)                         # doctest: +SKIP
         >>> model.fit(train, validation_data=val, **recipe.fit_arguments())  # doctest: +SKIP
         """
-        import dataclasses
+        return TrainingSettings(**self.settings).fit_arguments()
 
-        from nncore.data import Augmentation
-        from nncore.optimizers import Adam
-        from nncore.schedules import OneCycle
-        from nncore.training.callbacks import EarlyStopping
+    def adapted(self, asked: TrainingSettings) -> Recipe:
+        """The same where some settings are asked for: without those that rest on what was not
+        taken, and with `ASKED` as the reason of what is another now.
 
-        chosen = self.settings
-        moves = ("shift", "erase", "horizontal_flip")
-        changes = {name: chosen[name] for name in moves if name in chosen}
-        preset = Augmentation.preset(chosen["augment"])
-        augmentation = dataclasses.replace(preset, fill="edge", **changes)
-        stopping = chosen["early_stopping"]
-        return {
-            "epochs": chosen["epochs"],
-            "batch_size": chosen["batch_size"],
-            "optimizer": Adam(
-                OneCycle(chosen["learning_rate"]), weight_decay=chosen.get("weight_decay")
-            ),
-            "label_smoothing": chosen.get("label_smoothing", 0.0),
-            "augmentation": augmentation,
-            "class_weight": None if chosen["class_weight"] == "none" else chosen["class_weight"],
-            "callbacks": [EarlyStopping(patience=stopping)] if stopping else [],
-            "restore_best_weights": True,
+        The network stays: `recipe` itself has arguments for its size and the epochs.
+        """
+        settings = dict(self.settings)
+
+        def leave_out(*names: str) -> None:
+            for name in names:
+                if getattr(asked, name) is None:
+                    settings.pop(name, None)
+
+        if asked.optimizer not in (None, OPTIMIZER):
+            leave_out("learning_rate", "weight_decay")
+        if asked.augment is not None:  # as asked for, with nothing added
+            leave_out("shift", "erase", "horizontal_flip")
+        if asked.loss not in SOFTMAX_LOSSES:
+            leave_out("label_smoothing")
+        reasons = {
+            name: self.reasons[name] if getattr(asked, name) in (None, value) else ASKED
+            for name, value in settings.items()
         }
+        filled = asked.filled(settings)
+        settings = {name: getattr(filled, name) for name in settings}
+        return dataclasses.replace(self, settings=settings, reasons=reasons)
 
     def seconds(self) -> float:
         """About how long the training takes on this machine, from a short measurement."""
@@ -159,65 +171,115 @@ def recipe(
     epochs = None if epochs is None else check_int("epochs", epochs, 1)
     if stem_pool is not None and not isinstance(stem_pool, bool):
         raise TypeError(f"stem_pool must be True, False or None, not {stem_pool!r}")
-    images = len(train)
-    if images == 0:
+    if len(train) == 0:
         raise ValueError("there is no training image to choose a recipe for")
-    shape = train.preprocessing.input_shape
-    classes = len(train.classes)
-    settings: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
+    images = _Images(len(train), train.preprocessing.input_shape, train.counts)
+    chosen = _Choices()
+    network = _choose_network(chosen, images, _Asked(width, stem_pool, epochs), minutes)
+    _choose_steps(chosen, images.count)
+    _choose_changes(chosen, images, network.stem_pool)
+    chosen("class_weight", *_class_weight(images.counts))
+    chosen("early_stopping", *_early_stopping(network.epochs, validated))
+    notes = _notes(images.counts)
+    return Recipe(
+        layers=tuple(images.resnet(network.width, network.stem_pool)),
+        settings=chosen.settings,
+        reasons=chosen.reasons,
+        multiply_adds=network.epochs * images.epoch_work(network.width, network.stem_pool),
+        notes=notes,
+        short_of_time=epochs is None and network.epochs < _epochs(images.count, network.stem_pool),
+        short_of_images=len(notes) > 0,
+    )
 
-    def choose(name: str, value: Any, reason: str) -> Any:
-        settings[name], reasons[name] = value, reason
-        return value
 
+class _Choices:
+    """Settings and reasons, in the order in which they are chosen."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
+
+    def __call__(self, name: str, value: Any, reason: str) -> None:
+        self.settings[name], self.reasons[name] = value, reason
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What is looked at: how many images of which shape, and how many of each class."""
+
+    count: int
+    shape: Shape
+    counts: Mapping[str, int]
+
+    def resnet(self, width: int, stem_pool: bool) -> list[Layer]:
+        return resnet(len(self.counts), self.shape, width, stem_pool=stem_pool)
+
+    def epoch_work(self, width: int, stem_pool: bool) -> float:
+        """Multiply-adds of an epoch."""
+        return _PASSES * self.count * _multiply_adds(self.resnet(width, stem_pool), self.shape)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the person said about the network and the length of its training."""
+
+    width: int | None
+    stem_pool: bool | None
+    epochs: int | None
+
+
+@dataclass(frozen=True)
+class _Network:
+    width: int
+    stem_pool: bool
+    epochs: int
+
+
+def _choose_network(chosen: _Choices, images: _Images, asked: _Asked, minutes: float) -> _Network:
     budget = minutes * 60 * _MULTIPLY_ADDS_PER_SECOND
 
     def wanted(stem_pool: bool) -> int:
-        return _epochs(images, stem_pool) if epochs is None else epochs
-
-    def epoch_work(width: int, stem_pool: bool) -> float:
-        layers = resnet(classes, shape, width, stem_pool=stem_pool)
-        return _PASSES * images * _multiply_adds(layers, shape)
+        return _epochs(images.count, stem_pool) if asked.epochs is None else asked.epochs
 
     def fits(width: int, stem_pool: bool) -> bool:
-        return wanted(stem_pool) * epoch_work(width, stem_pool) <= budget
+        return wanted(stem_pool) * images.epoch_work(width, stem_pool) <= budget
 
-    width_of_it, pooled = _size(images, fits, width, stem_pool)
-    wide = width_of_it > WIDTH
-    choose("width", width_of_it, ASKED if width is not None else _WIDTH_REASONS[wide])
-    choose("stem_pool", pooled, ASKED if stem_pool is not None else _POOL_REASONS[pooled])
-    per_epoch = epoch_work(width_of_it, pooled)
-    planned = (
-        (epochs, ASKED)
-        if epochs is not None
-        else _planned_epochs(images, wanted(pooled), per_epoch, budget, minutes)
-    )
-    chosen_epochs = choose("epochs", *planned)
+    width, pooled = _size(images.count, fits, asked.width, asked.stem_pool)
+    width_reason = ASKED if asked.width is not None else _WIDTH_REASONS[width > WIDTH]
+    chosen("width", width, width_reason)
+    chosen("stem_pool", pooled, ASKED if asked.stem_pool is not None else _POOL_REASONS[pooled])
+    epochs, reason = asked.epochs, ASKED
+    if epochs is None:
+        per_epoch = images.epoch_work(width, pooled)
+        epochs, reason = _planned_epochs(images.count, wanted(pooled), per_epoch, budget, minutes)
+    chosen("epochs", epochs, reason)
+    return _Network(width, pooled, epochs)
+
+
+def _choose_steps(chosen: _Choices, images: int) -> None:
     batch_size = _batch_size(images)
     steps = math.ceil(images / batch_size)
-    choose("batch_size", batch_size, f"{steps:,} {'step' if steps == 1 else 'steps'} per epoch")
-    choose("optimizer", OPTIMIZER, "needs little tuning")
-    choose("schedule", SCHEDULE, "the learning rate rises, then falls to almost nothing")
-    choose("learning_rate", LEARNING_RATE, "the highest of the schedule")
-    if images >= _MANY:
+    chosen("batch_size", batch_size, f"{steps:,} {'step' if steps == 1 else 'steps'} per epoch")
+    chosen("optimizer", OPTIMIZER, "needs little tuning")
+    chosen("schedule", SCHEDULE, "the learning rate rises, then falls to almost nothing")
+    chosen("learning_rate", LEARNING_RATE, "the highest of the schedule")
+
+
+def _choose_changes(chosen: _Choices, images: _Images, pooled: bool) -> None:
+    """What keeps a network from learning the images by heart."""
+    if images.count >= _MANY:
         if not pooled:
-            choose("weight_decay", _WEIGHT_DECAY, "keeps it from learning the images by heart")
-            choose("label_smoothing", _LABEL_SMOOTHING, "and from being too sure of them")
-        choose("augment", "off", "with so many images, turns and brightness cost accuracy")
-        choose("shift", _SHIFT, "small moves")
+            chosen("weight_decay", _WEIGHT_DECAY, "keeps it from learning the images by heart")
+            chosen("label_smoothing", _LABEL_SMOOTHING, "and from being too sure of them")
+        chosen("augment", "off", "with so many images, turns and brightness cost accuracy")
+        chosen("shift", _SHIFT, "small moves")
         if not pooled:
-            choose("erase", _ERASE, "no part of an image is to decide alone")
+            chosen("erase", _ERASE, "no part of an image is to decide alone")
     else:
-        choose("augment", "light", "small moves, turns, changes of size and brightness")
-    color = shape[2] == 3
+        chosen("augment", "light", "small moves, turns, changes of size and brightness")
+    color = images.shape[2] == 3
     why = "colour pictures may be mirrored" if color else "gray pictures may be letters or digits"
-    choose("horizontal_flip", color, why)
-    choose("class_weight", *_class_weight(train.counts))
-    choose("early_stopping", *_early_stopping(chosen_epochs, validated))
-    notes = _notes(train.counts)
-    layers = tuple(resnet(classes, shape, width_of_it, stem_pool=pooled))
-    return Recipe(layers, settings, reasons, per_epoch * chosen_epochs, notes)
+    chosen("horizontal_flip", color, why)
 
 
 def _epochs(images: int, stem_pool: bool) -> int:
@@ -249,7 +311,7 @@ def _planned_epochs(
         return wanted, f"as suits {images:,} images"
     return affordable, (
         f"of the {wanted} that would suit {images:,} images, planned for {minutes:g} "
-        f"{'minute' if minutes == 1 else 'minutes'} (--max-minutes)"
+        f"{'minute' if minutes == 1 else 'minutes'}"
     )
 
 
@@ -286,7 +348,7 @@ def _notes(counts: Mapping[str, int]) -> tuple[str, ...]:
     return (
         f"little data: class {smallest!r} has {images}. Expect the "
         "accuracy to vary by several points with the seed; more images help most, or the features "
-        "of a network that was trained on many (--features)",
+        "of a network that was trained on many",
     )
 
 
@@ -307,17 +369,17 @@ def _measured_rate() -> float:
     By one thread: the first parallel products of a process on a busy machine may take 40 times as
     long as later ones, until the scheduler has spread the threads.
     """
-    from nncore import get_num_threads, set_num_threads
+    from nncore import _core
     from nncore.kernels import matmul
 
-    side, threads = 256, get_num_threads()
+    side, threads = 256, _core.get_num_threads()
     a = np.ones((side, side), np.float32)
     best, begin = math.inf, time.perf_counter()
-    set_num_threads(1)
+    _core.set_num_threads(1)
     try:
         while (started := time.perf_counter()) < begin + _MEASURING_SECONDS:
             matmul(a, a)
             best = min(best, time.perf_counter() - started)
     finally:
-        set_num_threads(threads)
+        _core.set_num_threads(threads)
     return _SHARE_OF_PRODUCT * threads * side**3 / best
