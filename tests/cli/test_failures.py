@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from nncore.cli import info as info_verb
 from nncore.cli import main
 from nncore.cli.failures import describe
+from nncore.cli.verbs import info as info_verb
 from nncore.errors import DataError, MissingExtraError, ModelFileError, TrainingError
 
 

@@ -129,7 +129,10 @@ def test_the_default_limit_is_that_of_python():
     # Written twice, since the command line's help loads nothing heavy.
     for verb in ("check", "train", "evaluate", "predict"):
         words = ("a", "b") if verb in ("evaluate", "predict") else ("a",)
-        assert parse([verb, *words]).max_pixels == MAX_PIXELS
+        settings = parse([verb, *words]).settings
+        for inner in ("train", "evaluate", "reading"):
+            settings = getattr(settings, inner, settings)
+        assert settings.max_pixels == MAX_PIXELS
 
 
 def test_max_pixels_of_every_verb(trained, parent, call, tmp_path):

@@ -1,7 +1,12 @@
 """The command line: the only room that prints, parses arguments and chooses exit codes.
 
-One file per verb. `parser` knows the verbs, `options` the flags that they share, `output` where
-words go, `failures` which error gives which exit code and line.
+- `verbs/`: one file per verb, which does not know the others; `parser` knows them all.
+- `flags/`: the flags that verbs share, and the settings that are made of them.
+- `training/`, `measuring`, `predicting`, `inputs`: work that more than one verb does.
+- `output`: where words go; `failures`: which error gives which exit code and line.
+
+An argument list becomes a frozen dataclass of settings once, in `parser.parse`; from there on
+nothing changes it, and steps make new ones of it.
 """
 
 from __future__ import annotations
@@ -28,12 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from nncore.cli.parser import parse
 
-        args = parse(sys.argv[1:] if argv is None else argv)
-        if args.threads is not None:
-            from nncore import set_num_threads
+        command = parse(sys.argv[1:] if argv is None else argv)
+        common = command.common
+        if common.threads is not None:
+            from nncore import _core
 
-            set_num_threads(args.threads)
-        code: int = args.run(args, Output(json=args.json, quiet=args.quiet))
+            _core.set_num_threads(common.threads)
+        code = command.run(command.settings, Output(json=common.json, quiet=common.quiet))
     except SystemExit as stop:  # argparse, after --help and --version
         return int(stop.code or 0)
     except BaseException as error:

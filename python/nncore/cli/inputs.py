@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from nncore.errors import DataError, ModelFileError
 
 if TYPE_CHECKING:
     from nncore.cli.output import Output
+    from nncore.cli.reading import Reading
     from nncore.data import ClassMap, ImageDataset, Preprocessing
     from nncore.training.model import Sequential
 
@@ -18,16 +20,12 @@ BEST = "best.safetensors"
 
 def load_labelled(
     source: str,
+    reading: Reading,
     out: Output,
     *,
-    size: int | tuple[int, int] | None = None,
-    color: str | None = None,
     classes: ClassMap | str | None = None,
-    max_broken: float = 0.01,
-    max_pixels: int = 1 << 26,
     preprocessing: Preprocessing | None = None,
     allow_missing_classes: bool = False,
-    cache: str | bool = False,
 ) -> ImageDataset:
     """Images of a folder with a sub-folder per class, or of a table with path and label.
 
@@ -47,15 +45,11 @@ def load_labelled(
     with out.progress("reading images") as progress:
         data = read(
             source,
-            size=size,
-            color=color,
+            **dataclasses.asdict(reading),
             classes=classes,
-            max_broken=max_broken,
-            max_pixels=max_pixels,
             progress=progress,
             preprocessing=preprocessing,
             allow_missing_classes=allow_missing_classes,
-            cache=cache,
         )
     for note in data.notes:
         out.warn(note)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from nncore.cli import check, demo, evaluate, info, lr_find, plot, predict, train
 from nncore.cli.failures import UsageError
-from nncore.cli.options import common_options
-from nncore.cli.output import write_out
+from nncore.cli.flags.common import Common, common_of, common_options
+from nncore.cli.output import Output, write_out
+from nncore.cli.verbs import check, demo, evaluate, info, lr_find, plot, predict, train
 
 VERBS = {
     "check": check,
@@ -35,6 +36,15 @@ exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file,
 """
 
 
+@dataclass(frozen=True)
+class Command:
+    """A command line that was understood: `run(settings, out)` is the verb."""
+
+    run: Callable[[Any, Output], int]
+    settings: Any
+    common: Common
+
+
 class Parser(argparse.ArgumentParser):
     """Complains in one line, by an exception."""
 
@@ -48,7 +58,7 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; `parse` uses it."""
-    from nncore import __version__
+    from nncore._core import __version__
 
     parser: argparse.ArgumentParser = Parser(
         prog="nncore",
@@ -70,12 +80,11 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         module.add_arguments(verb)
-        verb.set_defaults(run=module.run)
     return parser
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Arguments of one command; `command_line` is how to type it again.
+def parse(argv: Sequence[str]) -> Command:
+    """What one command line says.
 
     Raises
     ------
@@ -87,5 +96,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if not argv:
         raise UsageError(f"a verb is needed: {', '.join(VERBS)} (see: nncore --help)")
     args = build_parser().parse_args(argv)
-    args.command_line = shlex.join(["nncore", *argv])
-    return args
+    args.command_line = shlex.join(["nncore", *argv])  # to type it again
+    verb = VERBS[args.verb]
+    return Command(verb.run, verb.settings(args), common_of(args))

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from typing import TYPE_CHECKING
 
-from nncore.cli import options
-
-if TYPE_CHECKING:
-    from nncore.data import Augmentation
+from nncore.cli.flags import values
 
 # The words of `Augmentation.preset`; the data room is not imported for the sake of --help.
 STRENGTHS = ("off", "light", "medium", "strong")
-_FLAGS = (
-    "shift",
-    "rotation",
-    "scale",
-    "horizontal_flip",
-    "vertical_flip",
-    "brightness",
-    "contrast",
-    "crop_padding",
-    "erase",
-    "fill",
-)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_augmentation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "augmentation, of the training images alone: each epoch sees other copies of them"
     )
@@ -52,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     ):
         high = {"rotation": 180.0, "scale": 0.9}.get(name, 1.0)
-        group.add_argument(f"--{name}", type=options.number(0, high), metavar=unit, help=text)
+        group.add_argument(f"--{name}", type=values.number(0, high), metavar=unit, help=text)
     for name, text in (
         (
             "horizontal-flip",
@@ -66,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     group.add_argument(
         "--crop-padding",
-        type=options.whole(0, 16384),
+        type=values.whole(0, 16384),
         metavar="N",
         help="move by up to N pixels more",
     )
@@ -78,21 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def augmentation(args: argparse.Namespace) -> Augmentation | None:
-    """What the flags say; None if nothing is to be changed."""
-    from nncore.data import Augmentation
-
-    given = {name: getattr(args, name) for name in _FLAGS if getattr(args, name) is not None}
-    settings = {"fill": "edge"} | given
-    result = dataclasses.replace(Augmentation.preset(args.augment), **settings)
-    return None if result.changes_nothing else result
-
-
 def _fill(text: str) -> float | str:
     if text in ("edge", "reflect"):
         return text
     try:
-        return options.number(0, 255)(text)
+        return values.number(0, 255)(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
             f"must be a value from 0 to 255, edge or reflect, not {text!r}"

@@ -5,36 +5,37 @@ would refuse the folder."""
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nncore.cli.class_table import count_lines
 from nncore.cli.failures import BAD_DATA, DONE
+from nncore.cli.flags import reading
 from nncore.cli.inputs import load_labelled
-from nncore.cli.options import add_cache, add_max_broken, add_max_pixels
 from nncore.cli.output import (
     Output,
     count,
     printable,
     skipped_json,
     skipped_lines,
-    table,
     write_error,
 )
+from nncore.cli.parts import val_fraction
 
 if TYPE_CHECKING:
+    from nncore.cli.reading import Reading
     from nncore.data import ImageDataset
     from nncore.data.duplicates import Duplicates
     from nncore.data.pictures.facts import ImageFacts
 
 HELP = "look at a folder of images before training"
 _MOST_SIZES = 8
-_MOST_CLASSES = 50
 _MOST_NAMED = 5
-# What `nncore train` sets apart by itself: a part, but no more than tells epochs apart.
-VAL, _ENOUGH_VAL = 0.15, 3000
 _UNEQUAL = 10  # a class this many times as frequent as another is worth a word
 _TIMED_IMAGES = 512  # enough steps to time, few enough to take no time
 
@@ -51,53 +52,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="draw some images of every class, and the duplicates, to this .png, .svg or .pdf",
     )
-    add_max_broken(parser)
-    add_max_pixels(parser)
-    add_cache(parser)
+    reading.add_max_broken(parser)
+    reading.add_max_pixels(parser)
+    reading.add_cache(parser)
 
 
-def val_fraction(images: int) -> float:
-    """The part of so many images that `nncore train` validates on by itself."""
-    return min(VAL, _ENOUGH_VAL / max(images, 1))
+@dataclass(frozen=True)
+class Settings:
+    """What is looked at, and where the contact sheet is drawn, if one is asked for."""
+
+    source: str
+    reading: Reading
+    sheet: str | None
+    seed: int
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+def settings(args: argparse.Namespace) -> Settings:
+    return Settings(args.data, reading.reading_of(args), args.sheet, args.seed)
+
+
+def run(settings: Settings, out: Output) -> int:
     from nncore.data.duplicates import find_duplicates
 
-    if args.sheet is not None:
+    if settings.sheet is not None:
         from nncore.cli.sheet import check_path
 
-        check_path(args.sheet)
+        check_path(settings.sheet)
     # Everything is read, however bad, and judged afterwards: a check that stops at the first
     # fault would have to be called once per fault.
     start = time.perf_counter()
-    data = load_labelled(
-        args.data,
-        out,
-        max_broken=1.0,
-        max_pixels=args.max_pixels,
-        allow_missing_classes=True,
-        cache=args.cache,
-    )
+    everything = dataclasses.replace(settings.reading, max_broken=1.0)
+    data = load_labelled(settings.source, everything, out, allow_missing_classes=True)
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)
-    problems, notes, train = _judge(args, data, duplicates)
+    problems, notes, train = _judge(settings, data, duplicates)
     facts = _facts(data, duplicates)
     epoch, facts["epochs"] = _training(train)
     facts["seconds"] = {"read": round(seconds, 3), "epoch": epoch}
-    facts |= {"notes": notes, "problems": problems, "sheet": args.sheet}
-    if args.sheet is not None:
+    facts |= {"notes": notes, "problems": problems, "sheet": settings.sheet}
+    if settings.sheet is not None:
         from nncore.cli.sheet import draw_sheet
 
-        draw_sheet(data, duplicates, args.sheet)
-    out.result(_text(args.data, data, facts), facts)
+        draw_sheet(data, duplicates, settings.sheet)
+    out.result(_text(settings.source, data, facts), facts)
     for problem in problems:
         write_error(problem)
     return BAD_DATA if problems else DONE
 
 
 def _judge(
-    args: argparse.Namespace, data: ImageDataset, duplicates: Sequence[Duplicates]
+    settings: Settings, data: ImageDataset, duplicates: Sequence[Duplicates]
 ) -> tuple[list[str], list[str], ImageDataset]:
     """Why training would refuse these images; what else a person should know; and which images
     would be trained on (all of them if it refuses the split)."""
@@ -108,14 +112,15 @@ def _judge(
 
     problems, notes = [], []
     try:
-        check_broken(args.data, len(data), data.skipped, args.max_broken)
+        check_broken(settings.source, len(data), data.skipped, settings.reading.max_broken)
     except DataError as error:
         problems.append(str(error))
     counts = data.counts
     empty = [name for name, images in counts.items() if images == 0]
     if empty:
         problems.append(
-            f"{args.data}: no usable image in class {_named(empty)}; add images or remove the class"
+            f"{settings.source}: no usable image in class {_named(empty)}; add images or remove "
+            "the class"
         )
     single = [name for name, images in counts.items() if images == 1]
     if single:
@@ -142,10 +147,10 @@ def _judge(
     try:
         val, names = val_fraction(len(data)), data.classes.names
         sides, split_notes = split_sides(
-            keys, data.labels, names, val, 0.0, args.seed, data.given_split
+            keys, data.labels, names, val, 0.0, settings.seed, data.given_split
         )
     except DataError as error:
-        problems.append(f"{args.data}: {error}")
+        problems.append(f"{settings.source}: {error}")
         train, split_notes = data, []
     else:
         train = data.subset((sides == TRAIN).nonzero()[0])
@@ -303,20 +308,6 @@ def _skipped_words(data: ImageDataset) -> list[str]:
     order = {"broken": 0, "foreign": 1, "hidden": 2}
     first, *others = skipped_lines(sorted(data.skipped, key=lambda file: order[file.kind]))
     return [f"{first.removesuffix(':')} ({shown}; --json lists all):", *others]
-
-
-def count_lines(counts: Mapping[str, int], parts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """A table of the classes with their numbers of images, in all and in each part of a split."""
-    rows = [("class", "images", *parts)]
-    for name, images in counts.items():
-        numbers = (images, *(part[name] for part in parts.values()))
-        rows.append((printable(name), *(f"{number:,}" for number in numbers)))
-    lines = table(rows[: _MOST_CLASSES + 1]).split("\n")
-    if len(counts) > _MOST_CLASSES:
-        smallest = sorted(counts.items(), key=lambda item: item[1])[:3]
-        named = ", ".join(f"{printable(name)} ({n:,})" for name, n in smallest)
-        lines.append(f"  and {len(counts) - _MOST_CLASSES:,} more; the smallest: {named}")
-    return lines
 
 
 def _given_counts(data: ImageDataset) -> dict[str, dict[str, int]]:

@@ -4,9 +4,10 @@ model: its layers, classes, preprocessing and training facts."""
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nncore.cli import features
+from nncore.cli import feature_words
 from nncore.cli.failures import DONE
 from nncore.cli.inputs import open_model
 from nncore.cli.output import Output, printable
@@ -23,14 +24,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
-    if args.model is None:
-        from nncore import info
+@dataclass(frozen=True)
+class Settings:
+    """The model to show; None for what is installed."""
 
-        data = info()
+    model: str | None
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    return Settings(args.model)
+
+
+def run(settings: Settings, out: Output) -> int:
+    if settings.model is None:
+        from nncore import _core
+
+        data = _core.info()
         text = _pairs({name: _shown(value) for name, value in data.items()})
     else:
-        model, file = open_model(args.model)
+        model, file = open_model(settings.model)
         data = as_json(model, file)
         text = _text(model, data)
     out.result(text, data)
@@ -81,7 +93,7 @@ def _text(model: Sequential, data: dict[str, Any]) -> str:
             f"{prepared['resize']}, {prepared['fit']}"
         )
     if data["features"] is not None:
-        first, *others = (line.strip() for line in features.lines(data["features"]))
+        first, *others = (line.strip() for line in feature_words.lines(data["features"]))
         facts["features"] = "; ".join([first.partition(": ")[2], *others])
     if data["loss"] is not None:
         facts["loss"] = data["loss"]

@@ -7,11 +7,14 @@ confusion.png) or of a history.csv; or the lesson's picture of gradient descent:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nncore.cli import options
+from nncore.cli.descent import draw_descent
 from nncore.cli.failures import DONE, UsageError
+from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
 from nncore.errors import DataError
 
@@ -37,34 +40,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     lesson = parser.add_argument_group("gradient-descent, of the loss (W - 0.655)^2")
     lesson.add_argument(
-        "--start", type=options.finite, metavar="W", help="first weight (default 0.38)"
+        "--start", type=values.finite, metavar="W", help="first weight (default 0.38)"
     )
     lesson.add_argument(
-        "--learning-rate", type=options.positive, metavar="RATE", help="default 0.01"
+        "--learning-rate", type=values.positive, metavar="RATE", help="default 0.01"
     )
-    lesson.add_argument("--steps", type=options.whole(1, 100_000), metavar="N", help="default 100")
+    lesson.add_argument("--steps", type=values.whole(1, 100_000), metavar="N", help="default 100")
 
 
-def run(args: argparse.Namespace, out: Output) -> int:
+@dataclass(frozen=True)
+class Settings:
+    """What is drawn, to where, and the lesson's numbers that were given."""
+
+    source: str
+    output: str | None
+    lesson: Mapping[str, Any]
+
+
+def settings(args: argparse.Namespace) -> Settings:
     lesson = {name: getattr(args, name) for name in _LESSON if getattr(args, name) is not None}
-    if args.source == _DESCENT:
-        files = [draw_descent(args.output or f"{_DESCENT}.png", lesson)]
-    elif lesson:
+    if lesson and args.source != _DESCENT:
         flag = next(iter(lesson)).replace("_", "-")
         raise UsageError(f"--{flag} is for `nncore plot {_DESCENT}`, not for {args.source}")
+    return Settings(args.source, args.output, lesson)
+
+
+def run(settings: Settings, out: Output) -> int:
+    if settings.source == _DESCENT:
+        files = [draw_descent(settings.output or f"{_DESCENT}.png", settings.lesson)]
     else:
-        files = _draw_run(Path(args.source), args.output)
+        files = _draw_run(Path(settings.source), settings.output)
     text = "\n".join(printable(str(file)) for file in files)
     out.result(text, {"files": [str(file) for file in files]})
     return DONE
-
-
-def draw_descent(path: str, settings: dict[str, Any]) -> Path:
-    """The lesson's picture of gradient descent on one weight."""
-    from nncore import plots
-
-    plots.gradient_descent(path=path, **settings)
-    return Path(path)
 
 
 def _draw_run(source: Path, output: str | None) -> list[Path]:

@@ -1,0 +1,73 @@
+"""The flags that say how picture files become images."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nncore.cli.flags import values
+
+if TYPE_CHECKING:
+    from nncore.cli.reading import Reading
+
+
+def reading_of(args: argparse.Namespace) -> Reading:
+    """What the flags say; a verb that lacks one reads as by its default."""
+    from nncore.cli.reading import Reading
+
+    names = ("size", "max_broken", "max_pixels", "cache")
+    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    color = getattr(args, "color", "auto")
+    return Reading(color=None if color == "auto" else color, **given)
+
+
+def add_size_and_color(data: argparse._ActionsContainer) -> None:
+    """What images become when they are read."""
+    data.add_argument(
+        "--size",
+        type=values.size,
+        default="auto",
+        metavar="SIZE",
+        help="28, or HEIGHTxWIDTH such as 64x48; auto (default): the images' own size if all "
+        "have the same and it is at most 64x64, else 64x64",
+    )
+    data.add_argument(
+        "--color",
+        choices=("auto", "rgb", "gray"),
+        default="auto",
+        help="auto (default): gray if every picture is stored as gray",
+    )
+
+
+def add_max_broken(parser: argparse._ActionsContainer) -> None:
+    """The flag of the verbs that read labelled images."""
+    parser.add_argument(
+        "--max-broken",
+        type=values.number(0, 1),
+        default=0.01,
+        metavar="FRACTION",
+        help="largest fraction of broken image files to put up with (default 0.01)",
+    )
+
+
+def add_max_pixels(parser: argparse._ActionsContainer) -> None:
+    """The flag of the verbs that read image files."""
+    parser.add_argument(
+        "--max-pixels",
+        type=values.whole(1),
+        default=1 << 26,
+        metavar="N",
+        help="refuse larger pictures before decoding them (default 67108864, 2 to the 26th)",
+    )
+
+
+def add_cache(parser: argparse._ActionsContainer) -> None:
+    """The flag of the verbs that may read the same images again."""
+    parser.add_argument(
+        "--cache",
+        metavar="DIR|off",
+        default=True,
+        type=lambda text: False if text == "off" else text,
+        help="where decoded images are kept, so that the next run starts at once; off: read the "
+        "files each time (default: nncore in the user's cache folder)",
+    )

@@ -1,0 +1,109 @@
+"""A model measured on labelled images, as `evaluate` and `demo` do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli import feature_words
+from nncore.cli.inputs import load_labelled, open_image_model
+from nncore.cli.output import Output, skipped_json
+
+if TYPE_CHECKING:
+    from nncore.cli.reading import Reading
+    from nncore.data import ImageDataset
+    from nncore.training.report import Report
+
+REPORT_FILES = ("report.json", "confusion.png", "mistakes.png")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """The model and the images; `split` is a table, `part` a part of a split, `features` where the
+    network of frozen features is, if not beside the model, `output` a folder for `REPORT_FILES`."""
+
+    model: str
+    source: str
+    reading: Reading
+    split: str | None = None
+    part: str | None = None
+    features: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The report and what it is about."""
+
+    source: str
+    model: str
+    data: ImageDataset
+    part: str
+    report: Report
+    files: list[str]
+
+
+def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
+    """Load the model and the images, measure, and write the files asked for."""
+    from nncore.training.run_directory import RunDirectory
+
+    model, classes, preprocessing, file = open_image_model(settings.model, settings.features)
+    data = load_labelled(
+        settings.source,
+        settings.reading,
+        out,
+        classes=classes,
+        preprocessing=preprocessing,
+        allow_missing_classes=True,
+    )
+    if settings.split is not None:
+        data = data.with_split(settings.split)
+        for note in data.split_notes:
+            out.warn(note)
+    data, part = _chosen(settings, data)
+    if model.features is not None:
+        model.features.cache = settings.reading.cache
+        feature_words.compute(model.features, data, out)
+    report = model.evaluate(data)
+    files = []
+    if settings.output is not None:
+        folder = Path(settings.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        RunDirectory(folder).write_report(report, data.images)
+        files = [str(folder / name) for name in REPORT_FILES]
+    return Outcome(settings.source, file, data, part, report, files)
+
+
+def _chosen(settings: EvaluateSettings, data: ImageDataset) -> tuple[ImageDataset, str]:
+    """The images to measure on, and which part they are; "all" where there are no parts."""
+    from nncore.errors import DataError
+
+    given = data.given_split
+    if given is None:
+        if settings.part not in (None, "all"):
+            raise DataError(
+                f"{settings.source}: does not come with a split, so there is no part "
+                f"{settings.part!r}; leave out --part"
+            )
+        return data, "all"
+    part = settings.part or next((name for name in ("test", "val") if name in given), "all")
+    if part == "all":
+        return data, part
+    chosen = data.subset([name == part for name in given])
+    if not len(chosen):
+        raise DataError(f"{settings.source}: the part {part!r} of its split has no images")
+    chosen.skipped = data.skipped
+    return chosen, part
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """What `nncore evaluate --json` prints: report.json and where it comes from."""
+    return {
+        "model": outcome.model,
+        "data": outcome.source,
+        "part": outcome.part,
+        **outcome.report.to_dict(),
+        "skipped": skipped_json(outcome.data.skipped),
+        "files": outcome.files,
+    }

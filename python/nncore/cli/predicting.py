@@ -1,0 +1,72 @@
+"""Names for pictures, as `predict` and `demo` give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli.failures import UsageError
+from nncore.cli.inputs import open_image_model
+from nncore.cli.output import printable, skipped_json
+
+if TYPE_CHECKING:
+    from nncore.training.predictions import Prediction, Predictions
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """The model, the files and folders, and how many labels each gets; `features` is where the
+    network of frozen features is, if not beside the model, `csv` a file to write, too."""
+
+    model: str
+    paths: Sequence[str]
+    top_k: int = 1
+    max_pixels: int = 1 << 26
+    features: str | None = None
+    csv: str | None = None
+
+
+def predict(settings: PredictSettings) -> Predictions:
+    """Predictions of the files and folders named, written to --csv if that is asked for."""
+    model, classes, _, file = open_image_model(settings.model, settings.features)
+    if settings.top_k > len(classes):
+        raise UsageError(f"--top-k {settings.top_k}: the model {file} has {len(classes)} classes")
+    found = model.predict(
+        list(settings.paths), top_k=settings.top_k, max_pixels=settings.max_pixels
+    )
+    if settings.csv is not None:
+        from nncore.atomic import atomic_write_bytes
+        from nncore.data.skipped import csv_bytes
+
+        header = ["path", "label", "probability"]
+        for place in range(2, settings.top_k + 1):
+            header += [f"label_{place}", f"probability_{place}"]
+        rows = [(one.path or "", *_top(one)) for one in found]
+        atomic_write_bytes(settings.csv, csv_bytes([tuple(header), *rows]))
+    return found
+
+
+def line(one: Prediction) -> str:
+    """Path, label, probability, and the further ones, separated by tabs."""
+    return "\t".join(printable(cell) for cell in (one.path or "", *_top(one)))
+
+
+def _top(one: Prediction) -> list[str]:
+    return [cell for label, p in one.top for cell in (label, f"{p:.6f}")]
+
+
+def as_json(found: Predictions) -> dict[str, Any]:
+    """What `nncore predict --json` prints."""
+    return {
+        "predictions": [
+            {
+                "path": one.path,
+                "label": one.label,
+                "probability": one.probability,
+                "top": [{"label": label, "probability": p} for label, p in one.top],
+            }
+            for one in found
+        ],
+        "skipped": skipped_json(found.skipped),
+    }

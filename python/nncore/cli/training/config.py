@@ -1,0 +1,85 @@
+"""What `nncore train` keeps in config.toml."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli.training import recipe
+
+if TYPE_CHECKING:
+    from nncore.cli.training.plan import Plan
+    from nncore.optimizers import Optimizer
+    from nncore.training.settings import TrainingSettings
+
+
+def config(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The sections of config.toml."""
+    from nncore import _core
+
+    machine = _core.info()
+    settings, training, model, parts = plan.settings, plan.training, plan.model, plan.parts
+    data = parts.whole
+    assert model.optimizer is not None
+    assert model.facts is not None
+    facts = model.facts
+    return {
+        "run": {
+            "command": settings.command,
+            "started": datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0),
+            "nncore": machine["version"],
+        },
+        "data": {
+            "source": os.path.abspath(settings.source),
+            "size": [data.preprocessing.height, data.preprocessing.width],
+            "color": data.preprocessing.color,
+            "normalize": settings.normalize,
+            "val": parts.val_fraction,
+            "test": settings.split.test,
+            "split": parts.source,
+            "images": len(data),
+            "train_images": len(parts.train),
+            "val_images": len(parts.val),
+            "test_images": len(parts.test),
+            "skipped_files": len(data.skipped),
+        },
+        "model": {
+            "preset": settings.network.model,
+            "hidden": settings.network.hidden_units,
+            "width": training.width,
+            "stem_pool": training.stem_pool,
+            "parameters": model.parameter_count,
+        },
+        **({} if model.features is None else {"features": model.features.to_dict()}),
+        **({} if plan.recipe is None else {"recipe": recipe.reasons(plan.recipe)}),
+        "training": {
+            "epochs": training.epochs,
+            "batch_size": training.batch_size,
+            "loss": training.loss,
+            **_described(training, model.optimizer),
+            "seed": settings.seed,
+            "class_weight": training.class_weight,
+            "augment": training.augment,
+        },
+        **({} if facts.augmentation is None else {"augmentation": facts.augmentation}),
+        **({} if facts.class_weight is None else {"class_weights": facts.class_weight}),
+        "report": {"measured_on": parts.measured[0]},
+        # For the record: the results do not depend on these.
+        "machine": {name: machine[name] for name in ("isa", "threads", "compiler")},
+    }
+
+
+def _described(training: TrainingSettings, optimizer: Optimizer) -> dict[str, Any]:
+    """How weights change; None is left out."""
+    facts = optimizer.to_dict()
+    return {
+        "optimizer": facts.pop("type"),
+        **facts,
+        "learning_rate": optimizer.rate,
+        "schedule": None if training.schedule == "constant" else training.schedule,
+        "warmup": training.warmup or None,
+        "label_smoothing": training.label_smoothing or None,
+        "early_stopping": training.early_stopping or None,
+        "max_minutes": training.max_minutes,
+    }

@@ -1,0 +1,146 @@
+"""A training from pictures to a run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from nncore.cli import feature_words, models
+from nncore.cli.flags.training import check_warmup
+from nncore.cli.inputs import load_labelled
+from nncore.cli.output import Output, count, printable
+from nncore.cli.parts import split
+from nncore.cli.training import words
+from nncore.cli.training.config import config
+from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
+
+if TYPE_CHECKING:
+    from nncore.training.callbacks import Callback
+    from nncore.training.history import History
+    from nncore.training.run_directory import RunDirectory
+
+
+def train(settings: TrainSettings, out: Output) -> Outcome:
+    """Load, split, train, evaluate and write the run directory."""
+    _check_place(settings.place)
+    plan = _plan(settings, out)
+    words.say_plan(plan, out)
+    _compute_features(plan, out)
+    if settings.split.test and "test" in (plan.parts.whole.given_split or ()):
+        out.warn("--test is not used: the split that is given has test images")
+    run = _make_run(plan, out)
+    history = _fit(plan, run, out)
+    run.write_history(history)
+    part, images = plan.parts.measured
+    report = None
+    if len(history):
+        report = plan.model.evaluate(images)
+        run.write_report(report, images.images)
+    return Outcome(plan, run, history, part, report)
+
+
+def _plan(settings: TrainSettings, out: Output) -> Plan:
+    """Read and split the images, and see what they decide."""
+    from nncore.data.normalization import with_normalization
+    from nncore.training.model import Sequential
+
+    reading = settings.reading
+    backbone = None if settings.features is None else settings.features.open(reading)
+    if backbone is not None:
+        reading = dataclasses.replace(reading, size=backbone.size, color=backbone.data_color)
+    data = load_labelled(settings.source, reading, out, classes=settings.classes)
+    parts = split(data, settings.split, settings.seed)
+    if settings.normalize and backbone is None:
+        parts = dataclasses.replace(parts, train=with_normalization(parts.train))
+    training, recipe = models.choose(
+        settings.network, settings.training, parts.train, validated=len(parts.val) > 0
+    )
+    check_warmup(training)
+    shape = parts.train.preprocessing.input_shape
+    layers = settings.network.layers(len(data.classes), shape, training)
+    model = Sequential(layers, name=settings.network.model, features=backbone)
+    model.build(shape, settings.seed)
+    return Plan(settings, parts, training, recipe, model)
+
+
+def _compute_features(plan: Plan, out: Output) -> None:
+    backbone, data = plan.model.features, plan.parts.whole
+    if backbone is None:
+        return
+    feature_words.compute(backbone, data, out)
+    run = backbone.images_run
+    out.say(
+        f"features of {count(run, 'image')} computed; of {len(data) - run:,} they were known, "
+        "from an earlier run or a copy"
+    )
+
+
+def _make_run(plan: Plan, out: Output) -> RunDirectory:
+    """The folder, with all that is known before the training."""
+    from nncore.training.run_directory import RunDirectory
+
+    place, parts = plan.settings.place, plan.parts
+    changes, backbone = plan.training.augmentation, plan.model.features
+    try:
+        run = RunDirectory.create(place.output, place.name, overwrite=place.overwrite)
+    except OSError as error:
+        _explain(error)
+    run.write_data(parts.whole.classes, parts.by_name, parts.whole.skipped)
+    if backbone is not None:
+        run.keep_features(backbone.path)
+    if changes is not None:
+        run.write_augmented(parts.train.images, changes, plan.settings.seed)
+        out.say(f"augmentation: {printable(str(run.file('augmented.png')))} shows it")
+    return run
+
+
+def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
+    training, model, parts = plan.training, plan.model, plan.parts
+    batch_size = training.batch_size or 1
+    arguments = training.fit_arguments(
+        sgd_rate=model.default_optimizer(training.loss, batch_size).rate,
+        steps_per_epoch=math.ceil(len(parts.train) / batch_size),
+    )
+    callbacks = [_config_writer(plan, run, out), run.checkpoints(), *arguments.pop("callbacks")]
+    return model.fit(
+        parts.train,
+        validation_data=parts.val if len(parts.val) else None,
+        loss=training.loss,
+        seed=plan.settings.seed,
+        verbose=out.verbose,
+        callbacks=callbacks,
+        **arguments,
+    )
+
+
+def _config_writer(plan: Plan, run: RunDirectory, out: Output) -> Callback:
+    """Writes config.toml once `fit` has settled the optimizer, and before any training."""
+    from nncore.training.callbacks import LambdaCallback
+
+    def write() -> None:
+        run.write_config(config(plan))
+        for line in words.class_weight_lines(plan.model):
+            out.say(line)
+
+    return LambdaCallback(on_train_begin=write)
+
+
+def _check_place(place: RunPlace) -> None:
+    """Whether the folder is free, before minutes are spent on reading images."""
+    if place.name is not None and not place.overwrite:
+        folder = Path(place.output) / place.name
+        if folder.is_dir() and any(folder.iterdir()):
+            _explain(FileExistsError(errno.EEXIST, "", str(folder)))
+
+
+def _explain(error: OSError) -> NoReturn:
+    """Raise `error` again with the flags that help."""
+    if isinstance(error, FileExistsError) and os.path.isdir(error.filename):
+        reason = "this run folder is not empty; choose another --name, or replace it by --overwrite"
+    else:
+        reason = f"{error.strerror}; choose another place by --output"
+    raise type(error)(error.errno, reason, error.filename) from None

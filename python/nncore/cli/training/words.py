@@ -1,0 +1,139 @@
+"""What `nncore train` tells: what it found, and what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli import feature_words
+from nncore.cli.class_table import count_lines
+from nncore.cli.inputs import BEST
+from nncore.cli.output import Output, count, printable, skipped_json, skipped_lines
+from nncore.cli.training import recipe
+
+if TYPE_CHECKING:
+    from nncore.cli.training.plan import Outcome, Plan
+    from nncore.training.model import Sequential
+
+_MOST_NOTES = 5
+
+
+def say_plan(plan: Plan, out: Output) -> None:
+    """What is found in the images, and what is made of it."""
+    settings, model, data = plan.settings, plan.model, plan.parts.whole
+    height, width, _ = data.preprocessing.input_shape
+    out.say(
+        f"{printable(settings.source)}: {count(len(data), 'image')} in "
+        f"{count(len(data.classes), 'class')}, read as {height}x{width} {data.preprocessing.color}"
+    )
+    by_part = {name: part.counts for name, part in plan.parts.by_name.items() if len(part)}
+    if len(by_part) == 1:  # all are for training
+        by_part = {}
+    for line in [*count_lines(data.counts, by_part), *skipped_lines(data.skipped)]:
+        out.say(line)
+    out.warn_of_skipped([file for file in data.skipped if file.kind != "hidden"])
+    sizes = [f"{len(part):,} {name}" for name, part in plan.parts.by_name.items() if len(part)]
+    out.say(f"split ({printable(plan.parts.source)}): {', '.join(sizes)}")
+    notes = plan.parts.train.split_notes
+    for note in notes[:_MOST_NOTES]:
+        out.warn(note)
+    if len(notes) > _MOST_NOTES:
+        out.warn(f"{len(notes) - _MOST_NOTES} more notes like these on the split")
+    layers = " -> ".join(
+        "x".join(map(str, view.output_shape)) for view in model.layers if view.parameter_names
+    )
+    if model.features is not None:
+        layers = f"{model.features.count} frozen features -> {layers}"
+        for line in feature_words.lines(model.features.to_dict(), model.features.guessed):
+            out.say(line)
+    out.say(
+        f"model {settings.network.model}: {height}x{width}x{data.preprocessing.channels} -> "
+        f"{layers} ({model.parameter_count:,} parameters); loss {plan.training.loss}"
+    )
+    if plan.recipe is not None:
+        recipe.say(settings.network.model, plan.training, plan.recipe, out)
+    out.say()
+
+
+def class_weight_lines(model: Sequential) -> list[str]:
+    weights = model.facts.class_weight if model.facts is not None else None
+    if weights is None:
+        return []
+    shown = ", ".join(f"{printable(name)} {weight:.3g}" for name, weight in weights.items())
+    return [
+        f"class weights: {shown}",
+        "  the training loss is weighted by them; validation and evaluation losses are not",
+    ]
+
+
+def text(outcome: Outcome, hints: bool) -> str:
+    """What a person is told at the end; `hints` adds the next commands to try."""
+    history, path, report = outcome.history, outcome.run.path, outcome.report
+    if report is None:
+        return f"no epoch was finished; the weights so far are in {path / 'last.safetensors'}"
+    low, high = report.accuracy_interval
+    best = f"{history.best_epoch()} of {len(history)}"
+    lines = [
+        f"accuracy {report.accuracy:.2%} on {count(report.images, outcome.part + ' image')} "
+        f"(95% interval {low:.2%} to {high:.2%})",
+        f"  always answering the most frequent class would give {report.baseline_accuracy:.2%}",
+        *{
+            "test": [
+                "  these images were kept out of training, and of the choice of the best epoch "
+                f"({best})"
+            ],
+            "validation": [
+                f"  these images also chose the best epoch ({best}), so this is slightly",
+                "  optimistic; for an honest number keep some images apart by --test 0.15",
+            ],
+            "training": [
+                f"  these images were trained on (best epoch: {best}), so this says nothing",
+                "  about new ones; keep some apart by --val 0.15 or --test 0.15",
+            ],
+        }[outcome.part],
+        f"model     {printable(str(path / BEST))}",
+        f"curves    {printable(str(path / 'loss.png'))}, accuracy.png",
+        f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
+    ]
+    if hints:
+        quoted = shlex.quote(str(path))
+        lines += [
+            "",
+            "try next:",
+            f"  nncore predict {quoted} IMAGE...     name what is on pictures",
+            f"  nncore evaluate {quoted} FOLDER      measure it on other labelled images",
+            f"  nncore info {quoted}                 what is in the model file",
+        ]
+    return "\n".join(lines)
+
+
+def interrupted(outcome: Outcome) -> str:
+    epochs = count(len(outcome.history), "epoch")
+    return f"interrupted after {epochs}; what was trained is saved in {outcome.run.path}"
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """What `nncore train --json` prints."""
+    report, history = outcome.report, outcome.history
+    result: dict[str, Any] = {
+        "run": str(outcome.run.path),
+        "model": str(outcome.run.path / BEST) if len(history) else None,
+        "measured_on": outcome.part,
+        "accuracy": None,
+        "accuracy_interval": None,
+        "loss": None,
+        "loss_name": history.loss_name,
+        "epochs": len(history),
+        "best_epoch": history.best_epoch() if len(history) else None,
+        "images": {name: len(part) for name, part in outcome.plan.parts.by_name.items()},
+        "split": outcome.plan.parts.source,
+        "classes": list(outcome.plan.parts.whole.classes.names),
+        "counts": outcome.plan.parts.whole.counts,
+        "skipped": skipped_json(outcome.plan.parts.whole.skipped),
+        "interrupted": outcome.plan.model.interrupted,
+        "recipe": recipe.as_json(outcome.plan.recipe),
+    }
+    if report is not None:
+        facts = report.to_dict()
+        result |= {name: facts[name] for name in ("accuracy", "accuracy_interval", "loss")}
+    return result

@@ -1,0 +1,46 @@
+"""Name what is on pictures. One line per image: path, label, probability, separated by tabs; with
+--top-k, further labels and probabilities follow. Folders are read with all their sub-folders; no
+labels are needed."""
+
+from __future__ import annotations
+
+import argparse
+
+from nncore.cli.failures import DONE
+from nncore.cli.flags import common, features, reading, values
+from nncore.cli.output import Output, count
+from nncore.cli.predicting import PredictSettings, as_json, line, predict
+
+HELP = "name what is on pictures"
+_NAMED = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser)
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="image files and folders of them")
+    parser.add_argument(
+        "--top-k",
+        type=values.whole(1),
+        default=1,
+        metavar="K",
+        help="how many of the most probable classes to list (default 1)",
+    )
+    reading.add_max_pixels(parser)
+    features.add_place(parser)
+    parser.add_argument("--csv", metavar="FILE", help="write the predictions to this file, too")
+
+
+def settings(args: argparse.Namespace) -> PredictSettings:
+    return PredictSettings(
+        args.model, tuple(args.paths), args.top_k, args.max_pixels, args.features, args.csv
+    )
+
+
+def run(settings: PredictSettings, out: Output) -> int:
+    found = predict(settings)
+    out.result("\n".join(line(one) for one in found), as_json(found))
+    for file in found.skipped[:_NAMED]:
+        out.warn(f"skipped {file.path}: {file.reason}")
+    if len(found.skipped) > _NAMED:
+        out.warn(f"skipped {count(len(found.skipped) - _NAMED, 'more file')}")
+    return DONE

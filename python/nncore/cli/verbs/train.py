@@ -1,0 +1,129 @@
+"""Train a classifier on a folder with one sub-folder of images per class (or on a .csv table with
+the columns path and label), and write everything about it to a run directory."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from nncore.cli.failures import INTERRUPTED, UsageError
+from nncore.cli.flags import common, features, reading, training, values
+from nncore.cli.flags.augmentation import add_augmentation
+from nncore.cli.flags.network import add_network, network_of
+from nncore.cli.gate import gate
+from nncore.cli.models import DEFAULT_HEAD, DEFAULT_MODEL
+from nncore.cli.output import Output, write_error
+from nncore.cli.parts import VAL, SplitSettings
+from nncore.cli.training import words
+from nncore.cli.training.plan import RunPlace, TrainSettings
+from nncore.cli.training.run import train
+
+HELP = "train a classifier on a folder of images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_labelled(parser)
+    model = parser.add_argument_group("model and training")
+    add_network(model)
+    training.add_length(model)
+    training.add_steps(model)
+    features.add_features(parser)
+    add_augmentation(parser)
+    data = parser.add_argument_group("images")
+    reading.add_size_and_color(data)
+    data.add_argument(
+        "--val",
+        type=values.fraction,
+        metavar="FRACTION",
+        help="part for validation, which chooses the best epoch (default 0.15; less where that is "
+        "more than 3,000 images)",
+    )
+    data.add_argument(
+        "--test",
+        type=values.fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="part that training never sees, for an honest accuracy (default 0)",
+    )
+    data.add_argument(
+        "--split",
+        metavar="FILE|new",
+        help="table with the columns path and split, such as the split.csv of a run; new: do not "
+        "use the split that comes with the data (default: that one if there is one, from folders "
+        "train, val and test or a column split; what it lacks is made)",
+    )
+    data.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
+        "classes.csv, or its sub-folders in sorted order)",
+    )
+    data.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="scale inputs by the mean and deviation of the training pixels, which the model keeps "
+        "(on by default)",
+    )
+    reading.add_max_broken(data)
+    reading.add_max_pixels(data)
+    reading.add_cache(data)
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--output", default="runs", metavar="DIR", help="where runs are kept (default runs)"
+    )
+    results.add_argument(
+        "--name",
+        type=values.run_name,
+        metavar="NAME",
+        help="name of this run's folder (default: the first free of run-1, run-2, ...)",
+    )
+    results.add_argument(
+        "--overwrite", action="store_true", help="replace an older run of the same name"
+    )
+    common.add_min_accuracy(results)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A training, and the accuracy that it must reach."""
+
+    train: TrainSettings
+    min_accuracy: float | None
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    read, asked = reading.reading_of(args), training.training_of(args)
+    network = network_of(args, asked, DEFAULT_MODEL if args.features is None else DEFAULT_HEAD)
+    asked = asked.filled(network.defaults())
+    training.check(asked, args.val)
+    frozen = features.features_of(args)
+    if frozen is not None:
+        features.check(network, read, asked)
+    val = VAL if args.val is None else args.val
+    if val + args.test >= 1:
+        raise UsageError(f"--val {val:g} and --test {args.test:g} leave nothing for training")
+    chosen = TrainSettings(
+        command=args.command_line,
+        source=args.data,
+        reading=read,
+        training=asked,
+        network=network,
+        features=frozen,
+        split=SplitSettings(args.val, args.test, args.split),
+        classes=args.classes,
+        normalize=args.normalize,
+        place=RunPlace(args.output, args.name, args.overwrite),
+        seed=args.seed,
+    )
+    return Settings(chosen, args.min_accuracy)
+
+
+def run(settings: Settings, out: Output) -> int:
+    outcome = train(settings.train, out)
+    told = words.text(outcome, hints=not out.quiet)
+    out.result(told, words.as_json(outcome))
+    if outcome.plan.model.interrupted:
+        write_error(words.interrupted(outcome))
+        return INTERRUPTED
+    return gate(settings.min_accuracy, outcome.report, outcome.part)
