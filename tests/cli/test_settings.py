@@ -40,14 +40,6 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-def test_verbs_do_not_import_verbs():
-    files = [file for file in ROOM.rglob("*.py") if file.name != "parser.py"]
-    assert len(files) > len(VERBS)
-    for file in files:
-        assert not {name for name in imports(file) if ".cli.verbs" in name}, file
-        assert "nncore.cli.parser" not in imports(file) or file == ROOM / "__init__.py"
-
-
 def test_only_flags_and_verbs_see_arguments():
     for file in ROOM.rglob("*.py"):
         if file.parent.name not in ("flags", "verbs") and file.name != "parser.py":
