@@ -10,8 +10,13 @@ from nncore.training.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
 PLAIN = {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "schedule": "constant"}
 
 
+def default(loss: str, batch_size: int) -> nn.SGD:
+    assert (loss, batch_size) == ("cross_entropy", 8)
+    return nn.SGD(0.1)
+
+
 def test_plain_sgd():
-    fit = TrainingSettings(**PLAIN).fit_arguments(sgd_rate=0.1)
+    fit = TrainingSettings(**PLAIN).fit_arguments(default)
     assert fit == {
         "epochs": 3,
         "batch_size": 8,
@@ -39,7 +44,7 @@ def test_plain_sgd():
     ],
 )
 def test_optimizers(settings, optimizer):
-    made = TrainingSettings(**PLAIN | settings).make_optimizer(sgd_rate=0.1, steps_per_epoch=10)
+    made = TrainingSettings(**PLAIN | settings).make_optimizer(default, images=73)
     assert made == optimizer
 
 
@@ -47,7 +52,7 @@ def test_every_word_is_understood():
     for optimizer in OPTIMIZERS:
         for schedule in SCHEDULES:
             words = {"optimizer": optimizer, "schedule": schedule}
-            made = TrainingSettings(**PLAIN | words).make_optimizer(sgd_rate=0.1)
+            made = TrainingSettings(**PLAIN | words).make_optimizer(default)
             assert type(made).__name__.lower() == optimizer
 
 
@@ -58,6 +63,8 @@ def test_what_is_not_said_is_named():
         TrainingSettings(optimizer="adam").make_optimizer()
     with pytest.raises(ValueError, match="learning_rate is not set"):
         TrainingSettings(**PLAIN).make_optimizer()
+    with pytest.raises(ValueError, match="the number of images is not set"):
+        TrainingSettings(**PLAIN, warmup=1).make_optimizer(default)
 
 
 def test_what_ends_training_early():

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# From the loss and the batch size.
+DefaultOptimizer = Callable[[str, int], Optimizer]
+
 OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "adam": Adam,
@@ -105,21 +108,27 @@ class TrainingSettings:
         return dataclasses.replace(self, **open_ones)
 
     def fit_arguments(
-        self, sgd_rate: float | None = None, steps_per_epoch: int = 1
+        self, default_optimizer: DefaultOptimizer | None = None, images: int | None = None
     ) -> dict[str, Any]:
         """Keyword arguments for `Sequential.fit`; all but the loss.
 
         Parameters
         ----------
-        sgd_rate
-            Learning rate of plain SGD where none is set; see `Sequential.default_optimizer`.
-        steps_per_epoch
-            For the warm-up, which is counted in epochs.
+        default_optimizer
+            `Sequential.default_optimizer` of the model, whose learning rate SGD has where none is
+            set.
+        images
+            Number of training images, for a warm-up, which is counted in epochs.
+
+        Raises
+        ------
+        ValueError
+            Something is not set that has no default; the message names it.
         """
         return {
             "epochs": self.epochs,
             "batch_size": self.batch_size,
-            "optimizer": self.make_optimizer(sgd_rate, steps_per_epoch),
+            "optimizer": self.make_optimizer(default_optimizer, images),
             "label_smoothing": self.label_smoothing or 0.0,
             "augmentation": self.augmentation,
             "class_weight": None if self.class_weight == "none" else self.class_weight,
@@ -135,20 +144,26 @@ class TrainingSettings:
         result = dataclasses.replace(Augmentation.preset(self.augment or "off"), **changes)
         return None if result.changes_nothing else result
 
-    def make_optimizer(self, sgd_rate: float | None = None, steps_per_epoch: int = 1) -> Optimizer:
+    def make_optimizer(
+        self, default_optimizer: DefaultOptimizer | None = None, images: int | None = None
+    ) -> Optimizer:
         """The optimizer with its schedule; the arguments are those of `fit_arguments`."""
         settings = {"weight_decay": self.weight_decay, "momentum": self.momentum}
         given = {name: value for name, value in settings.items() if value is not None}
         optimizer = OPTIMIZERS[_known("optimizer", self.optimizer)](**given)
         rate = self.learning_rate
         if rate is None and isinstance(optimizer, SGD):
+            default = _known("learning_rate", default_optimizer)
+            plain = default(self.loss, _known("batch_size", self.batch_size)).rate
             # With momentum each gradient counts 1 / (1 - momentum) times in the long run.
-            rate = _known("learning_rate", sgd_rate) * (1 - optimizer.momentum)
+            rate = plain * (1 - optimizer.momentum)
         elif rate is None:
             rate = optimizer.rate
         schedule = SCHEDULES[_known("schedule", self.schedule)](rate)
         if self.warmup:
-            schedule = Warmup(schedule, max(1, math.ceil(self.warmup * steps_per_epoch)))
+            size = _known("batch_size", self.batch_size)
+            steps = math.ceil(_known("the number of images", images) / size)  # of an epoch
+            schedule = Warmup(schedule, max(1, math.ceil(self.warmup * steps)))
         return dataclasses.replace(optimizer, learning_rate=schedule)
 
     def make_callbacks(self) -> list[Callback]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -100,11 +99,7 @@ def _make_run(plan: Plan, out: Output) -> RunDirectory:
 
 def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
     training, model, parts = plan.training, plan.model, plan.parts
-    batch_size = training.batch_size or 1
-    arguments = training.fit_arguments(
-        sgd_rate=model.default_optimizer(training.loss, batch_size).rate,
-        steps_per_epoch=math.ceil(len(parts.train) / batch_size),
-    )
+    arguments = training.fit_arguments(model.default_optimizer, len(parts.train))
     callbacks = [_config_writer(plan, run, out), run.checkpoints(), *arguments.pop("callbacks")]
     return model.fit(
         parts.train,

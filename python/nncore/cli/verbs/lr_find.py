@@ -123,13 +123,13 @@ def search(settings: Settings, out: Output) -> Outcome:
     shape = data.preprocessing.input_shape
     model = Sequential(network.layers(len(data.classes), shape, training), name=network.model)
     model.build(shape, seed)
-    batch_size = training.batch_size or 1
+    arguments = training.fit_arguments(model.default_optimizer)
     found = lr_find(
         model,
         data,
         loss=training.loss,
-        optimizer=training.make_optimizer(model.default_optimizer(training.loss, batch_size).rate),
-        batch_size=batch_size,
+        optimizer=arguments["optimizer"],
+        batch_size=arguments["batch_size"],
         start=settings.start,
         end=settings.end,
         steps=settings.steps,
