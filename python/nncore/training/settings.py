@@ -21,11 +21,11 @@ from nncore.schedules import (
     StepDecay,
     Warmup,
 )
-from nncore.training.early_stopping import EarlyStopping
-from nncore.training.time_limit import TimeLimit
+from nncore.training.callbacks.early_stopping import EarlyStopping
+from nncore.training.callbacks.time_limit import TimeLimit
 
 if TYPE_CHECKING:
-    from nncore.training.callbacks import Callback
+    from nncore.training.callbacks.base import Callback
 
 T = TypeVar("T")
 
