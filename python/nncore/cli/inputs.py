@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,7 @@ from nncore.errors import DataError, ModelFileError
 
 if TYPE_CHECKING:
     from nncore.cli.output import Output
-    from nncore.cli.reading import Reading
-    from nncore.data import ClassMap, ImageDataset, Preprocessing
+    from nncore.data import ClassMap, ImageDataset, Preprocessing, Reading
     from nncore.training.model import Sequential
 
 BEST = "best.safetensors"
@@ -24,7 +22,6 @@ def load_labelled(
     out: Output,
     *,
     classes: ClassMap | str | None = None,
-    preprocessing: Preprocessing | None = None,
     allow_missing_classes: bool = False,
 ) -> ImageDataset:
     """Images of a folder with a sub-folder per class, or of a table with path and label.
@@ -32,7 +29,7 @@ def load_labelled(
     Raises
     ------
     DataError
-        As `ImageDataset.from_folder` and `from_csv`, or `source` does not exist.
+        As `ImageDataset.read`, or `source` does not exist.
     """
     from nncore.data import ImageDataset
 
@@ -41,15 +38,13 @@ def load_labelled(
             f"{source}: no such file or folder; give a folder with one sub-folder of images per "
             "class, or a .csv file with the columns path and label"
         )
-    read = ImageDataset.from_folder if os.path.isdir(source) else ImageDataset.from_csv
     with out.progress("reading images") as progress:
-        data = read(
+        data = ImageDataset.read(
             source,
-            **dataclasses.asdict(reading),
+            reading,
             classes=classes,
-            progress=progress,
-            preprocessing=preprocessing,
             allow_missing_classes=allow_missing_classes,
+            progress=progress,
         )
     for note in data.notes:
         out.warn(note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,7 @@ from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 
 if TYPE_CHECKING:
-    from nncore.cli.reading import Reading
-    from nncore.data import ImageDataset
+    from nncore.data import ImageDataset, Reading
     from nncore.training.report import Report
 
 REPORT_FILES = ("report.json", "confusion.png", "mistakes.png")
@@ -49,14 +49,8 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     from nncore.training.run_directory import RunDirectory
 
     model, classes, preprocessing, file = open_image_model(settings.model, settings.features)
-    data = load_labelled(
-        settings.source,
-        settings.reading,
-        out,
-        classes=classes,
-        preprocessing=preprocessing,
-        allow_missing_classes=True,
-    )
+    reading = dataclasses.replace(settings.reading, preprocessing=preprocessing)
+    data = load_labelled(settings.source, reading, out, classes=classes, allow_missing_classes=True)
     if settings.split is not None:
         data = data.with_split(settings.split)
         for note in data.split_notes:

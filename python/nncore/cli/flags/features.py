@@ -11,7 +11,7 @@ from nncore.cli.flags import values
 from nncore.cli.models import HEADS, Network
 
 if TYPE_CHECKING:
-    from nncore.cli.reading import Reading
+    from nncore.data import Reading
     from nncore.interop.onnx_features import Features
     from nncore.training.settings import TrainingSettings
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from nncore.cli.flags import values
 
 if TYPE_CHECKING:
-    from nncore.cli.reading import Reading
+    from nncore.data import Reading
 
 
 def reading_of(args: argparse.Namespace) -> Reading:
     """What the flags say; a verb that lacks one reads as by its default."""
-    from nncore.cli.reading import Reading
+    from nncore.data import Reading
 
     names = ("size", "max_broken", "max_pixels", "cache")
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}

@@ -10,7 +10,7 @@ from nncore.cli.parts import Parts, SplitSettings
 
 if TYPE_CHECKING:
     from nncore.cli.flags.features import FeatureSettings
-    from nncore.cli.reading import Reading
+    from nncore.data import Reading
     from nncore.training.history import History
     from nncore.training.model import Sequential
     from nncore.training.recipes import Recipe

@@ -28,8 +28,7 @@ from nncore.cli.output import (
 from nncore.cli.parts import val_fraction
 
 if TYPE_CHECKING:
-    from nncore.cli.reading import Reading
-    from nncore.data import ImageDataset
+    from nncore.data import ImageDataset, Reading
     from nncore.data.duplicates import Duplicates
     from nncore.data.pictures.facts import ImageFacts
 
@@ -106,7 +105,7 @@ def _judge(
     """Why training would refuse these images; what else a person should know; and which images
     would be trained on (all of them if it refuses the split)."""
     from nncore.data.labels.parts import TRAIN
-    from nncore.data.labels.split import keep_together, split_sides
+    from nncore.data.labels.split import split_sides
     from nncore.data.reading.result import check_broken
     from nncore.errors import DataError
 
@@ -143,7 +142,7 @@ def _judge(
         notes.append(
             "every image is gray, though some are stored as colour: --color gray is faster"
         )
-    keys = keep_together(data.images, data.digests, data.groups, data.pixel_digests)
+    keys = data.kept_together()
     try:
         val, names = val_fraction(len(data)), data.classes.names
         sides, split_notes = split_sides(

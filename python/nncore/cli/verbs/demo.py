@@ -105,7 +105,7 @@ class Commands:
         return str(self.root / "runs" / "digits")
 
     def train(self) -> TrainSettings:
-        from nncore.cli.reading import Reading
+        from nncore.data import Reading
         from nncore.training.settings import TrainingSettings
 
         network, runs = Network(), str(self.root / "runs")
@@ -122,7 +122,7 @@ class Commands:
         )
 
     def evaluate(self) -> tuple[str, EvaluateSettings]:
-        from nncore.cli.reading import Reading
+        from nncore.data import Reading
 
         test, report = str(self.digits.test), str(self.root / "test-report")
         settings = EvaluateSettings(self.model, test, Reading(cache=True), output=report)

@@ -18,7 +18,7 @@ from nncore.cli.models import Network
 from nncore.cli.output import Output, count, printable
 
 if TYPE_CHECKING:
-    from nncore.cli.reading import Reading
+    from nncore.data import Reading
     from nncore.training.learning_rate_search import LearningRates
     from nncore.training.settings import TrainingSettings
 
