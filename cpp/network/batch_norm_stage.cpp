@@ -161,8 +161,7 @@ class BatchNormStage final : public Stage {
         return pass.parameters + parameters[which].offset;
     }
     float* scratch(const Pass& pass, std::ptrdiff_t row) const {
-        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)] +
-               row * stride_;
+        return Stage::scratch(pass) + row * stride_;
     }
     // The batch's mean, its variance, then the partial sums of the chunks.
     float* shared(const Pass& pass) const { return pass.workspace.shared[index]; }

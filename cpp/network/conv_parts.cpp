@@ -22,6 +22,14 @@ Spread Spread::of(const ConvGeometry& g, bool for_input_gradient) {
     return s;
 }
 
+void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
+                       std::ptrdiff_t channels, const float* d, bool first, float* own,
+                       float* total) {
+    kernels.bias_gradient(pixels, channels, d, channels, first ? total : own);
+    if (!first)
+        for (std::ptrdiff_t c = 0; c < channels; ++c) total[c] += own[c];
+}
+
 std::string describe_conv(const ConvGeometry& g, kernels::Activation activation, bool use_bias) {
     const auto pair = [](std::ptrdiff_t a, std::ptrdiff_t b) {
         return std::to_string(a) + "x" + std::to_string(b);

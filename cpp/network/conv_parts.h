@@ -6,6 +6,7 @@
 
 #include "activations.h"
 #include "conv_geometry.h"
+#include "workspace.h"
 
 namespace nncore::network {
 
@@ -19,6 +20,18 @@ struct Spread {
 
     static Spread of(const ConvGeometry& geometry, bool for_input_gradient);
 };
+
+// The upper left input of output pixel (0, 0) of one sample, in the border where there is one.
+inline const float* corner(const ConvGeometry& geometry, const Rows& x, std::ptrdiff_t row) {
+    return x.row(row) - geometry.padding.top * x.layout.line -
+           geometry.padding.left * geometry.channels;
+}
+
+// Adds one sample's gradient of the bias, from the gradient `d` of all its pixels, to `total`, or
+// begins the sum with it. own: scratch of `channels` floats, padded.
+void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
+                       std::ptrdiff_t channels, const float* d, bool first, float* own,
+                       float* total);
 
 // "conv 3x3 16 -> 32 stride 2x2 dilation 2x2 in 4 groups + bias + relu", what is usual left out.
 std::string describe_conv(const ConvGeometry& geometry, kernels::Activation activation,

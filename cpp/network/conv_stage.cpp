@@ -91,7 +91,7 @@ class ConvStage final : public Stage {
         args.y_pixel = g_.out_channels;
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-            args.x = corner(x, r);
+            args.x = corner(g_, x, r);
             if (pooled_) {
                 forward_pooled(pass, args, r);
                 if (pass.purpose == Purpose::gradients) keep_unpooled(pass, args, r);
@@ -148,7 +148,12 @@ class ConvStage final : public Stage {
                     }
                 }
                 weight_gradient(pass, r, dense, chunk, first);
-                if (use_bias_) bias_gradient(pass, r, chunk, first);
+                // From the output gradient as it came: pooling left zeros out that add nothing.
+                if (use_bias_)
+                    add_bias_gradient(pass.kernels, output_shape[0] * output_shape[1],
+                                      g_.out_channels, output_delta(pass).row(r), first,
+                                      spread_image(pass) + unpooled_floats(),
+                                      partials(pass, chunk) + kernel_partial_floats());
             }
         }
     }
@@ -196,11 +201,6 @@ class ConvStage final : public Stage {
     }
 
  private:
-    // The upper left input of output pixel (0, 0), in the border where there is one.
-    const float* corner(const Rows& x, std::ptrdiff_t row) const {
-        return x.row(row) - g_.padding.top * x.layout.line - g_.padding.left * g_.channels;
-    }
-
     // How an output pixel's inputs lie in the image.
     template <class Args>
     Args taps(std::ptrdiff_t line) const {
@@ -223,9 +223,6 @@ class ConvStage final : public Stage {
         args.run_step = g_.dilation_columns * channels;
     }
 
-    float* scratch(const Pass& pass) const {
-        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
-    }
     std::uint8_t* winners(const Pass& pass, std::ptrdiff_t row) const {
         return reinterpret_cast<std::uint8_t*>(pass.workspace.saved[index].row(row));
     }
@@ -393,7 +390,7 @@ class ConvStage final : public Stage {
             args.columns = output_shape[1];
             args.x_row = g_.stride_rows * x.layout.line;
             args.x_pixel = g_.stride_columns * g_.channels;
-            args.x = corner(x, r);
+            args.x = corner(g_, x, r);
             args.channels = g_.out_channels;
             args.d = output_delta(pass).row(r);
             args.winners = winners(pass, r);
@@ -406,7 +403,7 @@ class ConvStage final : public Stage {
         auto args = taps<kernels::ConvWeightGradientArgs>(x.layout.line);
         args.rows = rows_;
         args.columns = columns_;
-        args.x = corner(x, r);
+        args.x = corner(g_, x, r);
         args.blocks = out_padded_ / kBlock;
         args.d = d;
         args.d_row = g_.stride_rows * s.width * out_padded_;
@@ -414,16 +411,6 @@ class ConvStage final : public Stage {
         args.gradient = partials(pass, chunk);
         args.first = first;
         pass.kernels.conv_weight_gradient(args);
-    }
-
-    // Over the output gradient as it came: pooling left zeros out that would add nothing.
-    void bias_gradient(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t chunk, bool first) const {
-        float* const total = partials(pass, chunk) + kernel_partial_floats();
-        float* const own = spread_image(pass) + unpooled_floats();
-        pass.kernels.bias_gradient(output_shape[0] * output_shape[1], g_.out_channels,
-                                   output_delta(pass).row(r), g_.out_channels, first ? total : own);
-        if (!first)
-            for (std::ptrdiff_t c = 0; c < g_.out_channels; ++c) total[c] += own[c];
     }
 
     // ---- the shared place: turned weights, then partial gradients by chunk

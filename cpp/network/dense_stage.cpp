@@ -61,8 +61,7 @@ class DenseStage final : public Stage {
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
         const Share own = share(pass, blocks_of(inputs_));
-        float* const turned =
-            pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+        float* const turned = scratch(pass);
         const float* const panels = pass.parameters + parameters[0].offset;
         kernels::DenseProductArgs args{};
         args.K = units_;

@@ -142,7 +142,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
     // The input with its border, in planes.
     Image split(const Pass& pass, std::ptrdiff_t r) const {
         const Rows& x = input(pass);
-        if (group_inputs_ == 1) return {corner(x, r), x.layout.line, g_.channels, 1};
+        if (group_inputs_ == 1) return {corner(g_, x, r), x.layout.line, g_.channels, 1};
         // The border stays the zeros that the workspace began with.
         float* const image = own(pass);
         const std::ptrdiff_t pixel = group_inputs_ * lanes_, line = split_width() * pixel;

@@ -104,14 +104,10 @@ void GroupedConvStage::backward_data(const BackwardPass& pass) const {
             const float* d = spread_out(pass, r, image);
             if (needs_input_gradient) input_gradient(pass, r, image);
             weight_gradient(pass, r, d, gradient, first);
-            if (!use_bias_) continue;
-            float* const total = gradient + parameters[0].size();
-            float* const own = image + spread_floats();
-            pass.kernels.bias_gradient(g_.out_height * g_.out_width, g_.out_channels,
-                                       output_delta(pass).row(r), g_.out_channels,
-                                       first ? total : own);
-            if (!first)
-                for (std::ptrdiff_t c = 0; c < g_.out_channels; ++c) total[c] += own[c];
+            if (use_bias_)
+                add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,
+                                  output_delta(pass).row(r), first, image + spread_floats(),
+                                  gradient + parameters[0].size());
         }
     }
 }
@@ -181,7 +177,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.y_row = y.layout.line;
         args.y_pixel = g_.out_channels;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = corner(x, r) + group * group_inputs_;
+            args.x = corner(g_, x, r) + group * group_inputs_;
             args.weights = weights(pass) + group * group_weights();
             args.bias = bias == nullptr ? nullptr : bias + group * padded(group_outputs_);
             args.y = y.row(r) + group * group_outputs_;
@@ -229,7 +225,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.d_pixel = g_.stride_columns * outputs_;
         args.first = first;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = corner(x, r) + group * group_inputs_;
+            args.x = corner(g_, x, r) + group * group_inputs_;
             args.d = d + group * padded(group_outputs_);
             args.gradient = gradient + group * group_weights();
             pass.kernels.conv_weight_gradient(args);

@@ -41,10 +41,6 @@ class GroupedConvStage : public Stage {
     virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d,
                                  float* gradient, bool first) const = 0;
 
-    // The upper left input of output pixel (0, 0), in the border where there is one.
-    const float* corner(const Rows& x, std::ptrdiff_t row) const {
-        return x.row(row) - g_.padding.top * x.layout.line - g_.padding.left * g_.channels;
-    }
     std::ptrdiff_t taps() const { return g_.kernel_height * g_.kernel_width; }
     const float* weights(const Pass& pass) const { return pass.parameters + parameters[0].offset; }
     float* turned(const Pass& pass) const { return pass.workspace.shared[index]; }
@@ -62,9 +58,6 @@ class GroupedConvStage : public Stage {
  private:
     // Each thread's scratch: the bias in the order of the lanes; in training also the spread output
     // gradient and a bias gradient; then what the derived stage wants.
-    float* scratch(const Pass& pass) const {
-        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
-    }
     std::ptrdiff_t spread_floats() const;
     std::ptrdiff_t shared_scratch(bool backward) const;
     const float* bias_in_lanes(const Pass& pass) const;

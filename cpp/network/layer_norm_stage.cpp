@@ -112,9 +112,6 @@ class LayerNormStage final : public Stage {
     kernels::LayerNormArgs args(const float* x, std::ptrdiff_t rows, std::ptrdiff_t row) const {
         return {.rows = rows, .columns = channels_, .epsilon = epsilon_, .x = x, .x_row = row};
     }
-    float* scratch(const Pass& pass) const {
-        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
-    }
 
     std::ptrdiff_t channels_, pixels_, stride_;
     float epsilon_;

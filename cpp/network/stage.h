@@ -127,6 +127,10 @@ class Stage {
     const Rows& output(const Pass& pass) const { return pass.workspace.activations[index + 1]; }
     const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
+    // This thread's own place, of sizes().scratch floats.
+    float* scratch(const Pass& pass) const {
+        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+    }
     // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
     void update(const BackwardPass& pass, const Parameter& parameter) const;
     // What a stage with weights adds and applies behind their product; the bias is parameters[1].
