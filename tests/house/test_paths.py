@@ -70,3 +70,12 @@ def test_documents_that_the_code_cites_exist():
         for name, path in sorted(cited)
         if not any((place / name).exists() for place in (ROOT, ROOT / "docs", path.parent))
     ] == []
+
+
+def test_where_is_names_what_stands_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|`]*(?:`[^|`]*`[^|`]*)?\| `([^|`]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert len(rows) >= 10
+    for name, places in rows:
+        for path in re.findall(r"`([^`]+)`", places):
+            assert name in (ROOT / path).read_text(encoding="utf-8"), (name, path)
