@@ -95,3 +95,7 @@ def test_the_contracts_of_the_rooms_can_be_broken(tmp_path: Path, file: str, lin
     )
     assert done.returncode == 1
     assert fault in done.stdout
+
+
+def test_this_repository_has_neither():
+    assert checked(ROOT) == []
