@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/block.h"
 #include "runtime/aligned_buffer.h"
 
 namespace nncore::bench {
@@ -14,8 +15,8 @@ runtime::AlignedBuffer random_floats(std::ptrdiff_t count);
 // Winners of 2x2 windows: 0 to 3.
 std::vector<std::uint8_t> random_winners(std::ptrdiff_t count);
 
-constexpr std::ptrdiff_t kBlock = 16;  // the lane block of cpp/kernels
-inline std::ptrdiff_t blocks_of(std::ptrdiff_t count) { return (count + kBlock - 1) / kBlock; }
-inline std::ptrdiff_t padded(std::ptrdiff_t count) { return blocks_of(count) * kBlock; }
+using kernels::blocks_of;
+using kernels::kBlock;
+using kernels::padded;
 
 }  // namespace nncore::bench

@@ -217,7 +217,8 @@ void activation_gradient(const std::string& name, const py::array& y, const py::
 }
 
 runtime::AlignedBuffer rowwise_scratch(py::ssize_t columns) {
-    return runtime::AlignedBuffer(static_cast<std::size_t>(3 * 16 * ((columns + 15) / 16 * 16)));
+    return runtime::AlignedBuffer(
+        static_cast<std::size_t>(3 * kernels::kBlock * kernels::padded(columns)));
 }
 
 void softmax(const py::array& x, py::array& out) {

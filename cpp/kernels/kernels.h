@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "block.h"
+
 namespace nncore::kernels {
 
 // The activations whose derivative can be told from their output, so that other kernels can take
@@ -27,10 +29,10 @@ enum class SelfGated : int32_t { gelu, silu };
 // C = C + alpha * A B       (accumulate true)
 // Element (i, j) is one chain: acc = accumulate ? C[i, j] : 0; then for k = 0..K-1 in order
 // acc = fma(alpha * A[i, k], B[k, j], acc). Nothing in the blocking changes that chain.
-// One column (N = 1, K <= longest_column) has no lanes to fill, and is 16 chains instead: chain l
+// One column (N = 1, K <= kLongestColumn) has no lanes to fill, and is 16 chains instead: chain l
 // takes k = l, l + 16, ... from 0 on; chain l then adds chain l + 8, l + 4, l + 2 and l + 1, and
 // the sum, or C[i] plus the sum, is the element.
-constexpr ptrdiff_t longest_column = 65536;
+constexpr ptrdiff_t kLongestColumn = 65536;
 struct GemmArgs {
     ptrdiff_t M, N, K;
     float alpha;
@@ -157,11 +159,10 @@ struct PooledInputGradientArgs {
     ptrdiff_t x_row, x_pixel;  // between the first inputs of neighbouring unpooled outputs
     float* scratch;            // pooled_input_gradient_scratch(channels) floats
 };
-constexpr ptrdiff_t pooled_input_gradient_windows = 32;  // listed at once
+constexpr ptrdiff_t kPooledInputGradientWindows = 32;  // listed at once
 constexpr ptrdiff_t pooled_input_gradient_scratch(ptrdiff_t channels) {
     // Two lists, with room for one vector beyond the last entry, and where their parts begin.
-    return 2 * (pooled_input_gradient_windows * channels + 16) + 4 * pooled_input_gradient_windows +
-           16;
+    return 2 * (kPooledInputGradientWindows * channels + 16) + 4 * kPooledInputGradientWindows + 16;
 }
 
 // The input gradient of a convolution (stride 1) with few input channels, where lanes over channels
@@ -291,158 +292,12 @@ struct DropoutKey {
 };
 constexpr ptrdiff_t kDropoutGroup = 128;
 
+// The kernels of one instruction set; the functions are described in table.inc.
 struct Kernels {
     const char* isa;
-
-    // scratch: gemm_scratch_floats floats, 64-byte aligned.
     ptrdiff_t gemm_scratch_floats;
-    void (*gemm)(const GemmArgs&, float* scratch);
-
-    // y[r, c] = x[r, c] + bias[c]
-    void (*add_bias)(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row,
-                     const float* bias, float* y, ptrdiff_t y_row);
-    // bias_gradient[c] = sum over r of dy[r, c], one chain per column
-    void (*bias_gradient)(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
-                          float* gradient);
-    // y[i] = activation(x[i]); y may be x
-    void (*activation)(Activation, ptrdiff_t count, const float* x, float* y);
-    // dx[i] = dy[i] * activation'(.), from the activation's *output* y; dx may be dy
-    void (*activation_gradient)(Activation, ptrdiff_t count, const float* y, const float* dy,
-                                float* dx);
-    // y[i] = x[i] * gate(x[i]); y may be x
-    void (*self_gated)(SelfGated, ptrdiff_t count, const float* x, float* y);
-    // dx[i] = dy[i] times the derivative at x[i]; dx may be dy
-    void (*self_gated_gradient)(SelfGated, ptrdiff_t count, const float* x, const float* dy,
-                                float* dx);
-
-    // The row-wise kernels work on 16 rows at a time and need 3 * 16 * columns floats of scratch,
-    // 64-byte aligned.
-    void (*softmax)(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, float* y,
-                    ptrdiff_t y_row, float* scratch);
-    // dx = y * (dy - sum over c of y * dy)
-    void (*softmax_gradient)(ptrdiff_t rows, ptrdiff_t columns, const float* y, ptrdiff_t y_row,
-                             const float* dy, ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row,
-                             float* scratch);
-    // losses[r] = sum over c of (output - target)^2; gradient = 2 * scale * (output - target).
-    // losses, gradient and predicted (index of the largest output, the first of equals) may each
-    // be nullptr.
-    void (*squared_error)(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* output,
-                          ptrdiff_t output_row, const float* target, ptrdiff_t target_row,
-                          float* losses, float* gradient, ptrdiff_t gradient_row,
-                          int32_t* predicted, float* scratch);
-    // losses[r] = -sum over c of target * log softmax(logits);
-    // gradient = scale * (softmax * sum of targets - target)
-    void (*softmax_cross_entropy)(ptrdiff_t rows, ptrdiff_t columns, float scale,
-                                  const float* logits, ptrdiff_t logits_row, const float* target,
-                                  ptrdiff_t target_row, float* losses, float* gradient,
-                                  ptrdiff_t gradient_row, int32_t* predicted, float* scratch);
-
-    // The focal loss of Lin et al. (2017) with gamma 2 and p = softmax(logits):
-    // losses[r] = -sum over c of target * (1 - p)^2 * log p. With
-    // a = -target * (1 - p) * (2 p (-log p) + 1 - p), the gradient is scale * (a - p * sum of a).
-    void (*softmax_focal)(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* logits,
-                          ptrdiff_t logits_row, const float* target, ptrdiff_t target_row,
-                          float* losses, float* gradient, ptrdiff_t gradient_row,
-                          int32_t* predicted, float* scratch);
-
-    // w[i] = fma(-learning_rate, g[i], w[i])
-    void (*sgd_update)(ptrdiff_t count, float learning_rate, const float* gradient, float* weights);
-
-    void (*optimizer_update)(UpdateRule, const UpdateArgs&);
-    // 16 chains, chain j = fma(x[i], x[i], chain j) over i = j, j + 16, ...; then added in order.
-    float (*sum_of_squares)(ptrdiff_t count, const float* x);
-    // The same with chain j = chain j + |x[i]|.
-    float (*sum_of_magnitudes)(ptrdiff_t count, const float* x);
-    // The gradient of l1 * sum |w| + l2 * sum w^2, added to what is there, for twice_l2 = 2 * l2:
-    // g = fma(twice_l2, w[i], g[i]); g[i] = w[i] > 0 ? g + l1 : w[i] < 0 ? g - l1 : g
-    void (*penalty_gradient)(ptrdiff_t count, float l1, float twice_l2, const float* weights,
-                             float* gradient);
-
-    // y[i] = activation(a[i] + b[i])
-    void (*add)(Activation, ptrdiff_t count, const float* a, const float* b, float* y);
-
-    // Per channel, of one sample [pixels][channels]: the mean, and the sum of (x - mean)^2. Sums
-    // over pixels have four chains, see isa/normalization.cpp.
-    void (*channel_moments)(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
-                            float* squares);
-    // The mean and the variance over all samples, from the moments of each, `stride` apart: the
-    // variance within samples plus that between their means (Chan, Golub and LeVeque, 1983).
-    void (*combine_moments)(ptrdiff_t samples, ptrdiff_t stride, ptrdiff_t pixels,
-                            ptrdiff_t channels, const float* means, const float* squares,
-                            float* mean, float* variance);
-    void (*normalize)(const NormalizeArgs&, Activation, const float* x, float* y);
-    // shift_gradient (+)= sum over pixels of dy, scale_gradient (+)= sum of dy * (x - mean); set if
-    // `first`.
-    void (*normalize_gradient_sums)(const NormalizeArgs&, const float* x, const float* dy,
-                                    bool first, float* shift_gradient, float* scale_gradient);
-    // input_activation: dx is multiplied by its derivative, x being its output.
-    void (*normalize_gradient)(const NormalizeGradientArgs&, Activation input_activation,
-                               const float* x, const float* dy, float* dx);
-    // scratch as of the row-wise kernels.
-    void (*layer_norm)(const LayerNormArgs&, const float* scale, const float* shift, float* y,
-                       ptrdiff_t y_row, float* scratch);
-    // dx, and per row and column dy * n, whose sums over rows are the gradient of scale.
-    void (*layer_norm_gradient)(const LayerNormArgs&, const float* scale, const float* dy,
-                                ptrdiff_t dy_row, float* dx, ptrdiff_t dx_row, float* products,
-                                ptrdiff_t products_row, float* scratch);
-
-    // y[i] = x[i] / 255, correctly rounded; with scale != nullptr y = fma(y, scale[c], offset[c])
-    // where c = i % channels.
-    void (*bytes_to_floats)(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels,
-                            const float* scale, const float* offset, float* y);
-
-    // mask = bits < threshold ? 0 : scale. threshold is out of 65536.
-    void (*dropout_mask)(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
-                         float* mask);
-    // y[i] = x[i] * factors[i]; y may be x
-    void (*multiply)(ptrdiff_t count, const float* x, const float* factors, float* y);
-    // y[i] = fma(x[i], factors[i], summands[i]); y may be x
-    void (*multiply_add)(ptrdiff_t count, const float* x, const float* factors,
-                         const float* summands, float* y);
-
-    void (*dense_product)(const DenseProductArgs&);
-    void (*dense_weight_gradient)(const DenseWeightGradientArgs&);
-    // panels of W (K = inputs) to panels of its transpose (K = outputs), for the
-    // first input_blocks blocks of 16 inputs.
-    void (*transpose_panels)(ptrdiff_t inputs, ptrdiff_t output_blocks, const float* panels,
-                             ptrdiff_t panel_stride, ptrdiff_t input_blocks, float* transposed,
-                             ptrdiff_t transposed_stride);
-
-    void (*conv)(const ConvArgs&);
-    void (*conv_pool_2x2)(const ConvPoolArgs&);
-    void (*conv_weight_gradient)(const ConvWeightGradientArgs&);
-    void (*pooled_weight_gradient)(const PooledWeightGradientArgs&);
-    void (*pooled_input_gradient)(const PooledInputGradientArgs&);
-    void (*conv_scatter)(const ConvScatterArgs&);
-    void (*depthwise_conv)(const DepthwiseConvArgs&);
-    void (*depthwise_weight_gradient)(const DepthwiseWeightGradientArgs&);
-    // The channels of pixels, x[pixel][group][part] without gaps, as planes of one part each:
-    // y[pixel * y_pixel + part * y_plane + group]; and back.
-    void (*split_groups)(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* x,
-                         float* y, ptrdiff_t y_pixel, ptrdiff_t y_plane);
-    void (*merge_groups)(ptrdiff_t pixels, ptrdiff_t groups, ptrdiff_t parts, const float* y,
-                         ptrdiff_t y_pixel, ptrdiff_t y_plane, float* x);
-    // target[c * target_row + r] = source[r * source_row + c]
-    void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t source_row,
-                      float* target, ptrdiff_t target_row);
-    // sum[i] = partials[i] + partials[stride + i] + ... in this order
-    void (*sum_partials)(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
-                         float* sum);
-
-    // 2x2 windows, stride 2: y = activation(max), winners = 2 * dy + dx of the first largest.
-    // winners may be nullptr.
-    void (*max_pool_2x2)(const PoolArgs&, Activation, const float* x, float* y, uint8_t* winners);
-    // The inverse: target (unpooled, pixels target_pixel apart) = gradient at the winner, else 0.
-    void (*unpool_2x2)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const float* d,
-                       const uint8_t* winners, float* target, ptrdiff_t target_row,
-                       ptrdiff_t target_pixel);
-    // Any window; winners: row-major index in the window of the first largest. nullptr allowed.
-    void (*max_pool)(const PoolArgs&, const float* x, float* y, uint16_t* winners);
-    // dx (x's layout, zeroed by the caller) += dy (compact) at the winners
-    void (*max_pool_gradient)(const PoolArgs&, const float* dy, const uint16_t* winners, float* dx);
-    // The mean of each window, and its gradient (dx zeroed by the caller)
-    void (*average_pool)(const PoolArgs&, const float* x, float* y);
-    void (*average_pool_gradient)(const PoolArgs&, const float* dy, float* dx);
+#define NNCORE_KERNEL(result, name, arguments) result(*name) arguments;
+#include "table.inc"
 };
 
 }  // namespace nncore::kernels

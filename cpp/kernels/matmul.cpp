@@ -64,7 +64,7 @@ void matmul(const MatmulArgs& args) {
 
     // One scratch per calling thread, kept between calls; the team shares it by slices.
     const std::size_t scratch_floats =
-        static_cast<std::size_t>((kernels.gemm_scratch_floats + 15) / 16 * 16);
+        static_cast<std::size_t>(padded(kernels.gemm_scratch_floats));
     thread_local runtime::AlignedBuffer scratch;
     const std::size_t needed = scratch_floats * static_cast<std::size_t>(threads);
     if (scratch.size() < needed) scratch = runtime::AlignedBuffer(needed);

@@ -7,8 +7,8 @@
 namespace nncore::kernels {
 
 // A group fills at most the registers of AVX-512, two accumulators for each of these ...
-constexpr std::ptrdiff_t pooled_group_blocks = 12;
-constexpr std::ptrdiff_t pooled_group_rows = 5;
+constexpr std::ptrdiff_t kPooledGroupBlocks = 12;
+constexpr std::ptrdiff_t kPooledGroupRows = 5;
 
 // body(first row, rows, first block, blocks), in the order of the sums.
 template <class Body>
@@ -17,11 +17,10 @@ inline __attribute__((always_inline)) void for_pooled_groups(std::ptrdiff_t kern
                                                              std::ptrdiff_t channels, Body body) {
     // ... and its weights, 24 KiB of them for all channels, should stay in the first cache.
     const std::ptrdiff_t fit = 6144 / (16 * channels);
-    const std::ptrdiff_t room = fit < 4 ? 4 : fit > pooled_group_blocks ? pooled_group_blocks : fit;
+    const std::ptrdiff_t room = fit < 4 ? 4 : fit > kPooledGroupBlocks ? kPooledGroupBlocks : fit;
     const std::ptrdiff_t parts = (blocks + room - 1) / room;
     const std::ptrdiff_t widest = (blocks + parts - 1) / parts;
-    const std::ptrdiff_t most =
-        room / widest > pooled_group_rows ? pooled_group_rows : room / widest;
+    const std::ptrdiff_t most = room / widest > kPooledGroupRows ? kPooledGroupRows : room / widest;
     const std::ptrdiff_t passes = (kernel_rows + most - 1) / most;
     for (std::ptrdiff_t part = 0; part < parts; ++part)
         for (std::ptrdiff_t pass = 0; pass < passes; ++pass) {

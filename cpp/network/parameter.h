@@ -4,15 +4,15 @@
 #include <cstddef>
 #include <string>
 
+#include "../kernels/block.h"
 #include "kernel_settings.h"
 #include "types.h"
 
 namespace nncore::network {
 
-constexpr std::ptrdiff_t kBlock = 16;  // the lane block of cpp/kernels
-
-inline std::ptrdiff_t blocks_of(std::ptrdiff_t count) { return (count + kBlock - 1) / kBlock; }
-inline std::ptrdiff_t padded(std::ptrdiff_t count) { return blocks_of(count) * kBlock; }
+using kernels::blocks_of;
+using kernels::kBlock;
+using kernels::padded;
 
 struct Parameter {
     // vector: values in order. panels: a dense kernel in panels of 16 outputs. rows: the last axis

@@ -15,10 +15,6 @@ using namespace nncore::kernels;
 
 namespace {
 
-constexpr ptrdiff_t kBlock = 16;
-
-ptrdiff_t blocks_of(ptrdiff_t count) { return (count + kBlock - 1) / kBlock; }
-
 // Half of the values are zero, as after relu.
 GuardedArray<float> rectified(Random& random, ptrdiff_t count, ptrdiff_t offset) {
     auto array = random_floats(random, count, offset);
@@ -183,7 +179,7 @@ TEST(conv_pool_2x2) {
         for (const ptrdiff_t channels : {1, 3, 6, 7, 8, 13, 16, 17, 32, 50})
             for (const bool with_winners : {true, false}) {
                 Random random(static_cast<std::uint64_t>(turn));
-                const ptrdiff_t offset = ++turn % 4, padded = blocks_of(channels) * kBlock;
+                const ptrdiff_t offset = ++turn % 4, padded = nncore::kernels::padded(channels);
                 ConvPoolArgs p{walk<ConvArgs>(g, false),
                                turn % 3 == 0   ? Activation::tanh
                                : turn % 3 == 1 ? Activation::leaky_relu
@@ -311,7 +307,7 @@ TEST(pooled_weight_gradient) {
                 GuardedArray<std::uint8_t> winners(d.size(), offset);
                 for (std::uint8_t& winner : winners)
                     winner = static_cast<std::uint8_t>(random.below(4));
-                const ptrdiff_t padded_run = blocks_of(run) * kBlock,
+                const ptrdiff_t padded_run = nncore::kernels::padded(run),
                                 taps = g.kernel_rows * padded_run;
                 const auto start = random_floats(random, channels * taps, (offset + 1) % 4);
                 PooledWeightGradientArgs p{g.kernel_rows, line,     padded_run,     g.rows,
@@ -363,7 +359,7 @@ TEST(pooled_input_gradient) {
             const ptrdiff_t offset = ++turn % 4;
             const Geometry whole{2 * g.rows,    2 * g.columns,    g.channels,
                                  g.kernel_rows, g.kernel_columns, g.stride};
-            const ptrdiff_t padded_run = blocks_of(g.kernel_columns * g.channels) * kBlock;
+            const ptrdiff_t padded_run = padded(g.kernel_columns * g.channels);
             const ptrdiff_t line = whole.width() * g.channels + padded_run + offset;
             const auto d = rectified(random, g.rows * g.columns * channels, 3 - offset);
             GuardedArray<std::uint8_t> winners(d.size(), offset);

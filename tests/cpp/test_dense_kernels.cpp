@@ -14,7 +14,6 @@ using namespace nncore::kernels;
 
 namespace {
 
-constexpr ptrdiff_t kBlock = 16;
 constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::leaky_relu,
                                        Activation::sigmoid, Activation::tanh};
 
@@ -267,7 +266,7 @@ TEST(transposed_panels) {
     for (const ptrdiff_t inputs : {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 100})
         for (const ptrdiff_t output_blocks : {1, 2, 3})
             for (const ptrdiff_t offset : {0, 1, 3}) {
-                const ptrdiff_t input_blocks = (inputs + kBlock - 1) / kBlock;
+                const ptrdiff_t input_blocks = blocks_of(inputs);
                 const ptrdiff_t panel_stride = inputs * kBlock + offset;
                 const ptrdiff_t transposed_stride = output_blocks * kBlock * kBlock + offset;
                 Random random(static_cast<std::uint64_t>(inputs));

@@ -15,10 +15,7 @@ using namespace nncore::kernels;
 
 namespace {
 
-constexpr ptrdiff_t kBlock = 16;
 constexpr ptrdiff_t kOverread = 15;  // floats beyond the last plane that may be read
-
-ptrdiff_t padded(ptrdiff_t count) { return (count + kBlock - 1) / kBlock * kBlock; }
 
 // Of the output, and of the kernel with the inputs of one group.
 struct Geometry {

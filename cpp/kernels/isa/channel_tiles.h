@@ -4,29 +4,9 @@
 #pragma once
 
 #include "tile.h"
+#include "tile_sizes.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
-
-#if defined(__AVX512F__)
-constexpr int kWidest = 4;
-template <int V>
-constexpr int kPixels = V == 4   ? 6
-                        : V == 3 ? 8
-                        : V == 2 ? 13
-                                 : 14;
-#elif defined(__AVX2__)
-constexpr int kWidest = 2;
-template <int V>
-constexpr int kPixels = 6;
-#elif defined(__ARM_NEON)
-constexpr int kWidest = 4;
-template <int V>
-constexpr int kPixels = 6;
-#else
-constexpr int kWidest = 4;
-template <int V>
-constexpr int kPixels = 2;
-#endif
 
 // Walks `vectors` output vectors in steps of Widest and a last, smaller step; body is called as
 // body.template operator()<V>(first vector).

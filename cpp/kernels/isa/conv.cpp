@@ -1,12 +1,12 @@
 // Direct convolution, forward and input gradient: pixels are broadcast from the image, weights are
 // read as vectors, lanes run over output channels. See ConvArgs in ../kernels.h.
-#include "conv.h"
-
+#include "../declarations.h"
 #include "activation.h"
 #include "channel_tiles.h"
-#include "pool.h"
+#include "conv_narrow.h"
 #include "transpose.h"
 #include "vectors.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
@@ -39,7 +39,7 @@ __attribute__((noinline)) void finish_conv(const ConvArgs& p, ptrdiff_t row, ptr
 
 // H neighbouring pixels of an output row, V vectors of channels from number `vector` on.
 template <int H, int V>
-void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
+NNCORE_TILE void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
     const ptrdiff_t channel = vector * kLanes;
     const ptrdiff_t w_row = p.blocks * kBlock;
     const float* activity = p.input_activity ? p.input_activity + row * p.activity_row +
@@ -103,19 +103,10 @@ void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vec
     finish_conv(p, row, column, vector, H, V, values);
 }
 
-template <int H, int V>
-void conv_of_height(int height, const ConvArgs& p, ptrdiff_t row, ptrdiff_t column,
-                    ptrdiff_t vector) {
-    if (height == H) {
-        conv_tile<H, V>(p, row, column, vector);
-    } else if constexpr (H > 1) {
-        conv_of_height<H - 1, V>(height, p, row, column, vector);
-    }
-}
-
 // H neighbouring lines of the result at one pixel, V vectors of the run.
 template <int H, int V>
-void scatter_tile(const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
+NNCORE_TILE void scatter_tile(const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column,
+                              ptrdiff_t vector) {
     const ptrdiff_t w_row = p.blocks * kBlock;
     vec acc[H][V];
     clear_tile(acc);
@@ -139,16 +130,6 @@ void scatter_tile(const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column, ptr
     }
 }
 
-template <int H, int V>
-void scatter_of_height(int height, const ConvScatterArgs& p, ptrdiff_t row, ptrdiff_t column,
-                       ptrdiff_t vector) {
-    if (height == H) {
-        scatter_tile<H, V>(p, row, column, vector);
-    } else if constexpr (H > 1) {
-        scatter_of_height<H - 1, V>(height, p, row, column, vector);
-    }
-}
-
 }  // namespace
 
 // Neighbouring pixels overlap in a line, so each tile goes down many lines at one pixel: the sums
@@ -165,7 +146,8 @@ void conv_scatter(const ConvScatterArgs& p) {
     for_even_tiles(p.rows, height, [&](ptrdiff_t row, int lines) {
         for (ptrdiff_t column = 0; column < p.columns; ++column)
             for_channel_tiles(vectors, [&]<int V>(ptrdiff_t vector) {
-                scatter_of_height<kPixels<V>, V>(lines, p, row, column, vector);
+                with_constant<kPixels<V>>(
+                    lines, [&]<int H>() { scatter_tile<H, V>(p, row, column, vector); });
             });
     });
 }
@@ -180,7 +162,8 @@ void conv(const ConvArgs& p) {
     for (ptrdiff_t row = 0; row < p.rows; ++row)
         for_channel_tiles_of(widest, vectors, [&]<int V>(ptrdiff_t vector) {
             for_even_tiles(p.columns, kPixels<V>, [&](ptrdiff_t column, int height) {
-                conv_of_height<kPixels<V>, V>(height, p, row, column, vector);
+                with_constant<kPixels<V>>(
+                    height, [&]<int H>() { conv_tile<H, V>(p, row, column, vector); });
             });
         });
 }

@@ -1,18 +1,16 @@
 // Weight gradients of the convolutions.
+#include "../declarations.h"
 #include "channel_tiles.h"
-#include "conv.h"
+#include "tile_sizes.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
 
-// Output rows go through in bands of about this many pixels: enough work per load and store of an
-// accumulator tile, few enough that the band stays in L1.
-constexpr ptrdiff_t kBandPixels = 64;
-
 // H inputs of one run x V vectors of output channels, over the rows of one band.
 template <int H, int V>
-void gradient_tile(const ConvWeightGradientArgs& p, const float* x, const float* d, float* gradient,
-                   ptrdiff_t rows, bool first) {
+NNCORE_TILE void gradient_tile(const ConvWeightGradientArgs& p, const float* x, const float* d,
+                               float* gradient, ptrdiff_t rows, bool first) {
     const ptrdiff_t g_row = p.blocks * kBlock;
     vec acc[H][V];
     if (first) {
@@ -37,16 +35,6 @@ void gradient_tile(const ConvWeightGradientArgs& p, const float* x, const float*
     }
 }
 
-template <int H, int V>
-void gradient_of_height(int height, const ConvWeightGradientArgs& p, const float* x, const float* d,
-                        float* gradient, ptrdiff_t rows, bool first) {
-    if (height == H) {
-        gradient_tile<H, V>(p, x, d, gradient, rows, first);
-    } else if constexpr (H > 1) {
-        gradient_of_height<H - 1, V>(height, p, x, d, gradient, rows, first);
-    }
-}
-
 }  // namespace
 
 void conv_weight_gradient(const ConvWeightGradientArgs& p) {
@@ -62,8 +50,9 @@ void conv_weight_gradient(const ConvWeightGradientArgs& p) {
                     const float* x = p.x + row * p.x_row + k * p.kernel_row + r * p.run_step;
                     float* g = p.gradient + (k * p.runs + r) * p.run * g_row + vector * kLanes;
                     for_even_tiles(p.run, kPixels<V>, [&](ptrdiff_t input, int height) {
-                        gradient_of_height<kPixels<V>, V>(height, p, x + input, d,
-                                                          g + input * g_row, rows, first);
+                        with_constant<kPixels<V>>(height, [&]<int H>() {
+                            gradient_tile<H, V>(p, x + input, d, g + input * g_row, rows, first);
+                        });
                     });
                 }
         });

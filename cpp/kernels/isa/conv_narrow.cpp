@@ -1,8 +1,9 @@
 // Convolutions of one-channel images to few channels, where lanes over output channels would mostly
 // idle: lanes run over the pixels of a row instead. Each output is still the same chain.
+#include "conv_narrow.h"
+
 #include "activation.h"
-#include "conv.h"
-#include "simd.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
@@ -13,8 +14,7 @@ constexpr int kChannels = 6;
 
 // Two rows of outputs (one at the end of an odd number) by C channels by one vector of pixels.
 template <int R, int C>
-NNCORE_INLINE void narrow_tile(const ConvArgs& p, const float* x, ptrdiff_t channel,
-                               float* planes) {
+NNCORE_TILE void narrow_tile(const ConvArgs& p, const float* x, ptrdiff_t channel, float* planes) {
     vec acc[R][C];
     NNCORE_UNROLL
     for (int c = 0; c < C; ++c) {
@@ -43,16 +43,6 @@ NNCORE_INLINE void narrow_tile(const ConvArgs& p, const float* x, ptrdiff_t chan
     }
 }
 
-template <int R, int C>
-void narrow_channels(ptrdiff_t channels, const ConvArgs& p, const float* x, ptrdiff_t channel,
-                     float* planes) {
-    if (channels == C) {
-        narrow_tile<R, C>(p, x, channel, planes);
-    } else if constexpr (C > 1) {
-        narrow_channels<R, C - 1>(channels, p, x, channel, planes);
-    }
-}
-
 // Rows row and row + 1, if there are two, from `column` on, `count` pixels of up to kChannels
 // channels: planes[2 * channel + row][pixel]. The last vector overlaps the one before it.
 NNCORE_INLINE void narrow_strip(const ConvArgs& p, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t column,
@@ -62,9 +52,11 @@ NNCORE_INLINE void narrow_strip(const ConvArgs& p, ptrdiff_t row, ptrdiff_t rows
     for (ptrdiff_t i = 0; i < count; i += kLanes) {
         const ptrdiff_t from = min_size(i, count - kLanes);
         if (rows == 2) {
-            narrow_channels<2, kChannels>(channels, p, x + from, channel, planes + from);
+            with_constant<kChannels>(
+                channels, [&]<int C>() { narrow_tile<2, C>(p, x + from, channel, planes + from); });
         } else {
-            narrow_channels<1, kChannels>(channels, p, x + from, channel, planes + from);
+            with_constant<kChannels>(
+                channels, [&]<int C>() { narrow_tile<1, C>(p, x + from, channel, planes + from); });
         }
     }
 }

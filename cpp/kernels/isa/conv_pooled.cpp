@@ -1,8 +1,10 @@
 // The gradients of a convolution whose output went through a 2x2 max pool. Only the winner of each
 // window has a gradient: leaving the other three out is exact and saves three quarters of the work.
+#include "../declarations.h"
 #include "../pooled_groups.h"
 #include "channel_tiles.h"
-#include "conv.h"
+#include "tile_sizes.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
@@ -11,9 +13,9 @@ namespace {
 
 // C output channels, R kernel rows of V vectors each, over the winners of all windows.
 template <int C, int R, int V>
-void pooled_tile(const PooledWeightGradientArgs& p, const ptrdiff_t (&offsets)[4], const float* x,
-                 const float* d, const uint8_t* winners, float* gradient, ptrdiff_t rows,
-                 bool first) {
+NNCORE_TILE void pooled_tile(const PooledWeightGradientArgs& p, const ptrdiff_t (&offsets)[4],
+                             const float* x, const float* d, const uint8_t* winners,
+                             float* gradient, ptrdiff_t rows, bool first) {
     const ptrdiff_t g_channel = p.kernel_rows * p.padded_run;
     vec acc[C][R][V];
     NNCORE_UNROLL
@@ -57,18 +59,6 @@ void pooled_tile(const PooledWeightGradientArgs& p, const ptrdiff_t (&offsets)[4
     }
 }
 
-// How many accumulators a tile may fill, and the widest tile.
-#if defined(__AVX512F__)
-constexpr int kPooledAccumulators = 24, kPooledWidest = 12;
-#elif defined(__AVX2__)
-constexpr int kPooledAccumulators = 12, kPooledWidest = 12;
-#elif defined(__ARM_NEON)
-constexpr int kPooledAccumulators = 24, kPooledWidest = 12;
-#else
-constexpr int kPooledAccumulators = 8, kPooledWidest = 4;
-#endif
-constexpr int kPooledRows = 5, kPooledChannels = 4;
-
 struct PooledBand {
     const PooledWeightGradientArgs& args;
     ptrdiff_t offsets[4];
@@ -78,17 +68,6 @@ struct PooledBand {
     ptrdiff_t rows;
     bool first;
 };
-
-template <int C, int R, int V>
-NNCORE_INLINE void pooled_of_channels(int count, const PooledBand& band, const float* x,
-                                      ptrdiff_t channel, float* gradient) {
-    if (count == C) {
-        pooled_tile<C, R, V>(band.args, band.offsets, x, band.d + channel, band.winners + channel,
-                             gradient, band.rows, band.first);
-    } else if constexpr (C > 1) {
-        pooled_of_channels<C - 1, R, V>(count, band, x, channel, gradient);
-    }
-}
 
 // All channels for R kernel rows from `kernel_row` on and V vectors from `vector` on.
 template <int R, int V>
@@ -100,28 +79,22 @@ void pooled_channels(const PooledBand& band, ptrdiff_t kernel_row, ptrdiff_t vec
     float* gradient = p.gradient + kernel_row * p.padded_run + vector * kLanes;
     const ptrdiff_t g_channel = p.kernel_rows * p.padded_run;
     for_even_tiles(p.channels, C, [&](ptrdiff_t c, int count) {
-        pooled_of_channels<C, R, V>(count, band, x, c, gradient + c * g_channel);
+        with_constant<C>(count, [&]<int N>() {
+            pooled_tile<N, R, V>(p, band.offsets, x, band.d + c, band.winners + c,
+                                 gradient + c * g_channel, band.rows, band.first);
+        });
     });
 }
 
-// R counts down to the number of kernel rows that are left and fit.
-template <int R, int V>
-void pooled_rows(ptrdiff_t left, const PooledBand& band, ptrdiff_t kernel_row, ptrdiff_t vector) {
-    if (left >= R && (R == 1 || R * V <= kPooledAccumulators)) {
-        pooled_channels<R, V>(band, kernel_row, vector);
-        if (left > R) pooled_rows<kPooledRows, V>(left - R, band, kernel_row + R, vector);
-    } else if constexpr (R > 1) {
-        pooled_rows<R - 1, V>(left, band, kernel_row, vector);
-    }
-}
-
+// All channels for all kernel rows, as many at a time as fit, and V vectors from `vector` on.
 template <int V>
-void pooled_of_width(ptrdiff_t vectors, const PooledBand& band, ptrdiff_t vector) {
-    if (vectors == V) {
-        pooled_rows<kPooledRows, V>(band.args.kernel_rows, band, 0, vector);
-    } else if constexpr (V > 1) {
-        pooled_of_width<V - 1>(vectors, band, vector);
-    }
+void pooled_rows(const PooledBand& band, ptrdiff_t vector) {
+    constexpr int kFit = kPooledAccumulators / V;
+    constexpr int kMost = kFit < 1 ? 1 : kFit > kPooledRows ? kPooledRows : kFit;
+    const ptrdiff_t all = band.args.kernel_rows;
+    for (ptrdiff_t row = 0; row < all; row += kMost)
+        with_constant<kMost>(min_size(kMost, all - row),
+                             [&]<int R>() { pooled_channels<R, V>(band, row, vector); });
 }
 
 // ---- input gradient
@@ -215,21 +188,17 @@ template <int R, int B>
 NNCORE_INLINE void spread_tiles(const WinnerList& list, int32_t i, int32_t end,
                                 const float* weights, ptrdiff_t w_row, float* inputs,
                                 ptrdiff_t line) {
-#if defined(__AVX512F__)
-    spread_tile<R, B>(list, i, end, weights, w_row, inputs, line);
-#else
-#if defined(__AVX2__) || defined(__ARM_NEON)
-    constexpr int kTile = B < 3 ? B : 3;  // blocks
-#else
-    constexpr int kTile = 1;
-#endif
-    for (int r = 0; r < R; ++r)
-        spread_tile<1, kTile * kVectorsPerBlock>(list, i, end, weights + r * w_row, w_row,
-                                                 inputs + r * line, line);
-    if constexpr (B > kTile)
-        spread_tiles<R, B - kTile>(list, i, end, weights + kTile * kBlock, w_row,
-                                   inputs + kTile * kBlock, line);
-#endif
+    if constexpr (kSpreadBlocks == kPooledGroupBlocks) {
+        spread_tile<R, B * kVectorsPerBlock>(list, i, end, weights, w_row, inputs, line);
+    } else {
+        constexpr int kTile = min_int(B, kSpreadBlocks);
+        for (int r = 0; r < R; ++r)
+            spread_tile<1, kTile * kVectorsPerBlock>(list, i, end, weights + r * w_row, w_row,
+                                                     inputs + r * line, line);
+        if constexpr (B > kTile)
+            spread_tiles<R, B - kTile>(list, i, end, weights + kTile * kBlock, w_row,
+                                       inputs + kTile * kBlock, line);
+    }
 }
 
 struct SpreadGroup {
@@ -241,7 +210,7 @@ struct SpreadGroup {
 
 // R kernel rows of B blocks each, for all winners in the list.
 template <int R, int B>
-void spread_group(const SpreadGroup& group) {
+NNCORE_TILE void spread_group(const SpreadGroup& group) {
     const PooledInputGradientArgs& p = group.args;
     const WinnerList list = group.list;
     const ptrdiff_t w_row = p.channels * p.padded_run;
@@ -263,25 +232,6 @@ void spread_group(const SpreadGroup& group) {
     }
 }
 
-template <int R, int B>
-void spread_rows(const SpreadGroup& group, ptrdiff_t rows) {
-    if (rows == R) {
-        spread_group<R, B>(group);
-    } else if constexpr (R > 1) {
-        spread_rows<R - 1, B>(group, rows);
-    }
-}
-
-template <int B>
-void spread_blocks(const SpreadGroup& group, ptrdiff_t rows, ptrdiff_t blocks) {
-    if (blocks == B) {
-        constexpr ptrdiff_t kFit = pooled_group_blocks / B;
-        spread_rows<static_cast<int>(min_size(kFit, pooled_group_rows)), B>(group, rows);
-    } else if constexpr (B > 1) {
-        spread_blocks<B - 1>(group, rows, blocks);
-    }
-}
-
 }  // namespace
 
 void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
@@ -300,18 +250,19 @@ void pooled_weight_gradient(const PooledWeightGradientArgs& p) {
                               p.first && row == 0};
         for (ptrdiff_t part = 0; part < parts; ++part) {
             const ptrdiff_t begin = vectors * part / parts;
-            pooled_of_width<kPooledWidest>(vectors * (part + 1) / parts - begin, band, begin);
+            with_constant<kPooledWidest>(vectors * (part + 1) / parts - begin,
+                                         [&]<int V>() { pooled_rows<V>(band, begin); });
         }
     }
 }
 
 void pooled_input_gradient(const PooledInputGradientArgs& p) {
-    const ptrdiff_t entries = pooled_input_gradient_windows * p.channels + 16;
+    const ptrdiff_t entries = kPooledInputGradientWindows * p.channels + 16;
     const WinnerList list{p.scratch, reinterpret_cast<int32_t*>(p.scratch + entries),
                           reinterpret_cast<int32_t*>(p.scratch + 2 * entries)};
     const ptrdiff_t total = p.rows * p.columns;
-    for (ptrdiff_t first = 0; first < total; first += pooled_input_gradient_windows) {
-        const ptrdiff_t windows = min_size(pooled_input_gradient_windows, total - first);
+    for (ptrdiff_t first = 0; first < total; first += kPooledInputGradientWindows) {
+        const ptrdiff_t windows = min_size(kPooledInputGradientWindows, total - first);
         int32_t end = 0;
         for (ptrdiff_t window = 0; window < windows; ++window)
             for (int32_t place = 0; place < 4; ++place) {
@@ -324,8 +275,12 @@ void pooled_input_gradient(const PooledInputGradientArgs& p) {
         for_pooled_groups(
             p.kernel_rows, p.padded_run / kBlock, p.channels,
             [&](ptrdiff_t kernel_row, ptrdiff_t rows, ptrdiff_t block, ptrdiff_t blocks) {
-                spread_blocks<pooled_group_blocks>({p, list, first, windows, kernel_row, block},
-                                                   rows, blocks);
+                const SpreadGroup group{p, list, first, windows, kernel_row, block};
+                with_constant<kPooledGroupBlocks>(blocks, [&]<int B>() {
+                    constexpr int kFit = kPooledGroupBlocks / B;
+                    with_constant<min_int(kFit, kPooledGroupRows)>(
+                        rows, [&]<int R>() { spread_group<R, B>(group); });
+                });
             });
     }
 }

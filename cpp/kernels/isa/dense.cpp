@@ -1,24 +1,14 @@
 // Dense layers: activations row-major, weights in panels of 16 outputs (see ../kernels.h).
 // Forward and input gradient are one kernel; the weight gradient can update W in its epilogue.
-#include "dense.h"
-
+#include "../declarations.h"
 #include "activation.h"
 #include "channel_tiles.h"
+#include "tile_sizes.h"
 #include "transpose.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
-
-// Samples x vectors in a register tile; see gemm.cpp for the register counts.
-#if defined(__AVX512F__)
-constexpr int kRows = 14, kVectors = 2;
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVectors = 2;
-#elif defined(__ARM_NEON)
-constexpr int kRows = 6, kVectors = 4;
-#else
-constexpr int kRows = 2, kVectors = 4;
-#endif
 
 // Vector number v of a panelled matrix starts here.
 NNCORE_INLINE ptrdiff_t vector_offset(ptrdiff_t v, ptrdiff_t panel_stride) {
@@ -44,7 +34,8 @@ __attribute__((noinline)) void finish_product(const DenseProductArgs& p, ptrdiff
 }
 
 template <int H, int V>
-void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector, Ahead ahead) {
+NNCORE_TILE void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector,
+                              Ahead ahead) {
     const float* streams[V];
     vec acc[H][V];
     NNCORE_UNROLL
@@ -83,17 +74,8 @@ void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector, Ah
 }
 
 template <int H, int V>
-void product_of_height(int height, const DenseProductArgs& p, ptrdiff_t row, ptrdiff_t vector,
-                       Ahead ahead) {
-    if (height == H) {
-        product_tile<H, V>(p, row, vector, ahead);
-    } else if constexpr (H > 1) {
-        product_of_height<H - 1, V>(height, p, row, vector, ahead);
-    }
-}
-
-template <int H, int V>
-void gradient_tile(const DenseWeightGradientArgs& p, ptrdiff_t input, ptrdiff_t vector) {
+NNCORE_TILE void gradient_tile(const DenseWeightGradientArgs& p, ptrdiff_t input,
+                               ptrdiff_t vector) {
     const float* streams[V];
     vec acc[H][V];
     NNCORE_UNROLL
@@ -116,16 +98,6 @@ void gradient_tile(const DenseWeightGradientArgs& p, ptrdiff_t input, ptrdiff_t 
             NNCORE_UNROLL
             for (int i = 0; i < H; ++i) store(g + i * kBlock, acc[i][j]);
         }
-    }
-}
-
-template <int H, int V>
-void gradient_of_height(int height, const DenseWeightGradientArgs& p, ptrdiff_t input,
-                        ptrdiff_t vector) {
-    if (height == H) {
-        gradient_tile<H, V>(p, input, vector);
-    } else if constexpr (H > 1) {
-        gradient_of_height<H - 1, V>(height, p, input, vector);
     }
 }
 
@@ -153,27 +125,29 @@ struct WeightsAhead {
 // in the cache then.
 void dense_product(const DenseProductArgs& p) {
     const WeightsAhead weights{p.panels, p.panel_stride, p.K, p.K * p.blocks * kBlock};
-    const ptrdiff_t tiles = (p.rows + kRows - 1) / kRows;
+    const ptrdiff_t tiles = (p.rows + kProductRows - 1) / kProductRows;
     ptrdiff_t v = p.blocks * kVectorsPerBlock;
     const auto column = [&]<int V>() {
         v -= V;
         ptrdiff_t tile = 0;
-        for_even_tiles(p.rows, kRows, [&](ptrdiff_t row, int height) {
-            product_of_height<kRows, V>(height, p, row, v,
-                                        weights.part<V>(v - kVectors, tile++, tiles, p.K));
+        for_even_tiles(p.rows, kProductRows, [&](ptrdiff_t row, int height) {
+            const Ahead ahead = weights.part<V>(v - kProductVectors, tile++, tiles, p.K);
+            with_constant<kProductRows>(height,
+                                        [&]<int H>() { product_tile<H, V>(p, row, v, ahead); });
         });
     };
     // Only with one vector per block can an odd one be left.
-    if constexpr (kVectorsPerBlock < kVectors) {
-        while (v % kVectors != 0) column.template operator()<1>();
+    if constexpr (kVectorsPerBlock < kProductVectors) {
+        while (v % kProductVectors != 0) column.template operator()<1>();
     }
-    while (v > 0) column.template operator()<kVectors>();
+    while (v > 0) column.template operator()<kProductVectors>();
 }
 
 void dense_weight_gradient(const DenseWeightGradientArgs& p) {
     for_channel_tiles(p.blocks * kVectorsPerBlock, [&]<int V>(ptrdiff_t vector) {
         for_even_tiles(p.input_end - p.input_begin, kPixels<V>, [&](ptrdiff_t input, int height) {
-            gradient_of_height<kPixels<V>, V>(height, p, p.input_begin + input, vector);
+            with_constant<kPixels<V>>(
+                height, [&]<int H>() { gradient_tile<H, V>(p, p.input_begin + input, vector); });
         });
     });
 }

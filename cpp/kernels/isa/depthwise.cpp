@@ -1,44 +1,14 @@
 // Convolutions in many small groups, forward, input gradient and weight gradient: lanes run over
 // the groups, so that inputs are read as vectors, too. See DepthwiseConvArgs in ../kernels.h.
-#include "depthwise.h"
-
+#include "../declarations.h"
 #include "activation.h"
 #include "channel_tiles.h"
+#include "tile_sizes.h"
 #include "vectors.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
-
-// Register tiles of J outputs: kHeight<J> pixels of the result, or kTaps<J> weights of its
-// gradient. A product needs an input of its own, which it reads from memory.
-#if defined(__AVX512F__) || defined(__ARM_NEON)
-constexpr int kMostOutputs = 4;
-template <int J>
-constexpr int kHeight = J == 4   ? 6
-                        : J == 2 ? 12
-                                 : 14;
-template <int J>
-constexpr int kTaps = J == 4 ? 6 : 9;
-#elif defined(__AVX2__)
-constexpr int kMostOutputs = 2;
-template <int J>
-constexpr int kHeight = J == 2 ? 6 : 12;
-template <int J>
-constexpr int kTaps = J == 2 ? 5 : 9;
-#else
-constexpr int kMostOutputs = 1;
-template <int J>
-constexpr int kHeight = 4;
-template <int J>
-constexpr int kTaps = 3;
-#endif
-
-// Output rows go through in bands of about this many pixels, see conv_gradient.cpp.
-constexpr ptrdiff_t kBandPixels = 64;
-
-NNCORE_INLINE ptrdiff_t padded_groups(ptrdiff_t groups) {
-    return (groups + kBlock - 1) / kBlock * kBlock;
-}
 
 // Walks `outputs` in steps of at most kMostOutputs; body is called as
 // body.template operator()<J>(first output).
@@ -80,8 +50,8 @@ __attribute__((noinline)) void finish_depthwise(const DepthwiseConvArgs& p, cons
 
 // H neighbouring pixels of an output row, J outputs of one vector of groups.
 template <int H, int J>
-void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
-    const ptrdiff_t w_output = padded_groups(p.groups);
+NNCORE_TILE void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
+    const ptrdiff_t w_output = padded(p.groups);
     vec acc[H][J];
     NNCORE_UNROLL
     for (int j = 0; j < J; ++j) {
@@ -140,21 +110,13 @@ void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
     finish_depthwise(p, at, H, J, values);
 }
 
-template <int H, int J>
-void depthwise_of_height(int height, const DepthwiseConvArgs& p, const Place& at) {
-    if (height == H) {
-        depthwise_tile<H, J>(p, at);
-    } else if constexpr (H > 1) {
-        depthwise_of_height<H - 1, J>(height, p, at);
-    }
-}
-
 // T weights by J outputs of one vector of groups, over the rows of one band. x, d: their inputs
 // and output gradients at the band's first pixel.
 template <int T, int J>
-void gradient_tile(const DepthwiseWeightGradientArgs& p, const float* const (&x)[T], const float* d,
-                   float* gradient, int lanes, ptrdiff_t rows, bool first) {
-    const ptrdiff_t g_output = padded_groups(p.groups);
+NNCORE_TILE void gradient_tile(const DepthwiseWeightGradientArgs& p, const float* const (&x)[T],
+                               const float* d, float* gradient, int lanes, ptrdiff_t rows,
+                               bool first) {
+    const ptrdiff_t g_output = padded(p.groups);
     const ptrdiff_t g_tap = p.outputs * g_output;
     vec acc[T][J];
     NNCORE_UNROLL
@@ -188,20 +150,17 @@ void gradient_tile(const DepthwiseWeightGradientArgs& p, const float* const (&x)
     }
 }
 
+// T taps from number `tap` on; x: the first group's input at the band's first pixel.
 template <int T, int J>
-void gradient_of_taps(int taps, const DepthwiseWeightGradientArgs& p, const float* x, ptrdiff_t tap,
+void gradient_of_taps(const DepthwiseWeightGradientArgs& p, const float* x, ptrdiff_t tap,
                       const float* d, float* gradient, int lanes, ptrdiff_t rows, bool first) {
-    if (taps == T) {
-        const float* inputs[T];
-        for (int t = 0; t < T; ++t) {
-            const ptrdiff_t run = (tap + t) / p.run;
-            inputs[t] = x + run / p.runs * p.kernel_row + run % p.runs * p.run_step +
-                        (tap + t) % p.run * p.plane;
-        }
-        gradient_tile<T, J>(p, inputs, d, gradient, lanes, rows, first);
-    } else if constexpr (T > 1) {
-        gradient_of_taps<T - 1, J>(taps, p, x, tap, d, gradient, lanes, rows, first);
+    const float* inputs[T];
+    for (int t = 0; t < T; ++t) {
+        const ptrdiff_t run = (tap + t) / p.run;
+        inputs[t] = x + run / p.runs * p.kernel_row + run % p.runs * p.run_step +
+                    (tap + t) % p.run * p.plane;
     }
+    gradient_tile<T, J>(p, inputs, d, gradient, lanes, rows, first);
 }
 
 }  // namespace
@@ -211,15 +170,16 @@ void depthwise_conv(const DepthwiseConvArgs& p) {
         for_outputs(p.outputs, [&]<int J>(ptrdiff_t output) {
             for_vectors(p.groups, [&](ptrdiff_t group, int lanes) {
                 for_even_tiles(p.columns, kHeight<J>, [&](ptrdiff_t column, int height) {
-                    depthwise_of_height<kHeight<J>, J>(height, p,
-                                                       {row, column, output, group, lanes});
+                    const Place at{row, column, output, group, lanes};
+                    with_constant<kHeight<J>>(height,
+                                              [&]<int H>() { depthwise_tile<H, J>(p, at); });
                 });
             });
         });
 }
 
 void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {
-    const ptrdiff_t g_output = padded_groups(p.groups);
+    const ptrdiff_t g_output = padded(p.groups);
     const ptrdiff_t band = p.columns >= kBandPixels ? 1 : kBandPixels / p.columns;
     for (ptrdiff_t row = 0; row < p.rows; row += band) {
         const ptrdiff_t rows = min_size(band, p.rows - row);
@@ -228,13 +188,14 @@ void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {
             for_vectors(p.groups, [&](ptrdiff_t group, int lanes) {
                 const float* x = p.x + row * p.x_row + group;
                 const float* d = p.d + row * p.d_row + output * p.d_plane + group;
-                for_even_tiles(p.kernel_rows * p.runs * p.run, kTaps<J>,
-                               [&](ptrdiff_t tap, int taps) {
-                                   float* gradient =
-                                       p.gradient + (tap * p.outputs + output) * g_output + group;
-                                   gradient_of_taps<kTaps<J>, J>(taps, p, x, tap, d, gradient,
-                                                                 lanes, rows, first);
-                               });
+                for_even_tiles(
+                    p.kernel_rows * p.runs * p.run, kTaps<J>, [&](ptrdiff_t tap, int taps) {
+                        float* gradient =
+                            p.gradient + (tap * p.outputs + output) * g_output + group;
+                        with_constant<kTaps<J>>(taps, [&]<int T>() {
+                            gradient_of_taps<T, J>(p, x, tap, d, gradient, lanes, rows, first);
+                        });
+                    });
             });
         });
     }

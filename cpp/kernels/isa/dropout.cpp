@@ -1,7 +1,6 @@
 // Dropout with counter-based random numbers: Philox 4x32-10 (see ../../runtime/philox.h), sixteen
 // counters at a time, one per lane.
-#include "dropout.h"
-
+#include "../declarations.h"
 #include "simd.h"
 
 namespace nncore::kernels::NNCORE_TARGET {

@@ -1,6 +1,5 @@
 // Elementwise kernels: bias, activations, the weight update, bytes to floats.
-#include "elementwise.h"
-
+#include "../declarations.h"
 #include "activation.h"
 #include "vectors.h"
 

@@ -1,35 +1,26 @@
 // Packed, register-tiled GEMM after Goto and van de Geijn, "Anatomy of high-performance matrix
 // multiplication", ACM TOMS 34(3), 2008, with packing left out where an operand is read too
 // seldom to pay for it.
-#include "gemm.h"
-
+#include "../declarations.h"
 #include "tile.h"
+#include "tile_sizes.h"
 #include "transpose.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
 
-// The register tile: kRows x (kVectors * kLanes). AVX-512 has 32 registers: 28 accumulators,
-// 2 vectors of B and one broadcast. AVX2 has 16, NEON 32 (of 4 lanes).
-#if defined(__AVX512F__)
-constexpr int kRows = 14, kVectors = 2;
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVectors = 2;
-#elif defined(__ARM_NEON)
-constexpr int kRows = 6, kVectors = 4;
-#else
-constexpr int kRows = 2, kVectors = 4;
-#endif
-constexpr int kWidth = kVectors * kLanes;
+// The columns of a register tile.
+constexpr int kWidth = kProductVectors * kLanes;
 #if !defined(__AVX512F__)
-static_assert(kRows <= 8, "transpose_to_panel turns 8 rows at a time");
+static_assert(kProductRows <= 8, "transpose_to_panel turns 8 rows at a time");
 #endif
 
 // Cache blocks, the same on every machine: a sliver of B (kDepth x kWidth) and a panel of A
-// (kRows x kDepth) share L1, the packed block of B (kDepth x kColumns) stays in L2.
+// (kProductRows x kDepth) share L1, the packed block of B (kDepth x kColumns) stays in L2.
 constexpr ptrdiff_t kDepth = 256;
 constexpr ptrdiff_t kColumns = 512;
-constexpr ptrdiff_t kPanelFloats = (kRows * kDepth + 16 + 15) / 16 * 16;
+constexpr ptrdiff_t kPanelFloats = padded(kProductRows * kDepth + 16);
 
 // Packing B pays from this many panels of A on.
 constexpr ptrdiff_t kTilesInPlace = 5;
@@ -155,22 +146,13 @@ void tile(const TileArgs& t) {
     }
 }
 
-// The tile for `height` rows: H counts down to it.
-template <int H, int V, Source S>
-void tile_of_height(int height, const TileArgs& t) {
-    if (height == H) {
-        tile<H, V, S>(t);
-    } else if constexpr (H > 1) {
-        tile_of_height<H - 1, V, S>(height, t);
-    }
-}
-
+// The tile for `height` rows.
 template <int V>
 void run_tile(Source source, int height, const TileArgs& t) {
     if (source == Source::rows) {
-        tile_of_height<kRows, V, Source::rows>(height, t);
+        with_constant<kProductRows>(height, [&]<int H>() { tile<H, V, Source::rows>(t); });
     } else {
-        tile_of_height<kRows, V, Source::columns>(height, t);
+        with_constant<kProductRows>(height, [&]<int H>() { tile<H, V, Source::columns>(t); });
     }
 }
 
@@ -184,7 +166,7 @@ void pack_sliver(ptrdiff_t depth, int width, const float* b, ptrdiff_t b_row, pt
             float* row = target + k * kWidth;
             if (width == kWidth) {
                 NNCORE_UNROLL
-                for (int j = 0; j < kVectors; ++j)
+                for (int j = 0; j < kProductVectors; ++j)
                     store(row + j * kLanes, load(source + j * kLanes));
             } else {
                 for (int j = 0; j < width; j += kLanes)
@@ -242,7 +224,7 @@ struct Problem : GemmArgs {
 };
 
 void run(const Problem& p, float* scratch) {
-    const ptrdiff_t tiles = (p.M + kRows - 1) / kRows;
+    const ptrdiff_t tiles = (p.M + kProductRows - 1) / kProductRows;
     float* const panel = scratch;
     float* const block = scratch + kPanelFloats;
     // A is read in place where it stands well: row-major with rows that do not all fall into the
@@ -299,10 +281,10 @@ void run(const Problem& p, float* scratch) {
                         t.b_row = kWidth;
                     }
                     t.c = p.c + first * p.c_row + (j0 + j) * p.c_column;
-                    if (kVectors > 1 && t.width <= kWidth / 2) {
-                        run_tile<kVectors / 2>(source, height, t);
+                    if (kProductVectors > 1 && t.width <= kWidth / 2) {
+                        run_tile<kProductVectors / 2>(source, height, t);
                     } else {
-                        run_tile<kVectors>(source, height, t);
+                        run_tile<kProductVectors>(source, height, t);
                     }
                 }
             }
@@ -313,13 +295,6 @@ void run(const Problem& p, float* scratch) {
 // So few rows that a tile of normal width would wait for itself: wide tiles, B in place. The
 // columns that are left over go the normal way.
 constexpr ptrdiff_t kFewRows = 3;
-#if defined(__AVX512F__)
-constexpr int kWideVectors = 8;
-#elif defined(__ARM_NEON)
-constexpr int kWideVectors = 6;
-#else
-constexpr int kWideVectors = 4;
-#endif
 
 void wide_tile(ptrdiff_t rows, const TileArgs& t, bool columns) {
     switch (rows) {
@@ -453,7 +428,7 @@ void dot_scattered(const GemmArgs& g, const float* a, const float* x, float* c) 
     *c = g.accumulate ? *c + sum : sum;
 }
 
-static_assert(longest_column <= kDepth * kColumns, "a column that is not contiguous is copied");
+static_assert(kLongestColumn <= kDepth * kColumns, "a column that is not contiguous is copied");
 
 void one_column(const GemmArgs& g, float* scratch) {
     const float* x = g.b;
@@ -490,7 +465,7 @@ void gemm(const GemmArgs& args, float* scratch) {
     // element's chain multiplies the same pairs in the same order, so the bits are the same
     // (alpha scales the same operand only if it is 1).
     const bool narrow = args.N <= 8 || (args.N < 16 && args.a_row == 1);
-    if (args.N == 1 && args.K <= longest_column) {
+    if (args.N == 1 && args.K <= kLongestColumn) {
         one_column(args, scratch);
     } else if (args.M <= kFewRows && args.alpha == 1.0f && args.b_column == 1 && args.N >= kLanes &&
                (args.a_column == 1 || args.M == 1)) {

@@ -10,21 +10,21 @@ namespace nncore::kernels::NNCORE_TARGET {
 NNCORE_INLINE vec vector_exp(vec x) {
     using namespace constants;
     // The second operand survives where either is NaN, so NaN passes through the clamps.
-    x = max(broadcast(exp_low), min(broadcast(exp_high), x));
-    const vec shifted = fma(x, broadcast(log2_e), broadcast(round_magic));
-    const vec n = shifted - broadcast(round_magic);
-    vec r = fma(n, broadcast(-ln2_high), x);
-    r = fma(n, broadcast(-ln2_low), r);
-    vec p = broadcast(exp_c0);
-    p = fma(p, r, broadcast(exp_c1));
-    p = fma(p, r, broadcast(exp_c2));
-    p = fma(p, r, broadcast(exp_c3));
-    p = fma(p, r, broadcast(exp_c4));
-    p = fma(p, r, broadcast(exp_c5));
+    x = max(broadcast(kExpLow), min(broadcast(kExpHigh), x));
+    const vec shifted = fma(x, broadcast(kLog2E), broadcast(kRoundMagic));
+    const vec n = shifted - broadcast(kRoundMagic);
+    vec r = fma(n, broadcast(-kLn2High), x);
+    r = fma(n, broadcast(-kLn2Low), r);
+    vec p = broadcast(kExpC0);
+    p = fma(p, r, broadcast(kExpC1));
+    p = fma(p, r, broadcast(kExpC2));
+    p = fma(p, r, broadcast(kExpC3));
+    p = fma(p, r, broadcast(kExpC4));
+    p = fma(p, r, broadcast(kExpC5));
     p = fma(p, r * r, r + broadcast(1.0f));
     // 2^n in two factors: n reaches 128 and -150, beyond one float's exponent. The last
     // multiplication rounds into the subnormals correctly.
-    const ivec exponent = (ivec)shifted - (ivec)broadcast(round_magic);
+    const ivec exponent = (ivec)shifted - (ivec)broadcast(kRoundMagic);
     const ivec half = exponent >> 1;
     const vec first = (vec)((half + 127) << 23);
     const vec second = (vec)((exponent - half + 127) << 23);
@@ -39,25 +39,25 @@ NNCORE_INLINE vec vector_log(vec x) {
     const ivec bits = (ivec)scaled;
     ivec exponent = ((bits >> 23) & 0xff) - 126 + (subnormal & -23);
     vec m = (vec)((bits & 0x007fffff) | 0x3f000000);  // in [0.5, 1)
-    const ivec small = m < broadcast(sqrt_half);
+    const ivec small = m < broadcast(kSqrtHalf);
     exponent += small;  // true is -1
     m = small ? m + m - broadcast(1.0f) : m - broadcast(1.0f);
     const vec e = __builtin_convertvector(exponent, vec);
     const vec square = m * m;
-    vec p = broadcast(log_c0);
-    p = fma(p, m, broadcast(log_c1));
-    p = fma(p, m, broadcast(log_c2));
-    p = fma(p, m, broadcast(log_c3));
-    p = fma(p, m, broadcast(log_c4));
-    p = fma(p, m, broadcast(log_c5));
-    p = fma(p, m, broadcast(log_c6));
-    p = fma(p, m, broadcast(log_c7));
-    p = fma(p, m, broadcast(log_c8));
+    vec p = broadcast(kLogC0);
+    p = fma(p, m, broadcast(kLogC1));
+    p = fma(p, m, broadcast(kLogC2));
+    p = fma(p, m, broadcast(kLogC3));
+    p = fma(p, m, broadcast(kLogC4));
+    p = fma(p, m, broadcast(kLogC5));
+    p = fma(p, m, broadcast(kLogC6));
+    p = fma(p, m, broadcast(kLogC7));
+    p = fma(p, m, broadcast(kLogC8));
     vec y = p * m * square;
-    y = fma(e, broadcast(ln2_low), y);
+    y = fma(e, broadcast(kLn2Low), y);
     y = fma(square, broadcast(-0.5f), y);
     y = m + y;
-    y = fma(e, broadcast(ln2_high), y);
+    y = fma(e, broadcast(kLn2High), y);
     const vec infinity = broadcast(__builtin_inff());
     y = x == infinity ? infinity : y;
     y = x == zero() ? -infinity : y;
@@ -69,11 +69,11 @@ NNCORE_INLINE vec vector_tanh(vec x) {
     using namespace constants;
     const vec magnitude = (vec)((ivec)x & 0x7fffffff);
     const vec square = x * x;
-    vec p = broadcast(tanh_c0);
-    p = fma(p, square, broadcast(tanh_c1));
-    p = fma(p, square, broadcast(tanh_c2));
-    p = fma(p, square, broadcast(tanh_c3));
-    p = fma(p, square, broadcast(tanh_c4));
+    vec p = broadcast(kTanhC0);
+    p = fma(p, square, broadcast(kTanhC1));
+    p = fma(p, square, broadcast(kTanhC2));
+    p = fma(p, square, broadcast(kTanhC3));
+    p = fma(p, square, broadcast(kTanhC4));
     // The polynomial's sign is x's, also for -0, where the sum would give +0.
     const vec sum = fma(p * square, x, x);
     const ivec sign = (ivec)x & (int32_t)0x80000000;
@@ -81,7 +81,7 @@ NNCORE_INLINE vec vector_tanh(vec x) {
     const vec e = vector_exp(magnitude + magnitude);
     const vec large = broadcast(1.0f) - broadcast(2.0f) / (e + broadcast(1.0f));
     const vec signed_large = (vec)((ivec)large | sign);
-    return magnitude >= broadcast(tanh_threshold) ? signed_large : small;
+    return magnitude >= broadcast(kTanhThreshold) ? signed_large : small;
 }
 
 NNCORE_INLINE vec vector_sigmoid(vec x) {
@@ -95,32 +95,32 @@ struct NormalVectors {
 
 NNCORE_INLINE NormalVectors vector_normal(vec x) {
     using namespace constants;
-    const vec t = min(broadcast(normal_end), (vec)((ivec)x & 0x7fffffff));
+    const vec t = min(broadcast(kNormalEnd), (vec)((ivec)x & 0x7fffffff));
     const vec square = t * t;
     vec e = vector_exp(broadcast(-0.5f) * square);
     // What the square lost in rounding would be as many units of the result as the square is large.
     e = fma(e, broadcast(-0.5f) * fma(t, t, -square), e);
-    const vec u = broadcast(1.0f) / fma(t, broadcast(normal_scale), broadcast(1.0f));
-    vec q = broadcast(normal_c9);
-    q = fma(q, u, broadcast(normal_c8));
-    q = fma(q, u, broadcast(normal_c7));
-    q = fma(q, u, broadcast(normal_c6));
-    q = fma(q, u, broadcast(normal_c5));
-    q = fma(q, u, broadcast(normal_c4));
-    q = fma(q, u, broadcast(normal_c3));
-    q = fma(q, u, broadcast(normal_c2));
-    q = fma(q, u, broadcast(normal_c1));
-    q = fma(q, u, broadcast(normal_c0));
+    const vec u = broadcast(1.0f) / fma(t, broadcast(kNormalScale), broadcast(1.0f));
+    vec q = broadcast(kNormalC9);
+    q = fma(q, u, broadcast(kNormalC8));
+    q = fma(q, u, broadcast(kNormalC7));
+    q = fma(q, u, broadcast(kNormalC6));
+    q = fma(q, u, broadcast(kNormalC5));
+    q = fma(q, u, broadcast(kNormalC4));
+    q = fma(q, u, broadcast(kNormalC3));
+    q = fma(q, u, broadcast(kNormalC2));
+    q = fma(q, u, broadcast(kNormalC1));
+    q = fma(q, u, broadcast(kNormalC0));
     const vec tail = e * (q * u);
-    vec p = broadcast(normal_middle_c5);
-    p = fma(p, square, broadcast(normal_middle_c4));
-    p = fma(p, square, broadcast(normal_middle_c3));
-    p = fma(p, square, broadcast(normal_middle_c2));
-    p = fma(p, square, broadcast(normal_middle_c1));
-    p = fma(p, square, broadcast(normal_middle_c0));
+    vec p = broadcast(kNormalMiddleC5);
+    p = fma(p, square, broadcast(kNormalMiddleC4));
+    p = fma(p, square, broadcast(kNormalMiddleC3));
+    p = fma(p, square, broadcast(kNormalMiddleC2));
+    p = fma(p, square, broadcast(kNormalMiddleC1));
+    p = fma(p, square, broadcast(kNormalMiddleC0));
     const vec middle = fma(x, p, broadcast(0.5f));
     const vec outside = x < zero() ? tail : broadcast(1.0f) - tail;
-    return {t < broadcast(1.0f) ? middle : outside, e * broadcast(normal_peak)};
+    return {t < broadcast(1.0f) ? middle : outside, e * broadcast(kNormalPeak)};
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -1,6 +1,5 @@
 // Normalization of channels over many pixels, lanes over channels.
-#include "normalization.h"
-
+#include "../declarations.h"
 #include "activation.h"
 #include "vectors.h"
 

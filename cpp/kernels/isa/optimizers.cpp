@@ -1,6 +1,5 @@
 // One pass over weights, gradients and the optimizer's state; the norm for clipping; penalties.
-#include "optimizers.h"
-
+#include "../declarations.h"
 #include "vectors.h"
 
 namespace nncore::kernels::NNCORE_TARGET {

@@ -1,6 +1,5 @@
 // Pooling over windows, lanes over channels.
-#include "pool.h"
-
+#include "../declarations.h"
 #include "activation.h"
 #include "vectors.h"
 

@@ -2,8 +2,7 @@
 //
 // Sixteen rows are turned so that the lanes run over rows; then every sum over classes is one
 // chain per lane in ascending class order, whatever the vector width.
-#include "rowwise.h"
-
+#include "../declarations.h"
 #include "math.h"
 #include "transpose.h"
 

@@ -1,6 +1,5 @@
 // gelu and silu: x times a gate that x opens, and their derivatives.
-#include "self_gated.h"
-
+#include "../declarations.h"
 #include "math.h"
 #include "vectors.h"
 

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../block.h"
+
 #if defined(__AVX2__) || defined(__AVX512F__)
 // GCC 11 and 12 warn about their own _mm512_undefined_ps (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -29,6 +31,9 @@
 #endif
 
 #define NNCORE_INLINE static inline __attribute__((always_inline))
+// A register tile: a function of its own, so that the compiler finds registers for its loop alone.
+// Inlined with its siblings of other sizes, what one of them needs stands in the others' registers.
+#define NNCORE_TILE __attribute__((noinline))
 #if defined(__clang__)
 #define NNCORE_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -45,10 +50,7 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
-// Weights and channels are stored in blocks of 16 floats on every machine, so that a parameter
-// buffer means the same everywhere; a narrower machine walks a block in several vectors.
-constexpr int kBlock = 16;
-constexpr int kVectorsPerBlock = kBlock / kLanes;
+constexpr int kVectorsPerBlock = static_cast<int>(kBlock) / kLanes;
 
 typedef float vec __attribute__((vector_size(kLanes * 4)));
 typedef float vec_unaligned __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
@@ -207,7 +209,7 @@ NNCORE_INLINE void load_pairs(const float* p, vec& even, vec& odd) {
 #endif
 }
 
-NNCORE_INLINE int min_int(int a, int b) { return a < b ? a : b; }
+NNCORE_INLINE constexpr int min_int(int a, int b) { return a < b ? a : b; }
 NNCORE_INLINE constexpr ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

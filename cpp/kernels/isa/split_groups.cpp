@@ -1,6 +1,6 @@
 // The channels of a pixel, from the order of an image to planes with one part of every group, and
 // back: a transposition of many short rows, in registers where a group has 2, 4 or 8 parts.
-#include "depthwise.h"
+#include "../declarations.h"
 #include "vectors.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
