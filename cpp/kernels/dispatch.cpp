@@ -6,7 +6,7 @@
 
 namespace nncore::kernels {
 
-// Defined in isa/table.cpp, once per instruction set that the compiler can target.
+// Defined in table.cpp, once per instruction set that the compiler can target.
 #ifdef NNCORE_HAVE_AVX512
 namespace avx512 {
 const Kernels& table();
@@ -22,9 +22,11 @@ namespace neon {
 const Kernels& table();
 }
 #endif
+#ifdef NNCORE_HAVE_BASELINE
 namespace baseline {
 const Kernels& table();
 }
+#endif
 namespace reference {
 const Kernels& table();
 }
@@ -61,7 +63,10 @@ const Implementation implementations[] = {
 #ifdef NNCORE_HAVE_NEON
     {"neon", neon::table, always},
 #endif
-    {"baseline", baseline::table, always}, {"reference", reference::table, always},
+#ifdef NNCORE_HAVE_BASELINE
+    {"baseline", baseline::table, always},
+#endif
+    {"reference", reference::table, always},
 };
 
 std::atomic<const Kernels*> chosen{nullptr};

@@ -141,10 +141,18 @@ NNCORE_INLINE int32_t append_winners(const WinnerList& list, int32_t end, ptrdif
     return end;
 }
 
+// A tile that is a part of larger ones. Emulated products in each of them would be a megabyte.
+#if defined(__AVX2__) || defined(__ARM_NEON)
+#define NNCORE_SMALL_TILE NNCORE_INLINE
+#else
+#define NNCORE_SMALL_TILE NNCORE_TILE
+#endif
+
 // For the winners [i, end) of one place: R kernel rows of V vectors each.
 template <int R, int V>
-NNCORE_INLINE void spread_tile(const WinnerList& list, int32_t i, int32_t end, const float* weights,
-                               ptrdiff_t w_row, float* inputs, ptrdiff_t line) {
+NNCORE_SMALL_TILE void spread_tile(const WinnerList& list, int32_t i, int32_t end,
+                                   const float* weights, ptrdiff_t w_row, float* inputs,
+                                   ptrdiff_t line) {
     // Two chains per element, since one would wait for itself in narrow tiles.
     vec even[R][V], odd[R][V];
     clear_tile(even);
