@@ -51,7 +51,7 @@ def test_check_good(call, pictures):
     assert told["size_reason"] == "every image has this size"
     assert told["color_reason"] == "every image is stored as gray"
     assert told["memory_bytes"] == 2 * 120 * 8 * 8
-    assert 0 < told["seconds"]["epoch"] < 5
+    assert told["seconds"]["epoch"] > 0
     text = call("check", pictures).out
     assert "120 images in 3 classes" in text
     assert "train reads them as 8x8 gray" in text
