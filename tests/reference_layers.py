@@ -55,6 +55,18 @@ def silu_slope(x: F64) -> F64:
     return sigmoid(x) + x * sigmoid(x) * sigmoid(-x)
 
 
+def hard_sigmoid(x: F64) -> F64:
+    return np.clip(x / 6.0 + 0.5, 0.0, 1.0)
+
+
+def hard_swish(x: F64) -> F64:
+    return x * hard_sigmoid(x)
+
+
+def hard_swish_slope(x: F64) -> F64:
+    return np.where(x >= 3, 1.0, np.where(x <= -3, 0.0, x / 3.0 + 0.5))
+
+
 def softmax(x: F64) -> F64:
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -69,9 +81,12 @@ def log_softmax(x: F64) -> F64:
 ACTIVATIONS = {
     "linear": (linear, lambda dy, x, y: dy),
     "relu": (relu, lambda dy, x, y: dy * (y > 0)),
+    "relu6": (lambda x: np.clip(x, 0.0, 6.0), lambda dy, x, y: dy * ((y > 0) & (y < 6))),
     "leaky_relu": (leaky_relu, lambda dy, x, y: dy * np.where(x > 0, 1.0, SLOPE)),
     "gelu": (gelu, lambda dy, x, y: dy * gelu_slope(x)),
     "silu": (silu, lambda dy, x, y: dy * silu_slope(x)),
+    "hard_swish": (hard_swish, lambda dy, x, y: dy * hard_swish_slope(x)),
+    "hard_sigmoid": (hard_sigmoid, lambda dy, x, y: dy * ((y > 0) & (y < 1)) / 6.0),
     "sigmoid": (sigmoid, lambda dy, x, y: dy * y * (1.0 - y)),
     "tanh": (np.tanh, lambda dy, x, y: dy * (1.0 - y * y)),
     "softmax": (softmax, lambda dy, x, y: y * (dy - (dy * y).sum(axis=-1, keepdims=True))),

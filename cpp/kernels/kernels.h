@@ -16,14 +16,17 @@
 namespace nncore::kernels {
 
 // The activations whose derivative can be told from their output, so that other kernels can take
-// them in. leaky_relu: x where x > 0, else kLeakySlope * x.
-enum class Activation : int32_t { linear, relu, leaky_relu, sigmoid, tanh };
+// them in. leaky_relu: x where x > 0, else kLeakySlope * x; relu6: min(max(x, 0), 6);
+// hard_sigmoid: min(max(x / 6 + 1 / 2, 0), 1), the product and the sum in one rounding.
+enum class Activation : int32_t { linear, relu, relu6, leaky_relu, hard_sigmoid, sigmoid, tanh };
 constexpr float kLeakySlope = 0.2f;
+constexpr float kSixth = 1.0f / 6.0f, kThird = 1.0f / 3.0f;
 
 // Activations x * gate(x), which are not monotonic: their derivative needs their input.
 //   gelu  x * Phi(x), the standard normal distribution function (Hendrycks and Gimpel, 2016)
 //   silu  x * sigmoid(x), also called swish
-enum class SelfGated : int32_t { gelu, silu };
+//   hard_swish  x * hard_sigmoid(x) (Howard et al., "Searching for MobileNetV3", 2019)
+enum class SelfGated : int32_t { gelu, silu, hard_swish };
 
 // C = alpha * A B           (accumulate false)
 // C = C + alpha * A B       (accumulate true)

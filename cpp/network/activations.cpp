@@ -12,9 +12,12 @@ using Way = ActivationKind::Way;
 constexpr ActivationKind kActivations[] = {
     {"linear", Way::fused, false, Activation::linear},
     {"relu", Way::fused, true, Activation::relu},
+    {"relu6", Way::fused, true, Activation::relu6},
     {"leaky_relu", Way::fused, true, Activation::leaky_relu},
     {"gelu", Way::self_gated, true, Activation::linear, SelfGated::gelu},
     {"silu", Way::self_gated, true, Activation::linear, SelfGated::silu},
+    {"hard_swish", Way::self_gated, true, Activation::linear, SelfGated::hard_swish},
+    {"hard_sigmoid", Way::fused, false, Activation::hard_sigmoid},
     {"sigmoid", Way::fused, false, Activation::sigmoid},
     {"tanh", Way::fused, false, Activation::tanh},
     {"softmax", Way::softmax, false}};
@@ -44,6 +47,12 @@ const char* name_of(Activation activation) {
     for (const ActivationKind& kind : kActivations)
         if (kind.way == Way::fused && kind.fused == activation) return kind.name;
     return "linear";
+}
+
+const char* name_of(SelfGated self_gated) {
+    for (const ActivationKind& kind : kActivations)
+        if (kind.way == Way::self_gated && kind.self_gated == self_gated) return kind.name;
+    return "?";
 }
 
 }  // namespace nncore::network

@@ -33,5 +33,6 @@ const ActivationKind& activation_from_name(const std::string& name);
 // The same, but only those that a stage can take in are known.
 kernels::Activation fused_activation_from_name(const std::string& name);
 const char* name_of(kernels::Activation activation);
+const char* name_of(kernels::SelfGated kind);
 
 }  // namespace nncore::network

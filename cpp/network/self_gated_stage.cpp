@@ -1,9 +1,11 @@
-// gelu and silu. Their derivative cannot be told from their output, so no stage takes them in: each
+// gelu, silu and hard_swish. Their derivative cannot be told from their output, so no stage takes them in: each
 // is a stage of its own, whose input buffer is what backward needs, and whose output counts as
 // linear.
 #include "self_gated_stage.h"
 
 #include <algorithm>
+
+#include "activations.h"
 
 namespace nncore::network {
 namespace {
@@ -15,7 +17,7 @@ class SelfGatedStage final : public Stage {
     SelfGatedStage(const Shape& shape, SelfGated kind) : kind_(kind) {
         input_shape = output_shape = shape;
     }
-    std::string describe() const override { return kind_ == SelfGated::gelu ? "gelu" : "silu"; }
+    std::string describe() const override { return name_of(kind_); }
 
     void forward(const Pass& pass) const override {
         const auto share = pass.member.share(pass.rows);

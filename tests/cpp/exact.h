@@ -49,6 +49,10 @@ inline double activate(nncore::kernels::Activation activation, double x) {
     switch (activation) {
         case Activation::relu:
             return x > 0 ? x : 0;
+        case Activation::relu6:
+            return x > 0 ? (x < 6 ? x : 6) : 0;
+        case Activation::hard_sigmoid:
+            return x > -3 ? (x < 3 ? x / 6 + 0.5 : 1) : 0;
         case Activation::leaky_relu:
             return x > 0 ? x : x * static_cast<double>(nncore::kernels::kLeakySlope);
         case Activation::sigmoid:
@@ -67,6 +71,10 @@ inline double derivative(nncore::kernels::Activation activation, double y) {
     switch (activation) {
         case Activation::relu:
             return y > 0 ? 1 : 0;
+        case Activation::relu6:
+            return y > 0 && y < 6 ? 1 : 0;
+        case Activation::hard_sigmoid:
+            return y > 0 && y < 1 ? 1.0 / 6 : 0;
         case Activation::leaky_relu:
             return y > 0 ? 1 : static_cast<double>(nncore::kernels::kLeakySlope);
         case Activation::sigmoid:

@@ -38,6 +38,16 @@ namespace {
 // The float that nncore multiplies by.
 constexpr double kLeakySlope = static_cast<double>(0.2f);
 
+double hard_sigmoid(double x) { return std::clamp(x / 6 + 0.5, 0.0, 1.0); }
+
+// Where the derivative jumps.
+std::vector<double> bends_of(const std::string& activation) {
+    if (activation == "relu" || activation == "leaky_relu") return {0};
+    if (activation == "relu6") return {0, 6};
+    if (activation == "hard_sigmoid" || activation == "hard_swish") return {-3, 3};
+    return {};
+}
+
 double normal_distribution(double x) { return std::erfc(-x * std::sqrt(0.5)) / 2; }
 double normal_density(double x) {
     return std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979323846);
@@ -639,6 +649,9 @@ void ReferenceNetwork::run(const Doubles& x, bool training) {
             for (std::size_t o = 0; o < O; ++o) {
                 if (activation == "relu") y[o] = std::max(0.0, y[o]);
                 if (activation == "leaky_relu") y[o] = std::max(kLeakySlope * y[o], y[o]);
+                if (activation == "relu6") y[o] = std::clamp(y[o], 0.0, 6.0);
+                if (activation == "hard_sigmoid") y[o] = hard_sigmoid(y[o]);
+                if (activation == "hard_swish") y[o] *= hard_sigmoid(y[o]);
                 if (activation == "gelu") y[o] *= normal_distribution(y[o]);
                 if (activation == "silu") y[o] /= 1 + std::exp(-y[o]);
                 if (activation == "sigmoid") y[o] = 1 / (1 + std::exp(-y[o]));
@@ -686,8 +699,8 @@ double ReferenceNetwork::penalty() const {
 double ReferenceNetwork::margin() const {
     double margin = HUGE_VAL;
     for (const Layer& layer : layers) {
-        if (layer.spec.activation == "relu" || layer.spec.activation == "leaky_relu")
-            for (const double sum : layer.sums) margin = std::min(margin, std::fabs(sum));
+        for (const double bend : bends_of(layer.spec.activation))
+            for (const double sum : layer.sums) margin = std::min(margin, std::fabs(sum - bend));
         if (layer.spec.kind != Kind::max_pool) continue;
         const Doubles& in = input_of(layer);
         const auto C = static_cast<std::size_t>(layer.in[2]);
@@ -753,6 +766,10 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
                 const double z = layer.sums[r * O + o], s = 1 / (1 + std::exp(-z));
                 if (activation == "relu") d[o] *= z > 0 ? 1 : 0;
                 if (activation == "leaky_relu") d[o] *= z > 0 ? 1 : kLeakySlope;
+                const double inside = std::fabs(z) < 3 ? 1 : 0;
+                if (activation == "relu6") d[o] *= z > 0 && z < 6 ? 1 : 0;
+                if (activation == "hard_sigmoid") d[o] *= inside / 6;
+                if (activation == "hard_swish") d[o] *= hard_sigmoid(z) + inside * z / 6;
                 if (activation == "gelu") d[o] *= normal_distribution(z) + z * normal_density(z);
                 if (activation == "silu") d[o] *= s + z * s * (1 - s);
                 if (activation == "sigmoid") d[o] *= y[o] * (1 - y[o]);

@@ -34,7 +34,7 @@ TEST(bad_input_shapes) {
 TEST(bad_layers) {
     Builder builder({10});
     CHECK_THROWS(std::invalid_argument,
-                 "known: linear, relu, leaky_relu, gelu, silu, sigmoid, tanh, softmax",
+                 "known: linear, relu, relu6, leaky_relu, gelu, silu, hard_swish, hard_sigmoid, sigmoid, tanh, softmax",
                  builder.add_dense("d", 3, "swish", true));
     CHECK_THROWS(std::invalid_argument, "\"swish\"", builder.add_dense("d", 3, "swish", true));
     CHECK_THROWS(std::invalid_argument, "\"\"", builder.add_dense("d", 3, "", true));
@@ -447,7 +447,7 @@ TEST(initializers) {
     }
     for (const float value : first_values("zeros", "relu")) CHECK_EQUAL(0.0f, value);
     // Without a name it follows the activation.
-    for (const char* activation : {"relu", "leaky_relu", "gelu", "silu"})
+    for (const char* activation : {"relu", "relu6", "leaky_relu", "gelu", "silu", "hard_swish"})
         CHECK(identical(first_values("", activation), first_values("he_uniform", "linear")));
     for (const char* activation : {"linear", "sigmoid", "tanh", "softmax"})
         CHECK(identical(first_values("", activation), first_values("glorot_uniform", "linear")));

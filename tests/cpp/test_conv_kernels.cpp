@@ -155,10 +155,10 @@ TEST(conv) {
     for (const Geometry& g : kGeometries)
         for (const ptrdiff_t channels : {1, 3, 6, 15, 16, 17, 32, 40, 48, 64, 80}) {
             for (const Activation activation :
-                 {Activation::linear, Activation::relu, Activation::leaky_relu, Activation::sigmoid,
-                  Activation::tanh}) {
+                 {Activation::linear, Activation::relu, Activation::relu6, Activation::leaky_relu,
+                  Activation::hard_sigmoid, Activation::sigmoid, Activation::tanh}) {
                 // All activations on the small ones, in turn on the others.
-                if (g.columns > 3 && static_cast<ptrdiff_t>(activation) != turn % 5) continue;
+                if (g.columns > 3 && static_cast<ptrdiff_t>(activation) != turn % 7) continue;
                 check_conv(g, channels, activation, turn % 3 == 0, turn % 2 == 0, turn % 5 == 0,
                            turn % 4);
             }

@@ -14,8 +14,9 @@ using namespace nncore::kernels;
 
 namespace {
 
-constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::leaky_relu,
-                                       Activation::sigmoid, Activation::tanh};
+constexpr Activation kActivations[] = {
+    Activation::linear,       Activation::relu,    Activation::relu6, Activation::leaky_relu,
+    Activation::hard_sigmoid, Activation::sigmoid, Activation::tanh};
 
 struct ProductCase {
     ptrdiff_t rows, K, blocks, offset;

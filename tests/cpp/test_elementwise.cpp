@@ -2,6 +2,7 @@
 // bit; the reference against what its definition says.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ using namespace nncore::kernels;
 
 namespace {
 
-constexpr Activation kActivations[] = {Activation::linear, Activation::relu, Activation::leaky_relu,
-                                       Activation::sigmoid, Activation::tanh};
+constexpr Activation kActivations[] = {
+    Activation::linear,       Activation::relu,    Activation::relu6, Activation::leaky_relu,
+    Activation::hard_sigmoid, Activation::sigmoid, Activation::tanh};
 constexpr ptrdiff_t kCounts[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100};
 
 // Ordinary numbers with the odd ones among them.
@@ -136,11 +138,49 @@ TEST(leaky_relu_by_hand) {
     }
 }
 
+TEST(limited_activations_by_hand) {
+    const float x[] = {-5.0f, -3.0f, -0.0f, 1.5f, 3.0f, 6.0f, 7.0f, -INFINITY, INFINITY};
+    const float relu6[] = {0.0f, 0.0f, 0.0f, 1.5f, 3.0f, 6.0f, 6.0f, 0.0f, 6.0f};
+    const float hard[] = {0.0f, 0.0f, 0.5f, 0.75f, 1.0f, 1.0f, 1.0f, 0.0f, 1.0f};
+    const float nan = std::nanf("");
+    for (const std::string& isa : available_isas()) {
+        const Kernels& table = table_named(isa);
+        for (const auto& [kind, expected] :
+             {std::pair{Activation::relu6, relu6}, std::pair{Activation::hard_sigmoid, hard}}) {
+            GuardedArray<float> actual(9), of_nan(1);
+            table.activation(kind, 9, x, actual.data());
+            for (ptrdiff_t i = 0; i < 9; ++i)
+                CHECK_THAT(actual[i] == expected[i],
+                           isa << ": " << check::show(x[i]) << " gives " << check::show(actual[i]));
+            table.activation(kind, 1, &nan, of_nan.data());
+            CHECK(std::isnan(of_nan[0]));
+        }
+        const float y[] = {0.0f, 0.5f, 1.0f, 5.0f, 6.0f}, dy[] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
+        const float slopes6[] = {0.0f, 1.0f, 1.0f, 1.0f, 0.0f};
+        GuardedArray<float> dx(5);
+        table.activation_gradient(Activation::relu6, 5, y, dy, dx.data());
+        for (ptrdiff_t i = 0; i < 5; ++i) CHECK_EQUAL(slopes6[i], dx[i]);
+        table.activation_gradient(Activation::hard_sigmoid, 3, y, dy, dx.data());
+        CHECK_EQUAL(0.0f, dx[0]);
+        CHECK_EQUAL(kSixth, dx[1]);
+        CHECK_EQUAL(0.0f, dx[2]);
+        const float z[] = {-4.0f, -3.0f, 0.0f, 3.0f, 4.0f};
+        const float swish[] = {0.0f, 0.0f, 0.0f, 3.0f, 4.0f}, slopes[] = {0.0f, 0.0f, 0.5f, 1.0f, 1.0f};
+        GuardedArray<float> s(5);
+        table.self_gated(SelfGated::hard_swish, 5, z, s.data());
+        table.self_gated_gradient(SelfGated::hard_swish, 5, z, dy, dx.data());
+        for (ptrdiff_t i = 0; i < 5; ++i) {
+            CHECK_EQUAL(swish[i], s[i]);
+            CHECK_EQUAL(slopes[i], dx[i]);
+        }
+    }
+}
+
 // Accuracy: test_math.cpp. Here: tails, alignment, working in place, and the factor dy.
 TEST(self_gated) {
     Random random(6);
     const Kernels& reference = reference_table();
-    for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu})
+    for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu, SelfGated::hard_swish})
         for (const ptrdiff_t count : kCounts)
             for (const ptrdiff_t offset : {0, 1, 2, 3}) {
                 const auto x = with_specials(random, count, offset);

@@ -21,8 +21,9 @@ using Doubles = ReferenceNetwork::Doubles;
 
 constexpr Loss kLosses[] = {Loss::mse, Loss::sse, Loss::cross_entropy};
 const char* const kLossNames[] = {"mse", "sse", "cross_entropy"};
-const char* const kActivations[] = {"linear", "relu",    "leaky_relu", "gelu",
-                                    "silu",   "sigmoid", "tanh",       "softmax"};
+const char* const kActivations[] = {
+    "linear", "relu", "relu6", "leaky_relu", "gelu", "silu", "hard_swish", "hard_sigmoid",
+    "sigmoid", "tanh", "softmax"};
 
 Doubles doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 
@@ -209,6 +210,7 @@ TEST(separate_activations) {
         {9, {{0, "gelu"}, {20, "silu"}, {0, "gelu"}, {5, "leaky_relu"}, {0, "silu"}}},
         {9, {{0, "silu"}, {20, "leaky_relu"}, {0, "gelu"}, {0, "silu"}, {5, "gelu"}}},
         {9, {{20, "leaky_relu"}, {0, "leaky_relu"}, {5, "silu"}, {0, "softmax"}}},
+        {9, {{20, "relu6"}, {0, "hard_swish"}, {5, "hard_sigmoid"}, {0, "relu6"}}},
         {9, {rescaling({3.0f}, {-1.0f}), {20, "tanh"}, rescaling({-0.5f}, {0.25f}), {5, "relu"}}},
         {3,
          {{5, "leaky_relu"},

@@ -283,7 +283,7 @@ TEST(same_bits_everywhere) {
         CHECK_SAME(gelu, y, message(table.isa, "gelu", gelu, y));
         table.self_gated(SelfGated::silu, x.size(), x.data(), y.data());
         CHECK_SAME(silu, y, message(table.isa, "silu", silu, y));
-        for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu}) {
+        for (const SelfGated kind : {SelfGated::gelu, SelfGated::silu, SelfGated::hard_swish}) {
             const auto expected =
                 apply(x, [&](float value) { return reference::gated_derivative(kind, value); });
             table.self_gated_gradient(kind, x.size(), x.data(), ones.data(), y.data());

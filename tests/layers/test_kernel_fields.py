@@ -96,9 +96,9 @@ def test_the_first_weights_follow_the_activation_or_the_name():
         model.build(5, seed=3)
         return model.get_weights()[0].tobytes()
 
-    for activation in ("relu", "leaky_relu", "gelu", "silu"):
+    for activation in ("relu", "relu6", "leaky_relu", "gelu", "silu", "hard_swish"):
         assert kernel(activation=activation) == kernel(kernel_initializer="he_uniform")
-    for activation in ("sigmoid", "tanh", "softmax", None):
+    for activation in ("sigmoid", "hard_sigmoid", "tanh", "softmax", None):
         assert kernel(activation=activation) == kernel(kernel_initializer="glorot_uniform")
     assert len({kernel(kernel_initializer=name) for name in INITIALIZERS}) == len(INITIALIZERS)
 

@@ -47,6 +47,8 @@ def data(features, classes, count, seed=1):
         (7, [(5, "softmax"), (3, "relu")], "sse"),
         (33, [(17, "sigmoid"), (1, "linear")], "mse"),
         (100, [(84, "gelu"), (60, "silu"), (10, "leaky_relu")], "mse"),
+        (100, [(84, "relu6"), (60, "hard_swish"), (10, "hard_sigmoid")], "mse"),
+        (33, [(17, "hard_sigmoid"), (16, "relu6"), (3, "hard_swish")], "sse"),
         (33, [(17, "leaky_relu"), (16, "leaky_relu"), (3, "gelu")], "sse"),
     ],
 )
@@ -213,7 +215,7 @@ def test_refuses_bad_networks():
     for units in (0, -1, 1 << 40):
         with pytest.raises(ValueError, match="units must be from 1"):
             builder.add_dense("d", units)
-    with pytest.raises(ValueError, match="known: linear, relu, leaky_relu, gelu, silu, sigmoid"):
+    with pytest.raises(ValueError, match="known: linear, relu, relu6, leaky_relu, gelu, silu, hard_swish"):
         builder.add_dense("d", 3, "swish")
     with pytest.raises(RuntimeError, match="no layer with weights"):
         builder.build(0)

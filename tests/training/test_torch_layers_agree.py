@@ -16,6 +16,9 @@ import nncore as nn
 torch = pytest.importorskip("torch")
 
 ACTIVATIONS = {
+    "relu6": torch.nn.functional.relu6,
+    "hard_swish": torch.nn.functional.hardswish,
+    "hard_sigmoid": torch.nn.functional.hardsigmoid,
     "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
     "gelu": torch.nn.functional.gelu,
     "silu": torch.nn.functional.silu,

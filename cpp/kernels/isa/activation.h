@@ -6,13 +6,22 @@
 
 namespace nncore::kernels::NNCORE_TARGET {
 
+// NaN passes, as in every activation.
+NNCORE_INLINE vec vector_hard_sigmoid(vec x) {
+    return min(broadcast(1.0f), max(zero(), fma(x, broadcast(kSixth), broadcast(0.5f))));
+}
+
 NNCORE_INLINE vec activate(Activation activation, vec x) {
     switch (activation) {
         case Activation::relu:
             // NaN must pass (max returns its second operand then): a broken network has to show.
             return max(zero(), x);
+        case Activation::relu6:
+            return min(broadcast(6.0f), max(zero(), x));
         case Activation::leaky_relu:
             return x > zero() ? x : x * broadcast(kLeakySlope);
+        case Activation::hard_sigmoid:
+            return vector_hard_sigmoid(x);
         case Activation::sigmoid:
             return vector_sigmoid(x);
         case Activation::tanh:
@@ -28,8 +37,12 @@ NNCORE_INLINE vec times_derivative(Activation activation, vec y, vec dy) {
     switch (activation) {
         case Activation::relu:
             return y > zero() ? dy : zero();
+        case Activation::relu6:
+            return y > zero() ? (y < broadcast(6.0f) ? dy : zero()) : zero();
         case Activation::leaky_relu:
             return y > zero() ? dy : dy * broadcast(kLeakySlope);
+        case Activation::hard_sigmoid:
+            return y > zero() ? (y < broadcast(1.0f) ? dy * broadcast(kSixth) : zero()) : zero();
         case Activation::sigmoid:
             return dy * (y * (broadcast(1.0f) - y));
         case Activation::tanh:

@@ -8,12 +8,21 @@
 
 namespace nncore::kernels::reference {
 
+// NaN passes.
+inline float limited(float low, float x, float high) { return low > x ? low : high < x ? high : x; }
+
+inline float hard_sigmoid(float x) { return limited(0.0f, std::fma(x, kSixth, 0.5f), 1.0f); }
+
 inline float activate(Activation kind, float x) {
     switch (kind) {
         case Activation::relu:
             return 0.0f > x ? 0.0f : x;
+        case Activation::relu6:
+            return limited(0.0f, x, 6.0f);
         case Activation::leaky_relu:
             return x > 0.0f ? x : x * kLeakySlope;
+        case Activation::hard_sigmoid:
+            return hard_sigmoid(x);
         case Activation::sigmoid:
             return 1.0f / (1.0f + exponential(-x));
         case Activation::tanh:
@@ -28,8 +37,12 @@ inline float times_derivative(Activation kind, float y, float dy) {
     switch (kind) {
         case Activation::relu:
             return y > 0.0f ? dy : 0.0f;
+        case Activation::relu6:
+            return y > 0.0f && y < 6.0f ? dy : 0.0f;
         case Activation::leaky_relu:
             return y > 0.0f ? dy : dy * kLeakySlope;
+        case Activation::hard_sigmoid:
+            return y > 0.0f && y < 1.0f ? dy * kSixth : 0.0f;
         case Activation::sigmoid:
             return dy * (y * (1.0f - y));
         case Activation::tanh:
@@ -42,6 +55,7 @@ inline float times_derivative(Activation kind, float y, float dy) {
 
 inline float gated(SelfGated kind, float x) {
     if (kind == SelfGated::gelu) return x * normal(x).cumulative;
+    if (kind == SelfGated::hard_swish) return x * hard_sigmoid(x);
     return x / (1.0f + exponential(-x));
 }
 
@@ -49,6 +63,10 @@ inline float gated_derivative(SelfGated kind, float x) {
     if (kind == SelfGated::gelu) {
         const Normal n = normal(x);
         return std::fma(x, n.density, n.cumulative);
+    }
+    if (kind == SelfGated::hard_swish) {
+        const float gate = hard_sigmoid(x);
+        return gate >= 1.0f ? 1.0f : gate <= 0.0f ? 0.0f : std::fma(x, kThird, 0.5f);
     }
     // The gate is the larger of the two for x > 0; its difference to 1 is the other.
     const float e = exponential(-std::fabs(x));

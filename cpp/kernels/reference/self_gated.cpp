@@ -1,4 +1,4 @@
-// gelu and silu: x times a gate that x opens, and their derivatives.
+// gelu, silu and hard_swish: x times a gate that x opens, and their derivatives.
 #include "../declarations.h"
 #include "activation.h"
 

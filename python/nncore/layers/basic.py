@@ -28,8 +28,8 @@ class Dense(KernelLayer):
     use_bias
         Whether to add one trained number per output.
     kernel_initializer
-        A name of `INITIALIZERS`; None follows the activation: "he_uniform" for relu, leaky_relu,
-        gelu and silu, "glorot_uniform" for the others.
+        A name of `INITIALIZERS`; None follows the activation: "he_uniform" for relu, relu6,
+        leaky_relu, gelu, silu and hard_swish, "glorot_uniform" for the others.
     kernel_regularizer
         A penalty such as `L2(1e-4)`, a number (of L2), or None.
     name
