@@ -32,22 +32,25 @@ auto unlocked(Body body) {
     return body();
 }
 
-Images images_of(const Network& network, const py::array& x) {
+// extracted: x is what Network::extract gave.
+Images images_of(const Network& network, const py::array& x, bool extracted = false) {
     Images images;
-    Shape expected = network.input_shape();
+    images.extracted = extracted;
+    const Shape& expected = network.sample_shape(extracted);
     Shape given = shape_vector(x);
     const bool matches = given.size() == expected.size() + 1 &&
                          std::equal(expected.begin(), expected.end(), given.begin() + 1);
     if (!matches)
         throw py::value_error("images must have shape (N, *" + network::to_string(expected) +
                               "), got " + shape_of(x));
-    if (py::isinstance<py::array_t<std::uint8_t>>(x)) {
+    if (py::isinstance<py::array_t<std::uint8_t>>(x) && !extracted) {
         images.bytes = input<std::uint8_t>(x, "images");
     } else if (py::isinstance<py::array_t<float>>(x)) {
         images.floats = input<float>(x, "images");
     } else {
-        throw py::type_error("images must have dtype uint8 or float32, got " +
-                             std::string(py::str(x.dtype())));
+        throw py::type_error(std::string(extracted ? "extracted images must have dtype float32"
+                                                   : "images must have dtype uint8 or float32") +
+                             ", got " + std::string(py::str(x.dtype())));
     }
     images.count = x.shape(0);
     return images;
@@ -208,9 +211,9 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       std::uint32_t epoch, const network::Augmentation* augmentation,
                       const std::optional<py::array>& sample_weight,
                       const std::optional<py::array>& learning_rates, float label_smoothing,
-                      const std::optional<py::array>& rows) {
+                      const std::optional<py::array>& rows, bool extracted) {
     const Loss loss = network::loss_from_name(loss_name);
-    Images images = images_of(network, x);
+    Images images = images_of(network, x, extracted);
     if (rows) choose_rows(images, *rows);
     images.augmentation = augmentation;
     Targets targets = smoothed(targets_of(network, y, images.count), label_smoothing);
@@ -243,6 +246,18 @@ py::array_t<float> forward(const Network& network, const py::array& x) {
     float* data = outputs.mutable_data();
     unlocked([&] { network.forward(images, data); });
     return outputs;
+}
+
+py::array_t<float> extract(const Network& network, const py::array& x) {
+    if (network.architecture().fixed_stages == 0)
+        throw py::value_error("no part of this network is fixed: all of it is trained");
+    const Images images = images_of(network, x);
+    Shape shape = network.sample_shape(true);
+    shape.insert(shape.begin(), images.count);
+    py::array_t<float> values = new_floats(shape);
+    float* const data = values.mutable_data();
+    unlocked([&] { network.extract(images, data); });
+    return values;
 }
 
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
@@ -285,9 +300,9 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
 }
 
 py::tuple evaluate(const Network& network, const py::array& x, const py::array& y,
-                   const std::string& loss_name) {
+                   const std::string& loss_name, bool extracted) {
     const Loss loss = network::loss_from_name(loss_name);
-    const Images images = images_of(network, x);
+    const Images images = images_of(network, x, extracted);
     const Targets targets = targets_of(network, y, images.count);
     py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     std::vector<float> losses(static_cast<std::size_t>(images.count));
@@ -428,7 +443,7 @@ void register_network(py::module_& m) {
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
              arg("augmentation") = py::none(), arg("sample_weight") = py::none(),
              arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f,
-             arg("rows") = py::none())
+             arg("rows") = py::none(), arg("extracted") = false)
         .def_property_readonly(
             "optimizer_method",
             [](const Network& network) {
@@ -486,7 +501,13 @@ void register_network(py::module_& m) {
                                })
         .def("forward", &forward, arg("images"))
         .def("probabilities", &probabilities, arg("images"), arg("softmax"))
-        .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"));
+        .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),
+             arg("extracted") = false)
+        .def("extract", &extract, arg("images"))
+        .def_property_readonly("extracted_shape", [](const Network& network) -> py::object {
+            if (network.architecture().fixed_stages == 0) return py::none();
+            return shape_tuple(network.sample_shape(true));
+        });
 }
 
 }  // namespace nncore::bindings

@@ -25,10 +25,19 @@ struct Architecture {
     std::vector<std::unique_ptr<Stage>> stages;  // each reads what the one before wrote
     std::ptrdiff_t parameter_floats = 0;         // of the flat buffers
     bool ends_with_softmax = false;
+    // Below the first stage that trains there is nothing to do backward.
+    std::size_t first_trained = 0;
+    // So many stages, whole layers, give an image the same values whenever they are asked: nothing
+    // in them is trained, measured or random. Network::extract computes them.
+    std::size_t fixed_stages = 0;
 
     std::vector<std::string> describe_stages() const;
-    // Of the forward pass of one image; convolutions and dense products alone.
-    double multiply_adds() const;
+    // What stage `index` takes.
+    const Shape& shape_before(std::size_t index) const {
+        return index == 0 ? input_shape : stages[index - 1]->output_shape;
+    }
+    // Of the forward pass of one image from that stage on; convolutions and dense products alone.
+    double multiply_adds(std::size_t first = 0) const;
 };
 
 }  // namespace nncore::network

@@ -3,6 +3,8 @@
 // with the mean and the variance over all pixels of the batch in training, and with their moving
 // averages in inference. The variance is that of the batch (divided by its size), as in Keras.
 //
+// One whose layer is not trainable uses the moving averages in training, too.
+//
 // Directly behind a linear convolution or Dense layer, inference folds all that into the weights of
 // that stage (`fold_into`), and this one does nothing.
 #include "batch_norm_stage.h"
@@ -21,13 +23,14 @@ using kernels::Activation;
 class BatchNormStage final : public Stage {
  public:
     BatchNormStage(const std::string& name, const Shape& shape, float momentum, float epsilon,
-                   bool folds, std::ptrdiff_t offset)
+                   bool folds, bool fixed, std::ptrdiff_t offset)
         : channels_(shape.back()),
           pixels_(element_count(shape) / shape.back()),
           stride_(padded(shape.back())),
           momentum_(momentum),
           epsilon_(epsilon),
-          folds_(folds) {
+          folds_(folds),
+          fixed_(fixed) {
         input_shape = output_shape = shape;
         const auto add = [&](const char* kind, bool trainable, Initializer initializer) {
             parameters.push_back({.name = name + "/" + kind,
@@ -53,6 +56,7 @@ class BatchNormStage final : public Stage {
         if (folds_ && !backward) return index;
         return {};
     }
+    bool varies_in_training() const override { return !fixed_; }
     bool folds() const override { return folds_; }
     // kernel * scale and (bias - mean) * scale + beta, the latter in the place of beta.
     void fold_into(const Stage& before, const float* values, float* folded_values) const override {
@@ -85,7 +89,7 @@ class BatchNormStage final : public Stage {
         if (folds_ && inference) return;
         float* const scale = scratch(pass, 0);
         const float* mean = value(pass, kMovingMean);
-        if (!inference) {
+        if (!inference && !fixed_) {
             measure(pass);
             mean = scratch(pass, 1);
             set_scale(pass, scratch(pass, 2), scale);
@@ -109,11 +113,12 @@ class BatchNormStage final : public Stage {
 
     // With n = (x - mean) / deviation, over the N pixels of the batch:
     //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
+    // With fixed statistics, only dx = gamma / deviation * dy.
     void backward_data(const BackwardPass& pass) const override {
-        sum_gradients(pass);
+        if (!fixed_) sum_gradients(pass);
         if (!needs_input_gradient) return;
-        const float* const mean = shared(pass);
-        const float* const variance = mean + stride_;
+        const float* const mean = fixed_ ? value(pass, kMovingMean) : shared(pass);
+        const float* const variance = fixed_ ? value(pass, kMovingVariance) : mean + stride_;
         const float* const shift = scratch(pass, 0);    // sum of dy
         const float* const product = scratch(pass, 1);  // sum of dy * (x - mean)
         float* const of_gradient = scratch(pass, 2);
@@ -124,8 +129,8 @@ class BatchNormStage final : public Stage {
         for (std::ptrdiff_t c = 0; c < channels_; ++c) {
             const float square = variance[c] + epsilon_;
             of_gradient[c] = gamma[c] / std::sqrt(square);
-            of_input[c] = -of_gradient[c] * (product[c] / count) / square;
-            constant[c] = -of_gradient[c] * (shift[c] / count);
+            of_input[c] = fixed_ ? 0.0f : -of_gradient[c] * (product[c] / count) / square;
+            constant[c] = fixed_ ? 0.0f : -of_gradient[c] * (shift[c] / count);
         }
         const kernels::NormalizeGradientArgs args{pixels_,     channels_, mean,
                                                   of_gradient, of_input,  constant};
@@ -143,6 +148,7 @@ class BatchNormStage final : public Stage {
     }
 
     void move_averages(const Workspace& workspace, float* values) const override {
+        if (fixed_) return;
         const float* const batch = workspace.shared[index];
         float* const mean = values + parameters[kMovingMean].offset;
         float* const variance = values + parameters[kMovingVariance].offset;
@@ -218,14 +224,15 @@ class BatchNormStage final : public Stage {
     std::ptrdiff_t channels_, pixels_, stride_;
     float momentum_, epsilon_;
     bool folds_;
+    bool fixed_;  // by its moving averages, in training, too
 };
 
 }  // namespace
 
 std::unique_ptr<Stage> make_batch_norm_stage(const std::string& name, const Shape& shape,
-                                             float momentum, float epsilon, bool folds,
+                                             float momentum, float epsilon, bool folds, bool fixed,
                                              std::ptrdiff_t parameter_offset) {
-    return std::make_unique<BatchNormStage>(name, shape, momentum, epsilon, folds,
+    return std::make_unique<BatchNormStage>(name, shape, momentum, epsilon, folds, fixed,
                                             parameter_offset);
 }
 

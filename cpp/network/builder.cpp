@@ -88,6 +88,7 @@ void Builder::push_stage(std::unique_ptr<Stage> stage) {
     architecture_.ends_with_softmax = false;
     stage->index = stages.size();
     if (!stages.empty()) stage->input_activation = stages.back()->output_activation;
+    for (Parameter& p : stage->parameters) p.trainable = p.trainable && trainable_;
     for (const Parameter& p : stage->parameters)
         architecture_.parameter_floats =
             std::max(architecture_.parameter_floats, p.offset + p.size());
@@ -97,6 +98,7 @@ void Builder::push_stage(std::unique_ptr<Stage> stage) {
 void Builder::push_layer(const std::string& name, Shape output_shape) {
     shape_ = output_shape;
     architecture_.layers.push_back({name, std::move(output_shape), architecture_.stages.size()});
+    if (open_blocks_.empty()) boundaries_.push_back(architecture_.stages.size());
 }
 
 void Builder::push_activation(const Shape& shape, const ActivationKind& kind) {
@@ -250,7 +252,7 @@ void Builder::add_batch_normalization(const std::string& name, float momentum, f
     check_epsilon(what, name, epsilon);
     check_room(name, 4 * padded(shape_.back()));
     push_stage(make_batch_norm_stage(name, shape_, momentum, epsilon, fusible_.batch_normalization,
-                                     architecture_.parameter_floats));
+                                     !trainable_, architecture_.parameter_floats));
     fusible_.activation = true;
     push_layer(name, shape_);
 }
@@ -325,19 +327,39 @@ void Builder::add_rescaling(const std::string& name, const std::vector<float>& s
     push_layer(name, shape);
 }
 
+void Builder::find_fixed_stages() {
+    const auto& stages = architecture_.stages;
+    for (const auto& stage : stages)
+        stage->trains = std::any_of(stage->parameters.begin(), stage->parameters.end(),
+                                    [](const Parameter& p) { return p.trainable; });
+    const auto first_where = [&](const auto& holds) {
+        return static_cast<std::size_t>(std::find_if(stages.begin(), stages.end(), holds) -
+                                        stages.begin());
+    };
+    architecture_.first_trained = first_where([](const auto& stage) { return stage->trains; });
+    if (architecture_.first_trained == stages.size())
+        throw std::invalid_argument("no layer is trainable: at least one must be");
+    // Below the first weights that are trained nobody asks for a gradient.
+    for (std::size_t i = architecture_.first_trained + 1; i < stages.size(); ++i)
+        stages[i]->needs_input_gradient = true;
+    const std::size_t fixed =
+        first_where([](const auto& stage) { return stage->trains || stage->varies_in_training(); });
+    // Not between a stage and the batch normalization that inference folds into it.
+    for (const std::size_t boundary : boundaries_)
+        if (boundary <= fixed && !stages[boundary]->folds()) architecture_.fixed_stages = boundary;
+    // Flattening and the like alone would be no gain.
+    if (architecture_.multiply_adds() == architecture_.multiply_adds(architecture_.fixed_stages))
+        architecture_.fixed_stages = 0;
+}
+
 std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
     if (built_) throw std::logic_error("the network is built already");
     if (!open_blocks_.empty())
         throw std::logic_error("residual block \"" + open_blocks_.back().name + "\" has no end");
     if (architecture_.parameter_floats == 0)
         throw std::logic_error("the network has no layer with weights");
+    find_fixed_stages();
     const auto& stages = architecture_.stages;
-    // Below the first weights that are trained nobody asks for a gradient.
-    bool trained = false;
-    for (const auto& stage : stages) {
-        stage->needs_input_gradient = trained;
-        for (const Parameter& p : stage->parameters) trained = trained || p.trainable;
-    }
     for (std::size_t i = 1; i < stages.size(); ++i)
         if (stages[i]->folds())
             stages[i - 1]->folded = {stages[i]->parameters[1].offset, stages[i]->output_activation};

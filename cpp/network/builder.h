@@ -24,6 +24,11 @@ class Builder {
     // input: (features) or (height, width, channels). Throws std::invalid_argument on bad shapes.
     explicit Builder(Shape input);
 
+    // Whether the layers that are added from now on are trained; they are unless this says no.
+    // Those that are not keep their weights, and a batch normalization uses its moving averages in
+    // training, too.
+    void set_trainable(bool trainable) { trainable_ = trainable; }
+
     // --- layers; each throws std::logic_error after build() ---------------------------------
     // activation: a name of activations.h. Names must be new and not empty.
     void add_dense(const std::string& name, std::ptrdiff_t units, const std::string& activation,
@@ -88,6 +93,8 @@ class Builder {
     std::ptrdiff_t room() const;
     void check_filters(const std::string& what, const ConvGeometry& geometry) const;
     void push_stage(std::unique_ptr<Stage> stage);
+    // From what is trained, what a step may leave out.
+    void find_fixed_stages();
     // A layer whose output the last stage writes.
     void push_layer(const std::string& name, Shape output_shape);
     // Behind the last stage, whose output has that shape, or within it.
@@ -98,6 +105,8 @@ class Builder {
     Fusible fusible_;
     std::vector<Block> open_blocks_;
     std::uint32_t dropout_layers_ = 0;
+    std::vector<std::size_t> boundaries_;  // between layers, outside of blocks
+    bool trainable_ = true;
     bool built_ = false;
 };
 

@@ -79,6 +79,7 @@ class DropoutStage final : public Stage {
         : rate_(rate), number_(number) {
         input_shape = output_shape = shape;
     }
+    bool varies_in_training() const override { return true; }
     std::string describe() const override { return "dropout " + std::to_string(rate_); }
     Sizes sizes(std::ptrdiff_t, bool backward) const override {
         return {.saved = backward ? element_count(input_shape) : 0};

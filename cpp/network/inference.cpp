@@ -33,14 +33,17 @@ const float* Network::inference_parameters() const {
 }
 
 template <class Finish>
-void Network::infer(const Images& images, const Finish& finish) const {
+void Network::infer(const Images& images, std::size_t last, const Finish& finish) const {
     const std::shared_lock lock(mutex_);
     if (images.count == 0) return;
+    const std::size_t first = first_stage(images.extracted);
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
-    std::ptrdiff_t floats = element_count(input_shape());
-    for (const auto& stage : stages()) floats += element_count(stage->output_shape);
-    const std::ptrdiff_t limit =
-        threads_for(architecture_.multiply_adds() * static_cast<double>(images.count));
+    std::ptrdiff_t floats = 0;
+    for (std::size_t i = first; i <= last; ++i)
+        floats += element_count(architecture_.shape_before(i));
+    const double multiply_adds =
+        architecture_.multiply_adds(first) - architecture_.multiply_adds(last);
+    const std::ptrdiff_t limit = threads_for(multiply_adds * static_cast<double>(images.count));
     // Few images are dealt out one by one, so that no thread idles.
     const std::ptrdiff_t chunk_rows =
         std::min(std::clamp(kChunkFloats / floats, kSmallestChunk, kLargestChunk),
@@ -59,9 +62,9 @@ void Network::infer(const Images& images, const Finish& finish) const {
     if (crew == nullptr) crew = std::make_unique<Crew>();
     while (static_cast<int>(crew->size()) < threads) crew->push_back(std::make_unique<Workspace>());
     for (int thread = 0; thread < threads; ++thread)
-        plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false, 1, false);
+        plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false, 1, false, first);
 
-    const std::ptrdiff_t pixels = element_count(input_shape());
+    const std::ptrdiff_t values = element_count(architecture_.shape_before(first));
     const float* const parameters = inference_parameters();
     runtime::run_team(threads, [&](const runtime::Member& team) {
         // Each thread takes whole chunks: no barrier, and a row's bits do not depend on its chunk.
@@ -70,8 +73,8 @@ void Network::infer(const Images& images, const Finish& finish) const {
         const runtime::Member alone{0, 1, nobody_else};
         const auto share = team.share(chunks);
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
-            const std::ptrdiff_t first = chunk * chunk_rows;
-            const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first);
+            const std::ptrdiff_t first_image = chunk * chunk_rows;
+            const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first_image);
             const Pass pass{.kernels = kernels,
                             .member = alone,
                             .workspace = workspace,
@@ -79,15 +82,15 @@ void Network::infer(const Images& images, const Finish& finish) const {
                             .parameters = parameters};
             Images part = images;
             if (part.rows != nullptr) {
-                part.rows += first;
+                part.rows += first_image;
             } else if (part.bytes != nullptr) {
-                part.bytes += first * pixels;
+                part.bytes += first_image * values;
             } else {
-                part.floats += first * pixels;
+                part.floats += first_image * values;
             }
             load_images(pass, part, nullptr);
-            for (const auto& stage : stages()) stage->forward(pass);
-            finish(pass, first, rows);
+            for (std::size_t i = first; i < last; ++i) stages()[i]->forward(pass);
+            finish(pass, first_image, rows);
         }
     });
 
@@ -97,19 +100,34 @@ void Network::infer(const Images& images, const Finish& finish) const {
 
 void Network::forward(const Images& images, float* outputs) const {
     const std::ptrdiff_t classes = output_size();
-    infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-        const Rows& y = pass.workspace.activations.back();
-        for (std::ptrdiff_t r = 0; r < rows; ++r)
-            std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
-    });
+    infer(images, stages().size(),
+          [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+              const Rows& y = pass.workspace.activations.back();
+              for (std::ptrdiff_t r = 0; r < rows; ++r)
+                  std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
+          });
 }
 
 void Network::forward_softmax(const Images& images, float* probabilities) const {
     const std::ptrdiff_t classes = output_size();
-    infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-        const Rows& y = pass.workspace.activations.back();
-        pass.kernels.softmax(rows, classes, y.row(0), y.stride(), probabilities + first * classes,
-                             classes, pass.workspace.rowwise_scratch[0]);
+    infer(images, stages().size(),
+          [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+              const Rows& y = pass.workspace.activations.back();
+              pass.kernels.softmax(rows, classes, y.row(0), y.stride(),
+                                   probabilities + first * classes, classes,
+                                   pass.workspace.rowwise_scratch[0]);
+          });
+}
+
+void Network::extract(const Images& images, float* values) const {
+    const std::size_t last = architecture_.fixed_stages;
+    if (last == 0) throw std::logic_error("no part of this network is fixed: all of it is trained");
+    infer(images, last, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        const Rows& y = pass.workspace.activations[last];
+        float* to = values + first * element_count(sample_shape(true));
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            for (std::ptrdiff_t line = 0; line < y.layout.height; ++line)
+                to = std::copy_n(y.line(r, line), y.layout.run, to);
     });
 }
 
@@ -117,18 +135,19 @@ void Network::evaluate(const Images& images, const Targets& targets, Loss loss, 
                        float* losses) const {
     const std::size_t loss_buffer = stages_before(loss);
     const std::ptrdiff_t classes = output_size();
-    infer(images, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-        const Rows& y = pass.workspace.activations.back();
-        for (std::ptrdiff_t r = 0; r < rows; ++r)
-            std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
-        Targets part = targets;
-        if (part.labels != nullptr) part.labels += first;
-        if (part.rows != nullptr) part.rows += first * classes;
-        if (part.weights != nullptr) part.weights += first;
-        load_targets(pass, part, nullptr);
-        compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
-        std::copy_n(pass.workspace.losses, rows, losses + first);
-    });
+    infer(images, stages().size(),
+          [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+              const Rows& y = pass.workspace.activations.back();
+              for (std::ptrdiff_t r = 0; r < rows; ++r)
+                  std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
+              Targets part = targets;
+              if (part.labels != nullptr) part.labels += first;
+              if (part.rows != nullptr) part.rows += first * classes;
+              if (part.weights != nullptr) part.weights += first;
+              load_targets(pass, part, nullptr);
+              compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
+              std::copy_n(pass.workspace.losses, rows, losses + first);
+          });
 }
 
 }  // namespace nncore::network

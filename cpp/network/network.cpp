@@ -182,9 +182,10 @@ bool Network::fuses_softmax(Loss loss) const {
 }
 
 void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
-                   bool keeps_inner) const {
+                   bool keeps_inner, std::size_t first) const {
     if (workspace.capacity >= rows && workspace.threads >= threads &&
-        workspace.has_backward == backward && (workspace.keeps_inner || !keeps_inner))
+        workspace.has_backward == backward && workspace.first == first &&
+        (workspace.keeps_inner || !keeps_inner))
         return;
     rows = std::max(rows, workspace.capacity);
     threads = std::max(threads, workspace.threads);
@@ -218,19 +219,20 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         w.scratch.assign(stages().size(), {});
         w.rowwise_scratch.clear();
         w.augmented.clear();
-        for (std::size_t i = 0; i < buffers; ++i) {
-            const Shape& shape = i == 0 ? input_shape() : stages()[i - 1]->output_shape;
+        for (std::size_t i = first; i < buffers; ++i) {
+            const Shape& shape = architecture_.shape_before(i);
             const Layout layout = Layout::of(shape, borders[i]);
             const std::optional<std::size_t> shown =
-                i == 0 ? std::nullopt : stages()[i - 1]->shown_buffer(backward);
+                i == first ? std::nullopt : stages()[i - 1]->shown_buffer(backward);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
             w.activations[i] = shown && borders[*shown] == borders[i]
                                    ? w.activations[*shown]
                                    : Rows{take(rows * layout.stride + kBlock), layout};
             const Layout compact = Layout::of(shape);
-            if (backward && i > 0) w.deltas[i] = {take(rows * compact.stride), compact};
+            if (backward && i > architecture_.first_trained)
+                w.deltas[i] = {take(rows * compact.stride), compact};
         }
-        for (std::size_t i = 0; i < stages().size(); ++i) {
+        for (std::size_t i = first; i < stages().size(); ++i) {
             const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
             w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
             if (keeps_inner)
@@ -258,6 +260,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
     w.threads = threads;
     w.has_backward = backward;
     w.keeps_inner = keeps_inner;
+    w.first = first;
     workspace = std::move(w);
 }
 

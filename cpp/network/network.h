@@ -33,6 +33,10 @@ class Network {
     const Architecture& architecture() const { return architecture_; }
     std::vector<Parameter> parameters() const;
     std::ptrdiff_t parameter_count() const;
+    // Of one sample of `images`.
+    const Shape& sample_shape(bool extracted) const {
+        return architecture_.shape_before(first_stage(extracted));
+    }
 
     // --- parameters, in natural shape and row-major order -----------------------------------
     // Throw std::out_of_range for an unknown name.
@@ -101,13 +105,21 @@ class Network {
     // layer is a softmax.
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
                   float* losses) const;
+    // What the fixed stages make of each image, sample_shape(true) floats: the rest of the network
+    // takes these for images where they are marked as `extracted`. Throws std::logic_error where no
+    // stage is fixed.
+    void extract(const Images& images, float* values) const;
 
  private:
     const std::vector<std::unique_ptr<Stage>>& stages() const { return architecture_.stages; }
     void check_last_rows(std::ptrdiff_t expected) const;
-    // Allocates what `rows` samples and `threads` threads need, unless it is there already.
+    std::size_t first_stage(bool extracted) const {
+        return extracted ? architecture_.fixed_stages : 0;
+    }
+    // Allocates what `rows` samples and `threads` threads need from stage `first` on, unless it is
+    // there already.
     void plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
-              bool keeps_inner) const;
+              bool keeps_inner, std::size_t first) const;
     int threads_for(double multiply_adds) const;
     std::ptrdiff_t widest_softmax() const;
     bool fuses_softmax(Loss loss) const;
@@ -123,8 +135,9 @@ class Network {
     // How many stages stand before the loss: a softmax at the end may be part of it.
     std::size_t stages_before(Loss loss) const { return stages().size() - fuses_softmax(loss); }
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
+    // Stages from the first that `images` need to the one before `last`.
     template <class Finish>
-    void infer(const Images& images, const Finish& finish) const;
+    void infer(const Images& images, std::size_t last, const Finish& finish) const;
     // What inference reads: the parameters, with the batch normalizations folded in.
     const float* inference_parameters() const;
     void show_weights();

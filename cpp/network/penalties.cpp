@@ -11,7 +11,7 @@ constexpr std::ptrdiff_t kChunk = 4096;  // floats
 
 Penalties::Penalties(const std::vector<Parameter>& parameters) {
     for (const Parameter& p : parameters) {
-        if (!p.penalty.any()) continue;
+        if (!p.penalty.any() || !p.trainable) continue;
         for (std::ptrdiff_t at = 0; at < p.size(); at += kChunk)
             chunks_.push_back({p.offset + at, std::min(kChunk, p.size() - at), p.penalty});
     }

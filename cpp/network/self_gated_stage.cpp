@@ -1,6 +1,6 @@
-// gelu, silu and hard_swish. Their derivative cannot be told from their output, so no stage takes them in: each
-// is a stage of its own, whose input buffer is what backward needs, and whose output counts as
-// linear.
+// gelu, silu and hard_swish. Their derivative cannot be told from their output, so no stage takes
+// them in: each is a stage of its own, whose input buffer is what backward needs, and whose output
+// counts as linear.
 #include "self_gated_stage.h"
 
 #include <algorithm>

@@ -88,6 +88,8 @@ class Stage {
     virtual Border input_border() const { return {}; }
     // The buffer whose memory the output shares, because its values are the same; none: its own.
     virtual std::optional<std::size_t> shown_buffer(bool /*backward*/) const { return {}; }
+    // Whether forward gives a sample other values in training than in inference.
+    virtual bool varies_in_training() const { return false; }
     // Whether inference does this stage's work within the one before, whose `folded` is then set.
     virtual bool folds() const { return false; }
     // From the network's parameters, what `before` needs for that.
@@ -110,6 +112,9 @@ class Stage {
 
     std::size_t index = 0;              // reads buffer `index`, writes buffer `index + 1`
     bool needs_input_gradient = false;  // whether backward_data is to write delta[index]
+    // Whether any of its parameters is trained. Where none of them is, backward_weights is not
+    // called, and backward_data is not to update any.
+    bool trains = false;
     Shape input_shape, output_shape;
     kernels::Activation input_activation = kernels::Activation::linear;
     kernels::Activation output_activation = kernels::Activation::linear;

@@ -14,8 +14,8 @@ using kernels::Activation;
 
 void Network::load_images(const Pass& pass, const Images& images,
                           const std::int32_t* indices) const {
-    const Rows& x = pass.workspace.activations[0];
-    const std::ptrdiff_t count = element_count(input_shape());
+    const Rows& x = pass.workspace.activations[first_stage(images.extracted)];
+    const std::ptrdiff_t count = element_count(sample_shape(images.extracted));
     const bool normalized = !input_scale_.empty();
     const Augmentation* const augmentation =
         pass.purpose == Purpose::training ? images.augmentation : nullptr;
@@ -127,13 +127,14 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
     load_images(pass, images, indices);
     load_targets(pass, targets, indices);
     pass.member.barrier.wait();
-    for (std::size_t i = 0; i < run; ++i) {
+    for (std::size_t i = first_stage(images.extracted); i < run; ++i) {
         stages()[i]->forward(pass);
         pass.member.barrier.wait();
     }
     compute_loss(pass, loss, used, true, targets.weights != nullptr);
     penalties_.compute(pass.kernels, pass.member, pass.parameters, pass.workspace.penalties.data());
-    for (std::size_t i = 0; i < used; ++i) stages()[i]->prepare_backward(pass);
+    for (std::size_t i = architecture_.first_trained; i < used; ++i)
+        stages()[i]->prepare_backward(pass);
     pass.member.barrier.wait();
     double sum = 0, penalty = 0;
     for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
@@ -143,10 +144,14 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
 }
 
 void Network::backward(const BackwardPass& pass, Loss loss) const {
-    for (std::size_t i = stages_before(loss); i-- > 0;) {
-        stages()[i]->backward_data(pass);
+    BackwardPass without_update = pass;
+    without_update.learning_rate = nullptr;
+    for (std::size_t i = stages_before(loss); i-- > architecture_.first_trained;) {
+        const Stage& stage = *stages()[i];
+        const bool fixed = !stage.trains && !stage.parameters.empty();
+        stage.backward_data(fixed ? without_update : pass);
         pass.member.barrier.wait();
-        stages()[i]->backward_weights(pass);
+        if (!fixed) stage.backward_weights(pass);
     }
     pass.member.barrier.wait();
     if (!penalties_.any()) return;
@@ -170,7 +175,7 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
     const int threads =
         threads_for(3 * architecture_.multiply_adds() * static_cast<double>(images.count));
     Workspace& workspace = training_workspace_;
-    plan(workspace, images.count, true, threads, true);
+    plan(workspace, images.count, true, threads, true, 0);
     last_rows_ = images.count;
     double result = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
@@ -230,6 +235,10 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const std::unique_lock lock(mutex_);
     if (images.augmentation != nullptr) {
         images.augmentation->validate();
+        if (images.extracted)
+            throw std::invalid_argument(
+                "augmentation changes images, and not what a part of the "
+                "network made of them");
         if (input_shape().size() != 3)
             throw std::invalid_argument(
                 "augmentation needs images (height, width, channels), but this network takes " +
@@ -237,10 +246,10 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     }
     if (count == 0) return {};
     batch_size = std::min(batch_size, count);
-    const int threads =
-        threads_for(3 * architecture_.multiply_adds() * static_cast<double>(batch_size));
+    const int threads = threads_for(3 * architecture_.multiply_adds(first_stage(images.extracted)) *
+                                    static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
-    plan(workspace, batch_size, true, threads, false);
+    plan(workspace, batch_size, true, threads, false, first_stage(images.extracted));
     folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);

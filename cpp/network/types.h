@@ -39,6 +39,8 @@ struct Images {
     std::ptrdiff_t count = 0;
     const Augmentation* augmentation = nullptr;
     const std::int32_t* rows = nullptr;
+    // The samples are no images but what Network::extract made of them: floats alone.
+    bool extracted = false;
 };
 
 // One target per image; either labels, which stand for one-hot rows, or rows. With weights, the

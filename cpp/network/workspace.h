@@ -41,6 +41,7 @@ struct Workspace {
     int threads = 0;
     bool has_backward = false;  // room for gradients and for what backward needs
     bool keeps_inner = false;
+    std::size_t first = 0;  // stage; there is no room for what those before it need
     // Buffer i is the input of stage i; the last one is the network's output.
     std::vector<Rows> activations;
     // Loss gradients by what produced buffer i, before its activation; never with a border.

@@ -34,7 +34,8 @@ TEST(bad_input_shapes) {
 TEST(bad_layers) {
     Builder builder({10});
     CHECK_THROWS(std::invalid_argument,
-                 "known: linear, relu, relu6, leaky_relu, gelu, silu, hard_swish, hard_sigmoid, sigmoid, tanh, softmax",
+                 "known: linear, relu, relu6, leaky_relu, gelu, silu, hard_swish, hard_sigmoid, "
+                 "sigmoid, tanh, softmax",
                  builder.add_dense("d", 3, "swish", true));
     CHECK_THROWS(std::invalid_argument, "\"swish\"", builder.add_dense("d", 3, "swish", true));
     CHECK_THROWS(std::invalid_argument, "\"\"", builder.add_dense("d", 3, "", true));

@@ -2,8 +2,8 @@
 // bit; the reference against what its definition says.
 #include <algorithm>
 #include <cmath>
-#include <utility>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -165,7 +165,8 @@ TEST(limited_activations_by_hand) {
         CHECK_EQUAL(kSixth, dx[1]);
         CHECK_EQUAL(0.0f, dx[2]);
         const float z[] = {-4.0f, -3.0f, 0.0f, 3.0f, 4.0f};
-        const float swish[] = {0.0f, 0.0f, 0.0f, 3.0f, 4.0f}, slopes[] = {0.0f, 0.0f, 0.5f, 1.0f, 1.0f};
+        const float swish[] = {0.0f, 0.0f, 0.0f, 3.0f, 4.0f},
+                    slopes[] = {0.0f, 0.0f, 0.5f, 1.0f, 1.0f};
         GuardedArray<float> s(5);
         table.self_gated(SelfGated::hard_swish, 5, z, s.data());
         table.self_gated_gradient(SelfGated::hard_swish, 5, z, dy, dx.data());

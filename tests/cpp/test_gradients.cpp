@@ -21,9 +21,9 @@ using Doubles = ReferenceNetwork::Doubles;
 
 constexpr Loss kLosses[] = {Loss::mse, Loss::sse, Loss::cross_entropy};
 const char* const kLossNames[] = {"mse", "sse", "cross_entropy"};
-const char* const kActivations[] = {
-    "linear", "relu", "relu6", "leaky_relu", "gelu", "silu", "hard_swish", "hard_sigmoid",
-    "sigmoid", "tanh", "softmax"};
+const char* const kActivations[] = {"linear",  "relu", "relu6",      "leaky_relu",
+                                    "gelu",    "silu", "hard_swish", "hard_sigmoid",
+                                    "sigmoid", "tanh", "softmax"};
 
 Doubles doubles(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 
