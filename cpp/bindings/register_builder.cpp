@@ -23,7 +23,7 @@ void register_builder(py::module_& m) {
     auto builder = py::class_<Builder>(m, "Builder");
     def_architecture(builder);
     builder.def(py::init<Shape>(), arg("input_shape"))
-        .def("set_trainable", &Builder::set_trainable, arg("trainable"))
+        .def_property("trainable", &Builder::trainable, &Builder::set_trainable)
         .def(
             "add_dense",
             [](Builder& builder, const std::string& name, std::ptrdiff_t units,

@@ -504,6 +504,12 @@ void register_network(py::module_& m) {
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),
              arg("extracted") = false)
         .def("extract", &extract, arg("images"))
+        .def(
+            "is_trained",
+            [](const Network& network, const std::string& name) {
+                return network.parameter(name).trainable;
+            },
+            arg("name"))
         .def_property_readonly("extracted_shape", [](const Network& network) -> py::object {
             if (network.architecture().fixed_stages == 0) return py::none();
             return shape_tuple(network.sample_shape(true));

@@ -28,6 +28,7 @@ class Builder {
     // Those that are not keep their weights, and a batch normalization uses its moving averages in
     // training, too.
     void set_trainable(bool trainable) { trainable_ = trainable; }
+    bool trainable() const { return trainable_; }
 
     // --- layers; each throws std::logic_error after build() ---------------------------------
     // activation: a name of activations.h. Names must be new and not empty.

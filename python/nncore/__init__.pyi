@@ -53,6 +53,7 @@ from .training import ReduceLROnPlateau as ReduceLROnPlateau
 from .training import Report as Report
 from .training import Sequential as Sequential
 from .training import TimeLimit as TimeLimit
+from .training import backbone as backbone
 from .training import load as load
 from .training import lr_find as lr_find
 from .training import recipe as recipe

@@ -197,4 +197,5 @@ def _array(tensor: _Tensor, numbers: NDArray[Any]) -> NDArray[Any]:
     view = np.lib.stride_tricks.as_strided(
         numbers[tensor.offset :], tensor.shape, strides, writeable=False
     )
-    return view.copy()
+    result: NDArray[Any] = view.copy()
+    return result

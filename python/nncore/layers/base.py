@@ -34,6 +34,10 @@ class Layer(Description, family="layer type"):
 
     default_name: ClassVar[str]
     name: str | None
+    # Layers with weights have a field of that name: whether these are trained.
+    trainable: bool = True
+
+    later_fields: ClassVar = frozenset({"trainable"})
 
     def __init_subclass__(cls, *, family: str | None = None, kind: bool = True) -> None:
         super().__init_subclass__(family=family, kind=kind)
@@ -43,6 +47,7 @@ class Layer(Description, family="layer type"):
 
     def __post_init__(self) -> None:
         check_name(type(self).__name__, self.name)
+        self._check_flag("trainable")
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -55,6 +60,13 @@ class Layer(Description, family="layer type"):
         Of several stages the last one has the name, the others ones that begin with it:
         "name/scale".
         """
+
+    def append_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
+        """`add_to`, trained or not as this layer and the blocks around it say."""
+        outside = network.trainable
+        network.trainable = outside and self.trainable
+        self.add_to(network, name, input_shape)
+        network.trainable = outside
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Shape of each parameter by its short name ("kernel", "bias"), in Keras's order.

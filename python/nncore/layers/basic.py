@@ -30,6 +30,9 @@ class Dense(KernelLayer):
     kernel_initializer
         A name of `INITIALIZERS`; None follows the activation: "he_uniform" for relu, relu6,
         leaky_relu, gelu, silu and hard_swish, "glorot_uniform" for the others.
+    trainable
+        Whether the weights are trained. Below the lowest layer that is, a training step does
+        nothing but the forward pass, and `fit` without augmentation does even that only once.
     kernel_regularizer
         A penalty such as `L2(1e-4)`, a number (of L2), or None.
     name
@@ -48,6 +51,7 @@ class Dense(KernelLayer):
     use_bias: bool = True
     kernel_initializer: str | None = field(default=None, kw_only=True)
     kernel_regularizer: Regularizer | float | None = field(default=None, kw_only=True)
+    trainable: bool = field(default=True, kw_only=True)
     name: str | None = None
 
     def __post_init__(self) -> None:

@@ -64,7 +64,7 @@ class Block(Layer, kind=False):
             if at > 0 and branch:
                 network.begin_shortcut()
             for inner, layer, shape in branch:
-                layer.add_to(network, f"{name}/{inner}", shape)
+                layer.append_to(network, f"{name}/{inner}", shape)
         self._join(network)
 
 

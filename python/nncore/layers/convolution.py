@@ -133,6 +133,7 @@ class Conv2D(_Convolution):
     use_bias: bool = True
     kernel_initializer: str | None = field(default=None, kw_only=True)
     kernel_regularizer: Regularizer | float | None = field(default=None, kw_only=True)
+    trainable: bool = field(default=True, kw_only=True)
     name: str | None = None
     dilation_rate: int | Pair = field(default=(1, 1), kw_only=True)
     groups: int = field(default=1, kw_only=True)
@@ -188,6 +189,7 @@ kernel_regularizer
     use_bias: bool = True
     kernel_initializer: str | None = field(default=None, kw_only=True)
     kernel_regularizer: Regularizer | float | None = field(default=None, kw_only=True)
+    trainable: bool = field(default=True, kw_only=True)
     name: str | None = None
     dilation_rate: int | Pair = field(default=(1, 1), kw_only=True)
 

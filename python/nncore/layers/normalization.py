@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nncore.layers.base import Layer, Shape
@@ -41,6 +41,7 @@ class BatchNormalization(Layer):
     momentum: float = 0.99
     epsilon: float = 1e-3
     name: str | None = None
+    trainable: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         self._check_number("momentum", low=0, below=1)
@@ -76,6 +77,7 @@ class LayerNormalization(Layer):
 
     epsilon: float = 1e-3
     name: str | None = None
+    trainable: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         self._check_number("epsilon", above=0, below=1)

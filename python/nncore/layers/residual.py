@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from nncore.layers.activations import known_activation
@@ -54,6 +54,7 @@ class Residual(Block):
     activation: str | None = None
     shortcut: Sequence[Layer] | None = None
     name: str | None = None
+    trainable: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         self._set("layers", layers_of("Residual: layers", self.layers))

@@ -95,5 +95,5 @@ class LayerStack:
         builder = _core.Builder(input_shape)
         shapes = self.input_shapes(input_shape)
         for name, layer, shape in zip(self.names, self.layers, shapes, strict=True):
-            layer.add_to(builder, name, shape)
+            layer.append_to(builder, name, shape)
         return builder.build(seed)

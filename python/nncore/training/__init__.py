@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nncore.training.backbones import backbone
 from nncore.training.callbacks import (
     Callback,
     CSVLogger,
@@ -54,6 +55,7 @@ __all__ = [
     "TimeLimit",
     "TrainingFacts",
     "TrainingState",
+    "backbone",
     "load",
     "load_training_state",
     "lr_find",

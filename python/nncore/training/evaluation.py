@@ -28,7 +28,7 @@ def evaluate_arrays(
     for start in range(0, len(data), _EVALUATION_BLOCK):
         block = slice(start, start + _EVALUATION_BLOCK)
         block_outputs, block_losses = network.evaluate(
-            data.images[block], data.targets[block], loss
+            data.images[block], data.targets[block], loss, data.extracted
         )
         outputs.append(block_outputs)
         losses.append(block_losses)

@@ -31,6 +31,8 @@ class LabelledArrays:
     images: ImagesOrMapped
     targets: _core.Targets
     weights: NDArray[np.float32] | None = None
+    # The images are what the network's fixed layers made of them; see `fixed_layers.py`.
+    extracted: bool = False
 
     def __len__(self) -> int:
         return len(self.images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +171,26 @@ class LayeredModel:
             for name, value in zip(names, weights, strict=True)
         ]
         for name, array in zip(names, arrays, strict=True):
+            network.set_parameter(name, array)
+
+    def set_parameters(self, parameters: Mapping[str, ArrayLike]) -> None:
+        """Set some parameters by their full names, such as "dense/kernel".
+
+        Raises
+        ------
+        ValueError, TypeError
+            An unknown name, a wrong shape or dtype, or a value that is not finite; nothing is
+            changed.
+        """
+        network = self._built_network()
+        unknown = sorted(parameters.keys() - {*network.parameter_names()})
+        if unknown:
+            raise ValueError(f"no parameters of this model: {', '.join(unknown)}")
+        arrays = {
+            name: as_parameter(value, network.get_parameter(name).shape, name)
+            for name, value in parameters.items()
+        }
+        for name, array in arrays.items():
             network.set_parameter(name, array)
 
     def restore_weights(self, weights: Sequence[ArrayLike]) -> None:

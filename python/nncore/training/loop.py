@@ -158,6 +158,7 @@ class TrainingLoop:
                 rates,
                 plan.label_smoothing,
                 rows=rows,
+                extracted=self.train.extracted,
             )
             elapsed = time.perf_counter() - started
             if not math.isfinite(losses[-1]):

