@@ -50,7 +50,8 @@ def test_functions_and_methods():
         assert public(m.name for m in members) == public(dir(owner)), node.name
         for member in members:
             if isinstance(inspect.getattr_static(owner, member.name), property):
-                assert any(ast.unparse(d) == "property" for d in member.decorator_list)
+                kinds = {"property", f"{member.name}.setter"}
+                assert any(ast.unparse(d) in kinds for d in member.decorator_list)
                 continue
             names = documented_names(getattr(owner, member.name))
             if member.name == "__init__":

@@ -89,7 +89,10 @@ class Optimizer:
 
 class Builder:
     def __init__(self, input_shape: tuple[int, ...]) -> None: ...
-    trainable: bool
+    @property
+    def trainable(self) -> bool: ...
+    @trainable.setter
+    def trainable(self, value: bool) -> None: ...
     def add_dense(
         self,
         name: str,

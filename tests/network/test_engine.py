@@ -215,7 +215,9 @@ def test_refuses_bad_networks():
     for units in (0, -1, 1 << 40):
         with pytest.raises(ValueError, match="units must be from 1"):
             builder.add_dense("d", units)
-    with pytest.raises(ValueError, match="known: linear, relu, relu6, leaky_relu, gelu, silu, hard_swish"):
+    with pytest.raises(
+        ValueError, match="known: linear, relu, relu6, leaky_relu, gelu, silu, hard_swish"
+    ):
         builder.add_dense("d", 3, "swish")
     with pytest.raises(RuntimeError, match="no layer with weights"):
         builder.build(0)

@@ -45,10 +45,13 @@ WAITING: dict[str, Callable[[Network], Any]] = {
     "forward": lambda n: n.forward(X),
     "probabilities": lambda n: n.probabilities(X, True),
     "evaluate": lambda n: n.evaluate(X, Y, "mse"),
+    "extract": lambda n: n.extract(X),
 }
 # What never changes.
 FIXED = {
+    "extracted_shape",
     "input_shape",
+    "is_trained",
     "layer_names",
     "layer_output_shape",
     "multiply_adds",
@@ -62,6 +65,9 @@ FIXED = {
 @pytest.fixture(scope="module")
 def network() -> Network:
     builder = _core.Builder((16, 16, 8))
+    builder.trainable = False
+    builder.add_conv2d("fixed", 8, (1, 1))
+    builder.trainable = True
     builder.add_conv2d("c", 32, (3, 3), padding="same", activation="relu", l2=1e-3)
     builder.add_conv2d("e", 32, (3, 3), padding="same", activation="relu")
     builder.add_flatten("f")

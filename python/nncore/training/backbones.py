@@ -52,7 +52,7 @@ def backbone(
     Returns
     -------
     Sequential
-        Built; its `preprocessing` says how pictures are to be read: `model.read_settings()`.
+        Built; its `preprocessing` says how pictures are to be read.
 
     Raises
     ------

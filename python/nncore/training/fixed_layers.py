@@ -103,8 +103,12 @@ def _extracted(
     missing = np.flatnonzero(~known)
     for start in range(0, len(missing), _BLOCK):
         places = missing[start : start + _BLOCK]
-        block = images.take(places)[:] if isinstance(images, MappedImages) else images[places]
-        rows = network.extract(np.ascontiguousarray(block)).reshape(len(places), -1)
+        block: _core.Images
+        if isinstance(images, MappedImages):
+            block = np.ascontiguousarray(images.take(places)[:])
+        else:
+            block = np.ascontiguousarray(images[places])  # type: ignore[assignment]
+        rows = network.extract(block).reshape(len(places), -1)
         features[places] = rows
         store.add([digests[place] for place in places], rows)
         between_blocks()

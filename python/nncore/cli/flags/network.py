@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.failures import UsageError
 from nncore.cli.flags import values
-from nncore.cli.models import BY_RECIPE, DEFAULT_MODEL, MODELS, Network
+from nncore.cli.models import BACKBONES, BY_RECIPE, DEFAULT_HEAD, DEFAULT_MODEL, MODELS, Network
 
 if TYPE_CHECKING:
+    from nncore.data import Reading
     from nncore.training.settings import TrainingSettings
+
+
+NO_BACKBONE = "none"
 
 
 def add_network(model: argparse._ActionsContainer) -> None:
@@ -48,11 +52,26 @@ def add_network(model: argparse._ActionsContainer) -> None:
     )
 
 
+def add_backbone(model: argparse._ActionsContainer) -> None:
+    """The flag for a network that knows photos already."""
+    model.add_argument(
+        "--backbone",
+        choices=(*BACKBONES, NO_BACKBONE),
+        help="train on what a network makes of the pictures that knows photos already: by far the "
+        "best where there are some hundred photos (default none; needs the extra [pretrained])",
+    )
+
+
 def network_of(
     args: argparse.Namespace, training: TrainingSettings, default: str = DEFAULT_MODEL
 ) -> Network:
     """What the flags name; UsageError for those that do not suit --model."""
-    network = Network(default if args.model is None else args.model, args.hidden)
+    backbone = _backbone_of(args)
+    if backbone is not None:
+        default = DEFAULT_HEAD
+    network = Network(default if args.model is None else args.model, args.hidden, backbone)
+    if backbone is not None and network.model != DEFAULT_HEAD:
+        raise UsageError(f"on a --backbone the model is {DEFAULT_HEAD}, not {network.model}")
     if network.hidden is not None and network.model != "mlp":
         raise UsageError(f"--hidden is for --model mlp; {network.model} has no hidden layers")
     for name, value in (("--width", training.width), ("--stem-pool", training.stem_pool)):
@@ -61,6 +80,23 @@ def network_of(
                 f"{name} is for --model {' and '.join(BY_RECIPE)}, not {network.model}"
             )
     return network
+
+
+def _backbone_of(args: argparse.Namespace) -> str | None:
+    if getattr(args, "backbone", None) in (None, NO_BACKBONE):
+        return None
+    if getattr(args, "features", None) is not None:
+        raise UsageError("--backbone and --features are two ways to the same: leave one out")
+    return str(args.backbone)
+
+
+def check_reading(network: Network, reading: Reading) -> None:
+    """UsageError where the pictures are to be read otherwise than the network takes them."""
+    if network.size is not None and (reading.size is not None or reading.color is not None):
+        raise UsageError(
+            f"--backbone {network.backbone} takes pictures of {network.size}x{network.size} in "
+            "colour: leave --size and --color out"
+        )
 
 
 def network_words(args: argparse.Namespace) -> tuple[str, ...]:

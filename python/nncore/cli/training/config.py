@@ -46,6 +46,7 @@ def config(plan: Plan) -> dict[str, dict[str, Any]]:
         },
         "model": {
             "preset": settings.network.model,
+            "backbone": settings.network.backbone,
             "hidden": settings.network.hidden_units,
             "width": training.width,
             "stem_pool": training.stem_pool,

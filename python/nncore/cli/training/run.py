@@ -45,24 +45,23 @@ def train(settings: TrainSettings, out: Output) -> Outcome:
 def _plan(settings: TrainSettings, out: Output) -> Plan:
     """Read and split the images, and see what they decide."""
     from nncore.data.normalization import with_normalization
-    from nncore.training.model import Sequential
 
-    reading = settings.reading
+    reading, network = settings.reading, settings.network
     backbone = None if settings.features is None else settings.features.open(reading)
     if backbone is not None:
         reading = dataclasses.replace(reading, size=backbone.size, color=backbone.data_color)
+    if network.size is not None:
+        reading = dataclasses.replace(reading, size=network.size, color="rgb")
     data = load_labelled(settings.source, reading, out, classes=settings.classes)
     parts = split(data, settings.split, settings.seed)
-    if settings.normalize and backbone is None:
+    if settings.normalize and backbone is None and network.backbone is None:
         parts = dataclasses.replace(parts, train=with_normalization(parts.train))
     training, recipe = models.choose(
-        settings.network, settings.training, parts.train, validated=len(parts.val) > 0
+        network, settings.training, parts.train, validated=len(parts.val) > 0
     )
     check_warmup(training)
     shape = parts.train.preprocessing.input_shape
-    layers = settings.network.layers(len(data.classes), shape, training)
-    model = Sequential(layers, name=settings.network.model, features=backbone)
-    model.build(shape, settings.seed)
+    model = network.make(len(data.classes), shape, training, backbone, settings.seed)
     return Plan(settings, parts, training, recipe, model)
 
 

@@ -46,6 +46,11 @@ def say_plan(plan: Plan, out: Output) -> None:
         layers = f"{model.features.count} frozen features -> {layers}"
         for line in feature_words.lines(model.features.to_dict(), model.features.guessed):
             out.say(line)
+    if settings.network.backbone is not None:
+        layers = (
+            f"{settings.network.backbone}, trained on ImageNet and left as it is -> "
+            f"{len(data.classes)}"
+        )
     out.say(
         f"model {settings.network.model}: {height}x{width}x{data.preprocessing.channels} -> "
         f"{layers} ({model.parameter_count:,} parameters); loss {plan.training.loss}"

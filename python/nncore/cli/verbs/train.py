@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from nncore.cli.failures import INTERRUPTED, UsageError
 from nncore.cli.flags import common, features, reading, training, values
 from nncore.cli.flags.augmentation import add_augmentation
-from nncore.cli.flags.network import add_network, network_of
+from nncore.cli.flags.network import (
+    add_backbone,
+    add_network,
+    check_reading,
+    network_of,
+)
 from nncore.cli.gate import gate
 from nncore.cli.models import DEFAULT_HEAD, DEFAULT_MODEL
 from nncore.cli.output import Output, write_error
@@ -25,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_labelled(parser)
     model = parser.add_argument_group("model and training")
     add_network(model)
+    add_backbone(model)
     training.add_length(model)
     training.add_steps(model)
     features.add_features(parser)
@@ -95,6 +101,7 @@ class Settings:
 def settings(args: argparse.Namespace) -> Settings:
     read, asked = reading.reading_of(args), training.training_of(args)
     network = network_of(args, asked, DEFAULT_MODEL if args.features is None else DEFAULT_HEAD)
+    check_reading(network, read)
     asked = asked.filled(network.defaults())
     training.check(asked, args.val)
     frozen = features.features_of(args)
