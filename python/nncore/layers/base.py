@@ -37,8 +37,6 @@ class Layer(Description, family="layer type"):
     # Layers with weights have a field of that name: whether these are trained.
     trainable: bool = True
 
-    later_fields: ClassVar = frozenset({"trainable"})
-
     def __init_subclass__(cls, *, family: str | None = None, kind: bool = True) -> None:
         super().__init_subclass__(family=family, kind=kind)
         if "default_name" not in vars(cls):

@@ -109,7 +109,7 @@ class Conv2D(_Convolution):
         A name of `ACTIVATIONS` but softmax; None is "linear".
     use_bias
         Whether to add one trained number per filter.
-    kernel_initializer, kernel_regularizer
+    kernel_initializer, kernel_regularizer, trainable
         As of `Dense`.
     name
         By default "conv2d", "conv2d_1", ...
@@ -173,7 +173,7 @@ class DepthwiseConv2D(_Convolution):
     Parameters
     ----------
     kernel_size, strides, padding, activation, use_bias, dilation_rate, kernel_initializer, \
-kernel_regularizer
+kernel_regularizer, trainable
         As for `Conv2D`.
     depth_multiplier
         Number of output channels for each channel of the image.

@@ -30,6 +30,9 @@ class KernelLayer(Layer, kind=False):
     kernel_initializer: str | None
     kernel_regularizer: Regularizer | float | None
 
+    trainable: bool
+
+    later_fields: ClassVar = frozenset({"trainable"})
     nested: ClassVar = {"kernel_regularizer": Regularizer}
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nncore.layers.base import Layer, Shape
 
@@ -36,7 +36,12 @@ class BatchNormalization(Layer):
         Added to the variance, above 0 and below 1.
     name
         By default "batch_normalization", "batch_normalization_1", ...
+    trainable
+        If not, nothing of it changes, and training uses the moving averages as prediction does; as
+        in Keras.
     """
+
+    later_fields: ClassVar = frozenset({"trainable"})
 
     momentum: float = 0.99
     epsilon: float = 1e-3
@@ -71,9 +76,13 @@ class LayerNormalization(Layer):
     ----------
     epsilon
         Added to the variance, above 0 and below 1.
+    trainable
+        Whether ``gamma`` and ``beta`` are trained.
     name
         By default "layer_normalization", "layer_normalization_1", ...
     """
+
+    later_fields: ClassVar = frozenset({"trainable"})
 
     epsilon: float = 1e-3
     name: str | None = None

@@ -34,6 +34,8 @@ class Residual(Block):
         Of the sum: linear (None), relu, sigmoid or tanh.
     shortcut
         Layers for the shortcut; None chooses as said above.
+    trainable
+        Whether the layers inside are trained, as far as these say so themselves.
     name
         By default "residual", "residual_1", ... Inner layers and their parameters are called
         "residual/conv2d" and so on.
@@ -48,6 +50,7 @@ class Residual(Block):
     (28, 28, 32)
     """
 
+    later_fields: ClassVar = frozenset({"trainable"})
     nested: ClassVar = {"layers": Layer, "shortcut": Layer}
 
     layers: Sequence[Layer]
