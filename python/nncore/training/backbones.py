@@ -6,7 +6,6 @@ import dataclasses
 
 from nncore.arguments import check_int, check_seed
 from nncore.data.preprocessing import Preprocessing
-from nncore.interop.pretrained import pretrained_parameters
 from nncore.layers import Dense, Layer
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.regularizers import Regularizer
@@ -70,6 +69,9 @@ def backbone(
     >>> train, val, _ = photos.split(val=0.2, seed=0)
     >>> model.fit(train, validation_data=val, epochs=30, optimizer=nn.Adam(1e-3))
     """
+    # Not at the top: whoever reads a model has no business with pickles.
+    from nncore.interop.pretrained import pretrained_parameters
+
     if name not in VARIANTS:
         raise ValueError(f"unknown backbone {name!r}; known: {', '.join(VARIANTS)}")
     if not isinstance(trainable, bool):
