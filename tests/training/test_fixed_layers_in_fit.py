@@ -92,9 +92,7 @@ def test_other_fixed_weights_give_other_values():
 def test_with_augmentation_every_epoch_sees_other_pictures(monkeypatch):
     monkeypatch.setattr(fixed_layers, "_extracted", lambda *_: pytest.fail("not asked for"))
     one = model()
-    first = weights(one) if one.built else None
     fit(one, augmentation=nn.Augmentation(shift=0.2))
-    assert first is None
     assert one.history.history["accuracy"]
 
 

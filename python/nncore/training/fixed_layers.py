@@ -55,7 +55,7 @@ class FixedLayers:
         self,
         network: _core.Network,
         data: Prepared,
-        described: Sequence[object],
+        described: Callable[[], Sequence[object]],
         between_blocks: Callable[[], None] = lambda: None,
     ) -> Prepared:
         """`data` as the layers above take them; as they are where that cannot be or is no gain.
@@ -63,7 +63,8 @@ class FixedLayers:
         Parameters
         ----------
         described
-            JSON-ready description of everything besides the weights that the result depends on.
+            Gives a JSON-ready description of all that the result depends on besides the weights;
+            asked only where there is something to compute.
         """
         shape = network.extracted_shape
         sets = [data.train] if data.validation is None else [data.train, data.validation]
@@ -71,7 +72,7 @@ class FixedLayers:
             return data
         if 4 * math.prod(shape) * sum(map(len, sets)) > _MOST_BYTES:
             return data
-        store = self._store_of(network, described, math.prod(shape))
+        store = self._store_of(network, described(), math.prod(shape))
         done = [_extracted(network, one, shape, store, between_blocks) for one in sets]
         return dataclasses.replace(data, train=done[0], validation=done[1] if done[1:] else None)
 

@@ -222,7 +222,7 @@ class Sequential(SteppedModel):
         done = len(record.iteration_loss)
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
         position, network = self._position, self._built_network()
-        data = self._fixed_layers.apply(network, data, self._fixed_description())
+        data = self._fixed_layers.apply(network, data, self._fixed_description)
         if position.key != plan.key(len(data.train)):
             position.drop_epoch_in_progress()
         facts = settings.facts(data, position.epoch, sample_weight is not None)
