@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import hashlib
 import json
 import math
 import os
@@ -13,6 +14,7 @@ import pytest
 
 from nncore.data import ImageDataset, SkippedFile
 from nncore.data.augmentation import Augmentation
+from nncore.errors import ModelFileError
 from nncore.layers import Dense, Flatten
 from nncore.optimizers import SGD
 from nncore.training.callbacks import Callback
@@ -118,7 +120,8 @@ def test_complete_run_has_every_file(tmp_path):
     run.write_data(data.classes, parts, [SkippedFile("a.txt", "not an image", "foreign")])
     model = train(run, validation_data=parts["val"])
     run.write_augmented(data.images, Augmentation(shift=0.5), seed=1)
-    run.keep_features(run.file("classes.csv"))
+    network = run.file("classes.csv")
+    run.keep_features(network, hashlib.sha256(network.read_bytes()).hexdigest())
     run.write_history(model.history)
     report = model.evaluate(data)
     run.write_report(report, data.images)
@@ -282,3 +285,31 @@ def test_toml_leaves_none_out_and_survives_odd_file_names():
 def test_toml_names_what_it_cannot_write(value):
     with pytest.raises(TypeError, match=r"train\.key: cannot write a"):
         toml_text({"train": {"key": value}})
+
+
+# -- the network of frozen features
+
+
+def test_the_network_is_its_own_whatever_becomes_of_the_file(tmp_path):
+    run = RunDirectory.create(tmp_path / "runs")
+    (tmp_path / "hub").mkdir()
+    blob, link = tmp_path / "hub" / "blob", tmp_path / "hub" / "net.onnx"
+    blob.write_bytes(b"network")
+    link.symlink_to("blob")
+    run.keep_features(link, hashlib.sha256(b"network").hexdigest())
+    with blob.open("r+b") as file:
+        file.write(b"another")
+    blob.unlink()
+    kept = run.file("features.onnx")
+    assert kept.read_bytes() == b"network"
+    assert not kept.is_symlink()
+
+
+def test_a_network_that_changed_meanwhile_is_not_kept(tmp_path):
+    run = RunDirectory.create(tmp_path / "runs")
+    (tmp_path / "net.onnx").write_bytes(b"another")
+    with pytest.raises(ModelFileError, match=r"net\.onnx: was changed since"):
+        run.keep_features(tmp_path / "net.onnx", hashlib.sha256(b"network").hexdigest())
+    with pytest.raises(ModelFileError, match=r"none\.onnx: cannot be read any more"):
+        run.keep_features(tmp_path / "none.onnx", "")
+    assert not run.file("features.onnx").exists()

@@ -6,8 +6,8 @@
 - `skipped.csv`: path,kind,reason; which files were left out
 - `best.safetensors`: the model of the best epoch (`History.best_epoch`)
 - `last.safetensors`: the model of the last epoch, with what resuming needs
-- `features.onnx`: the network of frozen features, if there is one: another name of the file that
-  was given, or a copy on another file system
+- `features.onnx`: the network of frozen features, if there is one: a copy, so that the run stays
+  what it is, whatever becomes of the file that was given
 - `augmented.png`: images and the changed copies that training saw, if it did
 - `history.csv`, `loss.png`, `accuracy.png`: one row or point per epoch
 - `report.json`, `confusion.png`, `mistakes.png`: the evaluation
@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import hashlib
 import itertools
 import os
 import tempfile
@@ -30,6 +31,7 @@ from nncore.atomic import atomic_write_bytes, atomic_write_text
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.split_csv import write_split_csv
+from nncore.errors import ModelFileError
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.features import RUN_FILE
 from nncore.training.history import History
@@ -147,13 +149,24 @@ class RunDirectory:
         write_split_csv(self.file("split.csv"), parts)
         write_skipped_csv(self.file("skipped.csv"), skipped)
 
-    def keep_features(self, path: str | os.PathLike[str]) -> None:
-        """Keep the network of frozen features in the run, where its models look for it."""
-        target = self.file(RUN_FILE)
+    def keep_features(self, path: str | os.PathLike[str], sha256: str) -> None:
+        """Keep a copy of the network of frozen features in the run, where its models look for it.
+
+        No second name of the file: another network may be written into it, and a link within the
+        cache of a hub points nowhere from here.
+
+        Raises
+        ------
+        ModelFileError
+            The file is not any more the one with that digest.
+        """
         try:
-            os.link(path, target)  # takes no room
-        except OSError:
-            atomic_write_bytes(target, Path(path).read_bytes())
+            network = Path(path).read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{path}: cannot be read any more: {error.strerror}") from error
+        if hashlib.sha256(network).hexdigest() != sha256:
+            raise ModelFileError(f"{path}: was changed since the features were taken; start again")
+        atomic_write_bytes(self.file(RUN_FILE), network)
 
     def write_augmented(self, images: Pixels, augmentation: Augmentation, seed: int) -> None:
         """Write augmented.png: what training on `images` with `seed` sees of some of them."""

@@ -89,7 +89,7 @@ def _make_run(plan: Plan, out: Output) -> RunDirectory:
         _explain(error)
     run.write_data(parts.whole.classes, parts.by_name, parts.whole.skipped)
     if backbone is not None:
-        run.keep_features(backbone.path)
+        run.keep_features(backbone.path, backbone.sha256)
     if changes is not None:
         run.write_augmented(parts.train.images, changes, plan.settings.seed)
         out.say(f"augmentation: {printable(str(run.file('augmented.png')))} shows it")
