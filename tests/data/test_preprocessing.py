@@ -30,7 +30,9 @@ def test_frozen_and_hashable():
     assert hash(FULL) == hash(dataclasses.replace(FULL))
 
 
-@pytest.mark.parametrize("original", [FULL, Preprocessing(28, 28, "gray")])
+@pytest.mark.parametrize(
+    "original", [FULL, Preprocessing(28, 28, "gray"), Preprocessing(9, 8, "rgb", fit="pad")]
+)
 def test_survives_json(original: Preprocessing):
     back = Preprocessing.from_dict(json.loads(json.dumps(original.to_dict())))
     assert back == original
@@ -85,7 +87,8 @@ def test_an_unknown_field_is_named():
         ({"color": "grey"}, ValueError, "'grey'; known: rgb, gray"),
         ({"color": None}, TypeError, "color"),
         ({"resize": "nearest"}, ValueError, "bilinear-antialias"),
-        ({"fit": "crop"}, ValueError, "stretch"),
+        ({"fit": "cover"}, ValueError, "'cover'; known: stretch, crop, pad"),
+        ({"fit": None}, TypeError, "fit"),
         ({"sixteen_bit": "clip"}, ValueError, "scale"),
         ({"alpha_background": (0, 0)}, ValueError, "alpha_background"),
         ({"alpha_background": (0, 0, 256)}, ValueError, "alpha_background"),

@@ -18,6 +18,7 @@ from nncore.data import ImageDataset, Preprocessing, Reading
         ({"size": (3, 4, 5)}, ValueError, "size must be an integer or"),
         ({"size": 0}, ValueError, "size must be"),
         ({"color": "blue"}, ValueError, "color is 'blue'; known"),
+        ({"fit": "cover"}, ValueError, "fit is 'cover'; known: stretch, crop, pad"),
         ({"background": (0, 0, 256)}, ValueError, "^background must be"),
         ({"background": 7}, TypeError, "^background must be three integers"),
         ({"max_pixels": 0}, ValueError, "max_pixels"),
@@ -30,11 +31,12 @@ def test_checked_when_it_is_made(arguments, error, message):
         Reading(**arguments)
 
 
-def test_a_models_preprocessing_takes_the_place_of_size_color_and_background():
-    plan = Preprocessing(5, 9, "gray", alpha_background=(1, 2, 3))
-    request = Reading(size=3, color="rgb", preprocessing=plan, max_pixels=77).request
-    assert dataclasses.astuple(request) == ((5, 9), "gray", (1, 2, 3), 77)
-    assert dataclasses.astuple(Reading(size=[3, 4]).request)[:3] == ((3, 4), None, (255,) * 3)
+def test_a_models_preprocessing_takes_the_place_of_size_color_background_and_fit():
+    plan = Preprocessing(5, 9, "gray", fit="pad", alpha_background=(1, 2, 3))
+    request = Reading(size=3, color="rgb", preprocessing=plan, max_pixels=77, fit="crop").request
+    assert dataclasses.astuple(request) == ((5, 9), "gray", (1, 2, 3), 77, "pad")
+    open_request = dataclasses.astuple(Reading(size=[3, 4]).request)
+    assert (*open_request[:3], open_request[4]) == ((3, 4), None, (255,) * 3, "stretch")
 
 
 def test_a_changed_copy_asks_for_what_it_says():

@@ -53,7 +53,38 @@ def test_its_size_and_its_preprocessing(model):
     assert model.parameter_count == body - channels + 3 * 1281
     assert model.preprocessing.input_shape == (224, 224, 3)
     assert model.preprocessing.mean == pytest.approx((127 / 255,) * 3)
+    assert model.preprocessing.fit == "crop"
+    assert nn.backbone(NAME, fit="pad").preprocessing.fit == "pad"
+    with pytest.raises(ValueError, match="fit is 'square'; known: stretch, crop, pad"):
+        nn.backbone(NAME, fit="square")
     assert not any(view.description.trainable for view in model.layers[:1])
+
+
+def test_data_sets_are_read_as_it_says_and_arrays_taken_as_they_are(photos, tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(photos[0][:100]).save(tmp_path / name / "0.png")
+    one = nn.backbone(NAME, classes=2)
+    stretched = nn.ImageDataset.from_folder(tmp_path, size=224)
+    with pytest.raises(
+        nn.DataError, match=r"fit 'stretch' instead of 'crop'; .*preprocessing=model.preprocessing"
+    ):
+        one.fit(stretched, epochs=1, verbose=0)
+    read = nn.ImageDataset.from_folder(tmp_path, preprocessing=one.preprocessing)
+    one.fit(read, epochs=1, verbose=0)
+    arrays = nn.ImageDataset.from_arrays(read.images, read.labels, classes=read.classes)
+    assert arrays.preprocessing.fit == "stretch"
+    assert one.evaluate(arrays).loss == one.evaluate(read).loss
+    small = nn.ImageDataset.from_arrays(read.images[:, :9], read.labels, classes=read.classes)
+    with pytest.raises(nn.DataError, match="height 9 instead of 224"):
+        one.evaluate(small)
+    # Files and pictures come to the same.
+    path = tmp_path / "cat" / "0.png"
+    with Image.open(path) as picture:
+        ways = [str(path), picture, read.images[:1], read.subset([0])]
+        found = [one.predict_proba(way) for way in ways]
+    for probabilities in found:
+        np.testing.assert_array_equal(probabilities, found[0])
 
 
 def test_a_head_learns_and_the_file_holds_everything(photos, tmp_path, monkeypatch):

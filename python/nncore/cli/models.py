@@ -89,8 +89,11 @@ class Network:
         training: TrainingSettings,
         features: Features | None,
         seed: int,
+        fit: str,
     ) -> Sequential:
         """A model of so many classes for images of this shape, with its first weights.
+
+        A backbone's `preprocessing` says `fit`; that of others comes with the data.
 
         Raises
         ------
@@ -100,7 +103,9 @@ class Network:
         if self.backbone is not None:
             from nncore.training.backbones import backbone
 
-            return backbone(self.backbone, classes, kernel_regularizer=_HEAD_PENALTY, seed=seed)
+            return backbone(
+                self.backbone, classes, kernel_regularizer=_HEAD_PENALTY, fit=fit, seed=seed
+            )
         from nncore.training.model import Sequential
 
         model = Sequential(self.layers(classes, shape, training), self.model, features)
@@ -111,6 +116,11 @@ class Network:
     def size(self) -> int | None:
         """Side of the pictures that the network takes; None: any."""
         return None if self.backbone is None else VARIANTS[self.backbone].size
+
+    @property
+    def fit(self) -> str:
+        """How it is best shown pictures of another aspect ratio."""
+        return "stretch" if self.backbone is None else "crop"
 
     def layers(self, classes: int, shape: Shape, training: TrainingSettings) -> list[Layer]:
         """Layers for so many classes and images of this shape, of the size that was chosen."""

@@ -119,6 +119,7 @@ class ImageDataset:
         max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
         cache: CacheChoice = False,
+        fit: str = "stretch",
     ) -> ImageDataset:
         """Read a folder with one sub-folder of images per class.
 
@@ -144,7 +145,7 @@ class ImageDataset:
         progress
             Called as ``progress(done, total)``, in files, from the calling thread.
         preprocessing
-            A model's; takes the place of `size` and `color`.
+            A model's; takes the place of `size`, `color` and `fit`.
         max_pixels
             Larger pictures are refused (as broken) before they are decoded.
         allow_missing_classes
@@ -153,6 +154,11 @@ class ImageDataset:
             A folder where the decoded images are kept, so that files which have not changed since
             are neither read nor decoded again; True: the user's cache folder
             (``docs/files.md``). The images are then a memory map.
+        fit
+            Of pictures with another aspect ratio: ``"stretch"`` scales them to the size all the
+            same, ``"crop"`` cuts off what sticks out at both ends, ``"pad"`` fills what is left
+            open with white. Networks that were trained on photos (`nncore.backbone`) see best what
+            is cropped.
 
         Raises
         ------
@@ -169,6 +175,7 @@ class ImageDataset:
             max_broken=max_broken,
             cache=cache,
             preprocessing=preprocessing,
+            fit=fit,
         )
         listing = list_folder(folder, classes, allow_missing_classes)
         return cls._read(listing, reading, workers, progress, allow_missing_classes)
@@ -189,6 +196,7 @@ class ImageDataset:
         max_pixels: int = MAX_PIXELS,
         allow_missing_classes: bool = False,
         cache: CacheChoice = False,
+        fit: str = "stretch",
     ) -> ImageDataset:
         """Read the images listed in a table with the columns ``path`` and ``label``.
 
@@ -214,6 +222,7 @@ class ImageDataset:
             max_broken=max_broken,
             cache=cache,
             preprocessing=preprocessing,
+            fit=fit,
         )
         listing = list_table(csv_path, root, classes, allow_missing_classes)
         return cls._read(listing, reading, workers, progress, allow_missing_classes)

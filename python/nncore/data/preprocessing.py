@@ -10,7 +10,7 @@ from nncore.arguments import check_int
 
 COLORS = ("rgb", "gray")
 RESIZES = ("bilinear-antialias",)
-FITS = ("stretch",)
+FITS = ("stretch", "crop", "pad")
 SIXTEEN_BITS = ("scale",)
 FLOATS = ("range",)
 MAX_SIDE = 16384
@@ -32,9 +32,13 @@ class Preprocessing:
         both directions is first reduced inside the JPEG decoder (by 2, 4 or 8, never below three
         times the model's size), which changes the result by a third of a level of 255 on average.
     fit
-        ``"stretch"``: the picture is scaled to height x width; its aspect ratio is not kept.
+        What happens to pictures of another aspect ratio. ``"stretch"``: they are scaled to
+        height x width all the same. ``"crop"``: they are scaled until they cover it, and what
+        sticks out is cut off at both ends, in one step (Pillow's `ImageOps.fit`). ``"pad"``: they
+        are scaled until they lie within it, in whole pixels, and the rest is filled at both ends.
     alpha_background
-        Red, green, blue (0..255) behind transparent pixels; white by default.
+        Red, green, blue (0..255) behind transparent pixels and beside padded pictures; white by
+        default.
     sixteen_bit
         ``"scale"``: 16 bits per channel, gray (also 32-bit integers up to 65535) or colour (PNG and
         TIFF), become round(value / 257).

@@ -21,6 +21,7 @@ def backbone(
     *,
     trainable: bool = False,
     kernel_regularizer: Regularizer | float | None = None,
+    fit: str = "crop",
     seed: int = 0,
 ) -> Sequential:
     """A model that knows photos already: pretrained layers, then a new Dense layer, the head.
@@ -45,13 +46,17 @@ def backbone(
         ``Adam(1e-4)``, and some epochs.
     kernel_regularizer
         Penalty of the head, such as ``L2(1e-3)``.
+    fit
+        How pictures of another aspect ratio become square: "crop", as when the network was trained,
+        "pad" where what is to be seen reaches the edges, or "stretch" (see `Preprocessing`). Data
+        sets are read with the same `fit`.
     seed
         Of the head's first weights.
 
     Returns
     -------
     Sequential
-        Built; its `preprocessing` says how pictures are to be read.
+        Built; its `preprocessing` says how pictures are to be read: 224x224 RGB, cropped.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def backbone(
     Examples
     --------
     >>> model = nn.backbone("efficientnet-lite0", classes=3)
-    >>> photos = nn.ImageDataset.from_folder("photos/", size=224)
+    >>> photos = nn.ImageDataset.from_folder("photos/", preprocessing=model.preprocessing)
     >>> train, val, _ = photos.split(val=0.2, seed=0)
     >>> model.fit(train, validation_data=val, epochs=30, optimizer=nn.Adam(1e-3))
     """
@@ -78,13 +83,13 @@ def backbone(
         raise TypeError(f"trainable must be True or False, not {trainable!r}")
     classes, seed = check_int("classes", classes, 2), check_seed(seed)
     variant = VARIANTS[name]
+    side = variant.size
+    preprocessing = Preprocessing(side, side, "rgb", fit=fit, mean=(_MEAN,) * 3, std=(_STD,) * 3)
     body = [_with_trainable(layer, trainable) for layer in efficientnet_lite(variant)]
     head = Dense(classes, kernel_regularizer=kernel_regularizer, name="head_dense")
     model = Sequential([*body, head], name=name)
-    model.build((variant.size, variant.size, 3), seed)
+    model.build((side, side, 3), seed)
     model.set_parameters(pretrained_parameters(name))
-    side = variant.size
-    preprocessing = Preprocessing(side, side, "rgb", mean=(_MEAN,) * 3, std=(_STD,) * 3)
     model._set_preprocessing(preprocessing)
     return model
 

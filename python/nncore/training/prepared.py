@@ -178,13 +178,16 @@ def check_preprocessing(data: ImageDataset, preprocessing: Preprocessing | None)
     if preprocessing is None:
         return
     ours, theirs = preprocessing.to_dict(), data.preprocessing.to_dict()
-    # Mean and deviation are applied by the network: those of the training data hold.
-    differing = [k for k in ours if ours[k] != theirs[k] and k not in ("mean", "std")]
+    # Mean and deviation are applied by the network: those of the training data hold. How arrays
+    # came to their size and colour, only who made them knows.
+    from_files = data.digests is not None
+    compared = set(ours) - {"mean", "std"} if from_files else {"height", "width", "color"}
+    differing = [k for k in ours if ours[k] != theirs[k] and k in compared]
     if differing:
         said = ", ".join(f"{k} {theirs[k]!r} instead of {ours[k]!r}" for k in differing)
         raise DataError(
             f"this data set was prepared otherwise than the model's training data: {said}; "
-            "read it with the model's preprocessing"
+            "read it with the model's preprocessing (preprocessing=model.preprocessing)"
         )
 
 

@@ -15,7 +15,7 @@ def reading_of(args: argparse.Namespace) -> Reading:
     """What the flags say; a verb that lacks one reads as by its default."""
     from nncore.data import Reading
 
-    names = ("size", "max_broken", "max_pixels", "cache")
+    names = ("size", "fit", "max_broken", "max_pixels", "cache")
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     color = getattr(args, "color", "auto")
     return Reading(color=None if color == "auto" else color, **given)
@@ -36,6 +36,16 @@ def add_size_and_color(data: argparse._ActionsContainer) -> None:
         choices=("auto", "rgb", "gray"),
         default="auto",
         help="auto (default): gray if every picture is stored as gray",
+    )
+
+
+def add_fit(data: argparse._ActionsContainer) -> None:
+    """What becomes of pictures whose aspect ratio is not that of the images."""
+    data.add_argument(
+        "--fit",
+        choices=("stretch", "crop", "pad"),
+        help="pictures of another aspect ratio: stretch them, crop what sticks out at both ends, "
+        "or pad what is left open with white (default stretch; with --backbone crop)",
     )
 
 

@@ -34,6 +34,7 @@ def config(plan: Plan) -> dict[str, dict[str, Any]]:
             "source": os.path.abspath(settings.source),
             "size": [data.preprocessing.height, data.preprocessing.width],
             "color": data.preprocessing.color,
+            "fit": data.preprocessing.fit,
             "normalize": settings.normalize,
             "val": parts.val_fraction,
             "test": settings.split.test,

@@ -47,6 +47,7 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
     from nncore.data.normalization import with_normalization
 
     reading, network = settings.reading, settings.network
+    reading = dataclasses.replace(reading, fit=reading.fit or network.fit)
     backbone = None if settings.features is None else settings.features.open(reading)
     if backbone is not None:
         reading = dataclasses.replace(reading, size=backbone.size, color=backbone.data_color)
@@ -61,7 +62,8 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
     )
     check_warmup(training)
     shape = parts.train.preprocessing.input_shape
-    model = network.make(len(data.classes), shape, training, backbone, settings.seed)
+    fit = data.preprocessing.fit
+    model = network.make(len(data.classes), shape, training, backbone, settings.seed, fit)
     return Plan(settings, parts, training, recipe, model)
 
 

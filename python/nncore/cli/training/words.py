@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nncore.training.model import Sequential
 
 _MOST_NOTES = 5
+_FITTED = {"stretch": "", "crop": ", cropped", "pad": ", padded"}
 
 
 def say_plan(plan: Plan, out: Output) -> None:
@@ -25,6 +26,7 @@ def say_plan(plan: Plan, out: Output) -> None:
     out.say(
         f"{printable(settings.source)}: {count(len(data), 'image')} in "
         f"{count(len(data.classes), 'class')}, read as {height}x{width} {data.preprocessing.color}"
+        + _FITTED[data.preprocessing.fit]
     )
     by_part = {name: part.counts for name, part in plan.parts.by_name.items() if len(part)}
     if len(by_part) == 1:  # all are for training

@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="draw some images of every class, and the duplicates, to this .png, .svg or .pdf",
     )
+    reading.add_fit(parser)
     reading.add_max_broken(parser)
     reading.add_max_pixels(parser)
     reading.add_cache(parser)
@@ -189,6 +190,7 @@ def _facts(data: ImageDataset, duplicates: Sequence[Duplicates]) -> dict[str, An
         "groups": None if data.groups is None else len({g for g in data.groups if g}),
         "size": [data.preprocessing.height, data.preprocessing.width],
         "size_reason": size,
+        "fit": data.preprocessing.fit,
         "color": data.preprocessing.color,
         "color_reason": color,
         "sizes": _tally(f"{header.height}x{header.width}" for header in headers),
@@ -287,6 +289,7 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         *_duplicate_lines(facts),
         f"train reads them as {height}x{width} {facts['color']} (--size, --color):",
         f"  size      {facts['size_reason']}",
+        *_fit_lines(facts),
         f"  colour    {printable(facts['color_reason'])}",
         f"  memory    about {_bytes(facts['memory_bytes'])} for the images",
         f"  time      {_seconds(facts['seconds']['read'])} to read them"
@@ -296,6 +299,17 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
     if facts["sheet"] is not None:
         lines.append(f"pictures of every class: {printable(facts['sheet'])}")
     return "\n".join(lines + _skipped_words(data))
+
+
+def _fit_lines(facts: Mapping[str, Any]) -> list[str]:
+    """What becomes of pictures of another aspect ratio, if there are any."""
+    height, width = facts["size"]
+    sides = [(tuple(map(int, size.split("x"))), images) for size, images in facts["sizes"].items()]
+    others = sum(images for (h, w), images in sides if h * width != w * height)
+    if not others:
+        return []
+    done = {"stretch": "stretched", "crop": "cropped", "pad": "padded"}[facts["fit"]]
+    return [f"  fit       {count(others, 'image')} of another aspect ratio: {done} (--fit)"]
 
 
 def _skipped_words(data: ImageDataset) -> list[str]:

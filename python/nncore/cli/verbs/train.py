@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_augmentation(parser)
     data = parser.add_argument_group("images")
     reading.add_size_and_color(data)
+    reading.add_fit(data)
     data.add_argument(
         "--val",
         type=values.fraction,

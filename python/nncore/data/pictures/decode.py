@@ -2,7 +2,7 @@
 
 A picture is identified by its content, refused if it has too many pixels, decoded (first frame),
 turned upright (EXIF), brought to 8 bits, laid on the background where it is transparent, converted
-to gray or RGB, and last resized. Nothing else in nncore opens an image file.
+to gray or RGB, and last brought to the model's size. Nothing else in nncore opens an image file.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.pictures.fitting import Fit
 from nncore.data.pictures.formats import WEAK, UnidentifiedError, open_picture
-from nncore.data.pictures.pixels import as_array, flatten, reduced_scaled, scaled, turn_of, turned
+from nncore.data.pictures.pixels import as_array, as_image, flatten, turn_of, turned
 from nncore.data.pictures.plain import Jpeg, plain_jpeg, plain_png
 from nncore.data.pictures.request import Request
 from nncore.data.pictures.wide import decode_wide, is_wide
@@ -103,9 +104,7 @@ def decode_image(
     BrokenImageError
         The picture is missing, truncated, damaged or too large.
     """
-    size = preprocessing.height, preprocessing.width
-    request = Request(size, preprocessing.color, preprocessing.alpha_background, max_pixels)
-    return decode(source, request)
+    return decode(source, Request.of(preprocessing, max_pixels))
 
 
 def decode(
@@ -314,7 +313,7 @@ def finish_plain(pixels: NDArray[np.uint8], request: Request) -> NDArray[np.uint
     """From pixels (h, w, 1 or 3) that are upright and opaque to the model's."""
     if is_finished(pixels.shape, request):
         return pixels
-    return _finish(_as_image(pixels), request)
+    return _finish(as_image(pixels), request)
 
 
 def _finish_jpeg(jpeg: Jpeg, turn: Image.Transpose | None, request: Request) -> NDArray[np.uint8]:
@@ -322,13 +321,7 @@ def _finish_jpeg(jpeg: Jpeg, turn: Image.Transpose | None, request: Request) -> 
     if turn is None and is_finished(jpeg.pixels.shape, request):
         return jpeg.pixels
     stored = jpeg.width, jpeg.height
-    return _finish(_as_image(jpeg.pixels), request, stored, turn)
-
-
-def _as_image(pixels: NDArray[np.uint8]) -> Image.Image:
-    from PIL import Image
-
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return _finish(as_image(jpeg.pixels), request, stored, turn)
 
 
 def is_finished(shape: tuple[int, ...], request: Request) -> bool:
@@ -348,14 +341,15 @@ def _finish(
     """From decoded pixels to the model's; `stored` is the picture's (width, height) where a
     decoder may have reduced it."""
     size, color, alpha_background = request.size, request.color, request.alpha_background
+    fit = Fit(request.fit, alpha_background)
     if stored is None or stored == image.size:
         image = flatten(turned(image, turn), color, alpha_background)
         if size is None and max(image.size) > AUTO_SIDE:
             size = (AUTO_SIDE, AUTO_SIDE)
-        image = image if size is None else scaled(image, size)
+        image = image if size is None else fit.scaled(image, size)
     else:
         factor = round(stored[0] / image.width)
         whole = stored[1] / factor, stored[0] / factor
         image = flatten(image, color, alpha_background)
-        image = reduced_scaled(image, whole, size or (AUTO_SIDE, AUTO_SIDE), turn)
+        image = fit.scaled(image, size or (AUTO_SIDE, AUTO_SIDE), whole, turn)
     return np.array(as_array(image), order="C")

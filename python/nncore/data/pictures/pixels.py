@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,27 +41,6 @@ def turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def reduced_scaled(
-    image: Image.Image,
-    whole: tuple[float, float],
-    size: tuple[int, int],
-    turn: Image.Transpose | None,
-) -> Image.Image:
-    """A picture that a decoder has reduced, at `size` (height, width) and turned.
-
-    The reduction rounds sides up to whole pixels: (height, width) of the picture are `whole`, and
-    without minding that, it would be shifted and stretched by up to a pixel.
-    """
-    from PIL import Image
-
-    height, width = size
-    sides = (Image.Transpose.TRANSPOSE, Image.Transpose.TRANSVERSE)
-    if turn in (*sides, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270):
-        height, width = width, height
-    box = (0.0, 0.0, whole[1], whole[0])
-    return turned(image.resize((width, height), Image.Resampling.BILINEAR, box), turn)
-
-
 def flatten(
     image: Image.Image, color: str | None, alpha_background: tuple[int, int, int]
 ) -> Image.Image:
@@ -77,8 +56,7 @@ def flatten(
     elif image.mode not in ("LA", "RGBA") and image.has_transparency_data:
         image = image.convert("LA" if is_gray(image.mode) else "RGBA")
     if image.mode == "LA" and color == "gray":
-        luma = Image.new("RGB", (1, 1), alpha_background).convert("L").getpixel((0, 0))
-        canvas = Image.new("L", image.size, luma)
+        canvas = Image.new("L", image.size, luma(alpha_background))
         canvas.paste(image.getchannel("L"), mask=image.getchannel("A"))
         image = canvas
     elif image.mode in ("LA", "RGBA"):
@@ -100,23 +78,18 @@ def is_gray(mode: str) -> bool:
     return mode in ("1", "L", "LA", "La") or is_deep(mode)
 
 
-def resize(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Pixels (h, w, 1 or 3) scaled to `size` (height, width) as `scaled` does."""
+def luma(color: tuple[int, int, int]) -> int:
+    """The gray of a colour (red, green, blue), as Pillow converts it."""
     from PIL import Image
 
-    if pixels.shape[:2] == size:
-        return pixels
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    return as_array(scaled(image, size))
+    return cast("int", Image.new("RGB", (1, 1), color).convert("L").getpixel((0, 0)))
 
 
-def scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture at `size` (height, width), by an antialiasing filter."""
+def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """A picture in mode L or RGB of pixels (h, w, 1 or 3)."""
     from PIL import Image
 
-    if (image.height, image.width) == size:
-        return image
-    return image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def as_array(image: Image.Image) -> NDArray[np.uint8]:

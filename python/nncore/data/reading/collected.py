@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.digests import pixel_digest
-from nncore.data.pictures.pixels import resize
+from nncore.data.pictures.fitting import Fit
+from nncore.data.pictures.request import Request
 
 Shape = tuple[int, int, int]
 
@@ -64,8 +65,8 @@ class CollectedImages:
     ----------
     count
         Files.
-    size, color
-        (height, width) and "rgb" or "gray"; None where the pictures decide.
+    request
+        How they were decoded: size and colour, where they do not decide themselves.
     auto_side
         Side of the images if their sizes differ.
     new_rows
@@ -80,15 +81,15 @@ class CollectedImages:
     def __init__(
         self,
         count: int,
-        size: tuple[int, int] | None,
-        color: str | None,
+        request: Request,
         auto_side: int,
         new_rows: Callable[[Shape], Rows],
     ) -> None:
         self._new_rows = new_rows
         self._auto = (auto_side, auto_side)
-        self._channels = None if color is None else 1 if color == "gray" else 3
-        self._size = size
+        self._channels = {None: None, "gray": 1, "rgb": 3}[request.color]
+        self._size = request.size
+        self._fit = Fit(request.fit, request.alpha_background)
         self.shape: Shape | None = None
         self.rows: Any = None
         self.there = np.zeros(count, np.bool_)
@@ -113,7 +114,8 @@ class CollectedImages:
         block = np.zeros((len(images), *self.shape), np.uint8)
         for row, image in enumerate(images):
             if image is not None:
-                block[row] = resize(image, self.shape[:2])  # gray goes into all three channels
+                # Gray goes into all three channels.
+                block[row] = self._fit.resize(image, self.shape[:2])
                 self._note(start + row, block[row])
         self.rows.write(start, block)
 
@@ -152,7 +154,7 @@ class CollectedImages:
         try:
             for position in np.flatnonzero(self.there).tolist():
                 image = np.empty((1, *shape), np.uint8)
-                image[0] = resize(old.read(position), shape[:2])
+                image[0] = self._fit.resize(old.read(position), shape[:2])
                 self.rows.write(position, image)
                 self._note(position, image[0])
         finally:

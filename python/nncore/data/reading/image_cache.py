@@ -25,7 +25,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class CacheEntry:
 
     def find(self) -> ReadResult | None:
         """The images, if the cache has them and no file has changed; else None."""
-        open_request = Request(None, None, self.request.alpha_background, self.request.max_pixels)
+        open_request = replace(self.request, size=None, color=None)
         for folder in {self.folder: None, self.cache / self._key(open_request): None}:
             try:
                 found = self._find_in(folder)

@@ -150,7 +150,7 @@ def _decode_all(
     request = reading.request
     digests: list[bytes] = [b""] * len(paths)
     skipped: dict[int, SkippedFile] = {}
-    collected = CollectedImages(len(paths), request.size, request.color, AUTO_SIDE, new_rows)
+    collected = CollectedImages(len(paths), request, AUTO_SIDE, new_rows)
 
     def load(start: int, stop: int) -> Decoded:
         images, digests[start:stop] = decode_files(list(paths[start:stop]), request)
@@ -182,6 +182,7 @@ def _decode_all(
         height,
         width,
         "gray" if channels == 1 else "rgb",
+        fit=request.fit,
         alpha_background=request.alpha_background,
     )
     return _Decoded(collected, skipped, preprocessing, digests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from nncore.arguments import check_int
 from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.pictures.request import Request
-from nncore.data.preprocessing import COLORS, MAX_SIDE, Preprocessing, check_background
+from nncore.data.preprocessing import COLORS, FITS, MAX_SIDE, Preprocessing, check_background
 from nncore.data.reading.cache_folder import default_cache_folder
 
 WHITE = (255, 255, 255)
@@ -29,7 +30,7 @@ class Reading:
     color
         ``"rgb"``, ``"gray"`` or None: gray if every picture is stored as gray.
     background
-        What transparent pictures are laid on: (red, green, blue), 0 to 255.
+        What transparent pictures are laid on, and padded ones: (red, green, blue), 0 to 255.
     max_pixels
         Larger pictures are refused (as broken) before they are decoded.
     max_broken
@@ -37,7 +38,10 @@ class Reading:
     cache
         A folder where the decoded images are kept; True: the user's cache folder; False: none.
     preprocessing
-        A model's; takes the place of `size`, `color` and `background`.
+        A model's; takes the place of `size`, `color`, `background` and `fit`.
+    fit
+        ``"stretch"``, ``"crop"`` or ``"pad"``, see `Preprocessing`; None: what the model on top
+        does best with, and else stretch.
 
     Attributes
     ----------
@@ -57,21 +61,24 @@ class Reading:
     max_broken: float = 0.01
     cache: CacheChoice = False
     preprocessing: Preprocessing | None = None
+    fit: str | None = None
     request: Request = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        size, color = check_size(self.size), _check_color(self.color)
+        size, color = check_size(self.size), _check_choice("color", self.color, COLORS)
         background = check_background("background", self.background)
         object.__setattr__(self, "max_broken", _check_max_broken(self.max_broken))
         cache = self.cache
         if not isinstance(cache, (bool, str, os.PathLike)):
             raise TypeError(f"cache must be a folder, True or False, not {cache!r}")
-        model = self.preprocessing
-        if model is not None:
-            size, color = (model.height, model.width), model.color
-            background = model.alpha_background
         max_pixels = check_int("max_pixels", self.max_pixels, 1)
-        object.__setattr__(self, "request", Request(size, color, background, max_pixels))
+        fit = _check_choice("fit", self.fit, FITS) or "stretch"
+        if fit == "pad" and len(set(background)) > 1:
+            color = color or "rgb"  # gray pictures, too, have colour at their sides then
+        request = Request(size, color, background, max_pixels, fit)
+        if self.preprocessing is not None:
+            request = Request.of(self.preprocessing, max_pixels)
+        object.__setattr__(self, "request", request)
 
     @property
     def cache_folder(self) -> Path | None:
@@ -91,11 +98,11 @@ def check_size(size: Any) -> tuple[int, int] | None:
     return check_int("size", sides[0], 1, MAX_SIDE), check_int("size", sides[1], 1, MAX_SIDE)
 
 
-def _check_color(color: Any) -> str | None:
-    """`color` argument; None stays None (automatic)."""
-    if color is not None and color not in COLORS:
-        raise ValueError(f"color is {color!r}; known: {', '.join(COLORS)}, or None for automatic")
-    return None if color is None else str(color)
+def _check_choice(name: str, value: Any, known: Sequence[str]) -> str | None:
+    """An argument that is one of some words; None stays None (automatic)."""
+    if value is not None and value not in known:
+        raise ValueError(f"{name} is {value!r}; known: {', '.join(known)}, or None for automatic")
+    return None if value is None else str(value)
 
 
 def _check_max_broken(max_broken: Any) -> float:
