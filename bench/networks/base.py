@@ -1,0 +1,68 @@
+"""What a contender implements, and the conversation that its process has with the parent.
+
+The process reads one command per line and answers with one line of JSON each:
+
+    outputs        {"outputs": [[...], ...]}     class probabilities of the first `batch` photos
+    loss           {"loss": mean}                mean loss of the steps of the first epoch
+    train K        {"seconds": s}                K epochs from wherever the weights are
+    look K         {"seconds": s}                K times class probabilities of all photos, in
+                                                 blocks of `batch`
+    quit           ends
+
+Its first line is {"versions": {...}} once it is ready. Errors end it with {"error": "..."}.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import ABC, abstractmethod
+from typing import IO
+
+from contender import reply
+from photo_task import F32, Task
+
+
+class Network(ABC):
+    """A network with the task's weights, in one framework's own way."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @abstractmethod
+    def probabilities(self, start: int) -> F32:
+        """Of `task.batch` photos from `start` on."""
+
+    def train(self, epochs: int) -> float:
+        """Train by plain SGD on batches in the task's order; the last epoch's mean loss."""
+        raise NotImplementedError(f"{type(self).__module__} does not train")
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Name and version of what computes."""
+
+
+def serve(network: Network, replies: IO[str]) -> None:
+    """Answer the parent's commands until it quits or closes the pipe."""
+    task = network.task
+    reply(replies, versions=network.versions())
+    for line in sys.stdin:
+        command, *arguments = line.split()
+        if command == "outputs":
+            reply(replies, outputs=network.probabilities(0).astype(float).tolist())
+        elif command == "loss":
+            reply(replies, loss=network.train(1))
+        elif command == "train":
+            started = time.perf_counter()
+            network.train(int(arguments[0]))
+            reply(replies, seconds=time.perf_counter() - started)
+        elif command == "look":
+            started = time.perf_counter()
+            for _ in range(int(arguments[0])):
+                for start in range(0, len(task.images), task.batch):
+                    network.probabilities(start)
+            reply(replies, seconds=time.perf_counter() - started)
+        elif command == "quit":
+            return
+        else:
+            raise ValueError(f"unknown command {line!r}")

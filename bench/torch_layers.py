@@ -1,0 +1,126 @@
+"""A network of PyTorch from nncore's description of its layers, with the same weights.
+
+Convolutions with padding "same" are TensorFlow's: where an odd number of pixels is missing, the one
+more is below and on the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+F32 = NDArray[np.float32]
+Weights = Mapping[str, F32]
+
+
+class SameConv(nn.Conv2d):
+    """A convolution with padding "same"; symmetric padding is left to the convolution itself."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        ends = [
+            max((-(-length // stride) - 1) * stride + kernel - length, 0)
+            for length, stride, kernel in zip(
+                x.shape[2:], self.stride, self.kernel_size, strict=True
+            )
+        ]
+        if all(total % 2 == 0 for total in ends):
+            padding = (ends[0] // 2, ends[1] // 2)
+        else:
+            (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in ends)
+            x = functional.pad(x, (left, right, top, bottom))
+            padding = (0, 0)
+        return functional.conv2d(x, self.weight, self.bias, self.stride, padding, 1, self.groups)
+
+
+class Residual(nn.Module):
+    """The sum of a picture and what layers make of it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.inner(x)
+
+
+class GlobalAverage(nn.Module):
+    """Mean over height and width."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((2, 3))
+
+
+def network(layers: list[dict[str, Any]], weights: Weights, prefix: str = "") -> nn.Sequential:
+    """Modules of layers whose parameters are called `prefix`NAME/PARAMETER."""
+    modules: list[nn.Module] = []
+    for layer in layers:
+        modules += _modules(layer, weights, prefix + layer["name"])
+    return nn.Sequential(*modules)
+
+
+def _modules(layer: dict[str, Any], weights: Weights, name: str) -> list[nn.Module]:
+    kind = layer["type"]
+    if kind in ("Conv2D", "DepthwiseConv2D"):
+        module: nn.Module = _convolution(kind, layer, weights, name)
+    elif kind == "Dense":
+        module = nn.Linear(*weights[f"{name}/kernel"].shape)
+        _put(module.weight, weights[f"{name}/kernel"].T)
+        _put(module.bias, weights[f"{name}/bias"])
+    elif kind == "BatchNormalization":
+        module = _normalization(layer, weights, name)
+    elif kind == "Residual":
+        if layer.get("shortcut") is not None:
+            raise ValueError(f"{name}: only the identity is known as shortcut")
+        module = Residual(network(layer["layers"], weights, f"{name}/"))
+    elif kind == "GlobalAveragePool2D":
+        module = GlobalAverage()
+    elif kind == "Activation":
+        return _activation(layer)
+    else:
+        raise ValueError(f"no module for {layer}")
+    return [module, *_activation(layer)]
+
+
+def _convolution(kind: str, layer: dict[str, Any], weights: Weights, name: str) -> SameConv:
+    kernel = weights[f"{name}/kernel"].transpose(3, 2, 0, 1)
+    outputs, inputs, *size = kernel.shape
+    if layer["padding"] != "same" and size != [1, 1]:
+        raise ValueError(f"{name}: only padding 'same' is known")
+    if set(layer.get("dilation_rate") or [1]) != {1}:
+        raise ValueError(f"{name}: dilation is not known")
+    groups = outputs if kind == "DepthwiseConv2D" else layer.get("groups", 1)
+    biased = bool(layer["use_bias"])
+    module = SameConv(
+        inputs * groups, outputs, tuple(size), tuple(layer["strides"]), groups=groups, bias=biased
+    )
+    _put(module.weight, kernel)
+    if biased:
+        _put(module.bias, weights[f"{name}/bias"])
+    return module
+
+
+def _normalization(layer: dict[str, Any], weights: Weights, name: str) -> nn.BatchNorm2d:
+    module = nn.BatchNorm2d(
+        len(weights[f"{name}/gamma"]), eps=layer["epsilon"], momentum=1 - layer["momentum"]
+    )
+    _put(module.weight, weights[f"{name}/gamma"])
+    _put(module.bias, weights[f"{name}/beta"])
+    _put(module.running_mean, weights[f"{name}/moving_mean"])
+    _put(module.running_var, weights[f"{name}/moving_variance"])
+    return module
+
+
+def _activation(layer: dict[str, Any]) -> list[nn.Module]:
+    known: dict[str, list[nn.Module]] = {"relu": [nn.ReLU()], "relu6": [nn.ReLU6()], "linear": []}
+    return known[layer.get("activation") or "linear"]
+
+
+def _put(tensor: Any, values: F32) -> None:
+    with torch.no_grad():
+        tensor.copy_(torch.from_numpy(np.array(values, order="C")))
