@@ -8,6 +8,7 @@ Shapes: N images; x is (N, ...), y the layer's output, dx and dy their gradients
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -188,6 +189,19 @@ def windows(x: F64, rows: int, columns: int, strides: tuple[int, int]) -> F64:
     return every[:, :: strides[0], :: strides[1]]
 
 
+def margins(size, reach, strides, padding, pad, pad_after) -> list[tuple[int, int]]:
+    """(top, bottom), (left, right) that padding "valid", "same" or "explicit" adds."""
+    if padding == "same":
+        total = [
+            max((math.ceil(n / s) - 1) * s + k - n, 0)
+            for n, s, k in zip(size, strides, reach, strict=True)
+        ]
+        return [(t // 2, t - t // 2) for t in total]
+    if padding == "explicit":
+        return list(zip(pad, pad_after, strict=True))
+    return [(0, 0), (0, 0)]
+
+
 def add_windows(dx: F64, d_windows: F64, strides: tuple[int, int]) -> None:
     """Add the gradient of `windows` to dx, in place."""
     _, out_h, out_w, _, rows, columns = d_windows.shape
@@ -208,12 +222,22 @@ class Conv2D:
     """
 
     def __init__(
-        self, filters, kernel_size, strides, padding, pad, activation, use_bias, dilation, groups
+        self,
+        filters,
+        kernel_size,
+        strides,
+        padding,
+        pad,
+        activation,
+        use_bias,
+        dilation,
+        groups,
+        pad_after=None,
     ) -> None:
         self.filters, self.strides = filters, strides
         self.own_size, self.dilation, self.groups = kernel_size, dilation, groups
         self.kernel_size = [(k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)]
-        self.padding, self.pad = padding, pad
+        self.padding, self.pad, self.pad_after = padding, pad, pad_after or pad
         self.activation, self.use_bias = activation, use_bias
 
     def places(self) -> NDArray[np.intp]:
@@ -231,14 +255,9 @@ class Conv2D:
 
     def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
         *size, channels = input_shape
-        if self.padding == "same":
-            total = [
-                max((math.ceil(n / s) - 1) * s + k - n, 0)
-                for n, s, k in zip(size, self.strides, self.kernel_size, strict=True)
-            ]
-            self.margins = [(t // 2, t - t // 2) for t in total]
-        else:
-            self.margins = [(p, p) for p in (self.pad if self.padding == "explicit" else (0, 0))]
+        self.margins = margins(
+            size, self.kernel_size, self.strides, self.padding, self.pad, self.pad_after
+        )
         self.large_shape = (*self.kernel_size, channels, self.filters)
         shape = (*self.own_size, channels // self.groups, self.filters)
         limit = math.sqrt(6.0 / math.prod(shape[:3]))
@@ -280,10 +299,24 @@ class Conv2D:
 
 
 class Pool2D:
-    """The largest value (the first of equals) or the mean of each window."""
+    """The largest value (the first of equals) or the mean of each window.
 
-    def __init__(self, kind: str, pool_size=None, strides=None) -> None:
+    What a window holds beside the image is left out, or counts as zeros in the mean.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        pool_size=None,
+        strides=None,
+        padding="valid",
+        pad=(0, 0),
+        pad_after=(0, 0),
+        counts_padding=False,
+    ) -> None:
         self.kind, self.pool_size, self.strides = kind, pool_size, strides
+        self.padding = padding, pad, pad_after
+        self.counts_padding = counts_padding
 
     def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
         self.parameters: dict[str, F64] = {}
@@ -292,27 +325,37 @@ class Pool2D:
         self.flat = self.pool_size is None
         if self.flat:
             self.pool_size = self.strides = tuple(size)
+        self.margins = margins(size, self.pool_size, self.strides, *self.padding)
+        if self.flat:
             return (channels,)
-        pairs = zip(size, self.pool_size, self.strides, strict=True)
-        return (*((n - k) // s + 1 for n, k, s in pairs), channels)
+        sizes = zip(size, self.margins, self.pool_size, self.strides, strict=True)
+        return (*((n + sum(m) - k) // s + 1 for n, m, k, s in sizes), channels)
+
+    def windows(self, x: F64, beside: float) -> F64:
+        padded = np.pad(x, [(0, 0), *self.margins, (0, 0)], constant_values=beside)
+        self.padded_shape = padded.shape
+        return windows(padded, *self.pool_size, self.strides)
 
     def forward(self, x: F64) -> F64:
-        self.x_shape = x.shape
-        view = windows(x, *self.pool_size, self.strides)
+        view = self.windows(x, -np.inf if self.kind == "max" else 0.0)
         flat = view.reshape(*view.shape[:4], -1)
         self.view_shape = view.shape
         if self.kind == "max":
             self.weights = np.eye(flat.shape[-1])[flat.argmax(axis=-1)]
+            flat = np.maximum(flat, -1e300)
         else:
-            self.weights = np.full(flat.shape, 1.0 / flat.shape[-1])
+            inside = self.windows(np.ones_like(x), 0.0).reshape(flat.shape)
+            count = flat.shape[-1] if self.counts_padding else inside.sum(axis=-1, keepdims=True)
+            self.weights = inside / count
         y = (flat * self.weights).sum(axis=-1)
         return y.reshape(len(y), -1) if self.flat else y
 
     def backward(self, dy: F64) -> F64:
-        dx = np.zeros(self.x_shape)
+        dx = np.zeros(self.padded_shape)
         dy = dy.reshape(self.view_shape[:4])
         add_windows(dx, (dy[..., None] * self.weights).reshape(self.view_shape), self.strides)
-        return dx
+        (top, bottom), (left, right) = self.margins
+        return dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right]
 
 
 class BatchNormalization:
@@ -387,13 +430,14 @@ class LayerNormalization:
         return (dn - means[0] - n * means[1]) / self.deviation
 
 
-class Residual:
-    """y = f(branch(x) + shortcut(x)); ways are layers by name, none of them for the identity."""
+class Block:
+    """y = f(what the branches make of x, joined); each is its layers by name, {} for x itself."""
 
-    def __init__(self, outputs: dict[str, F64], shapes: dict[str, tuple[int, ...]]) -> None:
-        self.branch: dict[str, Layer] = {}
-        self.shortcut: dict[str, Layer] = {}
-        self.open_way = self.branch
+    def __init__(
+        self, join: str, outputs: dict[str, F64], shapes: dict[str, tuple[int, ...]]
+    ) -> None:
+        self.join = join
+        self.branches: list[dict[str, Layer]] = [{}]
         self.activation = "linear"
         self.outputs, self.shapes = outputs, shapes
         self.parameters: dict[str, F64] = {}
@@ -401,45 +445,65 @@ class Residual:
 
     def build(self, input_shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
         shapes = []
-        for way in (self.branch, self.shortcut):
+        for branch in self.branches:
             shape = input_shape
-            for name, layer in way.items():
+            for name, layer in branch.items():
                 shape = self.shapes[name] = layer.build(shape, rng)
             shapes.append(shape)
-        assert shapes[0] == shapes[1]
-        return shapes[0]
+        return self.joined([np.zeros((1, *shape)) for shape in shapes]).shape[1:]
+
+    def as_images(self, ends: list[F64]) -> list[F64]:
+        """(N, C) as (N, 1, 1, C) beside images."""
+        rank = max(end.ndim for end in ends)
+        return [end.reshape(len(end), *(1,) * (rank - end.ndim), *end.shape[1:]) for end in ends]
+
+    def joined(self, ends: list[F64]) -> F64:
+        if self.join == "concatenate":
+            return np.concatenate(ends, axis=-1)
+        if self.join == "multiply":
+            return functools.reduce(np.multiply, self.as_images(ends))
+        assert len({end.shape for end in ends}) == 1
+        return functools.reduce(np.add, ends)
 
     def forward(self, x: F64) -> F64:
-        ends = []
-        for way in (self.branch, self.shortcut):
+        self.ends = []
+        for branch in self.branches:
             y = x
-            for name, layer in way.items():
+            for name, layer in branch.items():
                 y = self.outputs[name] = layer.forward(y)
-            ends.append(y)
-        self.z = ends[0] + ends[1]
+            self.ends.append(y)
+        self.z = self.joined(self.ends)
         self.y = ACTIVATIONS[self.activation][0](self.z)
         return self.y
 
     def backward(self, dy: F64) -> F64:
         return self.backward_before_activation(ACTIVATIONS[self.activation][1](dy, self.z, self.y))
 
+    def gradient_of_end(self, number: int, dz: F64) -> F64:
+        """By what one branch gives, from that of the joined values."""
+        if self.join == "add":
+            return dz
+        if self.join == "concatenate":
+            first = sum(end.shape[-1] for end in self.ends[:number])
+            return dz[..., first : first + self.ends[number].shape[-1]]
+        ends = self.as_images(self.ends)
+        for other, end in enumerate(ends):
+            if other != number:
+                dz = dz * end
+        own = ends[number].shape
+        axes = tuple(axis for axis, size in enumerate(dz.shape) if own[axis] != size)
+        return dz.sum(axis=axes, keepdims=True).reshape(self.ends[number].shape)
+
     def backward_before_activation(self, dz: F64) -> F64:
         total = 0.0
-        for way in (self.branch, self.shortcut):
-            dx = dz
-            for layer in reversed(way.values()):
+        for number, branch in enumerate(self.branches):
+            dx = self.gradient_of_end(number, dz)
+            for layer in reversed(branch.values()):
                 dx = layer.backward(dx)
             total = total + dx
         return total
 
 
 Layer = (
-    Dense
-    | Conv2D
-    | Pool2D
-    | Flatten
-    | Activation
-    | BatchNormalization
-    | LayerNormalization
-    | Residual
+    Dense | Conv2D | Pool2D | Flatten | Activation | BatchNormalization | LayerNormalization | Block
 )

@@ -18,6 +18,7 @@ from reference_layers import (
     F64,
     Activation,
     BatchNormalization,
+    Block,
     Conv2D,
     Dense,
     Flatten,
@@ -25,7 +26,6 @@ from reference_layers import (
     LayerNormalization,
     Pool2D,
     Rescaling,
-    Residual,
     log_softmax,
     softmax,
 )
@@ -43,7 +43,7 @@ class ReferenceNetwork:
         self.input_shape = tuple(input_shape)
         self.layers: dict[str, Layer] = {}  # in order; those of a block are in the block
         self.every: dict[str, Layer] = {}  # those as well
-        self.blocks: list[tuple[str, Residual]] = []  # begun and not ended
+        self.blocks: list[tuple[str, Block]] = []  # begun and not ended
         self.penalties: dict[str, tuple[float, float]] = {}  # l1 and l2 by layer
         self.mean: F64 | None = None
         self.std: F64 | None = None
@@ -54,7 +54,7 @@ class ReferenceNetwork:
 
     def add(self, name: str, layer: Layer) -> None:
         self.every[name] = layer
-        (self.blocks[-1][1].open_way if self.blocks else self.layers)[name] = layer
+        (self.blocks[-1][1].branches[-1] if self.blocks else self.layers)[name] = layer
 
     def add_dense(
         self,
@@ -84,6 +84,7 @@ class ReferenceNetwork:
         kernel_initializer: str = "",
         l1: float = 0.0,
         l2: float = 0.0,
+        pad_after: tuple[int, int] | None = None,
     ) -> None:
         self.add(
             name,
@@ -97,19 +98,36 @@ class ReferenceNetwork:
                 use_bias,
                 dilation_rate,
                 groups,
+                pad_after,
             ),
         )
         self.penalties[name] = (l1, l2)
 
     def add_max_pool2d(
-        self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
+        self,
+        name: str,
+        pool_size: tuple[int, int],
+        strides: tuple[int, int],
+        padding: str = "valid",
+        pad: tuple[int, int] = (0, 0),
+        pad_after: tuple[int, int] = (0, 0),
     ) -> None:
-        self.add(name, Pool2D("max", pool_size, strides))
+        self.add(name, Pool2D("max", pool_size, strides, padding, pad, pad_after))
 
     def add_average_pool2d(
-        self, name: str, pool_size: tuple[int, int], strides: tuple[int, int]
+        self,
+        name: str,
+        pool_size: tuple[int, int],
+        strides: tuple[int, int],
+        padding: str = "valid",
+        pad: tuple[int, int] = (0, 0),
+        pad_after: tuple[int, int] = (0, 0),
+        counts_padding: bool = False,
     ) -> None:
-        self.add(name, Pool2D("average", pool_size, strides))
+        self.add(
+            name,
+            Pool2D("average", pool_size, strides, padding, pad, pad_after, counts_padding),
+        )
 
     def add_global_average_pool2d(self, name: str) -> None:
         self.add(name, Pool2D("average"))
@@ -126,14 +144,13 @@ class ReferenceNetwork:
     def add_layer_normalization(self, name: str, epsilon: float) -> None:
         self.add(name, LayerNormalization(epsilon))
 
-    def begin_residual(self, name: str) -> None:
-        self.blocks.append((name, Residual(self.outputs, self.shapes)))
+    def begin_block(self, name: str, join: str) -> None:
+        self.blocks.append((name, Block(join, self.outputs, self.shapes)))
 
-    def begin_shortcut(self) -> None:
-        block = self.blocks[-1][1]
-        block.open_way = block.shortcut
+    def next_branch(self) -> None:
+        self.blocks[-1][1].branches.append({})
 
-    def end_residual(self, activation: str = "linear") -> None:
+    def end_block(self, activation: str = "linear") -> None:
         name, block = self.blocks.pop()
         block.activation = activation
         self.add(name, block)

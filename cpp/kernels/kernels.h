@@ -224,13 +224,17 @@ struct DepthwiseWeightGradientArgs {
     bool first;
 };
 
-// A pooling window over one image, channels contiguous.
+// A pooling window over one image, channels contiguous. Windows may reach beyond the image, but
+// each holds a pixel of it; what lies beyond is left out.
 struct PoolArgs {
     ptrdiff_t window_rows, window_columns;
     ptrdiff_t rows, columns, channels;  // of the output
     ptrdiff_t x_row, x_pixel;           // between neighbouring input pixels
     ptrdiff_t step_rows, step_columns;  // strides of the window, in input pixels
     ptrdiff_t y_row, y_pixel;
+    ptrdiff_t x_rows, x_columns;  // of the image
+    ptrdiff_t top = 0, left = 0;  // by how much the first window reaches beyond it
+    bool counts_beyond = false;   // an average counts what lies beyond as zeros
 };
 
 // Normalization of each channel over the pixels of one sample: y = (x - mean) * scale + shift.

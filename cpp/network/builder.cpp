@@ -182,11 +182,12 @@ void Builder::add_conv2d(const std::string& name, const Conv2D& layer) {
     push_layer(name, {g.out_height, g.out_width, g.out_channels});
 }
 
-void Builder::add_max_pool2d(const std::string& name, Extent window, Extent strides) {
+void Builder::add_max_pool2d(const std::string& name, Extent window, Extent strides,
+                             const Padding& padding) {
     check_new_layer(name);
-    const PoolGeometry g = pool_geometry(pool_named(name), shape_, window, strides);
-    const bool two_by_two =
-        g.window_height == 2 && g.window_width == 2 && g.stride_rows == 2 && g.stride_columns == 2;
+    const PoolGeometry g = pool_geometry(pool_named(name), shape_, window, strides, padding);
+    const bool two_by_two = g.window_height == 2 && g.window_width == 2 && g.stride_rows == 2 &&
+                            g.stride_columns == 2 && g.padding == Border{};
     if (two_by_two && fusible_.with_pool) {
         auto stage = fusible_.with_pool();
         architecture_.stages.pop_back();
@@ -198,9 +199,11 @@ void Builder::add_max_pool2d(const std::string& name, Extent window, Extent stri
     push_layer(name, architecture_.stages.back()->output_shape);
 }
 
-void Builder::add_average_pool2d(const std::string& name, Extent window, Extent strides) {
+void Builder::add_average_pool2d(const std::string& name, Extent window, Extent strides,
+                                 const Padding& padding, bool counts_padding) {
     check_new_layer(name);
-    push_stage(make_average_pool_stage(pool_geometry(pool_named(name), shape_, window, strides)));
+    push_stage(make_average_pool_stage(
+        pool_geometry(pool_named(name), shape_, window, strides, padding), counts_padding));
     push_layer(name, architecture_.stages.back()->output_shape);
 }
 
@@ -208,7 +211,8 @@ void Builder::add_global_average_pool2d(const std::string& name) {
     check_new_layer(name);
     // Of anything else than an image, this is no window, and pool_geometry says what is wrong.
     const Extent all = shape_.size() == 3 ? Extent{shape_[0], shape_[1]} : Extent{1, 1};
-    push_stage(make_average_pool_stage(pool_geometry(pool_named(name), shape_, all, all)));
+    push_stage(
+        make_average_pool_stage(pool_geometry(pool_named(name), shape_, all, all, {}), false));
     push_layer(name, {shape_.back()});
 }
 
@@ -265,44 +269,82 @@ void Builder::add_layer_normalization(const std::string& name, float epsilon) {
     push_layer(name, shape_);
 }
 
-void Builder::begin_residual(const std::string& name) {
+void Builder::begin_block(const std::string& name, Join join) {
     check_new_layer(name);
-    auto stage = std::make_unique<BranchStage>(shape_);
-    open_blocks_.push_back({name, stage.get(), nullptr, {}, 0});
+    auto stage = std::make_unique<BlockStage>(shape_);
+    open_blocks_.push_back({name, join, stage.get(), {}, nullptr, 0, 0, false});
     push_stage(std::move(stage));
+    begin_branch(open_blocks_.back());
 }
 
-void Builder::begin_shortcut() {
-    if (open_blocks_.empty() || open_blocks_.back().shortcut != nullptr)
-        throw std::logic_error("a shortcut needs a residual block, and only one");
-    Block& block = open_blocks_.back();
-    block.branch_output = shape_;
-    block.branch_buffer = architecture_.stages.size();
-    auto stage = std::make_unique<ShortcutStage>(block.branch->output_shape,
-                                                 block.branch->index + 1, shape_);
-    block.shortcut = stage.get();
-    push_stage(std::move(stage));
-    shape_ = block.branch->output_shape;
+void Builder::begin_branch(Block& block) {
+    const Shape& shape = block.stage->output_shape;
+    block.begin = nullptr;
+    if (block.output_taken) {
+        auto stage = std::make_unique<BranchStage>(shape, block.stage->index + 1, shape_);
+        block.begin = stage.get();
+        push_stage(std::move(stage));
+    }
+    block.output_taken = true;
+    block.stages_before = architecture_.stages.size();
+    block.layers_before = architecture_.layers.size();
+    shape_ = shape;
 }
 
-void Builder::end_residual(const std::string& activation) {
-    if (open_blocks_.empty()) throw std::logic_error("there is no residual block to end");
+// What the join takes of the branch, and where the block finds the branch's gradient.
+void Builder::end_branch(Block& block) {
+    auto& stages = architecture_.stages;
+    const std::size_t input = block.stage->index + 1;
+    fusible_ = {};
+    if (architecture_.layers.size() > block.layers_before) {
+        // A flattening alone has no stage, and the input may have gaps.
+        if (stages.size() == block.stages_before)
+            push_stage(make_activation_stage(shape_, Activation::linear));
+        const std::size_t end = stages.size();
+        block.ended.push_back({end, end, shape_, stages.back()->output_activation});
+    } else if (block.join == Join::sum) {
+        // The gradient of the sum is that of the branch.
+        if (block.begin != nullptr) {
+            stages.pop_back();
+        } else {
+            block.output_taken = false;
+        }
+        block.ended.push_back({input, {}, shape_});
+        return;
+    } else {
+        const std::size_t begin = block.begin != nullptr ? block.begin->index + 1 : input;
+        if (block.begin != nullptr) block.begin->copies = false;
+        block.ended.push_back({input, begin, shape_});
+    }
+    block.stage->gradients.push_back(block.begin != nullptr ? block.begin->index + 1 : input);
+}
+
+void Builder::next_branch() {
+    if (open_blocks_.empty()) throw std::logic_error("a branch needs a block that has no end");
+    end_branch(open_blocks_.back());
+    begin_branch(open_blocks_.back());
+}
+
+void Builder::end_block(const std::string& activation) {
+    if (open_blocks_.empty()) throw std::logic_error("there is no block to end");
     const Activation kind = fused_activation_from_name(activation);
-    const Block block = open_blocks_.back();
-    const bool identity = block.shortcut == nullptr;
-    const Shape& added = identity ? block.branch->output_shape : block.branch_output;
-    if (shape_ != added)
-        throw std::invalid_argument("residual block \"" + block.name + "\": the branch gives " +
-                                    to_string(identity ? shape_ : added) + " and the shortcut " +
-                                    to_string(identity ? added : shape_) +
-                                    "; they must be equal to be added");
+    const std::string what = "block \"" + open_blocks_.back().name + "\"";
+    if (open_blocks_.back().ended.empty())
+        throw std::logic_error(what + " needs at least two branches");
+    std::vector<Shape> shapes;
+    for (const Branch& branch : open_blocks_.back().ended) shapes.push_back(branch.shape);
+    shapes.push_back(shape_);
+    const Shape joined = joined_shape(what, open_blocks_.back().join, shapes);
+    if (element_count(joined) > kMaximumFloats)
+        throw std::invalid_argument(what + " gives too many values: " + to_string(joined));
+    end_branch(open_blocks_.back());
+    const Block block = std::move(open_blocks_.back());
     open_blocks_.pop_back();
-    push_stage(std::make_unique<SumStage>(
-        shape_, identity ? block.branch->index + 1 : block.branch_buffer, kind));
+    shape_ = joined;
+    push_stage(make_join_stage(block.join, block.ended, shape_, kind));
+    for (const Branch& branch : block.ended)
+        if (!branch.gradient) block.stage->gradients.push_back(architecture_.stages.size());
     push_layer(block.name, shape_);
-    const std::size_t sum = architecture_.stages.size();
-    block.branch->shortcut_delta = identity ? sum : block.shortcut->index + 1;
-    if (!identity) block.shortcut->sum_delta = sum;
 }
 
 void Builder::add_rescaling(const std::string& name, const std::vector<float>& scale,
@@ -329,9 +371,16 @@ void Builder::add_rescaling(const std::string& name, const std::vector<float>& s
 
 void Builder::find_fixed_stages() {
     const auto& stages = architecture_.stages;
-    for (const auto& stage : stages)
+    std::vector<bool> trained_below{false};  // of each buffer
+    for (const auto& stage : stages) {
         stage->trains = std::any_of(stage->parameters.begin(), stage->parameters.end(),
                                     [](const Parameter& p) { return p.trainable; });
+        // Where nothing below is trained, nobody asks for a gradient.
+        const auto inputs = stage->inputs();
+        stage->needs_input_gradient = std::any_of(inputs.begin(), inputs.end(),
+                                                  [&](std::size_t i) { return trained_below[i]; });
+        trained_below.push_back(stage->takes_part_backward());
+    }
     const auto first_where = [&](const auto& holds) {
         return static_cast<std::size_t>(std::find_if(stages.begin(), stages.end(), holds) -
                                         stages.begin());
@@ -339,9 +388,6 @@ void Builder::find_fixed_stages() {
     architecture_.first_trained = first_where([](const auto& stage) { return stage->trains; });
     if (architecture_.first_trained == stages.size())
         throw std::invalid_argument("no layer is trainable: at least one must be");
-    // Below the first weights that are trained nobody asks for a gradient.
-    for (std::size_t i = architecture_.first_trained + 1; i < stages.size(); ++i)
-        stages[i]->needs_input_gradient = true;
     const std::size_t fixed =
         first_where([](const auto& stage) { return stage->trains || stage->varies_in_training(); });
     // Not between a stage and the batch normalization that inference folds into it.
@@ -355,7 +401,7 @@ void Builder::find_fixed_stages() {
 std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
     if (built_) throw std::logic_error("the network is built already");
     if (!open_blocks_.empty())
-        throw std::logic_error("residual block \"" + open_blocks_.back().name + "\" has no end");
+        throw std::logic_error("block \"" + open_blocks_.back().name + "\" has no end");
     if (architecture_.parameter_floats == 0)
         throw std::logic_error("the network has no layer with weights");
     find_fixed_stages();

@@ -12,10 +12,11 @@
 
 #include "activations.h"
 #include "architecture.h"
+#include "block_stages.h"
 #include "conv_geometry.h"
+#include "join_stages.h"
 #include "kernel_settings.h"
 #include "network.h"
-#include "residual_stages.h"
 
 namespace nncore::network {
 
@@ -36,10 +37,13 @@ class Builder {
                    bool use_bias, const KernelSettings& kernel = {});
     // activation: as of a dense layer, but for softmax.
     void add_conv2d(const std::string& name, const Conv2D& layer);
-    // Windows without padding; what does not fill a window is dropped. A 2x2 max pool with stride 2
-    // right behind a convolution is fused into it.
-    void add_max_pool2d(const std::string& name, Extent window, Extent strides);
-    void add_average_pool2d(const std::string& name, Extent window, Extent strides);
+    // What does not fill a window is dropped; padding never wins, and counts for a mean only if
+    // `counts_padding`, as zeros. A 2x2 max pool with stride 2 and without padding right behind a
+    // convolution is fused into it.
+    void add_max_pool2d(const std::string& name, Extent window, Extent strides,
+                        const Padding& padding = {});
+    void add_average_pool2d(const std::string& name, Extent window, Extent strides,
+                            const Padding& padding = {}, bool counts_padding = false);
     // (height, width, channels) to (channels)
     void add_global_average_pool2d(const std::string& name);
     void add_flatten(const std::string& name);
@@ -52,12 +56,12 @@ class Builder {
     void add_batch_normalization(const std::string& name, float momentum, float epsilon);
     // Per pixel over its channels.
     void add_layer_normalization(const std::string& name, float epsilon);
-    // activation(branch(x) + shortcut(x)): begin_residual, the layers of the branch, then, unless
-    // the shortcut is the identity, begin_shortcut and its layers; end_residual. Both ways must
-    // end with the same shape. Blocks may contain blocks. activation: linear, relu, sigmoid, tanh.
-    void begin_residual(const std::string& name);
-    void begin_shortcut();
-    void end_residual(const std::string& activation);
+    // activation(what the branches make of the block's input, joined): begin_block, the layers of
+    // the first branch, next_branch before those of each other one, end_block. A branch without
+    // layers is the input itself. Blocks may contain blocks. activation: one that stages take in.
+    void begin_block(const std::string& name, Join join);
+    void next_branch();
+    void end_block(const std::string& activation = "linear");
     // y = x * scale + offset, in one rounding: one scale and offset for all values or for each
     // channel (the last axis).
     void add_rescaling(const std::string& name, const std::vector<float>& scale,
@@ -79,13 +83,17 @@ class Builder {
         bool batch_normalization = false;  // inference can fold one into its weights
         bool activation = false;           // it applies the one that comes
     };
-    // A residual block that has no end yet.
+    // A block that has no end yet, and its branch that has none.
     struct Block {
         std::string name;
-        BranchStage* branch;
-        ShortcutStage* shortcut;  // nullptr: the identity
-        Shape branch_output;
-        std::size_t branch_buffer;
+        Join join;
+        BlockStage* stage;
+        std::vector<Branch> ended;
+        // The branch: the stage that it begins with, if it is not the block's own output, and how
+        // many stages and layers stand before its own.
+        BranchStage* begin;
+        std::size_t stages_before, layers_before;
+        bool output_taken;  // by this or an earlier branch
     };
 
     void check_new_layer(const std::string& name) const;
@@ -98,6 +106,8 @@ class Builder {
     void find_fixed_stages();
     // A layer whose output the last stage writes.
     void push_layer(const std::string& name, Shape output_shape);
+    void begin_branch(Block& block);
+    void end_branch(Block& block);
     // Behind the last stage, whose output has that shape, or within it.
     void push_activation(const Shape& shape, const ActivationKind& kind);
 

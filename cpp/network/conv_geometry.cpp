@@ -37,8 +37,6 @@ void check_numbers(const std::string& what, const Shape& shape, const Conv2D& la
     if (!within(layer.kernel, 1))
         fail(what, "the kernel must be from 1x1 to 1024x1024, got " + to_string(layer.kernel));
     check_strides(what, layer.strides);
-    if (!within(layer.pad, 0))
-        fail(what, "padding must be from 0 to 1024, got " + to_string(layer.pad));
     if (!within(layer.dilation, 1))
         fail(what, "dilation must be from 1 to 1024, got " + to_string(layer.dilation));
     if (layer.groups < 1 || shape[2] % layer.groups != 0 || layer.filters % layer.groups != 0)
@@ -53,14 +51,19 @@ std::ptrdiff_t same_padding(std::ptrdiff_t size, std::ptrdiff_t reach, std::ptrd
     return std::max<std::ptrdiff_t>((outputs - 1) * stride + reach - size, 0);
 }
 
-Border padding_of(const std::string& what, const ConvGeometry& g, const Conv2D& layer) {
-    if (layer.padding == "valid") return {};
-    if (layer.padding == "explicit")
-        return {layer.pad.rows, layer.pad.columns, layer.pad.rows, layer.pad.columns};
-    if (layer.padding != "same")
-        fail(what, "unknown padding \"" + layer.padding + "\"; known: valid, same, explicit");
-    const std::ptrdiff_t rows = same_padding(g.height, g.reach_rows(), g.stride_rows);
-    const std::ptrdiff_t columns = same_padding(g.width, g.reach_columns(), g.stride_columns);
+// Around an image of `shape`, over which a window of that reach moves.
+Border border_of(const std::string& what, const Shape& shape, Extent reach, Extent strides,
+                 const Padding& padding) {
+    for (const Extent pad : {padding.before, padding.after})
+        if (!within(pad, 0)) fail(what, "padding must be from 0 to 1024, got " + to_string(pad));
+    if (padding.way == "valid") return {};
+    if (padding.way == "explicit")
+        return {padding.before.rows, padding.before.columns, padding.after.rows,
+                padding.after.columns};
+    if (padding.way != "same")
+        fail(what, "unknown padding \"" + padding.way + "\"; known: valid, same, explicit");
+    const std::ptrdiff_t rows = same_padding(shape[0], reach.rows, strides.rows);
+    const std::ptrdiff_t columns = same_padding(shape[1], reach.columns, strides.columns);
     return {rows / 2, columns / 2, rows - rows / 2, columns - columns / 2};
 }
 
@@ -85,7 +88,8 @@ ConvGeometry conv_geometry(const std::string& what, const Shape& shape, const Co
     if (!within(reach, 1))
         fail(what, "the dilated kernel must reach over 1024x1024 pixels at most, got " +
                        to_string(reach));
-    g.padding = padding_of(what, g, layer);
+    g.padding = border_of(what, shape, reach, layer.strides,
+                          {layer.padding, layer.pad, layer.pad_after.value_or(layer.pad)});
     const std::ptrdiff_t height = g.padding.top + g.height + g.padding.bottom;
     const std::ptrdiff_t width = g.padding.left + g.width + g.padding.right;
     if (height < reach.rows || width < reach.columns)
@@ -97,14 +101,25 @@ ConvGeometry conv_geometry(const std::string& what, const Shape& shape, const Co
 }
 
 PoolGeometry pool_geometry(const std::string& what, const Shape& shape, Extent window,
-                           Extent strides) {
+                           Extent strides, const Padding& padding) {
     check_images(what, shape);
     // The kernels keep a winner's place in 16 bits.
-    if (window.rows < 1 || window.columns < 1 || window.rows > shape[0] ||
-        window.columns > shape[1] || window.rows * window.columns > 65535)
+    if (window.rows < 1 || window.columns < 1 || window.rows > 65535 || window.columns > 65535 ||
+        window.rows * window.columns > 65535)
+        fail(what, "the window must have from 1 to 65535 pixels, got " + to_string(window));
+    check_strides(what, strides);
+    const Border border = border_of(what, shape, window, strides, padding);
+    // Else there would be windows without a pixel.
+    if (std::max(border.top, border.bottom) >= window.rows ||
+        std::max(border.left, border.right) >= window.columns)
+        fail(what, "padding must be smaller than the window " + to_string(window) + ", got " +
+                       to_string(Extent{std::max(border.top, border.bottom),
+                                        std::max(border.left, border.right)}));
+    const std::ptrdiff_t height = border.top + shape[0] + border.bottom;
+    const std::ptrdiff_t width = border.left + shape[1] + border.right;
+    if (window.rows > height || window.columns > width)
         fail(what, "the window " + to_string(window) + " must fit into the image " +
                        network::to_string(shape));
-    check_strides(what, strides);
     return {shape[0],
             shape[1],
             shape[2],
@@ -112,8 +127,9 @@ PoolGeometry pool_geometry(const std::string& what, const Shape& shape, Extent w
             window.columns,
             strides.rows,
             strides.columns,
-            (shape[0] - window.rows) / strides.rows + 1,
-            (shape[1] - window.columns) / strides.columns + 1};
+            (height - window.rows) / strides.rows + 1,
+            (width - window.columns) / strides.columns + 1,
+            border};
 }
 
 }  // namespace nncore::network

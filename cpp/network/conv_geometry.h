@@ -1,6 +1,7 @@
 // How the windows of convolutions and pools lie in an image, checked once, when a layer is added.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "kernel_settings.h"
@@ -9,9 +10,16 @@
 
 namespace nncore::network {
 
-// Images in and out. Padding "valid": none; "same": output = ceil(input / stride), as Keras and
-// TensorFlow place it (the odd pixel below and to the right); "explicit": `pad` pixels on each
-// side. activation: as of a dense layer, but for softmax.
+// What is around an image. "valid": nothing; "same": so much that output = ceil(input / stride), as
+// Keras and TensorFlow place it (the odd pixel below and to the right); "explicit": `before` pixels
+// above and to the left, `after` below and to the right.
+struct Padding {
+    std::string way = "valid";
+    Extent before{0, 0}, after{0, 0};
+};
+
+// Images in and out. pad: of "explicit", on each side, or above and to the left where `pad_after`
+// says what is below and to the right. activation: as of a dense layer, but for softmax.
 struct Conv2D {
     std::ptrdiff_t filters;
     Extent kernel{1, 1}, strides{1, 1};
@@ -25,6 +33,7 @@ struct Conv2D {
     // Divides the channels of the image and the filters; the kernel of each filter sees the
     // channels of its own group. A pool behind several groups is a stage of its own.
     std::ptrdiff_t groups = 1;
+    std::optional<Extent> pad_after{};
 };
 
 // Convolution of an image, in pixels.
@@ -48,15 +57,16 @@ struct ConvGeometry {
 // such as "convolution \"c\"".
 ConvGeometry conv_geometry(const std::string& what, const Shape& shape, const Conv2D& layer);
 
-// A window sliding over an image without padding.
+// A window sliding over an image; there is a pixel of the image in each.
 struct PoolGeometry {
     std::ptrdiff_t height, width, channels;
     std::ptrdiff_t window_height, window_width, stride_rows, stride_columns;
     std::ptrdiff_t out_height, out_width;
+    Border padding;
 };
 
 // The same for a pool.
 PoolGeometry pool_geometry(const std::string& what, const Shape& shape, Extent window,
-                           Extent strides);
+                           Extent strides, const Padding& padding);
 
 }  // namespace nncore::network

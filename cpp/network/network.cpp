@@ -229,7 +229,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
                                    ? w.activations[*shown]
                                    : Rows{take(rows * layout.stride + kBlock), layout};
             const Layout compact = Layout::of(shape);
-            if (backward && i > architecture_.first_trained)
+            if (backward && i > 0 && stages()[i - 1]->takes_part_backward())
                 w.deltas[i] = {take(rows * compact.stride), compact};
         }
         for (std::size_t i = first; i < stages().size(); ++i) {

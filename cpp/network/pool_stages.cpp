@@ -9,7 +9,8 @@ namespace {
 
 class PoolStage : public Stage {
  public:
-    explicit PoolStage(const PoolGeometry& geometry) : g_(geometry) {
+    explicit PoolStage(const PoolGeometry& geometry, bool counts_padding = false)
+        : g_(geometry), counts_padding_(counts_padding) {
         input_shape = {g_.height, g_.width, g_.channels};
         output_shape = {g_.out_height, g_.out_width, g_.channels};
     }
@@ -40,7 +41,12 @@ class PoolStage : public Stage {
                 .step_rows = g_.stride_rows,
                 .step_columns = g_.stride_columns,
                 .y_row = y.layout.line,
-                .y_pixel = g_.channels};
+                .y_pixel = g_.channels,
+                .x_rows = g_.height,
+                .x_columns = g_.width,
+                .top = g_.padding.top,
+                .left = g_.padding.left,
+                .counts_beyond = counts_padding_};
     }
     std::string window() const {
         return std::to_string(g_.window_height) + "x" + std::to_string(g_.window_width) +
@@ -49,6 +55,7 @@ class PoolStage : public Stage {
     }
 
     PoolGeometry g_;
+    bool counts_padding_;
 };
 
 class MaxPoolStage final : public PoolStage {
@@ -105,8 +112,8 @@ std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry) {
     return std::make_unique<MaxPoolStage>(geometry);
 }
 
-std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry) {
-    return std::make_unique<AveragePoolStage>(geometry);
+std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry, bool counts_padding) {
+    return std::make_unique<AveragePoolStage>(geometry, counts_padding);
 }
 
 }  // namespace nncore::network

@@ -10,6 +10,7 @@
 namespace nncore::network {
 
 std::unique_ptr<Stage> make_max_pool_stage(const PoolGeometry& geometry);
-std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry);
+// counts_padding: as zeros; else the mean is that of the pixels of the image.
+std::unique_ptr<Stage> make_average_pool_stage(const PoolGeometry& geometry, bool counts_padding);
 
 }  // namespace nncore::network

@@ -86,6 +86,8 @@ class Stage {
     virtual std::string describe() const = 0;
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
     virtual Border input_border() const { return {}; }
+    // The buffers that forward reads.
+    virtual std::vector<std::size_t> inputs() const { return {index}; }
     // The buffer whose memory the output shares, because its values are the same; none: its own.
     virtual std::optional<std::size_t> shown_buffer(bool /*backward*/) const { return {}; }
     // Whether forward gives a sample other values in training than in inference.
@@ -115,6 +117,8 @@ class Stage {
     // Whether any of its parameters is trained. Where none of them is, backward_weights is not
     // called, and backward_data is not to update any.
     bool trains = false;
+    // Else there is nothing to do backward, and no delta of its output.
+    bool takes_part_backward() const { return trains || needs_input_gradient; }
     Shape input_shape, output_shape;
     kernels::Activation input_activation = kernels::Activation::linear;
     kernels::Activation output_activation = kernels::Activation::linear;

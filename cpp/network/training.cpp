@@ -134,7 +134,7 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
     compute_loss(pass, loss, used, true, targets.weights != nullptr);
     penalties_.compute(pass.kernels, pass.member, pass.parameters, pass.workspace.penalties.data());
     for (std::size_t i = architecture_.first_trained; i < used; ++i)
-        stages()[i]->prepare_backward(pass);
+        if (stages()[i]->takes_part_backward()) stages()[i]->prepare_backward(pass);
     pass.member.barrier.wait();
     double sum = 0, penalty = 0;
     for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
@@ -148,6 +148,7 @@ void Network::backward(const BackwardPass& pass, Loss loss) const {
     without_update.learning_rate = nullptr;
     for (std::size_t i = stages_before(loss); i-- > architecture_.first_trained;) {
         const Stage& stage = *stages()[i];
+        if (!stage.takes_part_backward()) continue;
         const bool fixed = !stage.trains && !stage.parameters.empty();
         stage.backward_data(fixed ? without_update : pass);
         pass.member.barrier.wait();

@@ -17,6 +17,7 @@ from .interop.onnx_features import Features as Features
 from .layers import Activation as Activation
 from .layers import AveragePool2D as AveragePool2D
 from .layers import BatchNormalization as BatchNormalization
+from .layers import Concatenate as Concatenate
 from .layers import Conv2D as Conv2D
 from .layers import Dense as Dense
 from .layers import DepthwiseConv2D as DepthwiseConv2D
@@ -25,6 +26,7 @@ from .layers import Flatten as Flatten
 from .layers import GlobalAveragePool2D as GlobalAveragePool2D
 from .layers import LayerNormalization as LayerNormalization
 from .layers import MaxPool2D as MaxPool2D
+from .layers import Multiply as Multiply
 from .layers import Rescaling as Rescaling
 from .layers import Residual as Residual
 from .optimizers import SGD as SGD

@@ -252,6 +252,7 @@ std::string layer_name(std::size_t index) { return "layer" + std::to_string(inde
 
 std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
     Builder builder(input_shape(*this));
+    std::vector<bool> shortcuts;  // whether the open blocks have one
     for (std::size_t i = 0; i < layers.size(); ++i) {
         const LayerSpec& layer = layers[i];
         const std::string name = layer_name(i);
@@ -290,13 +291,18 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
                 builder.add_layer_normalization(name, layer.epsilon);
                 break;
             case Kind::begin:
-                builder.begin_residual(name);
+                builder.begin_block(name, nncore::network::Join::sum);
+                shortcuts.push_back(false);
                 break;
             case Kind::shortcut:
-                builder.begin_shortcut();
+                builder.next_branch();
+                shortcuts.back() = true;
                 break;
             case Kind::end:
-                builder.end_residual(layer.activation);
+                // Without a shortcut, that is the input itself.
+                if (!shortcuts.back()) builder.next_branch();
+                shortcuts.pop_back();
+                builder.end_block(layer.activation);
                 break;
             case Kind::plain:
                 if (layer.units > 0) {

@@ -129,6 +129,19 @@ TEST(bad_pools) {
         CHECK_THROWS(std::invalid_argument, "(2, 0)", add(builder, {2, 2}, {2, 0}));
         CHECK_THROWS(std::invalid_argument, "strides", add(builder, {2, 2}, {kHuge, 1}));
         CHECK_THROWS(std::invalid_argument, "strides", add(builder, {2, 2}, {1, kHuge}));
+        CHECK_THROWS(std::invalid_argument, "(70000, 1)", add(builder, {70000, 1}, {1, 1}));
+        const auto pad = [&](const Padding& padding) {
+            if (max) {
+                builder.add_max_pool2d("p", {3, 2}, {1, 1}, padding);
+            } else {
+                builder.add_average_pool2d("p", {3, 2}, {1, 1}, padding);
+            }
+        };
+        CHECK_THROWS(std::invalid_argument, "smaller than the window (3, 2), got (3, 0)",
+                     pad({"explicit", {1, 0}, {3, 0}}));
+        CHECK_THROWS(std::invalid_argument, "got (0, 2)", pad({"explicit", {0, 2}, {0, 0}}));
+        CHECK_THROWS(std::invalid_argument, "(-1, 0)", pad({"explicit", {0, 0}, {-1, 0}}));
+        CHECK_THROWS(std::invalid_argument, "\"full\"", pad({"full"}));
     }
     CHECK_THROWS(std::invalid_argument, "(10,)", flat.add_global_average_pool2d("p"));
     CHECK(builder.architecture().layers.empty());
@@ -186,52 +199,66 @@ TEST(parameters_of_normalizations) {
     CHECK_EQUAL(std::ptrdiff_t{18}, network->parameter_count());
 }
 
-TEST(bad_residual_blocks) {
+TEST(bad_blocks) {
     Builder builder({8, 9, 3});
-    CHECK_THROWS(std::logic_error, "no residual block to end", builder.end_residual("relu"));
-    CHECK_THROWS(std::logic_error, "needs a residual block", builder.begin_shortcut());
-    CHECK_THROWS(std::invalid_argument, "empty", builder.begin_residual(""));
-    builder.begin_residual("block");
+    CHECK_THROWS(std::logic_error, "no block to end", builder.end_block("relu"));
+    CHECK_THROWS(std::logic_error, "needs a block", builder.next_branch());
+    CHECK_THROWS(std::invalid_argument, "empty", builder.begin_block("", Join::sum));
+    builder.begin_block("block", Join::sum);
     CHECK_THROWS(std::logic_error, "\"block\" has no end", builder.build(1));
     builder.add_conv2d("c", {.filters = 5, .kernel = {3, 3}, .padding = "same"});
-    CHECK_THROWS(std::invalid_argument, "\"gelu\"", builder.end_residual("gelu"));
+    CHECK_THROWS(std::invalid_argument, "\"gelu\"", builder.end_block("gelu"));
+    CHECK_THROWS(std::logic_error, "\"block\" needs at least two branches",
+                 builder.end_block("relu"));
+    builder.next_branch();
     // Twice: a block that could not be ended is still open, and all of it is known.
     for (int attempt = 0; attempt < 2; ++attempt)
         CHECK_THROWS(std::invalid_argument,
-                     "\"block\": the branch gives (8, 9, 5) and the shortcut (8, 9, 3)",
-                     builder.end_residual("relu"));
-    builder.begin_shortcut();
-    CHECK_THROWS(std::logic_error, "only one", builder.begin_shortcut());
-    for (int attempt = 0; attempt < 2; ++attempt)
-        CHECK_THROWS(std::invalid_argument,
-                     "\"block\": the branch gives (8, 9, 5) and the shortcut (8, 9, 3)",
-                     builder.end_residual("relu"));
+                     "\"block\": the branches give (8, 9, 5) and (8, 9, 3); they must be equal",
+                     builder.end_block("relu"));
     builder.add_conv2d("d", {.filters = 5, .kernel = {3, 2}});
-    CHECK_THROWS(std::invalid_argument, "the shortcut (6, 8, 5)", builder.end_residual("relu"));
+    CHECK_THROWS(std::invalid_argument, "(8, 9, 5) and (6, 8, 5)", builder.end_block("relu"));
     builder.add_conv2d("e", {.filters = 5, .kernel = {3, 2}, .padding = "explicit", .pad = {2, 1}});
-    builder.begin_residual("inner");
+    builder.begin_block("inner", Join::concatenation);
     CHECK_THROWS(std::logic_error, "\"inner\" has no end", builder.build(1));
-    builder.end_residual("linear");
-    builder.end_residual("relu");
-    CHECK_THROWS(std::logic_error, "no residual block to end", builder.end_residual("relu"));
+    builder.next_branch();
+    builder.add_average_pool2d("smaller", {1, 2}, {1, 1});
+    CHECK_THROWS(std::invalid_argument, "(8, 9, 5) and (8, 8, 5); only the last size",
+                 builder.end_block());
+    builder.add_conv2d("f", {.filters = 5, .kernel = {1, 2}, .padding = "explicit", .pad = {0, 1}});
+    builder.next_branch();
+    builder.end_block();
+    CHECK(builder.output_shape() == (Shape{8, 9, 15}));
+    builder.begin_block("product", Join::product);
+    builder.add_conv2d("g", {.filters = 3});
+    builder.next_branch();
+    CHECK_THROWS(std::invalid_argument, "(8, 9, 3) and (8, 9, 15); their sizes must be equal or 1",
+                 builder.end_block());
+    builder.add_global_average_pool2d("weights");
+    builder.add_dense("h", 3, "sigmoid", true);
+    builder.end_block();
+    CHECK(builder.output_shape() == (Shape{8, 9, 3}));
+    builder.add_conv2d("i", {.filters = 5});
+    builder.end_block("relu");
+    CHECK_THROWS(std::logic_error, "no block to end", builder.end_block("relu"));
     CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
-                 builder.begin_residual("block"));
+                 builder.begin_block("block", Join::sum));
     CHECK_EQUAL(std::string("block"), builder.architecture().layers.back().name);
     CHECK(builder.architecture().layers.back().output_shape == (Shape{8, 9, 5}));
     const auto network = builder.build(1);
-    CHECK_THROWS(std::logic_error, "built", builder.begin_residual("late"));
-    CHECK_THROWS(std::logic_error, "residual block", builder.begin_shortcut());
-    CHECK_THROWS(std::logic_error, "residual block", builder.end_residual("relu"));
+    CHECK_THROWS(std::logic_error, "built", builder.begin_block("late", Join::sum));
+    CHECK_THROWS(std::logic_error, "a block", builder.next_branch());
+    CHECK_THROWS(std::logic_error, "no block", builder.end_block("relu"));
 }
 
 // An inner layer takes the name of its block.
-TEST(names_within_residual_blocks) {
+TEST(names_within_blocks) {
     Builder builder({6});
-    builder.begin_residual("block");
+    builder.begin_block("block", Join::sum);
     CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
                  builder.add_dense("block", 6, "relu", true));
     CHECK_THROWS(std::invalid_argument, "two layers are named \"block\"",
-                 builder.begin_residual("block"));
+                 builder.begin_block("block", Join::sum));
 }
 
 TEST(shapes_of_image_layers) {

@@ -63,6 +63,16 @@ WRITTEN = [
         nn.AveragePool2D(3, strides=(2, 1)),
         '{"type": "AveragePool2D", "pool_size": [3, 3], "strides": [2, 1], "name": null}',
     ),
+    (
+        nn.MaxPool2D(3, 2, padding=1),
+        '{"type": "MaxPool2D", "pool_size": [3, 3], "strides": [2, 2], "name": null, "padding": '
+        "[1, 1]}",
+    ),
+    (
+        nn.AveragePool2D(3, 1, padding=((0, 1), (2, 0)), count_padding=True, name="mean"),
+        '{"type": "AveragePool2D", "pool_size": [3, 3], "strides": [1, 1], "name": "mean", '
+        '"padding": [[0, 1], [2, 0]], "count_padding": true}',
+    ),
     (nn.GlobalAveragePool2D(), '{"type": "GlobalAveragePool2D", "name": null}'),
     (
         nn.BatchNormalization(momentum=0.9, name="norm"),
@@ -78,6 +88,16 @@ WRITTEN = [
         '"layers": [{"type": "Flatten", "name": null}], "activation": "linear", "shortcut": null, '
         '"name": null}], "activation": "relu", "shortcut": [{"type": "Flatten", "name": null}], '
         '"name": null}',
+    ),
+    (
+        nn.Concatenate([[], [nn.Flatten("a"), nn.Flatten()]]),
+        '{"type": "Concatenate", "branches": [[], [{"type": "Flatten", "name": "a"}, {"type": '
+        '"Flatten", "name": null}]], "name": null, "trainable": true}',
+    ),
+    (
+        nn.Multiply([[nn.Concatenate([[], []])], []], "block", trainable=False),
+        '{"type": "Multiply", "branches": [[{"type": "Concatenate", "branches": [[], []], "name": '
+        'null, "trainable": true}], []], "name": "block", "trainable": false}',
     ),
     (Constant(0.1), '{"type": "Constant", "learning_rate": 0.1}'),
     (

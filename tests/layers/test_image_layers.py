@@ -46,6 +46,14 @@ def engine_shape(layer):
         (MaxPool2D(3), (3, 4, 3)),
         (MaxPool2D(3, strides=1), (7, 10, 3)),
         (AveragePool2D((2, 5), (3, 2)), (3, 4, 3)),
+        (MaxPool2D(3, 2, padding=1), (5, 6, 3)),
+        (MaxPool2D(3, 2, padding="same"), (5, 6, 3)),
+        (MaxPool2D(20, 7, padding="same"), (2, 2, 3)),
+        (AveragePool2D((3, 2), 1, padding=(2, 1)), (11, 13, 3)),
+        (MaxPool2D(2, 2, padding=((0, 1), (0, 0))), (5, 6, 3)),
+        (AveragePool2D(5, 3, padding=((0, 4), (3, 1)), count_padding=True), (3, 4, 3)),
+        (Conv2D(4, 3, strides=2, padding=((0, 1), (1, 3))), (4, 7, 4)),
+        (DepthwiseConv2D(3, strides=2, padding=((0, 1), (0, 1))), (4, 6, 3)),
         (GlobalAveragePool2D(), (3,)),
         (Dropout(0.5), IMAGE),
     ],
@@ -101,6 +109,16 @@ def test_descriptions_without_the_fields_that_came_later():
         layer_from_dict({key: value for key, value in plain.items() if key != "filters"})
 
 
+def test_padding_has_one_form():
+    """What earlier versions can say, they can read."""
+    assert Conv2D(4, 3, padding=((1, 1), (2, 2))) == Conv2D(4, 3, padding=(1, 2))
+    assert MaxPool2D(3, padding=((1, 1), (1, 1))).to_dict()["padding"] == (1, 1)
+    assert "padding" not in MaxPool2D(3).to_dict()
+    assert Conv2D(4, 3, padding=(1, (2, 0))) == Conv2D(4, 3, padding=((1, 1), (2, 0)))
+    uneven = MaxPool2D(3, padding=[[0, 1], [2, 0]])
+    assert layer_from_dict(uneven.to_dict()) == uneven
+
+
 def test_parameter_shapes():
     assert Conv2D(4, (3, 5)).parameter_shapes(IMAGE) == {"kernel": (3, 5, 3, 4), "bias": (4,)}
     assert Conv2D(4, 3, use_bias=False).parameter_shapes(IMAGE) == {"kernel": (3, 3, 3, 4)}
@@ -142,6 +160,13 @@ def test_parameter_shapes():
         (lambda: DepthwiseConv2D(3, name="a/b"), ValueError, "DepthwiseConv2D: name"),
         (lambda: MaxPool2D(0), ValueError, "pool_size must be at least 1"),
         (lambda: AveragePool2D(2, strides=-1), ValueError, "strides must be at least 1"),
+        (lambda: MaxPool2D(2, padding="full"), ValueError, 'MaxPool2D: padding must be "valid"'),
+        (lambda: MaxPool2D(2, padding=-1), ValueError, "MaxPool2D: padding must be at least 0"),
+        (lambda: MaxPool2D(2, padding=2), ValueError, r"smaller than the window \(2, 2\)"),
+        (lambda: MaxPool2D(2, padding=((0, 0), (0, 2))), ValueError, "smaller than the window"),
+        (lambda: MaxPool2D(2, padding=((0, 0),)), ValueError, r"\(\(top, bottom\), \(left, ri"),
+        (lambda: Conv2D(2, 3, padding=(1, (0, 1, 2))), ValueError, "one integer or two"),
+        (lambda: AveragePool2D(2, count_padding=1), TypeError, "AveragePool2D: count_padding"),
         (lambda: Dropout(1.0), ValueError, "below 1, not 1.0"),
         (lambda: Dropout(-0.1), ValueError, "at least 0"),
         (lambda: Dropout(float("nan")), ValueError, "below 1"),

@@ -55,6 +55,8 @@ def kinds() -> Iterator[tuple[type[Layer], type[Layer]]]:
     class Refined(Block):
         """The input and what a normalized convolution adds to it."""
 
+        _join: ClassVar = "add"
+
         kernel_size: int = 3
         name: str | None = None
 
@@ -66,8 +68,8 @@ def kinds() -> Iterator[tuple[type[Layer], type[Layer]]]:
         def _joined_shape(self, branches: Sequence[Branch]) -> Shape:
             return branches[0].output_shape
 
-        def _join(self, network: _core.Network) -> None:
-            network.end_residual("relu")
+        def _end_activation(self) -> str:
+            return "relu"
 
     yield SharpDense, Refined
     for name in set(Layer.kinds()) - known:

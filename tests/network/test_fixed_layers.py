@@ -16,9 +16,10 @@ def network(fixed: bool, *, normalized: bool = False, seed: int = 3) -> _core.Ne
     builder = _core.Builder((9, 8, 3))
     builder.trainable = not fixed
     builder.add_conv2d("stem", 17, **CONV)
-    builder.begin_residual("block")
+    builder.begin_block("block", "add")
     builder.add_conv2d("block/conv", 17, **CONV)
-    builder.end_residual("linear")
+    builder.next_branch()
+    builder.end_block()
     builder.add_max_pool2d("pool", (2, 2), (2, 2))
     if normalized:
         builder.add_batch_normalization("norm", 0.9, 1e-3)
@@ -161,13 +162,13 @@ def test_the_border_is_not_between_a_convolution_and_what_is_folded_into_it():
 def test_a_shortcut_that_is_trained_beside_a_branch_that_is_not():
     def build(fixed: bool) -> _core.Network:
         builder = _core.Builder((6, 5, 3))
-        builder.begin_residual("block")
+        builder.begin_block("block", "add")
         builder.trainable = not fixed
         builder.add_conv2d("block/branch", 4, (1, 1))
-        builder.begin_shortcut()
+        builder.next_branch()
         builder.trainable = True
         builder.add_conv2d("block/shortcut", 4, (1, 1))
-        builder.end_residual("relu")
+        builder.end_block("relu")
         builder.add_flatten("flatten")
         builder.add_dense("dense", 3)
         return builder.build(0)

@@ -115,14 +115,22 @@ NETWORKS = {
 
 
 def build(network, layers):
-    """Layers are called layer0, layer1, ...; a block by the number of its beginning."""
+    """Layers are called layer0, layer1, ...; a block by the number of its beginning.
+
+    A block without a shortcut has the input itself for that.
+    """
+    shortcuts = []  # whether the open blocks have one
     for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
         if kind == "residual":
-            network.begin_residual(f"layer{i}")
+            network.begin_block(f"layer{i}", "add")
+            shortcuts.append(False)
         elif kind == "shortcut":
-            network.begin_shortcut()
+            network.next_branch()
+            shortcuts[-1] = True
         elif kind == "end":
-            network.end_residual(**arguments)
+            if not shortcuts.pop():
+                network.next_branch()
+            network.end_block(**arguments)
         else:
             getattr(network, f"add_{kind}")(f"layer{i}", **arguments)
     return network.build(1)
@@ -270,11 +278,18 @@ def test_what_is_measured_has_no_gradient():
 
 def test_blocks_that_do_not_fit():
     builder = _core.Builder((8, 8, 3))
-    with pytest.raises(RuntimeError, match="no residual block to end"):
-        builder.end_residual()
-    builder.begin_residual("block")
+    with pytest.raises(RuntimeError, match="no block to end"):
+        builder.end_block()
+    with pytest.raises(RuntimeError, match="a branch needs a block"):
+        builder.next_branch()
+    with pytest.raises(ValueError, match='unknown join "sum"; known: add, concatenate, multiply'):
+        builder.begin_block("block", "sum")
+    builder.begin_block("block", "add")
     builder.add_conv2d("conv", 5, (3, 3), padding="same")
-    with pytest.raises(ValueError, match=r"branch gives \(8, 8, 5\) and the shortcut \(8, 8, 3\)"):
-        builder.end_residual()
+    with pytest.raises(RuntimeError, match='block "block" needs at least two branches'):
+        builder.end_block()
+    builder.next_branch()
+    with pytest.raises(ValueError, match=r"give \(8, 8, 5\) and \(8, 8, 3\); they must be equal"):
+        builder.end_block()
     with pytest.raises(RuntimeError, match=r"block.* has no end"):
         builder.build(0)

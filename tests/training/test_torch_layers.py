@@ -30,28 +30,24 @@ def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
+def padded(layer, x, size, dilation=(1, 1), value=0.0):
+    """The images with what the layer's padding puts around them."""
+    sides = []  # left, right, top, bottom
+    for axis in (1, 0):
+        pixels, step = x.shape[2 + axis], layer.strides[axis]
+        total = (-(-pixels // step) - 1) * step + (size[axis] - 1) * dilation[axis] + 1 - pixels
+        given = layer.padding if isinstance(layer.padding, tuple) else (0, 0)
+        if layer.padding == "same":
+            sides += [max(0, total) // 2, max(0, total) - max(0, total) // 2]
+        else:
+            sides += pair(given[axis])
+    return functional.pad(x, sides, value=value)
+
+
 def conv2d(layer, x, kernel, bias, groups):
-    dilation = layer.dilation_rate
-    if layer.padding == "same":
-        sides = []
-        for size, k, s, d in zip(
-            x.shape[:1:-1],
-            layer.kernel_size[::-1],
-            layer.strides[::-1],
-            dilation[::-1],
-            strict=True,
-        ):
-            total = max(0, (-(-size // s) - 1) * s + (k - 1) * d + 1 - size)
-            sides += [total // 2, total - total // 2]
-        x, pad = functional.pad(x, sides), 0
-    else:
-        pad = 0 if layer.padding == "valid" else layer.padding
+    x = padded(layer, x, layer.kernel_size, layer.dilation_rate)
     kernel = kernel.permute(3, 2, 0, 1)
-    return functional.conv2d(x, kernel, bias, layer.strides, pad, dilation, groups)
-
-
-def pool(function):
-    return lambda layer, x: function(x, layer.pool_size, layer.strides)
+    return functional.conv2d(x, kernel, bias, layer.strides, 0, layer.dilation_rate, groups)
 
 
 def channels_last(function, x):
@@ -96,10 +92,17 @@ class Peer:
         return x
 
     def on_MaxPool2D(self, view, layer, x, of):
+        x = padded(layer, x, layer.pool_size, value=-torch.inf)
         return functional.max_pool2d(x, layer.pool_size, layer.strides)
 
     def on_AveragePool2D(self, view, layer, x, of):
-        return functional.avg_pool2d(x, layer.pool_size, layer.strides)
+        mean = functional.avg_pool2d(
+            padded(layer, x, layer.pool_size), layer.pool_size, layer.strides
+        )
+        if layer.count_padding:
+            return mean
+        inside = padded(layer, torch.ones_like(x), layer.pool_size)
+        return mean / functional.avg_pool2d(inside, layer.pool_size, layer.strides)
 
     def on_GlobalAveragePool2D(self, view, layer, x, of):
         return x.mean((2, 3))
@@ -125,6 +128,23 @@ class Peer:
             )
 
         return channels_last(normalize, x)
+
+    def branches(self, view, layer, x):
+        views = iter(view.layers)
+        for branch in layer.branches:
+            y = x
+            for _ in branch:
+                y = self.layer(next(views), y)
+            yield y
+
+    def on_Concatenate(self, view, layer, x, of):
+        return torch.cat(list(self.branches(view, layer, x)), 1)
+
+    def on_Multiply(self, view, layer, x, of):
+        product = 1.0
+        for y in self.branches(view, layer, x):
+            product = product * (y[:, :, None, None] if x.ndim == 4 and y.ndim == 2 else y)
+        return product
 
     def on_Residual(self, view, layer, x, of):
         branch, shortcut = x, x
@@ -234,6 +254,52 @@ NETWORKS = {
             nn.GlobalAveragePool2D(),
             nn.Residual([nn.Dense(24, activation="relu"), nn.Dense(24)]),
             nn.Residual([nn.Dense(7)], activation="tanh"),
+        ],
+    ),
+    "inception": (
+        (9, 8, 3),
+        [
+            nn.Conv2D(6, 3, strides=2, padding=((0, 1), (2, 1)), activation="tanh"),
+            nn.Concatenate(
+                [
+                    [nn.Conv2D(5, 1, activation="relu")],
+                    [nn.Conv2D(3, 1), nn.BatchNormalization(), nn.Conv2D(18, 3, padding="same")],
+                    [nn.MaxPool2D(3, strides=1, padding=1), nn.Conv2D(2, 1)],
+                    [nn.AveragePool2D(3, strides=1, padding="same", count_padding=True)],
+                ]
+            ),
+            nn.Concatenate([[], [nn.BatchNormalization(), nn.Conv2D(4, 3, padding="same")]]),
+            nn.MaxPool2D(3, strides=2, padding=1),
+            nn.AveragePool2D((2, 3), strides=1, padding=(1, 1)),
+            nn.Flatten(),
+            nn.Concatenate([[nn.Dense(5, activation="tanh")], []]),
+        ],
+    ),
+    "squeeze and excite": (
+        (9, 8, 3),
+        [
+            nn.Conv2D(20, 3, strides=2, padding="same", activation="tanh"),
+            nn.Residual(
+                [
+                    nn.Conv2D(30, 1, activation="tanh"),
+                    nn.DepthwiseConv2D(3, padding="same"),
+                    nn.Multiply(
+                        [
+                            [nn.Activation("sigmoid")],
+                            [
+                                nn.GlobalAveragePool2D(),
+                                nn.Dense(7, activation="tanh"),
+                                nn.Dense(30, activation="sigmoid"),
+                            ],
+                        ]
+                    ),
+                    nn.Conv2D(20, 1),
+                ]
+            ),
+            nn.Multiply([[], [nn.Conv2D(1, 3, padding="same", activation="sigmoid")]]),
+            nn.Multiply([[nn.AveragePool2D((5, 4))], [], [nn.MaxPool2D((5, 1))]]),
+            nn.GlobalAveragePool2D(),
+            nn.Multiply([[], [nn.Dense(20, activation="tanh")]]),
         ],
     ),
     "shortcuts of all kinds": (

@@ -42,6 +42,26 @@ NNCORE_INLINE ivec load_indices(const uint8_t* p, int count) {
 #endif
 }
 
+// Places in a window of any size, of the largest in it.
+typedef uint16_t places __attribute__((vector_size(2 * kLanes)));
+typedef uint16_t places_unaligned __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
+
+NNCORE_INLINE void store_places(uint16_t* p, ivec indices, int count) {
+    if (count == kLanes) {
+        *reinterpret_cast<places_unaligned*>(p) = __builtin_convertvector(indices, places);
+    } else {
+        for (int i = 0; i < count; ++i) p[i] = static_cast<uint16_t>(indices[i]);
+    }
+}
+
+NNCORE_INLINE ivec load_places(const uint16_t* p, int count) {
+    if (count == kLanes)
+        return __builtin_convertvector(*reinterpret_cast<const places_unaligned*>(p), ivec);
+    ivec indices{};
+    for (int i = 0; i < count; ++i) indices[i] = p[i];
+    return indices;
+}
+
 // body(input pixel of the window's corner, output pixel index) for each output pixel.
 template <class Body>
 NNCORE_INLINE void for_windows(const PoolArgs& p, Body body) {
@@ -49,6 +69,33 @@ NNCORE_INLINE void for_windows(const PoolArgs& p, Body body) {
         for (ptrdiff_t column = 0; column < p.columns; ++column)
             body(row * p.step_rows * p.x_row + column * p.step_columns * p.x_pixel,
                  row * p.y_row + column * p.y_pixel, (row * p.columns + column) * p.channels);
+}
+
+// The part of a window that lies in the image; from its own corner on.
+struct Window {
+    ptrdiff_t first_row, last_row, first_column, last_column;
+
+    ptrdiff_t count() const { return (last_row - first_row) * (last_column - first_column); }
+};
+
+NNCORE_INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
+// body(the window's corner, which may lie beyond the image, the part of it, output places).
+template <class Body>
+NNCORE_INLINE void for_parts(const PoolArgs& p, Body body) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column) {
+            const ptrdiff_t y = row * p.step_rows - p.top, x = column * p.step_columns - p.left;
+            const Window window{max_size(0, -y), min_size(p.window_rows, p.x_rows - y),
+                                max_size(0, -x), min_size(p.window_columns, p.x_columns - x)};
+            body(y * p.x_row + x * p.x_pixel, window, row * p.y_row + column * p.y_pixel,
+                 (row * p.columns + column) * p.channels);
+        }
+}
+
+NNCORE_INLINE float share_of(const PoolArgs& p, const Window& window) {
+    return 1.0f /
+           static_cast<float>(p.counts_beyond ? p.window_rows * p.window_columns : window.count());
 }
 
 }  // namespace
@@ -97,57 +144,69 @@ void unpool_2x2(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const flo
 }
 
 void max_pool(const PoolArgs& p, const float* x, float* y, uint16_t* winners) {
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t compact) {
-        for (ptrdiff_t c = 0; c < p.channels; ++c) {
-            float best = x[from + c];
-            uint16_t winner = 0;
-            for (ptrdiff_t r = 0; r < p.window_rows; ++r)
-                for (ptrdiff_t k = 0; k < p.window_columns; ++k) {
-                    const float value = x[from + r * p.x_row + k * p.x_pixel + c];
-                    if (value > best) {
-                        best = value;
-                        winner = static_cast<uint16_t>(r * p.window_columns + k);
-                    }
+    for_parts(p, [&](ptrdiff_t from, const Window& w, ptrdiff_t to, ptrdiff_t compact) {
+        for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
+            const int count = static_cast<int>(min_size(kLanes, p.channels - c));
+            const ptrdiff_t first = w.first_row * p.window_columns + w.first_column;
+            vec best = load_some(
+                x + (from + w.first_row * p.x_row + w.first_column * p.x_pixel + c), count);
+            ivec winner = broadcast_int(static_cast<int32_t>(first));
+            for (ptrdiff_t r = w.first_row; r < w.last_row; ++r)
+                for (ptrdiff_t k = w.first_column; k < w.last_column; ++k) {
+                    const vec value =
+                        load_some(x + (from + r * p.x_row + k * p.x_pixel + c), count);
+                    const ivec larger = value > best;
+                    best = larger ? value : best;
+                    winner = larger ? broadcast_int(static_cast<int32_t>(r * p.window_columns + k))
+                                    : winner;
                 }
-            y[to + c] = best;
-            if (winners != nullptr) winners[compact + c] = winner;
+            store_some(y + to + c, best, count);
+            if (winners != nullptr) store_places(winners + compact + c, winner, count);
         }
     });
 }
 
 void max_pool_gradient(const PoolArgs& p, const float* dy, const uint16_t* winners, float* dx) {
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
-        for (ptrdiff_t c = 0; c < p.channels; ++c) {
-            const ptrdiff_t winner = winners[compact + c];
-            dx[from + winner / p.window_columns * p.x_row + winner % p.window_columns * p.x_pixel +
-               c] += dy[compact + c];
+    for_parts(p, [&](ptrdiff_t from, const Window& w, ptrdiff_t, ptrdiff_t compact) {
+        for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
+            const int count = static_cast<int>(min_size(kLanes, p.channels - c));
+            const vec gradient = load_some(dy + compact + c, count);
+            const ivec winner = load_places(winners + compact + c, count);
+            for (ptrdiff_t r = w.first_row; r < w.last_row; ++r)
+                for (ptrdiff_t k = w.first_column; k < w.last_column; ++k) {
+                    float* to = dx + (from + r * p.x_row + k * p.x_pixel + c);
+                    const vec before = load_some(to, count);
+                    const ivec won =
+                        winner == broadcast_int(static_cast<int32_t>(r * p.window_columns + k));
+                    store_some(to, won ? before + gradient : before, count);
+                }
         }
     });
 }
 
 void average_pool(const PoolArgs& p, const float* x, float* y) {
-    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t) {
+    for_parts(p, [&](ptrdiff_t from, const Window& w, ptrdiff_t to, ptrdiff_t) {
+        const float share = share_of(p, w);
         for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
             const int count = static_cast<int>(min_size(kLanes, p.channels - c));
             vec sum = zero();
-            for (ptrdiff_t r = 0; r < p.window_rows; ++r)
-                for (ptrdiff_t k = 0; k < p.window_columns; ++k)
-                    sum += load_some(x + from + r * p.x_row + k * p.x_pixel + c, count);
+            for (ptrdiff_t r = w.first_row; r < w.last_row; ++r)
+                for (ptrdiff_t k = w.first_column; k < w.last_column; ++k)
+                    sum += load_some(x + (from + r * p.x_row + k * p.x_pixel + c), count);
             store_some(y + to + c, sum * share, count);
         }
     });
 }
 
 void average_pool_gradient(const PoolArgs& p, const float* dy, float* dx) {
-    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
+    for_parts(p, [&](ptrdiff_t from, const Window& w, ptrdiff_t, ptrdiff_t compact) {
+        const float share = share_of(p, w);
         for (ptrdiff_t c = 0; c < p.channels; c += kLanes) {
             const int count = static_cast<int>(min_size(kLanes, p.channels - c));
             const vec part = load_some(dy + compact + c, count) * share;
-            for (ptrdiff_t r = 0; r < p.window_rows; ++r)
-                for (ptrdiff_t k = 0; k < p.window_columns; ++k) {
-                    float* to = dx + from + r * p.x_row + k * p.x_pixel + c;
+            for (ptrdiff_t r = w.first_row; r < w.last_row; ++r)
+                for (ptrdiff_t k = w.first_column; k < w.last_column; ++k) {
+                    float* to = dx + (from + r * p.x_row + k * p.x_pixel + c);
                     store_some(to, load_some(to, count) + part, count);
                 }
         }

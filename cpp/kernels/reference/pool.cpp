@@ -24,6 +24,34 @@ void for_window(const PoolArgs& p, Body body) {
             body(r * p.window_columns + k, r * p.x_row + k * p.x_pixel);
 }
 
+// Calls body(row, column, channel, place in y, place in a compact output) per output value.
+template <class Body>
+void for_outputs(const PoolArgs& p, Body body) {
+    for (ptrdiff_t row = 0; row < p.rows; ++row)
+        for (ptrdiff_t column = 0; column < p.columns; ++column)
+            for (ptrdiff_t c = 0; c < p.channels; ++c)
+                body(row, column, c, row * p.y_row + column * p.y_pixel + c,
+                     (row * p.columns + column) * p.channels + c);
+}
+
+// Calls body(index in the window, place in x) for the pixels of one output's window that there are.
+template <class Body>
+void for_pixels(const PoolArgs& p, ptrdiff_t row, ptrdiff_t column, Body body) {
+    for (ptrdiff_t r = 0; r < p.window_rows; ++r)
+        for (ptrdiff_t k = 0; k < p.window_columns; ++k) {
+            const ptrdiff_t y = row * p.step_rows - p.top + r;
+            const ptrdiff_t x = column * p.step_columns - p.left + k;
+            if (y < 0 || x < 0 || y >= p.x_rows || x >= p.x_columns) continue;
+            body(r * p.window_columns + k, y * p.x_row + x * p.x_pixel);
+        }
+}
+
+float share_of(const PoolArgs& p, ptrdiff_t row, ptrdiff_t column) {
+    ptrdiff_t count = 0;
+    for_pixels(p, row, column, [&](ptrdiff_t, ptrdiff_t) { ++count; });
+    return 1.0f / static_cast<float>(p.counts_beyond ? p.window_rows * p.window_columns : count);
+}
+
 }  // namespace
 
 void max_pool_2x2(const PoolArgs& p, Activation activation, const float* x, float* y,
@@ -53,41 +81,38 @@ void unpool_2x2(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const flo
 }
 
 void max_pool(const PoolArgs& p, const float* x, float* y, uint16_t* winners) {
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t compact) {
-        float best = x[from];
-        uint16_t winner = 0;
-        for_window(p, [&](ptrdiff_t index, ptrdiff_t offset) {
-            if (!(x[from + offset] > best)) return;
-            best = x[from + offset];
-            winner = static_cast<uint16_t>(index);
-        });
-        y[to] = best;
-        if (winners != nullptr) winners[compact] = winner;
-    });
+    for_outputs(p,
+                [&](ptrdiff_t row, ptrdiff_t column, ptrdiff_t c, ptrdiff_t to, ptrdiff_t compact) {
+                    bool found = false;
+                    for_pixels(p, row, column, [&](ptrdiff_t index, ptrdiff_t from) {
+                        if (found && !(x[from + c] > y[to])) return;
+                        found = true;
+                        y[to] = x[from + c];
+                        if (winners != nullptr) winners[compact] = static_cast<uint16_t>(index);
+                    });
+                });
 }
 
 void max_pool_gradient(const PoolArgs& p, const float* dy, const uint16_t* winners, float* dx) {
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
-        const ptrdiff_t row = winners[compact] / p.window_columns;
-        const ptrdiff_t column = winners[compact] % p.window_columns;
-        dx[from + row * p.x_row + column * p.x_pixel] += dy[compact];
+    for_outputs(p, [&](ptrdiff_t row, ptrdiff_t column, ptrdiff_t c, ptrdiff_t, ptrdiff_t compact) {
+        for_pixels(p, row, column, [&](ptrdiff_t index, ptrdiff_t from) {
+            if (index == winners[compact]) dx[from + c] += dy[compact];
+        });
     });
 }
 
 void average_pool(const PoolArgs& p, const float* x, float* y) {
-    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t to, ptrdiff_t) {
+    for_outputs(p, [&](ptrdiff_t row, ptrdiff_t column, ptrdiff_t c, ptrdiff_t to, ptrdiff_t) {
         float sum = 0.0f;
-        for_window(p, [&](ptrdiff_t, ptrdiff_t offset) { sum += x[from + offset]; });
-        y[to] = sum * share;
+        for_pixels(p, row, column, [&](ptrdiff_t, ptrdiff_t from) { sum += x[from + c]; });
+        y[to] = sum * share_of(p, row, column);
     });
 }
 
 void average_pool_gradient(const PoolArgs& p, const float* dy, float* dx) {
-    const float share = 1.0f / static_cast<float>(p.window_rows * p.window_columns);
-    for_windows(p, [&](ptrdiff_t from, ptrdiff_t, ptrdiff_t compact) {
-        for_window(p,
-                   [&](ptrdiff_t, ptrdiff_t offset) { dx[from + offset] += dy[compact] * share; });
+    for_outputs(p, [&](ptrdiff_t row, ptrdiff_t column, ptrdiff_t c, ptrdiff_t, ptrdiff_t compact) {
+        const float part = dy[compact] * share_of(p, row, column);
+        for_pixels(p, row, column, [&](ptrdiff_t, ptrdiff_t from) { dx[from + c] += part; });
     });
 }
 

@@ -11,6 +11,8 @@ from nncore.layers.basic import Dropout as Dropout
 from nncore.layers.basic import Flatten as Flatten
 from nncore.layers.convolution import Conv2D as Conv2D
 from nncore.layers.convolution import DepthwiseConv2D as DepthwiseConv2D
+from nncore.layers.joins import Concatenate as Concatenate
+from nncore.layers.joins import Multiply as Multiply
 from nncore.layers.kernels import INITIALIZERS as INITIALIZERS
 from nncore.layers.naming import unique_names as unique_names
 from nncore.layers.normalization import BatchNormalization as BatchNormalization

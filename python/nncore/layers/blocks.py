@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nncore.layers.base import Layer, Shape
 from nncore.layers.naming import unique_names
@@ -38,17 +38,20 @@ class Block(Layer, kind=False):
     and a slash: "residual/conv2d", "residual/conv2d_1".
     """
 
+    # How the engine joins the branches: "add", "concatenate" or "multiply".
+    _join: ClassVar[str]
+
     @abstractmethod
     def _branches(self, input_shape: Shape) -> Sequence[Branch]:
-        """The branches in order, at least one; of all but the first the layers may be none."""
+        """The branches in order, at least two."""
 
     @abstractmethod
     def _joined_shape(self, branches: Sequence[Branch]) -> Shape:
         """Shape of what the branches make together; ValueError where they do not fit."""
 
-    @abstractmethod
-    def _join(self, network: _core.Builder) -> None:
-        """End the block, all of whose branches are in the engine's network."""
+    def _end_activation(self) -> str:
+        """Name of the activation behind the join."""
+        return "linear"
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return self._joined_shape(self._branches(input_shape))
@@ -59,18 +62,18 @@ class Block(Layer, kind=False):
             yield from branch
 
     def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
-        network.begin_residual(name)
+        network.begin_block(name, self._join)
         for at, branch in enumerate(_named(self._branches(input_shape))):
-            if at > 0 and branch:
-                network.begin_shortcut()
+            if at > 0:
+                network.next_branch()
             for inner, layer, shape in branch:
                 layer.append_to(network, f"{name}/{inner}", shape)
-        self._join(network)
+        network.end_block(self._end_activation())
 
 
-def layers_of(what: str, layers: object) -> tuple[Layer, ...]:
-    """`layers` as a tuple; TypeError where it is something else than layers, or none."""
-    if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
+def layers_of(what: str, layers: object, *, some: bool = True) -> tuple[Layer, ...]:
+    """`layers` as a tuple; TypeError where it is something else than layers, or none but `some`."""
+    if isinstance(layers, Layer | str) or not isinstance(layers, Sequence) or (some and not layers):
         raise TypeError(f"{what} must be a list of layers, not {layers!r}")
     for layer in layers:
         if not isinstance(layer, Layer):

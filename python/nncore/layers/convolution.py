@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from nncore.layers.base import Shape
 from nncore.layers.kernels import KERNEL_FIELDS, KernelLayer
-from nncore.layers.windows import Pair, count_windows, image_shape, int_pair, padding_of
+from nncore.layers.windows import (
+    Pair,
+    Sides,
+    count_windows,
+    engine_padding,
+    image_shape,
+    int_pair,
+    padding_of,
+)
 from nncore.regularizers import Regularizer
 
 if TYPE_CHECKING:
@@ -20,7 +28,7 @@ class _Convolution(KernelLayer, kind=False):
 
     kernel_size: int | Pair
     strides: int | Pair
-    padding: str | int | Pair
+    padding: str | int | Pair | Sides
     dilation_rate: int | Pair
 
     def __post_init__(self) -> None:
@@ -62,7 +70,7 @@ class _Convolution(KernelLayer, kind=False):
     def add_to(self, network: _core.Builder, name: str, input_shape: Shape) -> None:
         filters, groups = self._filters_and_groups(input_shape)
         kernel, strides, dilation, padding = self._windows()
-        way, pad = (padding, (0, 0)) if isinstance(padding, str) else ("explicit", padding)
+        way, pad, pad_after = engine_padding(padding)
         network.add_conv2d(
             name,
             filters,
@@ -75,12 +83,13 @@ class _Convolution(KernelLayer, kind=False):
             dilation,
             groups,
             **self._kernel_arguments(),
+            pad_after=pad_after,
         )
 
-    def _windows(self) -> tuple[Pair, Pair, Pair, str | Pair]:
+    def _windows(self) -> tuple[Pair, Pair, Pair, str | Pair | Sides]:
         """Kernel size, strides, dilation rate and padding, as `__post_init__` left them."""
         values = self.kernel_size, self.strides, self.dilation_rate, self.padding
-        return cast("tuple[Pair, Pair, Pair, str | Pair]", values)
+        return cast("tuple[Pair, Pair, Pair, str | Pair | Sides]", values)
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class Conv2D(_Convolution):
     padding
         "valid": none, the image shrinks. "same": zeros around so that H' = ceil(H / stride), an odd
         pixel below and to the right, as Keras does. An integer or a pair: so many zeros on each
-        side, as in PyTorch.
+        side, as in PyTorch. Two pairs: ((top, bottom), (left, right)).
     activation
         A name of `ACTIVATIONS` but softmax; None is "linear".
     use_bias
@@ -128,7 +137,7 @@ class Conv2D(_Convolution):
     filters: int
     kernel_size: int | Pair
     strides: int | Pair = (1, 1)
-    padding: str | int | Pair = "valid"
+    padding: str | int | Pair | Sides = "valid"
     activation: str | None = None
     use_bias: bool = True
     kernel_initializer: str | None = field(default=None, kw_only=True)
@@ -183,7 +192,7 @@ kernel_regularizer, trainable
 
     kernel_size: int | Pair
     strides: int | Pair = (1, 1)
-    padding: str | int | Pair = "valid"
+    padding: str | int | Pair | Sides = "valid"
     depth_multiplier: int = 1
     activation: str | None = None
     use_bias: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from nncore.layers.activations import known_activation
 from nncore.layers.base import Layer, Shape
@@ -12,9 +12,6 @@ from nncore.layers.basic import Dense
 from nncore.layers.blocks import Block, Branch, layers_of
 from nncore.layers.convolution import Conv2D
 from nncore.layers.naming import unique_names
-
-if TYPE_CHECKING:
-    from nncore import _core
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,7 @@ class Residual(Block):
 
     later_fields: ClassVar = frozenset({"trainable"})
     nested: ClassVar = {"layers": Layer, "shortcut": Layer}
+    _join: ClassVar = "add"
 
     layers: Sequence[Layer]
     activation: str | None = None
@@ -91,8 +89,8 @@ class Residual(Block):
             )
         return branch.output_shape
 
-    def _join(self, network: _core.Builder) -> None:
-        network.end_residual(str(self.activation))
+    def _end_activation(self) -> str:
+        return str(self.activation)
 
 
 def _projection(given: Shape, wanted: Shape) -> Layer:

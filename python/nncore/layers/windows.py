@@ -9,6 +9,8 @@ from nncore.arguments import check_int
 from nncore.layers.base import Shape
 
 Pair = tuple[int, int]
+# What is around an image: ((top, bottom), (left, right)).
+Sides = tuple[Pair, Pair]
 
 
 def int_pair(what: str, value: object, minimum: int) -> Pair:
@@ -29,18 +31,47 @@ def image_shape(what: str, shape: Shape) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def padding_of(what: str, value: object) -> str | Pair:
-    """ "valid", "same" or the pixels on each side (rows, columns), from one integer or two."""
-    if not isinstance(value, str):
+def padding_of(what: str, value: object) -> str | Pair | Sides:
+    """ "valid", "same" or pixels, in their shortest form: (rows, columns) on each side, or `Sides`.
+
+    They are given as one integer, as two, or as pairs of these: ((top, bottom), (left, right)).
+    """
+    if isinstance(value, str):
+        if value not in ("valid", "same"):
+            raise ValueError(
+                f'{what}: padding must be "valid", "same" or a number of pixels, not {value!r}'
+            )
+        return value
+    if not isinstance(value, Sequence) or not any(isinstance(side, Sequence) for side in value):
         return int_pair(f"{what}: padding", value, 0)
-    if value not in ("valid", "same"):
-        raise ValueError(
-            f'{what}: padding must be "valid", "same" or a number of pixels, not {value!r}'
-        )
-    return value
+    if len(value) != 2:
+        raise ValueError(f"{what}: padding must be ((top, bottom), (left, right)), not {value!r}")
+    rows, columns = (int_pair(f"{what}: padding", sides, 0) for sides in value)
+    if rows[0] == rows[1] and columns[0] == columns[1]:
+        return rows[0], columns[0]
+    return rows, columns
 
 
-def count_windows(size: Pair, reach: Pair, strides: Pair, padding: str | Pair) -> Pair | None:
+def sides_of(padding: str | Pair | Sides) -> Sides:
+    """The pixels of what `padding_of` gave; none for "valid" and "same"."""
+    if isinstance(padding, str):
+        return (0, 0), (0, 0)
+    rows, columns = padding
+    if isinstance(rows, int) or isinstance(columns, int):
+        return (rows, rows), (columns, columns)  # type: ignore[return-value]
+    return rows, columns
+
+
+def engine_padding(padding: str | Pair | Sides) -> tuple[str, Pair, Pair]:
+    """As the engine takes it: the way, and the pixels above and left, below and right."""
+    (top, bottom), (left, right) = sides_of(padding)
+    way = padding if isinstance(padding, str) else "explicit"
+    return way, (top, left), (bottom, right)
+
+
+def count_windows(
+    size: Pair, reach: Pair, strides: Pair, padding: str | Pair | Sides
+) -> Pair | None:
     """How many windows there are down and across; None where not one fits.
 
     Parameters
@@ -54,8 +85,8 @@ def count_windows(size: Pair, reach: Pair, strides: Pair, padding: str | Pair) -
     """
     if padding == "same":
         return math.ceil(size[0] / strides[0]), math.ceil(size[1] / strides[1])
-    pad = (0, 0) if isinstance(padding, str) else padding
-    rows, columns = (n + 2 * p - r for n, p, r in zip(size, pad, reach, strict=True))
+    sides = sides_of(padding)
+    rows, columns = (n + sum(p) - r for n, p, r in zip(size, sides, reach, strict=True))
     if rows < 0 or columns < 0:
         return None
     return rows // strides[0] + 1, columns // strides[1] + 1

@@ -82,8 +82,8 @@ class LayerView:
 
     @property
     def layers(self) -> list[LayerView]:
-        """The layers inside a block such as `Residual` of a model that is built: the branch's, then
-        the shortcut's. Empty for other layers."""
+        """The layers inside a block such as `Residual` of a model that is built, branch by branch:
+        of a `Residual` those of the shortcut come last. Empty for other layers."""
         if self._input_shape is None:
             return []
         return [
