@@ -56,6 +56,7 @@ from .training import Report as Report
 from .training import Sequential as Sequential
 from .training import TimeLimit as TimeLimit
 from .training import backbone as backbone
+from .training import from_onnx as from_onnx
 from .training import load as load
 from .training import lr_find as lr_find
 from .training import recipe as recipe

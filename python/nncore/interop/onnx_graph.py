@@ -10,9 +10,8 @@ A file is one message ``ModelProto`` (onnx/onnx.proto). Of its fields these matt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from nncore.interop.protocol_buffers import BYTES, fields, messages
 
-_VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 _GRAPH, _NODE, _INITIALIZER, _OUTPUT = 7, 1, 5, 12
 _NODE_OUTPUT, _NAME, _DATA_LOCATION, _EXTERNAL = 2, 1, 14, 1
 
@@ -27,8 +26,8 @@ def tensor_names(model: bytes) -> list[str]:
     """
     return [
         str(name, "utf-8")
-        for node in _messages(_graph(model), _NODE)
-        for name in _messages(node, _NODE_OUTPUT)
+        for node in messages(_graph(model), _NODE)
+        for name in messages(node, _NODE_OUTPUT)
         if len(name)  # an optional output that is left out has the empty name
     ]
 
@@ -37,8 +36,8 @@ def has_external_data(model: bytes) -> bool:
     """Whether weights are kept in other files; ValueError as `tensor_names`."""
     return any(
         (number, value) == (_DATA_LOCATION, _EXTERNAL)
-        for tensor in _messages(_graph(model), _INITIALIZER)
-        for number, value in _fields(tensor)
+        for tensor in messages(_graph(model), _INITIALIZER)
+        for number, value in fields(tensor)
     )
 
 
@@ -54,56 +53,12 @@ def with_output(model: bytes, name: str) -> bytes:
 
 
 def _graph(model: bytes) -> bytes | memoryview:
-    graphs = _messages(model, _GRAPH)
+    graphs = messages(model, _GRAPH)
     return graphs[0] if len(graphs) == 1 else b"".join(graphs)
 
 
-def _messages(message: bytes | memoryview, number: int) -> list[memoryview]:
-    return [
-        value
-        for field, value in _fields(message)
-        if field == number and isinstance(value, memoryview)
-    ]
-
-
-def _fields(message: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field: an int, or the bytes of what has a length."""
-    view, position = memoryview(message), 0
-    while position < len(view):
-        tag, position = _varint(view, position)
-        kind = tag & 7
-        if kind == _VARINT:
-            value, position = _varint(view, position)
-            yield tag >> 3, value
-            continue
-        if kind == _BYTES:
-            length, position = _varint(view, position)
-        elif kind in (_FIXED_64, _FIXED_32):
-            length = 8 if kind == _FIXED_64 else 4
-        else:
-            raise ValueError(f"wire type {kind} at byte {position}")
-        if length > len(view) - position:
-            raise ValueError(f"ends within a field at byte {position}")
-        yield tag >> 3, view[position : position + length]
-        position += length
-
-
-def _varint(view: memoryview, position: int) -> tuple[int, int]:
-    """The number at `position`, seven bits per byte, lowest first; and where it ends."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(view):
-            raise ValueError("ends within a number")
-        byte = view[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError(f"a number without end at byte {position}")
-
-
 def _field(number: int, content: bytes) -> bytes:
-    return _as_varint(number << 3 | _BYTES) + _as_varint(len(content)) + content
+    return _as_varint(number << 3 | BYTES) + _as_varint(len(content)) + content
 
 
 def _as_varint(value: int) -> bytes:

@@ -20,8 +20,10 @@ def read_file(path: Path) -> bytes:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def open_session(path: Path, model: bytes) -> Any:
+def open_session(path: Path, model: bytes | str) -> Any:
     """A session that runs the network, one image on one thread.
+
+    `model` is the content of the file, or its path again where its weights are in other files.
 
     Raises
     ------
@@ -67,7 +69,9 @@ def reason(error: Exception) -> str:
     return text.removeprefix("[ONNXRuntimeError] : ")
 
 
-def _why_no_session(model: bytes, error: Exception) -> str:
+def _why_no_session(model: bytes | str, error: Exception) -> str:
+    if isinstance(model, str):
+        return reason(error)
     try:
         if has_external_data(model):
             return "keeps its weights in other files; save it as one file"

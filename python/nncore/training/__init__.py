@@ -14,6 +14,7 @@ from nncore.training.callbacks import (
 )
 from nncore.training.explain import ExplainedStep
 from nncore.training.history import History
+from nncore.training.imported import from_onnx
 from nncore.training.learning_rate_search import LearningRates, lr_find
 from nncore.training.loop import NonFiniteLossError
 from nncore.training.metrics import top_k_accuracy
@@ -56,6 +57,7 @@ __all__ = [
     "TrainingFacts",
     "TrainingState",
     "backbone",
+    "from_onnx",
     "load",
     "load_training_state",
     "lr_find",

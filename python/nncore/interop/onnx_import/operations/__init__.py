@@ -1,0 +1,1 @@
+"""What each operation of ONNX is in layers of nncore."""
