@@ -26,7 +26,9 @@ def _short(values: Sequence[float]) -> str:
     return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"
 
 
-def lines(record: dict[str, Any], guessed: tuple[str, ...] = ()) -> list[str]:
+def lines(
+    record: dict[str, Any], guessed: tuple[str, ...] = (), known: str | None = None
+) -> list[str]:
     """What a person is told about features: their network, and how it is given pictures."""
     height, width = record["size"]
     told = (
@@ -43,4 +45,11 @@ def lines(record: dict[str, Any], guessed: tuple[str, ...] = ()) -> list[str]:
     if guessed:
         flags = [f"--features-{name}" if name != "size" else "--size" for name in guessed]
         found.append(f"  guessed: {', '.join(guessed)}; if that is wrong: {', '.join(flags)}")
+    if "mean" in guessed:
+        found.append(
+            "  the file does not say which mean and deviation it was trained with: ImageNet's are "
+            "usual with PyTorch, 0.5 and 0.5 with TensorFlow; wrong ones cost much of the accuracy"
+        )
+    if known is not None:
+        found.append(f"  mean and deviation are known: {known}")
     return found

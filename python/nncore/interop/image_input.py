@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
+from nncore.interop.known_inputs import KnownScale
 
 LAYOUTS = ("NCHW", "NHWC")
 COLORS = ("rgb", "bgr", "gray")
@@ -79,10 +80,12 @@ def settled_input(
     size: int | tuple[int, int] | None,
     mean: float | Sequence[float] | None,
     std: float | Sequence[float] | None,
+    known: KnownScale | None = None,
 ) -> tuple[ImageInput, tuple[str, ...]]:
     """The input of the network at `path`, and which of its settings are guessed.
 
-    `inputs` are those of its session; the rest is what the caller says, as of `Features`.
+    `inputs` are those of its session; then what the caller says, as of `Features`, and how the
+    graph wants its pixels, if it tells.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def settled_input(
     )
     color = _color(path, color, channels, layout, guessed)
     height, width = _size(path, size, (height, width), guessed)
-    scale = _scale(path, dtype, layout, color, mean, std, guessed)
+    scale = pixel_scale(path, dtype, layout, color, mean, std, known, guessed)
     read_as = "gray" if color == "gray" else "rgb"
     prepared = Preprocessing(height, width, read_as, mean=scale[0], std=scale[1])
     return ImageInput(given.name, dtype, batch or 1, layout, color, prepared), tuple(guessed)
@@ -174,14 +177,27 @@ def _size(
     return asked
 
 
-def _scale(
-    path: Path, dtype: str, layout: str, color: str, mean: Any, std: Any, guessed: list[str]
+def pixel_scale(
+    path: Path,
+    dtype: str,
+    layout: str,
+    color: str,
+    mean: Any,
+    std: Any,
+    known: KnownScale | None,
+    guessed: list[str],
 ) -> tuple[Any, Any]:
-    """Mean and deviation per channel; None and None for networks that take uint8."""
+    """Mean and deviation per channel; None and None for networks that take uint8.
+
+    What the caller does not say, the graph may tell; else it is guessed, and `guessed` gets their
+    names.
+    """
     channels = 1 if color == "gray" else 3
     if dtype == "uint8":
         if mean is not None or std is not None:
             raise ValueError(f"mean and std are not for {path}: it takes uint8 pixels as they are")
+    elif mean is None and std is None and known is not None:
+        mean, std = known.mean, known.std
     elif mean is None and std is None:
         guessed += ["mean", "std"]
         mean, std = 0.0, 1.0

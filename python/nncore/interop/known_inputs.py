@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.interop.onnx_import.graph import Graph, Node
+from nncore.errors import ModelFileError
+from nncore.interop.onnx_import.graph import Graph, Node, read_graph
 
 Scale = tuple[float, float]
 
@@ -52,9 +54,17 @@ class KnownScale:
     why: str
 
 
+def known_scale_of(path: Path, model: bytes) -> KnownScale | None:
+    """The same of the file at `path`, whose content is `model`."""
+    try:
+        return known_scale(read_graph(path, model))
+    except ModelFileError:
+        return None  # whoever opens it says what is wrong with it
+
+
 def known_scale(graph: Graph) -> KnownScale | None:
     """How the network wants its pixels, where the graph tells."""
-    if len(graph.inputs) != 1:
+    if len(graph.inputs) != 1 or graph.inputs[0].dtype == np.uint8:
         return None
     node, line = _first_steps(graph, graph.inputs[0].name)
     if line is not None:

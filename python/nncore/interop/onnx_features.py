@@ -23,6 +23,7 @@ from nncore.data.reading.feature_store import FeatureStore
 from nncore.errors import DataError, ModelFileError
 from nncore.interop.feature_rows import feature_rows
 from nncore.interop.image_input import COLORS, LAYOUTS, check_choice, settled_input
+from nncore.interop.known_inputs import known_scale_of
 from nncore.interop.onnx_graph import with_output
 from nncore.interop.onnx_session import check_tensor, open_session, read_file, reason
 
@@ -52,7 +53,8 @@ class Features:
         One number, or one per channel in the network's order of channels, on the scale where a
         pixel of 255 is 1.0: the network is given (x / 255 - mean) / std. A network that takes 0 to
         255 has mean 0 and std 1/255; one that takes -1 to 1 has 0.5 and 0.5. If only one is given,
-        the other is 0 or 1. Not for networks that take uint8. By default ImageNet's for NCHW
+        the other is 0 or 1. Not for networks that take uint8. By default what the graph tells, if
+        it scales the pixels itself or is an EfficientNet-Lite; else guessed: ImageNet's for NCHW
         networks with three channels, else 0 and 1.
     layout
         "NCHW" or "NHWC"; by default what the input's shape says.
@@ -81,6 +83,8 @@ class Features:
         F, numbers per image.
     guessed : tuple of str
         Parameters that neither the caller nor the file settled.
+    known : str or None
+        How mean and std are known, where the caller did not say them: in words.
     images_run : int
         How many images the network was run on.
     notes : list of str
@@ -121,8 +125,10 @@ class Features:
         self._store_cache: object = None
 
         session = open_session(self.path, model)
+        known = known_scale_of(self.path, model)
+        self.known = None if known is None or mean is not None or std is not None else known.why
         taken, self.guessed = settled_input(
-            self.path, session.get_inputs(), layout, color, size, mean, std
+            self.path, session.get_inputs(), layout, color, size, mean, std, known
         )
         self._input = taken
         self.layout, self.color, self.dtype = taken.layout, taken.color, taken.dtype

@@ -46,7 +46,9 @@ def say_plan(plan: Plan, out: Output) -> None:
     )
     if model.features is not None:
         layers = f"{model.features.count} frozen features -> {layers}"
-        for line in feature_words.lines(model.features.to_dict(), model.features.guessed):
+        for line in feature_words.lines(
+            model.features.to_dict(), model.features.guessed, model.features.known
+        ):
             out.say(line)
     if settings.network.backbone is not None:
         layers = (

@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from nncore.interop.onnx_import.branches import block
@@ -61,13 +62,37 @@ class _Blocks:
                 (end,) = step.sources
                 continue
             place = self.parted[end]
-            branches = [self.row(place, source, room - 1) for source in step.sources]
-            try:
-                found.insert(0, block(step.join, branches))
-            except (TypeError, ValueError) as error:
-                raise Unavailable(f"{step.where}: {error}") from None
+            found.insert(0, self.joined(step, place, step.sources, room))
             end = place
         return fused(found)
+
+    def joined(self, step: Step, place: int, sources: Sequence[int], room: int) -> Part:
+        """The block of the branches from step `place` to `sources`."""
+        assert step.join is not None
+        branches = []
+        for group in self._groups(step, place, sources):
+            if len(group) == 1:
+                branches.append(self.row(place, group[0], room - 1))
+                continue
+            # They part later than the others: a block within the block.
+            inner = functools.reduce(self._common, group)
+            behind = self.joined(step, inner, group, room - 1)
+            branches.append(fused([*self.row(place, inner, room - 1), behind]))
+        try:
+            return block(step.join, branches)
+        except (TypeError, ValueError) as error:
+            raise Unavailable(f"{step.where}: {error}") from None
+
+    def _groups(self, step: Step, place: int, sources: Sequence[int]) -> list[list[int]]:
+        """Neighbours together that share a way from `place`; sums and products have two anyway."""
+        groups: list[list[int]] = []
+        for source in sources:
+            nested = step.join == "concatenate" and bool(groups)
+            if nested and self._common(groups[-1][-1], source) != place:
+                groups[-1].append(source)
+            else:
+                groups.append([source])
+        return groups
 
     def _common(self, a: int, b: int) -> int:
         while a != b:

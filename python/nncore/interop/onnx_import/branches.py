@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from nncore.interop.onnx_import.steps import Part
-from nncore.layers import Layer, Rescaling, Residual
+from nncore.layers import Concatenate, Layer, Multiply, Rescaling, Residual
 
 Branches = Sequence[tuple[Part, ...]]
 
@@ -17,7 +17,7 @@ def block(join: str, branches: Branches) -> Part:
     Raises
     ------
     ValueError
-        nncore has no such block.
+        The branches do not suit each other.
     """
     if join == "add":
         # The input itself is the shortcut.
@@ -26,14 +26,18 @@ def block(join: str, branches: Branches) -> Part:
             return Part(Rescaling(2.0))
         layers, shortcut = _rows(ways)
         return Part(Residual(layers, shortcut=shortcut or None), branches=tuple(ways))
-    raise ValueError("nncore has no block for it yet")
+    kind = Concatenate if join == "concatenate" else Multiply
+    return Part(kind(_rows(branches)), branches=tuple(branches))
 
 
 def with_branches(part: Part, branches: Branches) -> Part:
     """The same block of other branches."""
     rows = _rows(branches)
-    assert isinstance(part.layer, Residual)
-    layer = dataclasses.replace(part.layer, layers=rows[0], shortcut=rows[1] or None)
+    layer: Layer
+    if isinstance(part.layer, Residual):
+        layer = dataclasses.replace(part.layer, layers=rows[0], shortcut=rows[1] or None)
+    else:
+        layer = dataclasses.replace(part.layer, branches=rows)  # type: ignore[type-var]
     return Part(layer, branches=tuple(branches))
 
 

@@ -40,6 +40,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GlobalAveragePool": windows.global_average_pool,
     "GlobalMaxPool": windows.global_max_pool,
     "Identity": shapes.identity,
+    "LayerNormalization": kernels.layer_normalization,
     "MatMul": kernels.matmul,
     "MaxPool": windows.pool,
     "PRelu": elementwise.prelu,

@@ -18,6 +18,11 @@ def joined(net: Network, node: Node, kind: str, values: Sequence[Value]) -> Valu
     if _same(a, b):
         step = net.new_step(Step(str(node), (a.step, b.step), join=kind))
         return Value(step, a.shape, a.axes, a.order)
+    if kind == "multiply" and a.is_image and b.is_image and a.axes == b.axes:
+        sides = list(zip(a.shape, b.shape, strict=True))
+        if all(one == other or 1 in (one, other) for one, other in sides):
+            step = net.new_step(Step(str(node), (a.step, b.step), join=kind))
+            return Value(step, tuple(max(pair) for pair in sides), a.axes)
     # One number per channel for all pixels, as in squeeze-and-excite.
     image, row = (a, b) if a.is_image else (b, a)
     fits = len(image.axes) == len(row.axes) and all(

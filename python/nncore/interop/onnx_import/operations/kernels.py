@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from nncore.interop.onnx_import.graph import Node
 from nncore.interop.onnx_import.network import Network
-from nncore.interop.onnx_import.operations.windows import Windows, kernel_padding
+from nncore.interop.onnx_import.operations.windows import Windows
 from nncore.interop.onnx_import.steps import NCHW, Part, Unavailable, Value, f32
-from nncore.layers import BatchNormalization, Conv2D, Dense, DepthwiseConv2D
+from nncore.layers import BatchNormalization, Conv2D, Dense, DepthwiseConv2D, LayerNormalization
 
 
 def conv(net: Network, node: Node) -> Value:
@@ -31,12 +31,10 @@ def conv(net: Network, node: Node) -> Value:
             "channels"
         )
     windows = Windows.of(node, x, kernel.shape[2:], dilated=True)
-    padding, rows, columns = kernel_padding(node, windows)
-    kernel = np.pad(kernel, ((0, 0), (0, 0), rows, columns))
     size = (int(kernel.shape[2]), int(kernel.shape[3]))
     shared: dict[str, Any] = {
         "strides": windows.strides,
-        "padding": padding,
+        "padding": windows.padding,
         "use_bias": bias is not None,
         "dilation_rate": windows.dilation,
     }
@@ -117,6 +115,19 @@ def batch_normalization(net: Network, node: Node) -> Value:
     layer = BatchNormalization(momentum if 0 <= momentum < 1 else 0.9, epsilon)
     parameters = {name: f32(x.per_channel(one)) for name, one in found.items()}
     return net.add(node, x, Part(layer, parameters), order=x.order)
+
+
+def layer_normalization(net: Network, node: Node) -> Value:
+    x = net.value(node)
+    axis = int(node.attributes.get("axis", -1))
+    if axis % len(x.axes) != len(x.axes) - 1 or x.axes[-1] != "C" or x.order is not None:
+        raise Unavailable(f"{node}: nncore has it over the channels only")
+    gamma, beta = net.required(node, 1).ravel(), net.constant(node, 2)
+    beta = np.zeros_like(gamma) if beta is None else beta.ravel()
+    if gamma.size != x.shape[-1] or beta.size != gamma.size:
+        raise Unavailable(f"{node}: its scale is not of {x.shape[-1]} channels")
+    layer = LayerNormalization(float(node.attributes.get("epsilon", 1e-5)))
+    return net.add(node, x, Part(layer, {"gamma": f32(gamma), "beta": f32(beta)}))
 
 
 def _parameters(kernel: NDArray[Any], bias: NDArray[Any] | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from nncore.interop.onnx_import.steps import NCHW, NO_PADS, Part, Unavailable, V
 from nncore.layers import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 
 Pair = tuple[int, int]
-_KINDS = ("MaxPool", "AveragePool")
+Sides = tuple[Pair, Pair]
 
 
 @dataclass(frozen=True)
@@ -67,49 +67,45 @@ class Windows:
             count.append(windows)
         return cls(image, size, strides, dilation, before, after, _pair(count))
 
-    def same(self) -> bool:
-        """Whether they lie as those with padding "same"."""
+    @property
+    def padding(self) -> str | Pair | Sides:
+        """As nncore's layers say it."""
+        if self._like_same():
+            return "same" if any(self.before + self.needed) else "valid"
+        if self._like_both_sides():
+            return self.before
+        return tuple(zip(self.before, self.needed, strict=True))  # type: ignore[return-value]
+
+    @property
+    def needed(self) -> Pair:
+        """Pixels of padding below and to the right that the last windows reach."""
+        return _pair(
+            [
+                max((n - 1) * step + reach - image - before, 0)
+                for n, step, reach, image, before in zip(
+                    self.count, self.strides, self.reach, self.image, self.before, strict=True
+                )
+            ]
+        )
+
+    def _like_same(self) -> bool:
         return all(
             self.count[i] == -(-self.image[i] // self.strides[i])
-            and self.before[i] == max(self._total(i), 0) // 2
+            and self.before[i] == (self.before[i] + self.needed[i]) // 2
             for i in range(2)
         )
 
-    def symmetric(self) -> bool:
+    def _like_both_sides(self) -> bool:
         """Whether they lie as those with `before` on all sides."""
-        reach = self.reach
         return all(
-            (self.image[i] + 2 * self.before[i] - reach[i]) // self.strides[i] + 1 == self.count[i]
+            (self.image[i] + 2 * self.before[i] - self.reach[i]) // self.strides[i] + 1
+            == self.count[i]
             for i in range(2)
         )
 
     @property
     def reach(self) -> Pair:
         return _pair([(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)])
-
-    def _total(self, i: int) -> int:
-        return (self.count[i] - 1) * self.strides[i] + self.reach[i] - self.image[i]
-
-
-def kernel_padding(
-    node: Node, windows: Windows
-) -> tuple[str | Pair, tuple[int, int], tuple[int, int]]:
-    """Padding of a convolution, and rows and columns of zeros to add to its kernel's two ends.
-
-    More padding at one side than at the other is the same as a larger kernel with zeros in it.
-    """
-    if windows.symmetric():
-        return windows.before, (0, 0), (0, 0)
-    if windows.same():
-        return "same", (0, 0), (0, 0)
-    if windows.dilation != (1, 1):
-        raise Unavailable(f"{node}: nncore has no dilation with padding of this kind")
-    pads, rows = [], []
-    for i in range(2):
-        before, after = windows.before[i], windows.after[i]
-        pads.append(max(before, after))
-        rows.append((pads[i] - before, pads[i] - after))
-    return _pair(pads), rows[0], rows[1]
 
 
 def pad(net: Network, node: Node) -> Value:
@@ -143,10 +139,32 @@ def pool(net: Network, node: Node) -> Value:
     whole = windows.kernel == windows.image and windows.count == (1, 1)
     if average and whole and windows.before == (0, 0):
         return _pixel_mean(net, node, x, ("N", "C", "1", "1"))
-    if windows.symmetric() and windows.before == (0, 0):
-        layer = AveragePool2D if average else MaxPool2D
-        return net.add(node, x, Part(layer(windows.kernel, windows.strides)))
-    raise Unavailable(f"{node}: nncore has no pool with this padding")
+    if any(x.pads) and not average and not x.nonnegative:
+        raise Unavailable(
+            f"{node}: zeros around an image may be its largest numbers, which nncore's pools do "
+            "not do"
+        )
+    settings: dict[str, Any] = {"padding": windows.padding}
+    if average:
+        settings["count_padding"] = _counts_padding(node, x, windows)
+    layer = AveragePool2D if average else MaxPool2D
+    try:
+        made = layer(windows.kernel, windows.strides, **settings)
+    except ValueError as error:
+        raise Unavailable(f"{node}: {error}") from None
+    return net.add(node, x, Part(made))
+
+
+def _counts_padding(node: Node, x: Value, windows: Windows) -> bool:
+    """Whether a mean counts zeros around the image: all that its windows reach, or none."""
+    counts = bool(node.attributes.get("count_include_pad", 0))
+    if not any(windows.before + windows.needed):
+        return False
+    beyond = any(need > given for need, given in zip(windows.needed, windows.after, strict=True))
+    only_zeros = tuple(x.pads) == windows.before + windows.after
+    if (counts or any(x.pads)) and (beyond or not (counts or only_zeros)):
+        raise Unavailable(f"{node}: nncore counts all of the padding for a mean, or none of it")
+    return counts or any(x.pads)
 
 
 def global_average_pool(net: Network, node: Node) -> Value:

@@ -1,0 +1,90 @@
+"""Whole networks from ONNX files: what ONNX Runtime gives, and trained further."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import nncore as nn
+from onnx_architectures import ARCHITECTURES, densenet, mobilenet_v3_small, resnet18, squeezenet
+
+pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+
+
+def model_of(folder, make):
+    graph, output = make()
+    path = graph.write(folder / f"{make.__name__}.onnx", output)
+    return path, nn.from_onnx(path)
+
+
+@pytest.mark.parametrize("make", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_an_architecture_gives_the_same(tmp_path, make):
+    path, model = model_of(tmp_path, make)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(2).normal(size=(2, *model.input_shape)).astype(np.float32)
+    given = x if make.__name__.startswith("keras") else x.transpose(0, 3, 1, 2)
+    one_by_one = [session.run(None, {"x": np.ascontiguousarray(one[None])})[0] for one in given]
+    expected = np.concatenate(one_by_one)
+    found = model._built_network().forward(x)
+    assert np.abs(found - expected).max() <= 1e-4 * np.ptp(expected)
+
+
+def test_its_blocks_are_those_of_nncore(tmp_path):
+    def kinds(make):
+        _, model = model_of(tmp_path, make)
+        return {type(view.description).__name__ for view in model.layers}
+
+    assert kinds(resnet18) == {"Conv2D", "MaxPool2D", "Residual", "GlobalAveragePool2D", "Dense"}
+    assert "Concatenate" in kinds(squeezenet)
+    assert "Concatenate" in kinds(densenet)
+
+
+@pytest.mark.every_isa
+def test_trained_further_it_has_the_same_bits_everywhere(tmp_path, monkeypatch):
+    """On any number of threads and any instruction set, with fixed statistics or others."""
+    import subprocess
+    import sys
+
+    graph, output = mobilenet_v3_small()
+    path = graph.write(tmp_path / "net.onnx", output)
+    code = f"""
+import hashlib, numpy as np, nncore as nn
+model = nn.from_onnx({str(path)!r})
+rng = np.random.default_rng(0)
+x = rng.normal(size=(12, 40, 40, 3)).astype(np.float32)
+model.fit(x, np.arange(12) % 7, epochs=2, batch_size=5, optimizer=nn.SGD(0.01), verbose=0)
+print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest())
+"""
+    found = set()
+    for isa in nn.info()["isas"]:
+        for threads in (1, 2):
+            monkeypatch.setenv("NNCORE_ISA", isa)
+            monkeypatch.setenv("NNCORE_NUM_THREADS", str(threads))
+            done = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            )
+            found.add(done.stdout)
+    assert len(found) == 1
+
+
+def test_trained_further_it_learns_and_is_saved(tmp_path):
+    _, model = model_of(tmp_path, resnet18)
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 2
+    x = rng.normal(size=(24, *model.input_shape)).astype(np.float32)
+    x[labels == 1, :20] += 1
+    before = model.get_weights()
+    model.fit(x, labels, epochs=6, batch_size=6, optimizer=nn.SGD(0.003, momentum=0.9), verbose=0)
+    assert model.evaluate(x, labels).accuracy == 1.0
+    assert not any(
+        np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True)
+    )
+    model.save(tmp_path / "model.safetensors")
+    again = nn.load(tmp_path / "model.safetensors")
+    digests = [hashlib.sha256(one.predict_proba(x)).hexdigest() for one in (model, again)]
+    assert digests[0] == digests[1]
