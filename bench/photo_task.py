@@ -27,6 +27,7 @@ SIDE = 224
 _MODEL, _ARRAYS = "model.safetensors", "task.npz"
 # (x - 127) / 128 of a byte, which is what EfficientNet-Lite was trained on.
 _MEAN, _STD = 127.0, 128.0
+_MOMENTUM = 0.01  # of moving averages, so that a few steps settle them, however small they are
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def mobilenet_v2(side: int = SIDE) -> nn.Sequential:
 
     def conv(name: str, filters: int, kernel: int, stride: int = 1) -> list[nn.Layer]:
         wide = nn.Conv2D(filters, kernel, stride, "same", use_bias=False, name=name)
-        return [wide, nn.BatchNormalization(name=f"{name}_norm")]
+        return [wide, nn.BatchNormalization(_MOMENTUM, name=f"{name}_norm")]
 
     def relu6(name: str) -> nn.Layer:
         return nn.Activation("relu6", name=f"{name}_relu6")
@@ -130,7 +131,7 @@ def mobilenet_v2(side: int = SIDE) -> nn.Sequential:
         return [
             *(expand if expansion > 1 else []),
             depthwise,
-            nn.BatchNormalization(name=f"{name}_depthwise_norm"),
+            nn.BatchNormalization(_MOMENTUM, name=f"{name}_depthwise_norm"),
             relu6(f"{name}_depthwise"),
             *conv(f"{name}_project", filters, 1),
         ]
@@ -151,6 +152,25 @@ def mobilenet_v2(side: int = SIDE) -> nn.Sequential:
     model = nn.Sequential([*layers, nn.Dense(CLASSES, name="head_dense")], "mobilenet-v2")
     model.build((side, side, 3), seed=0)
     return model
+
+
+def settled(
+    make: Callable[[], nn.Sequential], images: F32, labels: NDArray[np.int32], batch: int
+) -> nn.Sequential:
+    """A model whose moving averages, if it has any, are about those of these photos.
+
+    With those it begins with, a deep network answers the same to every photo. Nothing else is
+    changed, and its first epoch is still to come.
+    """
+    import nncore as nn
+
+    model = make()
+    if not any(isinstance(view.description, nn.BatchNormalization) for view in model.layers):
+        return model
+    model.fit(images, labels, epochs=1, batch_size=batch, optimizer=nn.SGD(1e-12), verbose=0)
+    fresh = make()
+    fresh.set_weights(model.get_weights())
+    return fresh
 
 
 NETWORKS: Mapping[str, Callable[[], nn.Sequential]] = {"lite0": lite0, "mobilenetv2": mobilenet_v2}

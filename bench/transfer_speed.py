@@ -19,7 +19,7 @@ from heads import HEADS
 from networks import NETWORKS
 from output import table
 from photo_task import NETWORKS as MODELS
-from photo_task import RATES, lite0, photos, write_task
+from photo_task import RATES, lite0, photos, settled, write_task
 from pictures import PICTURES, folder
 from process import BENCH, ContenderFailed, ContenderProcess, cpus, environment
 from rounds import Timing, alternate
@@ -127,7 +127,8 @@ def _processes(entries: Mapping[str, Contender], network: str, threads: int, rac
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         images, labels = photos(BATCH * STEPS)
         facts = {"batch": BATCH, "learning_rate": RATES[network], "threads": threads}
-        write_task(place, MODELS[network](), images, labels, **facts)
+        model = settled(MODELS[network], images, labels, BATCH)
+        write_task(place, model, images, labels, **facts)
         processes: dict[str, ContenderProcess] = {}
         outputs = {}
         for name in installed(entries, race):

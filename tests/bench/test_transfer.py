@@ -30,7 +30,7 @@ def small() -> nn.Sequential:
     layers = [
         nn.Conv2D(8, 3, 2, "same", activation="relu6", name="stem"),
         nn.Conv2D(12, 1, use_bias=False, name="expand"),
-        nn.BatchNormalization(name="norm"),
+        nn.BatchNormalization(0.5, name="norm"),
         nn.Activation("relu6", name="relu6"),
         nn.DepthwiseConv2D(5, 2, "same", activation="relu", name="depthwise"),
         nn.Residual([nn.Conv2D(12, 3, padding="same", name="conv")], name="block"),
@@ -89,6 +89,16 @@ def test_contenders_build_the_same_network(task: Path, name: str):
     else:
         with pytest.raises(NotImplementedError):
             other.train(1)
+
+
+def test_moving_averages_settle_and_nothing_else_changes():
+    images, labels = photos(64)
+    fresh, settled = _weights(small()), _weights(photo_task.settled(small, images, labels, 8))
+    for name, weight in fresh.items():
+        if "moving_" in name:
+            assert not np.allclose(settled[name], weight)
+        else:
+            np.testing.assert_allclose(settled[name], weight, atol=1e-6)
 
 
 def test_the_networks_are_those_that_they_name():
