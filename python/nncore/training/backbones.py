@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
 
 from nncore.arguments import check_int, check_seed
 from nncore.data.preprocessing import Preprocessing
-from nncore.layers import Dense, Layer
+from nncore.layers import Dense
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.regularizers import Regularizer
 from nncore.training.model import Sequential
+from nncore.training.onnx_backbone import OnnxBackbone, with_trainable
 
 # (x - 127) / 128 of a byte, on the scale where 255 is 1.
 _MEAN, _STD = 127 / 255, 128 / 255
 
 
 def backbone(
-    name: str = "efficientnet-lite0",
+    name: str | os.PathLike[str] = "efficientnet-lite0",
     classes: int = 2,
     *,
     trainable: bool = False,
     kernel_regularizer: Regularizer | float | None = None,
     fit: str = "crop",
     seed: int = 0,
+    size: int | tuple[int, int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
 ) -> Sequential:
     """A model that knows photos already: pretrained layers, then a new Dense layer, the head.
 
@@ -38,7 +45,9 @@ def backbone(
     Parameters
     ----------
     name
-        "efficientnet-lite0", "-lite1" or "-lite2", for pictures of 224, 240 and 260 pixels.
+        "efficientnet-lite0", "-lite1" or "-lite2", for pictures of 224, 240 and 260 pixels. Or the
+        path of an ``.onnx`` file: its network (as of `from_onnx`) up to its own classifier, which
+        is the last Dense layer and what is behind it.
     classes
         Number of outputs, at least 2.
     trainable
@@ -52,6 +61,11 @@ def backbone(
         sets are read with the same `fit`.
     seed
         Of the head's first weights.
+    size
+        Of an ONNX file that takes any: side or (height, width) of the pictures; by default 224.
+    mean, std
+        Of an ONNX file: what its pixels are to have, as of `Features`; by default what the graph
+        tells, else guessed, with a warning.
 
     Returns
     -------
@@ -74,18 +88,27 @@ def backbone(
     >>> train, val, _ = photos.split(val=0.2, seed=0)
     >>> model.fit(train, validation_data=val, epochs=30, optimizer=nn.Adam(1e-3))
     """
-    # Not at the top: whoever reads a model has no business with pickles.
-    from nncore.interop.pretrained import pretrained_parameters
-
-    if name not in VARIANTS:
-        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(VARIANTS)}")
     if not isinstance(trainable, bool):
         raise TypeError(f"trainable must be True or False, not {trainable!r}")
     classes, seed = check_int("classes", classes, 2), check_seed(seed)
+    if is_onnx_file(name):
+        opened = OnnxBackbone.open(Path(name), size, mean, std, fit)
+        model, notes = opened.model(classes, trainable, kernel_regularizer, seed)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return model
+    # Not at the top: whoever reads a model has no business with pickles.
+    from nncore.interop.pretrained import pretrained_parameters
+
+    if not isinstance(name, str) or name not in VARIANTS:
+        known = ", ".join(VARIANTS)
+        raise ValueError(f"unknown backbone {name!r}; known: {known}, or the path of an .onnx file")
+    if (size, mean, std) != (None, None, None):
+        raise ValueError(f"size, mean and std are for ONNX files; those of {name} are known")
     variant = VARIANTS[name]
     side = variant.size
     preprocessing = Preprocessing(side, side, "rgb", fit=fit, mean=(_MEAN,) * 3, std=(_STD,) * 3)
-    body = [_with_trainable(layer, trainable) for layer in efficientnet_lite(variant)]
+    body = [with_trainable(layer, trainable) for layer in efficientnet_lite(variant)]
     head = Dense(classes, kernel_regularizer=kernel_regularizer, name="head_dense")
     model = Sequential([*body, head], name=name)
     model.build((side, side, 3), seed)
@@ -94,6 +117,8 @@ def backbone(
     return model
 
 
-def _with_trainable(layer: Layer, trainable: bool) -> Layer:
-    has_weights = any(field.name == "trainable" for field in dataclasses.fields(layer))  # type: ignore[arg-type]
-    return dataclasses.replace(layer, trainable=trainable) if has_weights else layer  # type: ignore[type-var]
+def is_onnx_file(name: object) -> bool:
+    """Whether a backbone is named by the path of its file."""
+    return isinstance(name, os.PathLike) or (
+        isinstance(name, str) and name.lower().endswith(".onnx")
+    )

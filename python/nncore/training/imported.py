@@ -69,7 +69,7 @@ def from_onnx(
     >>> model.fit(x, y, epochs=3, batch_size=8, optimizer=nn.SGD(1e-3, momentum=0.9))
     """
     path = Path(path)
-    imported, content = _read(path, output, size)
+    imported, content = read_import(path, output, size)
     if imported.result.is_image or imported.result.order is not None:
         what = "an image" if imported.result.is_image else "a flattened image"
         raise ModelFileError(
@@ -77,7 +77,7 @@ def from_onnx(
             "puts a head on it, or name another tensor by output="
         )
     model = built(path, imported.parts, imported.input_shape)
-    note = _check(path, content, imported, model)
+    note = check_import(path, content, imported, model)
     if note is not None:
         warnings.warn(note, stacklevel=2)
     return model
@@ -102,9 +102,10 @@ def built(path: Path, parts: Sequence[Part], input_shape: Shape, seed: int = 0) 
     return model
 
 
-def _read(
+def read_import(
     path: Path, output: str | None, size: int | tuple[int, int] | None
 ) -> tuple[Imported, bytes]:
+    """The network of the file, and the file's content; errors as of `from_onnx`."""
     from nncore.interop.onnx_import.network_of_graph import import_network
     from nncore.interop.onnx_session import read_file
 
@@ -114,7 +115,7 @@ def _read(
     return import_network(path, model, output, check_size(size)), model
 
 
-def _check(path: Path, model: bytes, imported: Imported, network: Sequential) -> str | None:
+def check_import(path: Path, model: bytes, imported: Imported, network: Sequential) -> str | None:
     """Compare the whole network with ONNX Runtime; what to tell where that cannot be done."""
     from nncore.interop.onnx_agreement import compare
 
