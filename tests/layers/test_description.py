@@ -114,6 +114,10 @@ WRITTEN = [
         '{"type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": null, "alpha": 0.5}',
     ),
     (
+        nn.Later(0.5, 7),
+        '{"type": "Later", "schedule": {"type": "Constant", "learning_rate": 0.5}, "steps": 7}',
+    ),
+    (
         nn.OneCycle(0.1),
         '{"type": "OneCycle", "max_learning_rate": 0.1, "total_steps": null, "pct_start": 0.3, '
         '"div_factor": 25.0, "final_div_factor": 10000.0}',

@@ -12,6 +12,7 @@ from nncore.schedules import (
     Constant,
     CosineDecay,
     ExponentialDecay,
+    Later,
     OneCycle,
     StepDecay,
     Warmup,
@@ -51,6 +52,10 @@ EXPECTED = {
     "one_cycle_settings": (
         OneCycle(0.5, pct_start=0.5, div_factor=10, final_div_factor=100),
         one_cycle(STEPS, 0.5, 0.5, 10, 100),
+    ),
+    "later": (
+        Later(CosineDecay(0.2), 20),
+        np.where(STEPS < 20, 0.2, 0.1 * (1 + np.cos(np.pi * (STEPS - 20) / 80))),
     ),
     "warmup": (Warmup(0.2, 9), 0.2 * np.minimum((STEPS + 1) / 10, 1)),
     "warmup_by_default": (Warmup(0.2), 0.2 * np.minimum((STEPS + 1) / 6, 1)),
@@ -100,6 +105,8 @@ def test_short_trainings(name, total):
         (lambda: StepDecay(0.1, factor=0), ValueError, "factor must be .* above 0"),
         (lambda: ExponentialDecay("0.1"), TypeError, "initial_learning_rate must be a number"),
         (lambda: OneCycle(0.1, pct_start=1), ValueError, "pct_start must be .* below 1"),
+        (lambda: Later(0.1, -1), ValueError, "Later: steps must be at least 0"),
+        (lambda: Later("slow", 1), TypeError, "Later: schedule must be"),
         (lambda: Warmup(-1.0), ValueError, "Warmup: schedule must be"),
         (lambda: Warmup("fast"), TypeError, "Warmup: schedule must be"),
     ],

@@ -44,7 +44,7 @@ def fit(one: nn.Sequential, **settings) -> nn.History:
 @pytest.fixture
 def whole_passes(monkeypatch):
     """Without what this file is about."""
-    monkeypatch.setattr(fixed_layers, "_MOST_BYTES", -1)
+    monkeypatch.setattr(fixed_layers, "MOST_KEPT", -1)
 
 
 def test_the_weights_and_the_history_are_those_of_whole_passes(request):
@@ -58,21 +58,93 @@ def test_the_weights_and_the_history_are_those_of_whole_passes(request):
     assert ours.iteration_loss == theirs.iteration_loss
 
 
-def test_images_pass_the_fixed_layers_once(monkeypatch):
-    sizes = []
-    extracted = fixed_layers._extracted
+@pytest.fixture
+def passed(monkeypatch):
+    """How many images pass the fixed layers, block by block."""
+    sizes: list[int] = []
+    pixels = fixed_layers._pixels
 
-    def watched(network, given, shape, store, *rest):
-        before = len(store)
-        result = extracted(network, given, shape, store, *rest)
-        sizes.append(len(store) - before)
-        return result
+    def watched(images, places):
+        sizes.append(len(places))
+        return pixels(images, places)
 
-    monkeypatch.setattr(fixed_layers, "_extracted", watched)
+    monkeypatch.setattr(fixed_layers, "_pixels", watched)
+    return sizes
+
+
+def test_images_pass_the_fixed_layers_once(passed):
     one = model()
     fit(one)
     fit(one)
-    assert sizes == [50, 20, 0, 0]
+    assert passed == [32, 18, 20]
+
+
+def test_evaluation_after_training_passes_them_no_more(passed):
+    one, other = model(), model()
+    fit(one)
+    report = one.evaluate(*data(20, 1))
+    assert passed == [32, 18, 20]
+    other.build((8, 8, 3))
+    other.set_weights(one.get_weights())
+    whole = other.evaluate(*data(20, 1))
+    assert (report.loss, report.accuracy) == (whole.loss, whole.accuracy)
+    assert passed == [32, 18, 20]
+
+
+def test_other_layers_above_make_nothing_new_of_a_picture(passed, tmp_path):
+    one, other = model(), model()
+    one.cache = other.cache = tmp_path
+    fit(one)
+    other.build((8, 8, 3))
+    other.set_weights(one.get_weights())
+    other._change_layers(other._stack.with_layer("dense", kernel_regularizer=nn.L2(0.1)))
+    fit(other)
+    assert passed == [32, 18, 20]
+    other.cache = tmp_path / "elsewhere"
+    fit(other)
+    assert passed == [32, 18, 20] * 2
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(passed, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    one, plain = model(), model()
+    one.cache = tmp_path / "file"
+    fit(one)
+    fit(plain)
+    assert weights(one) == weights(plain)
+    (note,) = one.cache_notes
+    assert "file" in note
+
+
+def test_progress_is_told_once(capsys):
+    one = model()
+    fit(one, verbose=2)
+    fit(one, verbose=2)
+    assert capsys.readouterr().err.count("fixed layers: 70 images, once, in ") == 1
+
+
+def test_what_is_trained_can_be_chosen_anew():
+    one = model()
+    fit(one)
+    before, epochs = weights(one), one.facts.epochs
+    one.train_from("residual")
+    assert weights(one) == before
+    assert [view.description.trainable for view in one.layers] == [False, True, True, True, True]
+    fit(one)
+    after = weights(one)
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 2 + [False] * 4
+    assert one.facts.epochs == epochs + 3
+    with pytest.raises(ValueError, match="no layer is called 'top'; there are: conv2d, residual"):
+        one.train_from("top")
+
+
+def test_training_from_the_first_layer_on_is_training_all():
+    one, whole = model(), model(trainable=True)
+    one.build((8, 8, 3))
+    one.train_from("conv2d")
+    fit(one)
+    fit(whole)
+    assert weights(one) == weights(whole)
 
 
 def test_other_fixed_weights_give_other_values():
@@ -89,10 +161,10 @@ def test_other_fixed_weights_give_other_values():
     assert report.loss == pytest.approx(one.history.history["val_loss"][-1], rel=1e-6)
 
 
-def test_with_augmentation_every_epoch_sees_other_pictures(monkeypatch):
-    monkeypatch.setattr(fixed_layers, "_extracted", lambda *_: pytest.fail("not asked for"))
+def test_with_augmentation_every_epoch_sees_other_pictures(passed):
     one = model()
     fit(one, augmentation=nn.Augmentation(shift=0.2))
+    assert not passed
     assert one.history.history["accuracy"]
 
 

@@ -33,11 +33,7 @@ def load_labelled(
     """
     from nncore.data import ImageDataset
 
-    if not os.path.exists(source):
-        raise DataError(
-            f"{source}: no such file or folder; give a folder with one sub-folder of images per "
-            "class, or a .csv file with the columns path and label"
-        )
+    check_exists(source)
     with out.progress("reading images") as progress:
         data = ImageDataset.read(
             source,
@@ -49,6 +45,15 @@ def load_labelled(
     for note in data.notes:
         out.warn(note)
     return data
+
+
+def check_exists(source: str) -> None:
+    """DataError where labelled images can be neither a folder nor a table."""
+    if not os.path.exists(source):
+        raise DataError(
+            f"{source}: no such file or folder; give a folder with one sub-folder of images per "
+            "class, or a .csv file with the columns path and label"
+        )
 
 
 def open_model(path: str) -> tuple[Sequential, str]:

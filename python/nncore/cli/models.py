@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
     from nncore.layers import Layer, Shape
     from nncore.training.model import Sequential
-    from nncore.training.recipes import Recipe
+    from nncore.training.recipes.recipe import Recipe
     from nncore.training.settings import TrainingSettings
 
 MODELS = ("auto", "linear", "mlp", "lenet", "cnn", "resnet")
@@ -34,18 +34,11 @@ _TEXTBOOK: dict[str, Any] = {
     "class_weight": "none",
     "label_smoothing": 0.0,
 }
-# Pretrained on photos; their layers stay as they are, and a linear head is trained on them.
+# Pretrained on photos; a linear head is trained on them, then their upper layers, too.
 BACKBONES = tuple(VARIANTS)
-_ON_BACKBONE: dict[str, Any] = {
-    **_TEXTBOOK,
-    "epochs": 40,
-    "optimizer": "adam",
-    "learning_rate": 0.003,
-    "schedule": "cosine",
-}
-# Penalty of that head: 5 classes of 20 to 60 photo cut-outs, 15 splits, give 0.946 without one,
-# 0.950 with it and 0.948 with ten times as much.
-_HEAD_PENALTY = 1e-3
+DEFAULT_BACKBONE = BACKBONES[0]
+AUTO_BACKBONE = "auto"
+"""What the pictures are to decide, until they have."""
 # Small moves and turns, without mirroring, suit letters as well as photos; convolutions gain by
 # them at hardly any cost.
 _OWN: dict[str, dict[str, Any]] = {"cnn": {"augment": "light"}, "lenet": {"augment": "light"}}
@@ -55,7 +48,8 @@ _OWN: dict[str, dict[str, Any]] = {"cnn": {"augment": "light"}, "lenet": {"augme
 class Network:
     """A network by name; `hidden` are the units of each hidden layer of an mlp.
 
-    On a `backbone`, one of `BACKBONES`, the model is its head.
+    On a `backbone`, one of `BACKBONES`, the model is its head. `AUTO_BACKBONE` stands for what the
+    pictures are to decide.
     """
 
     model: str = DEFAULT_MODEL
@@ -72,13 +66,20 @@ class Network:
         """Of each hidden layer; None for networks that have none."""
         return list(self.hidden or HIDDEN) if self.model == "mlp" else None
 
+    @property
+    def on_backbone(self) -> bool:
+        """Whether a pretrained network is below; not before that is decided."""
+        return self.backbone not in (None, AUTO_BACKBONE)
+
     def defaults(self) -> Mapping[str, Any]:
         """Settings of training that follow from the name alone."""
-        if self.backbone is not None:
-            return _ON_BACKBONE
+        if self.on_backbone:
+            from nncore.training.recipes.transfer import OPTIMIZER, SCHEDULE
+
+            return {"optimizer": OPTIMIZER, "schedule": SCHEDULE}
         if not self.by_recipe:
             return _TEXTBOOK | _OWN.get(self.model, {})
-        from nncore.training.recipes import OPTIMIZER, SCHEDULE
+        from nncore.training.recipes.from_scratch import OPTIMIZER, SCHEDULE
 
         return {"optimizer": OPTIMIZER, "schedule": SCHEDULE}
 
@@ -100,12 +101,10 @@ class Network:
         MissingExtraError
             The weights of the backbone are not installed.
         """
-        if self.backbone is not None:
+        if self.on_backbone:
             from nncore.training.backbones import backbone
 
-            return backbone(
-                self.backbone, classes, kernel_regularizer=_HEAD_PENALTY, fit=fit, seed=seed
-            )
+            return backbone(str(self.backbone), classes, fit=fit, seed=seed)
         from nncore.training.model import Sequential
 
         model = Sequential(self.layers(classes, shape, training), self.model, features)
@@ -115,12 +114,12 @@ class Network:
     @property
     def size(self) -> int | None:
         """Side of the pictures that the network takes; None: any."""
-        return None if self.backbone is None else VARIANTS[self.backbone].size
+        return VARIANTS[str(self.backbone)].size if self.on_backbone else None
 
     @property
     def fit(self) -> str:
         """How it is best shown pictures of another aspect ratio."""
-        return "stretch" if self.backbone is None else "crop"
+        return "crop" if self.on_backbone else "stretch"
 
     def layers(self, classes: int, shape: Shape, training: TrainingSettings) -> list[Layer]:
         """Layers for so many classes and images of this shape, of the size that was chosen."""
@@ -136,10 +135,14 @@ class Network:
 def choose(
     network: Network, asked: TrainingSettings, train: ImageDataset, validated: bool
 ) -> tuple[TrainingSettings, Recipe | None]:
-    """The settings with what the training images themselves decide; the recipe, if there is one."""
+    """The settings with what the training images themselves decide; the recipe, if there is one.
+
+    Of a network without a backbone, before it is made.
+    """
     if not network.by_recipe:
         return asked, None
-    from nncore.training.recipes import MINUTES, recipe
+    from nncore.training.recipes.from_scratch import recipe
+    from nncore.training.recipes.recipe import MINUTES
 
     chosen = recipe(
         train,
@@ -148,5 +151,30 @@ def choose(
         width=asked.width,
         epochs=asked.epochs,
         stem_pool=asked.stem_pool,
+    ).adapted(asked)
+    return asked.filled(chosen.settings), chosen
+
+
+def choose_transfer(
+    model: Sequential, asked: TrainingSettings, train: ImageDataset, validated: bool
+) -> tuple[TrainingSettings, Recipe]:
+    """The same for a model on a backbone, which is there already.
+
+    Raises
+    ------
+    ValueError
+        No layer is called as `fine_tune_from` says.
+    """
+    from nncore.training.recipes.recipe import MINUTES
+    from nncore.training.recipes.transfer import transfer_recipe
+
+    chosen = transfer_recipe(
+        model,
+        train,
+        validated=validated,
+        minutes=asked.max_minutes or MINUTES,
+        epochs=asked.epochs,
+        fine_tune=asked.fine_tune,
+        fine_tune_from=asked.fine_tune_from,
     ).adapted(asked)
     return asked.filled(chosen.settings), chosen

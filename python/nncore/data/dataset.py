@@ -26,7 +26,7 @@ from nncore.data.reading.source import Source
 from nncore.data.reading.workers import Progress
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrays import image_array, label_array
-from nncore.data.sources.listing import Listing, list_folder, list_table
+from nncore.data.sources.listing import Listing, list_folder, list_source, list_table
 from nncore.data.sources.split_csv import listed_parts
 from nncore.errors import DataError
 
@@ -240,10 +240,7 @@ class ImageDataset:
     ) -> ImageDataset:
         """`from_folder`, or `from_csv` where `source` is no folder, by settings that are already
         one object."""
-        if os.path.isdir(source):
-            listing = list_folder(source, classes, allow_missing_classes)
-        else:
-            listing = list_table(source, None, classes, allow_missing_classes)
+        listing = list_source(source, classes, allow_missing_classes)
         return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod

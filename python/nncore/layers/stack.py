@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nncore.layers.base import Layer, Shape
 from nncore.layers.naming import unique_names
@@ -35,6 +36,45 @@ class LayerStack:
         if not self.layers:
             raise ValueError("Sequential needs at least one layer")
         self.names = unique_names(self.layers)
+
+    def fixed_layers(self, network: _core.Network) -> tuple[Layer, ...]:
+        """The layers before the first one of which `network` trains a weight."""
+        names = [name for name in network.parameter_names() if network.is_trained(name)]
+        trained = {name.partition("/")[0] for name in names}
+        places = [at for at, name in enumerate(self.names) if name in trained]
+        return self.layers[: min(places, default=len(self.layers))]
+
+    def trained_from(self, first: str) -> LayerStack:
+        """The same layers, of which those before the layer `first` are fixed and the others not.
+
+        Raises
+        ------
+        ValueError
+            No layer is called so.
+        """
+        self._check_name(first)
+        place = self.names.index(first)
+        layers = [with_trainable(layer, at >= place) for at, layer in enumerate(self.layers)]
+        return LayerStack(layers)
+
+    def with_layer(self, name: str, **fields: Any) -> LayerStack:
+        """The same layers, of which one has other fields.
+
+        Raises
+        ------
+        ValueError, TypeError
+            No layer is called so, or it has no such field.
+        """
+        self._check_name(name)
+        layers = [
+            dataclasses.replace(layer, **fields) if other == name else layer  # type: ignore[type-var]
+            for other, layer in zip(self.names, self.layers, strict=True)
+        ]
+        return LayerStack(layers)
+
+    def _check_name(self, name: str) -> None:
+        if name not in self.names:
+            raise ValueError(f"no layer is called {name!r}; there are: {', '.join(self.names)}")
 
     def output_shapes(self, input_shape: Shape) -> list[Shape]:
         """Of each layer; ValueError naming the layer where they do not fit."""
@@ -97,3 +137,9 @@ class LayerStack:
         for name, layer, shape in zip(self.names, self.layers, shapes, strict=True):
             layer.append_to(builder, name, shape)
         return builder.build(seed)
+
+
+def with_trainable(layer: Layer, trainable: bool) -> Layer:
+    """`layer`, trained or not; as it is where it has no weights."""
+    has_weights = any(field.name == "trainable" for field in dataclasses.fields(layer))  # type: ignore[arg-type]
+    return dataclasses.replace(layer, trainable=trainable) if has_weights else layer  # type: ignore[type-var]

@@ -28,9 +28,12 @@ from nncore.training.model_file import (
 from nncore.training.optimizer_state import OptimizerState
 from nncore.training.position import TrainingFacts
 from nncore.training.predictions import Prediction, Predictions
-from nncore.training.recipes import Recipe, recipe
+from nncore.training.recipes.from_scratch import recipe
+from nncore.training.recipes.recipe import Recipe
+from nncore.training.recipes.transfer import transfer_recipe
 from nncore.training.report import ClassScore, Mistake, Report
 from nncore.training.run_directory import RunDirectory
+from nncore.training.transfer import fit_transfer
 
 __all__ = [
     "CSVLogger",
@@ -57,10 +60,12 @@ __all__ = [
     "TrainingFacts",
     "TrainingState",
     "backbone",
+    "fit_transfer",
     "from_onnx",
     "load",
     "load_training_state",
     "lr_find",
     "recipe",
     "top_k_accuracy",
+    "transfer_recipe",
 ]

@@ -11,9 +11,10 @@ from nncore.arguments import check_int, check_seed
 from nncore.data.preprocessing import Preprocessing
 from nncore.layers import Dense
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
+from nncore.layers.stack import with_trainable
 from nncore.regularizers import Regularizer
 from nncore.training.model import Sequential
-from nncore.training.onnx_backbone import OnnxBackbone, with_trainable
+from nncore.training.onnx_backbone import OnnxBackbone
 
 # (x - 127) / 128 of a byte, on the scale where 255 is 1.
 _MEAN, _STD = 127 / 255, 128 / 255

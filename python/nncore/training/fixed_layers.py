@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,21 +19,23 @@ from numpy.typing import NDArray
 
 from nncore.data.digests import pixel_digest
 from nncore.data.mapped import MappedImages
+from nncore.data.reading.cache_folder import CacheError
 from nncore.data.reading.feature_store import FeatureStore
-from nncore.training.labelled import LabelledArrays
-from nncore.training.prepared import Prepared
+from nncore.data.reading.settings import CacheChoice, Reading
+from nncore.data.reading.workers import Progress
 
 if TYPE_CHECKING:
     from nncore import _core
     from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.labelled import LabelledArrays
 
 F32 = NDArray[np.float32]
 
 # Images between two looks at Ctrl-C.
 _BLOCK = 32
-# More than that is not held in memory; then every epoch makes the whole forward pass. It depends on
-# the data alone, and not on the machine.
-_MOST_BYTES = 1 << 30
+MOST_KEPT = 1 << 28
+"""More values than that, of all images, are not held in memory; then every epoch makes the whole
+forward pass. It depends on the data alone, and not on the machine."""
 
 
 class FixedLayers:
@@ -43,38 +44,52 @@ class FixedLayers:
     Parameters
     ----------
     cache
-        Folder of all caches, or None: in memory alone.
+        Folder of all caches; True: the user's cache folder; False: in memory alone.
+
+    Attributes
+    ----------
+    notes : list of str
+        What people should know, such as that the cache folder cannot be written.
     """
 
-    def __init__(self, cache: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, cache: CacheChoice = False) -> None:
         self.cache = cache
-        self._key = ""
+        self.notes: list[str] = []
+        self._key: tuple[str, CacheChoice] = ("", False)
         self._store: FeatureStore | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether something was computed already."""
+        return self._store is not None
 
     def apply(
         self,
         network: _core.Network,
-        data: Prepared,
+        sets: Sequence[LabelledArrays],
         described: Callable[[], Sequence[object]],
-        between_blocks: Callable[[], None] = lambda: None,
-    ) -> Prepared:
-        """`data` as the layers above take them; as they are where that cannot be or is no gain.
+        progress: Progress | None = None,
+    ) -> list[LabelledArrays]:
+        """Sets of images as the layers above take them; as they are where that cannot be or is no
+        gain.
 
         Parameters
         ----------
         described
             Gives a JSON-ready description of all that the result depends on besides the weights;
             asked only where there is something to compute.
+        progress
+            Called as ``progress(done, total)``, in images that have to be computed.
         """
         shape = network.extracted_shape
-        sets = [data.train] if data.validation is None else [data.train, data.validation]
-        if shape is None or data.augmentation is not None:
-            return data
-        if 4 * math.prod(shape) * sum(map(len, sets)) > _MOST_BYTES:
-            return data
+        if shape is None or math.prod(shape) * sum(map(len, sets)) > MOST_KEPT:
+            return list(sets)
         store = self._store_of(network, described(), math.prod(shape))
-        done = [_extracted(network, one, shape, store, between_blocks) for one in sets]
-        return dataclasses.replace(data, train=done[0], validation=done[1] if done[1:] else None)
+        rows = self._rows(network, [one.images for one in sets], store, progress)
+        return [
+            dataclasses.replace(one, images=found.reshape(len(one), *shape), extracted=True)
+            for one, found in zip(sets, rows, strict=True)
+        ]
 
     def _store_of(
         self, network: _core.Network, described: Sequence[object], count: int
@@ -84,36 +99,55 @@ class FixedLayers:
             # All weights: which of them are fixed is a matter of the layers, described above.
             if not network.is_trained(name):
                 digest.update(network.get_parameter(name).tobytes())
-        key = digest.hexdigest()
+        key = (digest.hexdigest(), self.cache)
         if self._store is None or key != self._key:
-            way = {"layers": key}
-            self._store, self._key = FeatureStore(way, count, self.cache), key
+            way, place = {"layers": key[0]}, Reading(cache=self.cache).cache_folder
+            self._store, self._key = FeatureStore(way, count, place), key
         return self._store
 
+    def _rows(
+        self,
+        network: _core.Network,
+        sets: Sequence[ImagesOrMapped],
+        store: FeatureStore,
+        progress: Progress | None,
+    ) -> list[F32]:
+        """What the layers make of each set of images, (N, F) each."""
+        digests = [[_digest(images, i) for i in range(len(images))] for images in sets]
+        found = [store.find(some) for some in digests]
+        total, done = sum(int((~known).sum()) for _, known in found), 0
+        for images, some, (features, known) in zip(sets, digests, found, strict=True):
+            missing = np.flatnonzero(~known)
+            computed = 0
+            try:
+                for start in range(0, len(missing), _BLOCK):
+                    places = missing[start : start + _BLOCK]
+                    rows = network.extract(_pixels(images, places))
+                    features[places] = rows.reshape(len(places), -1)
+                    computed, done = computed + len(places), done + len(places)
+                    if progress is not None:
+                        progress(done, total)
+            finally:
+                # After Ctrl-C, too: what was computed need not be computed again.
+                self._keep(
+                    store, [some[i] for i in missing[:computed]], features[missing[:computed]]
+                )
+        return [features for features, _ in found]
 
-def _extracted(
-    network: _core.Network,
-    data: LabelledArrays,
-    shape: tuple[int, ...],
-    store: FeatureStore,
-    between_blocks: Callable[[], None],
-) -> LabelledArrays:
-    images = data.images
-    digests = [_digest(images, i) for i in range(len(images))]
-    features, known = store.find(digests)
-    missing = np.flatnonzero(~known)
-    for start in range(0, len(missing), _BLOCK):
-        places = missing[start : start + _BLOCK]
-        block: _core.Images
-        if isinstance(images, MappedImages):
-            block = np.ascontiguousarray(images.take(places)[:])
-        else:
-            block = np.ascontiguousarray(images[places])  # type: ignore[assignment]
-        rows = network.extract(block).reshape(len(places), -1)
-        features[places] = rows
-        store.add([digests[place] for place in places], rows)
-        between_blocks()
-    return dataclasses.replace(data, images=features.reshape(len(images), *shape), extracted=True)
+    def _keep(self, store: FeatureStore, digests: Sequence[bytes], rows: F32) -> None:
+        if not digests:
+            return
+        try:
+            store.add(digests, rows)
+        except CacheError as error:
+            if str(error) not in self.notes:
+                self.notes.append(str(error))
+
+
+def _pixels(images: ImagesOrMapped, places: NDArray[np.int64]) -> _core.Images:
+    if isinstance(images, MappedImages):
+        return np.ascontiguousarray(images.take(places)[:])
+    return np.ascontiguousarray(images[places])  # type: ignore[return-value]
 
 
 def _digest(images: ImagesOrMapped, index: int) -> bytes:

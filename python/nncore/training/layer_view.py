@@ -70,6 +70,11 @@ class LayerView:
         return f"<layer {self.name!r}: {self.description}>"
 
     @property
+    def input_shape(self) -> Shape | None:
+        """Shape of one image's input, without N; None before `build`."""
+        return self._input_shape
+
+    @property
     def output_shape(self) -> Shape:
         """Shape of one image's output, without N."""
         return self._network().layer_output_shape(self.name)

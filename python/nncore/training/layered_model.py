@@ -132,6 +132,68 @@ class LayeredModel:
         self._inputs, self._network = inputs, network
         self._forget()
 
+    def train_from(self, layer: str) -> None:
+        """Choose which layers `fit` trains: this one and all behind it; those before stay fixed.
+
+        What fixed layers make of a picture is computed once and not in every epoch. All weights
+        stay as they are; what the optimizer remembers is forgotten.
+
+        Parameters
+        ----------
+        layer
+            Name of the lowest layer that is trained, as `summary` shows it; the first one's name
+            trains all.
+
+        Raises
+        ------
+        ValueError
+            No layer is called so, or the model is not built.
+
+        Examples
+        --------
+        >>> model = nn.backbone("efficientnet-lite0", classes=3)     # doctest: +SKIP
+        >>> model.fit(photos, epochs=40, optimizer=nn.Adam(3e-3))     # doctest: +SKIP
+        >>> model.train_from("block11_expand")                        # doctest: +SKIP
+        >>> model.fit(photos, epochs=10, optimizer=nn.Adam(1e-4))     # doctest: +SKIP
+        """
+        self._change_layers(self._stack.trained_from(layer))
+
+    def change_layer(self, name: str, **fields: Any) -> None:
+        """Give one layer other settings that leave its weights as they are, such as
+        `kernel_regularizer` or the `rate` of a Dropout.
+
+        What the optimizer remembers is forgotten.
+
+        Raises
+        ------
+        ValueError, TypeError
+            No layer is called so, it has no such setting, or its weights would have another shape.
+        """
+        stack = self._stack.with_layer(name, **fields)
+        shape = tuple(self._built_network().input_shape)
+        if stack.parameter_shapes(shape) != self._stack.parameter_shapes(shape):
+            names = ", ".join(fields)
+            raise ValueError(f"layer {name!r}: {names} would change the shape of its weights")
+        self._change_layers(stack)
+
+    def _change_layers(self, stack: LayerStack) -> None:
+        """Go on with layers of the same weights and other settings."""
+        network = self._built_network()
+        weights = {name: network.get_parameter(name) for name in network.parameter_names()}
+        changed = stack.new_network(tuple(network.input_shape), 0)
+        for name, weight in weights.items():
+            changed.set_parameter(name, weight)
+        self._stack, self._network = stack, changed
+        self._position.drop_epoch_in_progress()
+        self._normalize_inputs()
+
+    def _normalize_inputs(self) -> None:
+        """Tell the network what it does to uint8 images first."""
+        if self.preprocessing is not None:
+            applied = self._inputs.normalization(self.preprocessing)
+            if applied is not None:
+                self._built_network().set_input_normalization(*applied)
+
     def summary(self, verbose: bool = False) -> None:
         """Print a table of the layers: name, output shape, parameters.
 

@@ -20,6 +20,7 @@ from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
 from nncore.optimizers import Optimizer
@@ -30,7 +31,7 @@ from nncore.training.fit import EpochEnds, FitSettings
 from nncore.training.fixed_layers import FixedLayers
 from nncore.training.history import History
 from nncore.training.inputs import IMAGES_AT_ONCE
-from nncore.training.labelled import numbered_classes
+from nncore.training.labelled import LabelledArrays, numbered_classes
 from nncore.training.loop import TrainingLoop
 from nncore.training.model_format import (
     ModelContents,
@@ -40,7 +41,7 @@ from nncore.training.model_format import (
 )
 from nncore.training.prepared import Known, Prepared, prepare
 from nncore.training.probabilities import to_probabilities
-from nncore.training.progress import make_progress
+from nncore.training.progress import fixed_layers_progress, make_progress
 from nncore.training.report import Report
 from nncore.training.single_steps import SteppedModel
 from nncore.training.weights import ClassWeight
@@ -89,6 +90,10 @@ class Sequential(SteppedModel):
     learning_rate_factor : float
         During `fit` multiplies the optimizer's learning rate; 1.0 at its beginning. A callback may
         change it.
+    cache : path or bool
+        Where what fixed layers make of pictures is kept, so that the next training on the same
+        pictures begins at once: a folder, True for the user's cache folder, or False for memory
+        alone (the default).
     facts : TrainingFacts or None
         What the model file tells about the training.
     """
@@ -103,6 +108,20 @@ class Sequential(SteppedModel):
         self._fixed_layers = FixedLayers()
         self.stop_training = False
         self.learning_rate_factor = 1.0
+
+    @property
+    def cache(self) -> CacheChoice:
+        """See the class."""
+        return self._fixed_layers.cache
+
+    @cache.setter
+    def cache(self, place: CacheChoice) -> None:
+        self._fixed_layers.cache = place
+
+    @property
+    def cache_notes(self) -> tuple[str, ...]:
+        """What people should know of `cache`, such as that its folder cannot be written."""
+        return tuple(self._fixed_layers.notes)
 
     # Long because: its seventeen arguments are explained here; the story itself has fifty lines.
     def fit(
@@ -222,7 +241,7 @@ class Sequential(SteppedModel):
         done = len(record.iteration_loss)
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
         position, network = self._position, self._built_network()
-        data = self._fixed_layers.apply(network, data, self._fixed_description)
+        data = self._past_fixed_layers(data, verbose)
         if position.key != plan.key(len(data.train)):
             position.drop_epoch_in_progress()
         facts = settings.facts(data, position.epoch, sample_weight is not None)
@@ -263,6 +282,8 @@ class Sequential(SteppedModel):
         network, loss = self._built_network(), self.loss or "cross_entropy"
         known = dataclasses.replace(self._known(), classes=self._classes())
         data = known.labelled(x, y)
+        if self._fixed_layers.in_use:
+            (data,) = self._extracted([data], 0)
         outputs, losses = evaluate_arrays(network, data, loss)
         return Report.from_predictions(
             self._to_probabilities(outputs),
@@ -368,7 +389,36 @@ class Sequential(SteppedModel):
         )
         return serialize(contents)
 
+    def through_fixed_layers(
+        self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None, *, verbose: int | str = 0
+    ) -> LabelledArrays:
+        """Labelled images as `fit` trains the upper layers on them.
+
+        Where the lowest layers are fixed, that is what these make of each image, computed once;
+        else the images as they are. `extracted` of the result says which.
+        """
+        self._built_network()
+        data = self._past_fixed_layers(prepare(self._known(), x, y), verbose)
+        return data.train
+
     # -- inside
+
+    def _past_fixed_layers(self, data: Prepared, verbose: int | str) -> Prepared:
+        """With augmentation the images change from epoch to epoch: then as they are."""
+        if data.augmentation is not None:
+            return data
+        if data.validation is None:
+            (train,) = self._extracted([data.train], verbose)
+            return dataclasses.replace(data, train=train)
+        train, validation = self._extracted([data.train, data.validation], verbose)
+        return dataclasses.replace(data, train=train, validation=validation)
+
+    def _extracted(
+        self, sets: Sequence[LabelledArrays], verbose: int | str
+    ) -> Sequence[LabelledArrays]:
+        network, layers = self._built_network(), self._fixed_layers
+        with fixed_layers_progress(verbose) as seen:
+            return layers.apply(network, sets, self._fixed_description, seen)
 
     def _known(self) -> Known:
         return Known(self._stack, self._inputs, self.input_shape, self.classes, self.preprocessing)
@@ -388,13 +438,12 @@ class Sequential(SteppedModel):
     def _fixed_description(self) -> list[object]:
         """What the fixed layers' results depend on, besides their weights."""
         prepared = None if self.preprocessing is None else self.preprocessing.to_dict()
-        return [list(self.input_shape or ()), prepared, [x.to_dict() for x in self._stack.layers]]
+        layers = self._stack.fixed_layers(self._built_network())
+        return [list(self.input_shape or ()), prepared, [layer.to_dict() for layer in layers]]
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing
-        applied = None if preprocessing is None else self._inputs.normalization(preprocessing)
-        if applied is not None:
-            self._built_network().set_input_normalization(*applied)
+        self._normalize_inputs()
 
     def _gathered(self, x: Any, max_pixels: int | None = None) -> Gathered:
         """Whatever `predict` accepts, as images."""

@@ -28,7 +28,8 @@ class OptimizerState:
     steps : int
         Taken since the state began; Adam's corrections depend on it.
     arrays : dict of str to float32
-        By "<layer>/<parameter>/<slot>", in the shape of the parameter. The slots are `velocity`
+        By "<layer>/<parameter>/<slot>", in the shape of the parameter, of those parameters that are
+        trained. The slots are `velocity`
         (momentum), `mean` and `mean_square` (of the gradient) and `average` (of the weights).
     shows_average : bool
         With `use_ema`, whether the model's weights are the averages at the moment; the slot
@@ -53,7 +54,7 @@ def read_optimizer_state(network: _core.Network) -> OptimizerState:
         network.optimizer_steps,
         {
             f"{name}/{slot}": network.get_optimizer_slot(slot, name)
-            for name in network.parameter_names()
+            for name in _trained(network)
             for slot in network.optimizer_slots()
         },
         network.shows_average,
@@ -69,8 +70,10 @@ def write_optimizer_state(network: _core.Network, state: OptimizerState) -> None
         Steps, a name, a shape or a number is wrong; the message names it, and nothing is changed.
     """
     steps = check_int("optimizer state: steps", state.steps, 0)
-    names = [f"{name}/{slot}" for name in network.parameter_names() for slot in state.slots]
-    if sorted(names) != sorted(state.arrays):
+    names = [f"{name}/{slot}" for name in _trained(network) for slot in state.slots]
+    # Of parameters that are not trained, too, in the files of nncore 0.1.
+    all_names = [f"{name}/{slot}" for name in network.parameter_names() for slot in state.slots]
+    if sorted(state.arrays) not in (sorted(names), sorted(all_names)):
         raise ValueError(
             f"optimizer state: expected the arrays {', '.join(sorted(names))}; "
             f"got {', '.join(sorted(state.arrays))}"
@@ -88,3 +91,7 @@ def write_optimizer_state(network: _core.Network, state: OptimizerState) -> None
     network.restart_optimizer(state.method, state.slots, steps, state.shows_average)
     for (slot, parameter), array in arrays.items():
         network.set_optimizer_slot(slot, parameter, array)
+
+
+def _trained(network: _core.Network) -> list[str]:
+    return [name for name in network.parameter_names() if network.is_trained(name)]

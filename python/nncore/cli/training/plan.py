@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nncore.data import Reading
     from nncore.training.history import History
     from nncore.training.model import Sequential
-    from nncore.training.recipes import Recipe
+    from nncore.training.recipes.recipe import Recipe
     from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
     from nncore.training.settings import TrainingSettings

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli.output import Output, printable
 
 if TYPE_CHECKING:
-    from nncore.training.recipes import Recipe
+    from nncore.training.recipes.recipe import Recipe
     from nncore.training.settings import TrainingSettings
 
 
-def say(model: str, training: TrainingSettings, chosen: Recipe, out: Output) -> None:
+def say(named: str, training: TrainingSettings, chosen: Recipe, out: Output) -> None:
     """Each choice as a flag, with its reason; and the time that it will take."""
     if not (out.json or out.quiet):  # then nobody waits for the time to be measured
         flags = {name: _flag(name, value) for name, value in chosen.settings.items()}
         width = max(map(len, flags.values()))
-        out.say(f"recipe of --model {model}, chosen from the data; flags change it:")
+        out.say(f"recipe of {named}, chosen from the data; flags change it:")
         for name, reason in reasons(chosen).items():
             out.say(f"  {flags[name]:{width}}  {printable(reason)}")
         seconds = chosen.seconds()

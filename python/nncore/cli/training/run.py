@@ -9,30 +9,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from nncore.cli import feature_words, models
+from nncore.cli.failures import UsageError
 from nncore.cli.flags.training import check_warmup
 from nncore.cli.inputs import load_labelled
 from nncore.cli.output import Output, count, printable
-from nncore.cli.parts import split
+from nncore.cli.parts import Parts, split
 from nncore.cli.training import words
+from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 
 if TYPE_CHECKING:
+    from nncore.interop.onnx_features import Features
     from nncore.training.callbacks import Callback
     from nncore.training.history import History
+    from nncore.training.model import Sequential
+    from nncore.training.recipes.recipe import Recipe
     from nncore.training.run_directory import RunDirectory
+    from nncore.training.settings import TrainingSettings
 
 
 def train(settings: TrainSettings, out: Output) -> Outcome:
     """Load, split, train, evaluate and write the run directory."""
     _check_place(settings.place)
-    plan = _plan(settings, out)
+    plan = _plan(settled(settings, out), out)
     words.say_plan(plan, out)
     _compute_features(plan, out)
     if settings.split.test and "test" in (plan.parts.whole.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")
     run = _make_run(plan, out)
     history = _fit(plan, run, out)
+    for note in plan.model.cache_notes:
+        out.warn(note)
     run.write_history(history)
     part, images = plan.parts.measured
     report = None
@@ -55,16 +63,39 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
         reading = dataclasses.replace(reading, size=network.size, color="rgb")
     data = load_labelled(settings.source, reading, out, classes=settings.classes)
     parts = split(data, settings.split, settings.seed)
-    if settings.normalize and backbone is None and network.backbone is None:
+    if settings.normalize and backbone is None and not network.on_backbone:
         parts = dataclasses.replace(parts, train=with_normalization(parts.train))
-    training, recipe = models.choose(
-        network, settings.training, parts.train, validated=len(parts.val) > 0
-    )
+    training, recipe, model = _chosen(settings, parts, backbone)
     check_warmup(training)
-    shape = parts.train.preprocessing.input_shape
-    fit = data.preprocessing.fit
-    model = network.make(len(data.classes), shape, training, backbone, settings.seed, fit)
     return Plan(settings, parts, training, recipe, model)
+
+
+def _chosen(
+    settings: TrainSettings, parts: Parts, features: Features | None
+) -> tuple[TrainingSettings, Recipe | None, Sequential]:
+    """The model, and how it is trained: what was asked for, with what the images decide."""
+    network, validated = settings.network, len(parts.val) > 0
+    asked = settings.training.filled(network.defaults())
+    if not network.on_backbone:
+        training, recipe = models.choose(network, asked, parts.train, validated)
+        model = _made(settings, parts, training, features)
+        return training, recipe, model
+    model = _made(settings, parts, asked, features)
+    try:
+        training, recipe = models.choose_transfer(model, asked, parts.train, validated)
+    except ValueError as error:
+        raise UsageError(f"--fine-tune-from: {error}") from None
+    return training, recipe, model
+
+
+def _made(
+    settings: TrainSettings, parts: Parts, training: TrainingSettings, features: Features | None
+) -> Sequential:
+    prepared, classes = parts.train.preprocessing, len(parts.whole.classes)
+    network, shape, fit = settings.network, prepared.input_shape, prepared.fit
+    model = network.make(classes, shape, training, features, settings.seed, fit)
+    model.cache = settings.reading.cache
+    return model
 
 
 def _compute_features(plan: Plan, out: Output) -> None:
@@ -100,11 +131,26 @@ def _make_run(plan: Plan, out: Output) -> RunDirectory:
 
 def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
     training, model, parts = plan.training, plan.model, plan.parts
+    callbacks = [_config_writer(plan, run, out), run.checkpoints()]
+    validation = parts.val if len(parts.val) else None
+    if plan.settings.network.on_backbone:
+        from nncore.training.transfer import fit_transfer
+
+        return fit_transfer(
+            model,
+            parts.train,
+            training,
+            validation_data=validation,
+            seed=plan.settings.seed,
+            verbose=out.verbose,
+            callbacks=callbacks,
+            tell=out.say,
+        )
     arguments = training.fit_arguments(model.default_optimizer, len(parts.train))
-    callbacks = [_config_writer(plan, run, out), run.checkpoints(), *arguments.pop("callbacks")]
+    callbacks += arguments.pop("callbacks")
     return model.fit(
         parts.train,
-        validation_data=parts.val if len(parts.val) else None,
+        validation_data=validation,
         loss=training.loss,
         seed=plan.settings.seed,
         verbose=out.verbose,
@@ -118,6 +164,8 @@ def _config_writer(plan: Plan, run: RunDirectory, out: Output) -> Callback:
     from nncore.training.callbacks import LambdaCallback
 
     def write() -> None:
+        if run.file("config.toml").exists():  # for the second step of a training on a backbone
+            return
         run.write_config(config(plan))
         for line in words.class_weight_lines(plan.model):
             out.say(line)

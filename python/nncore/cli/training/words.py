@@ -50,17 +50,17 @@ def say_plan(plan: Plan, out: Output) -> None:
             model.features.to_dict(), model.features.guessed, model.features.known
         ):
             out.say(line)
-    if settings.network.backbone is not None:
-        layers = (
-            f"{settings.network.backbone}, trained on ImageNet and left as it is -> "
-            f"{len(data.classes)}"
-        )
+    if settings.network.on_backbone:
+        layers = f"{settings.network.backbone}, trained on ImageNet -> {len(data.classes)}"
     out.say(
         f"model {settings.network.model}: {height}x{width}x{data.preprocessing.channels} -> "
         f"{layers} ({model.parameter_count:,} parameters); loss {plan.training.loss}"
     )
     if plan.recipe is not None:
-        recipe.say(settings.network.model, plan.training, plan.recipe, out)
+        named = f"--model {settings.network.model}"
+        if settings.network.on_backbone:
+            named = f"--backbone {settings.network.backbone}"
+        recipe.say(named, plan.training, plan.recipe, out)
     out.say()
 
 

@@ -257,7 +257,7 @@ def _training(train: ImageDataset) -> tuple[float | None, int | None]:
     if len(train) == 0:
         return None, None
     from nncore.training.model import Sequential
-    from nncore.training.recipes import recipe
+    from nncore.training.recipes.from_scratch import recipe
 
     chosen = recipe(train)
     sample = train.subset(range(min(len(train), _TIMED_IMAGES)))

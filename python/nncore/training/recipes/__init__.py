@@ -1,0 +1,1 @@
+"""What to train, and how, when nobody says: chosen from the data alone."""
