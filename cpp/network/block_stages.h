@@ -23,6 +23,8 @@ class BlockStage final : public Stage {
     // The sum of the gradients of all branches.
     void backward_data(const BackwardPass& pass) const override;
 
+    std::vector<std::size_t> deltas_read() const override { return gradients; }
+
     // The buffers whose deltas these are, two at least.
     std::vector<std::size_t> gradients;
 };
@@ -40,6 +42,8 @@ class BranchStage final : public Stage {
     std::optional<std::size_t> shown_buffer(bool /*backward*/) const override {
         return block_input_;
     }
+    std::vector<std::size_t> deltas_read() const override { return {}; }
+    std::vector<std::size_t> deltas_written() const override { return {}; }
     // Copies, where what follows wants another border than the first branch.
     void forward(const Pass& pass) const override;
     // Nothing: the join writes the gradient of the branch before, and the block reads this one's.

@@ -42,6 +42,9 @@ class ConvStage final : public Stage {
         visits_winners_ = ways.weights == ConvWays::Weights::winners;
         scatters_ = ways.input == ConvWays::Input::scattered;
         spreads_winners_ = ways.input == ConvWays::Input::winners;
+        is_spread_out_ = !pooled && g_.kernel_height == 1 && g_.kernel_width == 1 &&
+                         g_.stride_rows == 1 && g_.stride_columns == 1 && g_.padding == Border{} &&
+                         g_.out_channels == out_padded_;
     }
 
     std::string describe() const override {
@@ -67,12 +70,14 @@ class ConvStage final : public Stage {
         }
         if (!backward) return sizes;
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
-        sizes.scratch += unpooled_floats() + out_padded_;
+        sizes.image = is_spread_out_ ? 0 : unpooled_floats();
+        sizes.scratch += out_padded_;
         if (needs_input_gradient && scatters_) sizes.scratch += padded(g_.height * scatter_line());
         if (needs_input_gradient && spreads_winners_)
             sizes.scratch += padded(spread_lines() * scatter_line()) +
                              kernels::pooled_input_gradient_scratch(g_.out_channels);
-        sizes.shared = turned_floats() + chunks_capacity(largest) * chunk_floats();
+        sizes.shared = turned_floats();
+        sizes.partials = chunks_capacity(largest) * chunk_floats();
         return sizes;
     }
 
@@ -133,8 +138,12 @@ class ConvStage final : public Stage {
     void backward_data(const BackwardPass& pass) const override {
         const std::ptrdiff_t size = chunk_size(pass.rows);
         const auto share = pass.member.share(chunk_count(pass.rows));
+        // Gaps, borders and lanes beyond the last channel stay zeros from here on.
+        if (share.first < share.last && !is_spread_out_)
+            std::fill_n(image(pass), unpooled_floats(), 0.0f);
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
+            std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
                 const bool first = r == chunk * size;
                 const float* dense = unpooled(pass, r);
@@ -152,7 +161,7 @@ class ConvStage final : public Stage {
                 if (use_bias_)
                     add_bias_gradient(pass.kernels, output_shape[0] * output_shape[1],
                                       g_.out_channels, output_delta(pass).row(r), first,
-                                      spread_image(pass) + unpooled_floats(),
+                                      behind_forward(pass),
                                       partials(pass, chunk) + kernel_partial_floats());
             }
         }
@@ -258,7 +267,12 @@ class ConvStage final : public Stage {
         const Spread s = spread();
         return padded(s.height * s.width * out_padded_);
     }
-    float* spread_image(const Pass& pass) const {
+    // Where it is spread out already, the gradient as it came.
+    const float* spread_image(const Pass& pass, std::ptrdiff_t r) const {
+        return is_spread_out_ ? output_delta(pass).row(r) : image(pass);
+    }
+    // The scratch that backward uses: a bias gradient, then what the input gradient wants.
+    float* behind_forward(const Pass& pass) const {
         return scratch(pass) + (pooled_ ? padded(2 * columns_ * out_padded_) : 0);
     }
 
@@ -266,9 +280,10 @@ class ConvStage final : public Stage {
     const float* unpooled(const Pass& pass, std::ptrdiff_t r) const {
         if (visits_winners_ && (!needs_input_gradient || spreads_winners_))
             return nullptr;  // nobody needs it
+        if (is_spread_out_) return output_delta(pass).row(r);
         const Spread s = spread();
         const std::ptrdiff_t line = s.width * out_padded_;
-        float* const place = spread_image(pass) + s.top * line + s.left * out_padded_;
+        float* const place = image(pass) + s.top * line + s.left * out_padded_;
         const float* d = output_delta(pass).row(r);
         if (pooled_) {
             pass.kernels.unpool_2x2(output_shape[0], output_shape[1], g_.out_channels, d,
@@ -304,7 +319,7 @@ class ConvStage final : public Stage {
         args.x_pixel = out_padded_;
         args.rows = g_.height;
         args.columns = g_.width;
-        args.x = spread_image(pass) + s.skip_top * args.x_row + s.skip_left * out_padded_;
+        args.x = spread_image(pass, r) + s.skip_top * args.x_row + s.skip_left * out_padded_;
         args.blocks = blocks_of(g_.channels);
         args.channels = g_.channels;
         args.weights = pass.workspace.shared[index];
@@ -332,12 +347,12 @@ class ConvStage final : public Stage {
         args.channels = g_.out_channels;
         args.rows = g_.height;
         args.columns = g_.out_width;
-        args.x = spread_image(pass) + s.skip_top * args.kernel_row + s.left * out_padded_;
+        args.x = spread_image(pass, r) + s.skip_top * args.kernel_row + s.left * out_padded_;
         args.x_pixel = out_padded_;
         args.weights = pass.workspace.shared[index];
         args.blocks = blocks_of(run_);
         args.step = g_.channels;
-        args.lines = spread_image(pass) + unpooled_floats() + out_padded_;
+        args.lines = behind_forward(pass) + out_padded_;
         args.line = scatter_line();
         pass.kernels.conv_scatter(args);
         finish_lines(pass, r, args.lines);
@@ -347,7 +362,7 @@ class ConvStage final : public Stage {
     std::ptrdiff_t spread_lines() const { return g_.padding.top + g_.height + g_.padding.bottom; }
 
     void spread_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
-        float* const image = spread_image(pass) + unpooled_floats() + out_padded_;
+        float* const image = behind_forward(pass) + out_padded_;
         const std::ptrdiff_t floats = padded(spread_lines() * scatter_line());
         std::fill_n(image, floats, 0.0f);
         kernels::PooledInputGradientArgs args{};
@@ -413,7 +428,7 @@ class ConvStage final : public Stage {
         pass.kernels.conv_weight_gradient(args);
     }
 
-    // ---- the shared place: turned weights, then partial gradients by chunk
+    // ---- the shared place, turned weights, and partial gradients by chunk
     std::ptrdiff_t turned_floats() const {
         if (!needs_input_gradient) return 0;
         if (scatters_ || spreads_winners_)
@@ -426,11 +441,11 @@ class ConvStage final : public Stage {
     }
     std::ptrdiff_t chunk_floats() const { return kernel_partial_floats() + out_padded_; }
     float* partials(const Pass& pass, std::ptrdiff_t chunk) const {
-        return pass.workspace.shared[index] + turned_floats() + chunk * chunk_floats();
+        return pass.workspace.partials[index] + chunk * chunk_floats();
     }
 
     ConvGeometry g_;
-    bool use_bias_, pooled_, visits_winners_, scatters_, spreads_winners_;
+    bool use_bias_, pooled_, visits_winners_, scatters_, spreads_winners_, is_spread_out_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };
 

@@ -48,7 +48,7 @@ std::ptrdiff_t GroupedConvStage::spread_floats() const {
 }
 
 std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
-    return padded(outputs_) + (backward ? spread_floats() + padded(g_.out_channels) : 0);
+    return padded(outputs_) + (backward ? padded(g_.out_channels) : 0);
 }
 
 std::ptrdiff_t GroupedConvStage::chunk_floats() const {
@@ -58,9 +58,10 @@ std::ptrdiff_t GroupedConvStage::chunk_floats() const {
 Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) const {
     Sizes sizes;
     sizes.scratch = shared_scratch(backward) + own_floats(backward);
-    if (backward)
-        sizes.shared = (needs_input_gradient ? padded(turned_floats()) : 0) +
-                       chunks_capacity(largest) * chunk_floats();
+    if (!backward) return sizes;
+    sizes.image = spread_floats();
+    sizes.shared = needs_input_gradient ? padded(turned_floats()) : 0;
+    sizes.partials = chunks_capacity(largest) * chunk_floats();
     return sizes;
 }
 
@@ -94,10 +95,13 @@ const float* GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, fl
 void GroupedConvStage::backward_data(const BackwardPass& pass) const {
     const std::ptrdiff_t size = chunk_size(pass.rows);
     const auto share = pass.member.share(chunk_count(pass.rows));
-    float* const image = scratch(pass) + padded(outputs_);
-    float* const partials = turned(pass) + (needs_input_gradient ? padded(turned_floats()) : 0);
+    float* const image = this->image(pass);
+    float* const own_bias = scratch(pass) + padded(outputs_);
+    // Gaps, borders and lanes beyond the last group stay zeros from here on.
+    if (share.first < share.last) std::fill_n(image, spread_floats(), 0.0f);
     for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
-        float* const gradient = partials + chunk * chunk_floats();
+        float* const gradient = pass.workspace.partials[index] + chunk * chunk_floats();
+        std::fill_n(gradient, chunk_floats(), 0.0f);
         const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
         for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
             const bool first = r == chunk * size;
@@ -106,14 +110,14 @@ void GroupedConvStage::backward_data(const BackwardPass& pass) const {
             weight_gradient(pass, r, d, gradient, first);
             if (use_bias_)
                 add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,
-                                  output_delta(pass).row(r), first, image + spread_floats(),
+                                  output_delta(pass).row(r), first, own_bias,
                                   gradient + parameters[0].size());
         }
     }
 }
 
 void GroupedConvStage::backward_weights(const BackwardPass& pass) const {
-    const float* partials = turned(pass) + (needs_input_gradient ? padded(turned_floats()) : 0);
+    const float* partials = pass.workspace.partials[index];
     for (const Parameter& parameter : parameters) {
         const auto share = pass.member.share(parameter.size() / kBlock);
         const std::ptrdiff_t first = share.first * kBlock;

@@ -56,8 +56,8 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t outputs_;  // see the constructor
 
  private:
-    // Each thread's scratch: the bias in the order of the lanes; in training also the spread output
-    // gradient and a bias gradient; then what the derived stage wants.
+    // Each thread's scratch: the bias in the order of the lanes; in training also a bias gradient;
+    // then what the derived stage wants. The spread output gradient is the thread's image.
     std::ptrdiff_t spread_floats() const;
     std::ptrdiff_t shared_scratch(bool backward) const;
     const float* bias_in_lanes(const Pass& pass) const;

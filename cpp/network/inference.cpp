@@ -89,7 +89,7 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
                 part.floats += first_image * values;
             }
             load_images(pass, part, nullptr);
-            for (std::size_t i = first; i < last; ++i) stages()[i]->forward(pass);
+            for (std::size_t i = first; i < last; ++i) forward_stage(pass, i);
             finish(pass, first_image, rows);
         }
     });

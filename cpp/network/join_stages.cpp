@@ -29,6 +29,12 @@ class JoinStage : public Stage {
         for (const Branch& branch : branches_) buffers.push_back(branch.values);
         return buffers;
     }
+    std::vector<std::size_t> deltas_written() const override {
+        std::vector<std::size_t> buffers;
+        for (const Branch& branch : branches_)
+            if (branch.gradient) buffers.push_back(*branch.gradient);
+        return buffers;
+    }
 
     void forward(const Pass& pass) const override {
         const auto share = pass.member.share(pass.rows);

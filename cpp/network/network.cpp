@@ -1,4 +1,4 @@
-// What a network is made of, its parameters, and the plan of its workspaces.
+// What a network is made of, and its parameters.
 #include "network.h"
 
 #include <algorithm>
@@ -179,89 +179,6 @@ int Network::threads_for(double multiply_adds) const {
 
 bool Network::fuses_softmax(Loss loss) const {
     return takes_logits(loss) && architecture_.ends_with_softmax;
-}
-
-void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
-                   bool keeps_inner, std::size_t first) const {
-    if (workspace.capacity >= rows && workspace.threads >= threads &&
-        workspace.has_backward == backward && workspace.first == first &&
-        (workspace.keeps_inner || !keeps_inner))
-        return;
-    rows = std::max(rows, workspace.capacity);
-    threads = std::max(threads, workspace.threads);
-    keeps_inner = keeps_inner || workspace.keeps_inner;
-    // Built aside: if memory runs out, the old workspace still stands.
-    Workspace w;
-
-    const std::size_t buffers = stages().size() + 1;
-    const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
-    // A buffer has the border that its reader asks for. Where that is a stage whose output shows
-    // the buffer itself, it is the next reader who asks.
-    std::vector<Border> borders(buffers);
-    for (std::size_t i = stages().size(); i-- > 0;)
-        borders[i] =
-            stages()[i]->shown_buffer(backward) == i ? borders[i + 1] : stages()[i]->input_border();
-    // Twice over the same list: first to add the sizes up, then to deal the places out.
-    std::ptrdiff_t total = 0;
-    float* base = nullptr;
-    const auto take = [&](std::ptrdiff_t floats) {
-        float* const place = base == nullptr ? nullptr : base + total;
-        total += padded(floats);
-        return place;
-    };
-    const auto deal = [&] {
-        total = 0;
-        w.activations.assign(buffers, {});
-        w.deltas.assign(buffers, {});
-        w.saved.assign(stages().size(), {});
-        w.inner.assign(stages().size(), {});
-        w.shared.assign(stages().size(), nullptr);
-        w.scratch.assign(stages().size(), {});
-        w.rowwise_scratch.clear();
-        w.augmented.clear();
-        for (std::size_t i = first; i < buffers; ++i) {
-            const Shape& shape = architecture_.shape_before(i);
-            const Layout layout = Layout::of(shape, borders[i]);
-            const std::optional<std::size_t> shown =
-                i == first ? std::nullopt : stages()[i - 1]->shown_buffer(backward);
-            // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
-            w.activations[i] = shown && borders[*shown] == borders[i]
-                                   ? w.activations[*shown]
-                                   : Rows{take(rows * layout.stride + kBlock), layout};
-            const Layout compact = Layout::of(shape);
-            if (backward && i > 0 && stages()[i - 1]->takes_part_backward())
-                w.deltas[i] = {take(rows * compact.stride), compact};
-        }
-        for (std::size_t i = first; i < stages().size(); ++i) {
-            const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
-            w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
-            if (keeps_inner)
-                w.inner[i] = {take(rows * flat(sizes.inner).stride), flat(sizes.inner)};
-            w.shared[i] = take(sizes.shared);
-            for (int t = 0; t < threads; ++t) w.scratch[i].push_back(take(sizes.scratch));
-        }
-        const Layout targets = flat(output_size());
-        w.targets = {take(rows * targets.stride), targets};
-        w.losses = take(rows);
-        for (int t = 0; t < threads; ++t)
-            w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
-        for (int t = 0; backward && t < threads; ++t)
-            w.augmented.push_back(take(element_count(input_shape())));
-    };
-    deal();
-    w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
-    base = w.storage.data();
-    deal();
-    w.predicted.assign(static_cast<std::size_t>(rows), 0);
-    w.labels.assign(static_cast<std::size_t>(rows), 0);
-    w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
-    if (backward) w.penalties.assign(penalties_.size(), 0.0);
-    w.capacity = rows;
-    w.threads = threads;
-    w.has_backward = backward;
-    w.keeps_inner = keeps_inner;
-    w.first = first;
-    workspace = std::move(w);
 }
 
 // Softmax and losses work on rows of the widest flat output.

@@ -126,6 +126,8 @@ class Network {
 
     // Steps of a pass; every thread of the team calls them with the same arguments.
     void load_images(const Pass& pass, const Images& images, const std::int32_t* indices) const;
+    // The stage, which finds zeros around its output.
+    void forward_stage(const Pass& pass, std::size_t index) const;
     void load_targets(const Pass& pass, const Targets& targets, const std::int32_t* indices) const;
     void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
                       bool weighted) const;

@@ -17,7 +17,9 @@
 //  - The bits must not depend on the number of threads. Whatever is summed over samples is summed
 //    in the chunks of chunks.h, and then over the chunks in order.
 //  - Nothing is allocated in a step: memory comes from the workspace, by sizes(). It begins as
-//    zeros, and what no stage writes stays zero: padding and borders are relied on to be.
+//    zeros, and what no stage writes stays zero: padding and borders are relied on to be. But for
+//    what lasts only for a stage's own steps, `partials` and `image`, and deltas of images: these
+//    hold anything before they are written.
 //  - Lines of the input may have a gap between them, where the stage itself asks for a border
 //    (input_border), and those of the output, where the next one does: use Rows::line, or
 //    for_lines. Deltas have no gaps.
@@ -80,14 +82,17 @@ class Stage {
 
     // Sizes, asked for when a workspace is planned; see Workspace for what each is.
     struct Sizes {
-        std::ptrdiff_t saved = 0, shared = 0, scratch = 0, inner = 0;
+        std::ptrdiff_t saved = 0, shared = 0, scratch = 0, inner = 0, partials = 0, image = 0;
     };
 
     virtual std::string describe() const = 0;
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
     virtual Border input_border() const { return {}; }
-    // The buffers that forward reads.
+    // The buffers that forward reads; and of the deltas that there are, those that the steps
+    // backward read and write.
     virtual std::vector<std::size_t> inputs() const { return {index}; }
+    virtual std::vector<std::size_t> deltas_read() const { return {index + 1}; }
+    virtual std::vector<std::size_t> deltas_written() const { return {index}; }
     // The buffer whose memory the output shares, because its values are the same; none: its own.
     virtual std::optional<std::size_t> shown_buffer(bool /*backward*/) const { return {}; }
     // Whether forward gives a sample other values in training than in inference.
@@ -156,6 +161,9 @@ class Stage {
         const std::ptrdiff_t count = y.layout.run;
         for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
             body(x + l * count, y.line(row, l), l * count, count);
+    }
+    float* image(const Pass& pass) const {
+        return pass.workspace.images[static_cast<std::size_t>(pass.member.thread)];
     }
     // delta *= derivative of the input's activation, for one sample.
     void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;

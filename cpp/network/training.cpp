@@ -117,6 +117,16 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
                                              delta.row(r));
 }
 
+void Network::forward_stage(const Pass& pass, std::size_t index) const {
+    const Rows& y = pass.workspace.activations[index + 1];
+    if (pass.workspace.shares_memory[index + 1] &&
+        y.layout.stride > y.layout.height * y.layout.run) {
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r) clear_border(y, r);
+    }
+    stages()[index]->forward(pass);
+}
+
 // Everything up to the loss. Every thread returns the batch's loss: all sum the same numbers in
 // the same order, which is cheaper than one more barrier.
 double Network::forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
@@ -128,7 +138,7 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
     load_targets(pass, targets, indices);
     pass.member.barrier.wait();
     for (std::size_t i = first_stage(images.extracted); i < run; ++i) {
-        stages()[i]->forward(pass);
+        forward_stage(pass, i);
         pass.member.barrier.wait();
     }
     compute_loss(pass, loss, used, true, targets.weights != nullptr);

@@ -1,5 +1,7 @@
 #include "workspace.h"
 
+#include <algorithm>
+
 #include "parameter.h"
 
 namespace nncore::network {
@@ -27,6 +29,18 @@ Layout Layout::of(const Shape& shape, const Border& border) {
     layout.origin = border.top * layout.line + border.left * channels;
     layout.stride = spread_over_sets(padded((border.top + shape[0] + border.bottom) * layout.line));
     return layout;
+}
+
+void clear_border(const Rows& rows, std::ptrdiff_t r) {
+    const Layout& layout = rows.layout;
+    float* from = rows.data + r * layout.stride;
+    float* const end = from + layout.stride;
+    for (std::ptrdiff_t y = 0; y < layout.height; ++y) {
+        float* const line = rows.line(r, y);
+        std::fill(from, line, 0.0f);
+        from = line + layout.run;
+    }
+    std::fill(from, end, 0.0f);
 }
 
 }  // namespace nncore::network

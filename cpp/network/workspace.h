@@ -36,6 +36,9 @@ struct Rows {
     std::ptrdiff_t stride() const { return layout.stride; }
 };
 
+// Zeros all that lies around the values of sample r.
+void clear_border(const Rows& rows, std::ptrdiff_t r);
+
 struct Workspace {
     std::ptrdiff_t capacity = 0;  // rows
     int threads = 0;
@@ -44,6 +47,9 @@ struct Workspace {
     std::size_t first = 0;  // stage; there is no room for what those before it need
     // Buffer i is the input of stage i; the last one is the network's output.
     std::vector<Rows> activations;
+    // Whether buffer i is written into memory that others use at other times, so that its border
+    // has to be cleared each time.
+    std::vector<bool> shares_memory;
     // Loss gradients by what produced buffer i, before its activation; never with a border.
     std::vector<Rows> deltas;
     // Per stage: what forward keeps for backward (per sample), what the stage needs besides
@@ -51,6 +57,10 @@ struct Workspace {
     // a layer that was fused away (per sample).
     std::vector<Rows> saved;
     std::vector<float*> shared;
+    // Per stage, for the partial sums of its weight gradients, and per thread, for one image of the
+    // stage that is at work: what stands there does not last beyond the stage's steps backward.
+    std::vector<float*> partials;
+    std::vector<float*> images;
     std::vector<std::vector<float*>> scratch;  // [stage][thread]
     std::vector<Rows> inner;
     Rows targets;

@@ -46,7 +46,7 @@ def padded(layer, x, size, dilation=(1, 1), value=0.0):
 
 def conv2d(layer, x, kernel, bias, groups):
     x = padded(layer, x, layer.kernel_size, layer.dilation_rate)
-    kernel = kernel.permute(3, 2, 0, 1)
+    kernel = kernel.permute(3, 2, 0, 1).contiguous()
     return functional.conv2d(x, kernel, bias, layer.strides, 0, layer.dilation_rate, groups)
 
 

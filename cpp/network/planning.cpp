@@ -1,0 +1,232 @@
+// The plan of a workspace: what there is place for, and what shares its place because it is never
+// needed at the same time.
+//
+// Moments: 0, images are loaded; i + 1, stage i forward; S + 1, the loss; 2 S + 1 - i, stage i
+// backward, S being the number of stages.
+#include <algorithm>
+
+#include "buffer_plan.h"
+#include "network.h"
+
+namespace nncore::network {
+namespace {
+
+using Stages = std::vector<std::unique_ptr<Stage>>;
+
+// From when to when something is needed.
+struct Span {
+    std::ptrdiff_t first, last;
+
+    void take_in(std::ptrdiff_t moment) {
+        first = std::min(first, moment);
+        last = std::max(last, moment);
+    }
+};
+
+class Moments {
+ public:
+    Moments(const Stages& stages, bool backward) : stages_(stages), backward_(backward) {}
+
+    std::ptrdiff_t end() const { return 2 * count() + 2; }
+    std::ptrdiff_t loss() const { return count() + 1; }
+    static std::ptrdiff_t forward(std::size_t stage) {
+        return static_cast<std::ptrdiff_t>(stage) + 1;
+    }
+    std::ptrdiff_t backward(std::size_t stage) const {
+        return 2 * count() + 1 - static_cast<std::ptrdiff_t>(stage);
+    }
+    bool goes_backward(std::size_t stage) const {
+        return backward_ && stages_[stage]->takes_part_backward();
+    }
+    // A stage's weight gradients may be computed while the next one backward is at work.
+    std::ptrdiff_t end_of(std::size_t stage) const {
+        for (std::size_t next = stage; next-- > 0;)
+            if (goes_backward(next)) return backward(next);
+        return end();
+    }
+
+    // Of the values in a buffer.
+    Span of_values(std::size_t buffer) const {
+        const auto written = static_cast<std::ptrdiff_t>(buffer);
+        Span span{written, written};
+        if (buffer > 0 && goes_backward(buffer - 1)) span.take_in(backward(buffer - 1));
+        for (std::size_t i = 0; i < stages_.size(); ++i) {
+            const auto inputs = stages_[i]->inputs();
+            if (i != buffer && std::find(inputs.begin(), inputs.end(), buffer) == inputs.end())
+                continue;
+            span.take_in(forward(i));
+            if (goes_backward(i)) span.take_in(end_of(i));
+        }
+        return span;
+    }
+    // Of the delta of a buffer; the loss may write it where it is one of the last two.
+    Span of_delta(std::size_t buffer) const {
+        Span span{end(), 0};
+        if (buffer + 1 >= stages_.size()) span.take_in(loss());
+        const auto names = [&](const std::vector<std::size_t>& buffers) {
+            return std::find(buffers.begin(), buffers.end(), buffer) != buffers.end();
+        };
+        for (std::size_t i = 0; i < stages_.size(); ++i) {
+            if (!goes_backward(i)) continue;
+            if (names(stages_[i]->deltas_written())) span.take_in(backward(i));
+            if (names(stages_[i]->deltas_read())) {
+                span.take_in(backward(i));
+                span.take_in(end_of(i));
+            }
+        }
+        return span;
+    }
+
+ private:
+    std::ptrdiff_t count() const { return static_cast<std::ptrdiff_t>(stages_.size()); }
+
+    const Stages& stages_;
+    bool backward_;
+};
+
+}  // namespace
+
+void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
+                   bool keeps_inner, std::size_t first) const {
+    if (workspace.capacity >= rows && workspace.threads >= threads &&
+        workspace.has_backward == backward && workspace.first == first &&
+        (workspace.keeps_inner || !keeps_inner))
+        return;
+    rows = std::max(rows, workspace.capacity);
+    threads = std::max(threads, workspace.threads);
+    keeps_inner = keeps_inner || workspace.keeps_inner;
+    // Built aside: if memory runs out, the old workspace still stands.
+    Workspace w;
+
+    const std::size_t buffers = stages().size() + 1;
+    const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
+    // A buffer has the border that its reader asks for. Where that is a stage whose output shows
+    // the buffer itself, it is the next reader who asks.
+    std::vector<Border> borders(buffers);
+    for (std::size_t i = stages().size(); i-- > 0;)
+        borders[i] =
+            stages()[i]->shown_buffer(backward) == i ? borders[i + 1] : stages()[i]->input_border();
+    // Which buffer each one is, and from when to when that is needed.
+    const Moments moments(stages(), backward);
+    std::vector<std::size_t> memory_of(buffers);
+    std::vector<Span> spans(buffers);
+    for (std::size_t i = first; i < buffers; ++i) {
+        const std::optional<std::size_t> shown =
+            i == first ? std::nullopt : stages()[i - 1]->shown_buffer(backward);
+        memory_of[i] = shown && borders[*shown] == borders[i] ? memory_of[*shown] : i;
+        spans[i] = moments.of_values(i);
+        spans[memory_of[i]].take_in(spans[i].first);
+        spans[memory_of[i]].take_in(spans[i].last);
+    }
+    // Flat samples are few floats, whose padding is relied on to be zero; people who look inside
+    // want all there is; and what is loaded or given back stays as well.
+    const auto lasts = [&](std::size_t i) {
+        return keeps_inner || i == first || i + 2 >= buffers ||
+               architecture_.shape_before(i).size() == 1;
+    };
+    const auto has_delta = [&](std::size_t i) {
+        return backward && i > first && moments.goes_backward(i - 1);
+    };
+
+    BufferPlan shared_memory;
+    std::vector<std::size_t> value_places(buffers), delta_places(buffers),
+        partial_places(stages().size());
+    w.shares_memory.assign(buffers, false);
+    std::ptrdiff_t image = 0;
+    for (std::size_t i = first; i < buffers; ++i) {
+        const Shape& shape = architecture_.shape_before(i);
+        if (memory_of[i] == i && !lasts(i)) {
+            value_places[i] =
+                shared_memory.add(rows * Layout::of(shape, borders[i]).stride + kBlock,
+                                  spans[i].first, spans[i].last);
+            w.shares_memory[i] = true;
+        }
+        if (has_delta(i) && shape.size() == 3) {
+            const Span span = moments.of_delta(i);
+            delta_places[i] =
+                shared_memory.add(rows * Layout::of(shape).stride, span.first, span.last);
+        }
+    }
+    for (std::size_t i = first; i < stages().size(); ++i) {
+        const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
+        image = std::max(image, sizes.image);
+        if (sizes.partials > 0)
+            partial_places[i] =
+                shared_memory.add(sizes.partials, moments.backward(i), moments.end_of(i));
+    }
+    const std::ptrdiff_t shared_floats = shared_memory.arrange();
+
+    // Twice over the same list: first to add the sizes up, then to deal the places out.
+    std::ptrdiff_t total = 0;
+    float* base = nullptr;
+    const auto take = [&](std::ptrdiff_t floats) {
+        float* const place = base == nullptr ? nullptr : base + total;
+        total += padded(floats);
+        return place;
+    };
+    const auto deal = [&] {
+        total = 0;
+        w.activations.assign(buffers, {});
+        w.deltas.assign(buffers, {});
+        w.saved.assign(stages().size(), {});
+        w.inner.assign(stages().size(), {});
+        w.shared.assign(stages().size(), nullptr);
+        w.partials.assign(stages().size(), nullptr);
+        w.scratch.assign(stages().size(), {});
+        w.images.clear();
+        w.rowwise_scratch.clear();
+        w.augmented.clear();
+        float* const shared_base = take(shared_floats);
+        const auto shared_place = [&](std::size_t number) {
+            return base == nullptr ? nullptr : shared_base + shared_memory.place(number);
+        };
+        for (std::size_t i = first; i < buffers; ++i) {
+            const Shape& shape = architecture_.shape_before(i);
+            const Layout layout = Layout::of(shape, borders[i]);
+            // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
+            w.activations[i] = memory_of[i] != i ? w.activations[memory_of[i]]
+                               : w.shares_memory[i]
+                                   ? Rows{shared_place(value_places[i]), layout}
+                                   : Rows{take(rows * layout.stride + kBlock), layout};
+            const Layout compact = Layout::of(shape);
+            if (has_delta(i))
+                w.deltas[i] = {
+                    shape.size() == 3 ? shared_place(delta_places[i]) : take(rows * compact.stride),
+                    compact};
+        }
+        for (std::size_t i = first; i < stages().size(); ++i) {
+            const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
+            w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
+            if (keeps_inner)
+                w.inner[i] = {take(rows * flat(sizes.inner).stride), flat(sizes.inner)};
+            w.shared[i] = take(sizes.shared);
+            if (sizes.partials > 0) w.partials[i] = shared_place(partial_places[i]);
+            for (int t = 0; t < threads; ++t) w.scratch[i].push_back(take(sizes.scratch));
+        }
+        const Layout targets = flat(output_size());
+        w.targets = {take(rows * targets.stride), targets};
+        w.losses = take(rows);
+        for (int t = 0; t < threads; ++t) {
+            w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
+            w.images.push_back(take(image));
+        }
+        for (int t = 0; backward && t < threads; ++t)
+            w.augmented.push_back(take(element_count(input_shape())));
+    };
+    deal();
+    w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
+    base = w.storage.data();
+    deal();
+    w.predicted.assign(static_cast<std::size_t>(rows), 0);
+    w.labels.assign(static_cast<std::size_t>(rows), 0);
+    w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
+    if (backward) w.penalties.assign(penalties_.size(), 0.0);
+    w.capacity = rows;
+    w.threads = threads;
+    w.has_backward = backward;
+    w.keeps_inner = keeps_inner;
+    w.first = first;
+    workspace = std::move(w);
+}
+
+}  // namespace nncore::network
