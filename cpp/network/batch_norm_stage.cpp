@@ -6,7 +6,7 @@
 // One whose layer is not trainable uses the moving averages in training, too.
 //
 // Directly behind a linear convolution or Dense layer, inference folds all that into the weights of
-// that stage (`fold_into`), and this one does nothing.
+// that stage (`fold_into`), and this one does nothing. So does training where it is not trainable.
 #include "batch_norm_stage.h"
 
 #include <algorithm>
@@ -50,34 +50,49 @@ class BatchNormStage final : public Stage {
     std::string describe() const override {
         std::string text = "batch normalization";
         if (is_fused()) text += std::string(" + ") + name_of(output_activation);
-        return folds_ ? text + "; in inference part of the stage before" : text;
+        if (!folds_) return text;
+        return text + (fixed_ ? "; part" : "; in inference part") + " of the stage before";
     }
     std::optional<std::size_t> shown_buffer(bool backward) const override {
-        if (folds_ && !backward) return index;
+        if (folds_ && (fixed_ || !backward)) return index;
         return {};
     }
     bool varies_in_training() const override { return !fixed_; }
     bool folds() const override { return folds_; }
-    // kernel * scale and (bias - mean) * scale + beta, the latter in the place of beta.
-    void fold_into(const Stage& before, const float* values, float* folded_values) const override {
+    bool folds_in_training() const override { return folds_ && fixed_; }
+    void fold_scales(const Stage& before, const float* values, float* scales) const override {
         const Parameter& kernel = before.parameters[0];
-        std::vector<float> scale(static_cast<std::size_t>(channels_));
+        std::vector<float> natural(static_cast<std::size_t>(element_count(kernel.shape)));
+        for (std::size_t i = 0; i < natural.size(); ++i)
+            natural[i] = factor(values, static_cast<std::ptrdiff_t>(i) % channels_);
+        kernel.pack(natural.data(), scales);
+        if (before.parameters.size() > 1)
+            for (std::ptrdiff_t c = 0; c < channels_; ++c)
+                scales[before.parameters[1].offset + c] = factor(values, c);
+    }
+    void fold_bias(const Stage& before, const float* values, float* folded_values) const override {
         for (std::ptrdiff_t c = 0; c < channels_; ++c) {
-            const auto value = [&](Index which) { return values[parameters[which].offset + c]; };
-            const float factor = value(kGamma) / std::sqrt(value(kMovingVariance) + epsilon_);
             const float bias =
                 before.parameters.size() > 1 ? values[before.parameters[1].offset + c] : 0.0f;
             folded_values[parameters[kBeta].offset + c] =
-                std::fma(bias - value(kMovingMean), factor, value(kBeta));
-            scale[static_cast<std::size_t>(c)] = factor;
+                std::fma(bias - values[parameters[kMovingMean].offset + c], factor(values, c),
+                         values[parameters[kBeta].offset + c]);
         }
+    }
+    // kernel * scale and (bias - mean) * scale + beta, the latter in the place of beta.
+    void fold_into(const Stage& before, const float* values, float* folded_values) const override {
+        const Parameter& kernel = before.parameters[0];
+        fold_bias(before, values, folded_values);
         std::vector<float> natural(static_cast<std::size_t>(element_count(kernel.shape)));
         kernel.unpack(values, natural.data());
-        for (std::size_t i = 0; i < natural.size(); ++i) natural[i] *= scale[i % scale.size()];
+        for (std::size_t i = 0; i < natural.size(); ++i)
+            natural[i] *= factor(values, static_cast<std::ptrdiff_t>(i) % channels_);
         kernel.pack(natural.data(), folded_values);
     }
     Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
-        if (!backward) return {.scratch = kScratchRows * stride_};
+        if (!backward || folds_in_training())
+            return {.scratch = kScratchRows * stride_,
+                    .inner = backward && is_fused() ? element_count(output_shape) : 0};
         return {.saved = 2 * stride_,
                 .shared = kSharedRows * stride_ + chunks_capacity(largest) * 2 * stride_,
                 .scratch = kScratchRows * stride_,
@@ -87,6 +102,10 @@ class BatchNormStage final : public Stage {
     void forward(const Pass& pass) const override {
         const bool inference = pass.purpose == Purpose::inference;
         if (folds_ && inference) return;
+        if (folds_in_training()) {
+            if (is_fused() && pass.purpose == Purpose::gradients) keep_linear(pass);
+            return;
+        }
         float* const scale = scratch(pass, 0);
         const float* mean = value(pass, kMovingMean);
         if (!inference && !fixed_) {
@@ -115,6 +134,7 @@ class BatchNormStage final : public Stage {
     //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
     // With fixed statistics, only dx = gamma / deviation * dy.
     void backward_data(const BackwardPass& pass) const override {
+        if (folds_in_training()) return;  // the delta is that of the stage before
         if (!fixed_) sum_gradients(pass);
         if (!needs_input_gradient) return;
         const float* const mean = fixed_ ? value(pass, kMovingMean) : shared(pass);
@@ -163,6 +183,23 @@ class BatchNormStage final : public Stage {
     static constexpr std::ptrdiff_t kScratchRows = 5, kSharedRows = 2;
 
     bool is_fused() const { return output_activation != Activation::linear; }
+    // What a channel is multiplied by for fixed statistics.
+    float factor(const float* values, std::ptrdiff_t c) const {
+        return values[parameters[kGamma].offset + c] /
+               std::sqrt(values[parameters[kMovingVariance].offset + c] + epsilon_);
+    }
+    // For people who look inside: this layer's output, of which the stage before has but its input
+    // and its activated output.
+    void keep_linear(const Pass& pass) const {
+        float* const scale = scratch(pass, 0);
+        set_scale(pass, value(pass, kMovingVariance), scale);
+        const kernels::NormalizeArgs args{pixels_, channels_, value(pass, kMovingMean), scale,
+                                          value(pass, kBeta)};
+        const auto share = pass.member.share(pass.rows);
+        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+            pass.kernels.normalize(args, Activation::linear, pass.workspace.inner[index - 1].row(r),
+                                   pass.workspace.inner[index].row(r));
+    }
     const float* value(const Pass& pass, Index which) const {
         return pass.parameters + parameters[which].offset;
     }

@@ -407,8 +407,13 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
     find_fixed_stages();
     const auto& stages = architecture_.stages;
     for (std::size_t i = 1; i < stages.size(); ++i)
-        if (stages[i]->folds())
-            stages[i - 1]->folded = {stages[i]->parameters[1].offset, stages[i]->output_activation};
+        if (stages[i]->folds()) {
+            const bool in_training = stages[i]->folds_in_training();
+            stages[i - 1]->folded = {stages[i]->parameters[1].offset, stages[i]->output_activation,
+                                     in_training};
+            for (Layer& layer : architecture_.layers)
+                if (layer.buffer == i) layer.fused_away = layer.fused_away || in_training;
+        }
     built_ = true;
     return std::make_unique<Network>(std::move(architecture_), seed);
 }

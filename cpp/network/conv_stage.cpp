@@ -77,7 +77,7 @@ class ConvStage final : public Stage {
             sizes.scratch += padded(spread_lines() * scatter_line()) +
                              kernels::pooled_input_gradient_scratch(g_.out_channels);
         sizes.shared = turned_floats();
-        sizes.partials = chunks_capacity(largest) * chunk_floats();
+        if (trains) sizes.partials = chunks_capacity(largest) * chunk_floats();
         return sizes;
     }
 
@@ -89,7 +89,7 @@ class ConvStage final : public Stage {
         args.columns = pooled_ ? columns_ : g_.out_width;
         args.blocks = out_padded_ / kBlock;
         args.channels = g_.out_channels;
-        args.weights = pass.parameters + parameters[0].offset;
+        args.weights = values(pass) + parameters[0].offset;
         args.bias = bias(pass, use_bias_);
         args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
@@ -116,7 +116,7 @@ class ConvStage final : public Stage {
             for (std::ptrdiff_t k = share.first; k < share.last; ++k)
                 pass.kernels.transpose(
                     run_, g_.out_channels,
-                    pass.parameters + parameters[0].offset + k * run_ * out_padded_, out_padded_,
+                    values(pass) + parameters[0].offset + k * run_ * out_padded_, out_padded_,
                     pass.workspace.shared[index] +
                         (scatters_ ? g_.kernel_height - 1 - k : k) * g_.out_channels * padded(run_),
                     padded(run_));
@@ -129,8 +129,7 @@ class ConvStage final : public Stage {
         for (std::ptrdiff_t tap = share.first; tap < share.last; ++tap)
             pass.kernels.transpose(
                 g_.channels, g_.out_channels,
-                pass.parameters + parameters[0].offset + tap * g_.channels * out_padded_,
-                out_padded_,
+                values(pass) + parameters[0].offset + tap * g_.channels * out_padded_, out_padded_,
                 pass.workspace.shared[index] + (taps - 1 - tap) * out_padded_ * padded(g_.channels),
                 padded(g_.channels));
     }
@@ -143,7 +142,8 @@ class ConvStage final : public Stage {
             std::fill_n(image(pass), unpooled_floats(), 0.0f);
         for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
-            std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
+            if (trains)
+                std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
             for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
                 const bool first = r == chunk * size;
                 const float* dense = unpooled(pass, r);
@@ -156,6 +156,7 @@ class ConvStage final : public Stage {
                         input_gradient(pass, r);
                     }
                 }
+                if (!trains) continue;
                 weight_gradient(pass, r, dense, chunk, first);
                 // From the output gradient as it came: pooling left zeros out that add nothing.
                 if (use_bias_)

@@ -47,7 +47,7 @@ class DenseStage final : public Stage {
         const Rows& y = output(pass);
         kernels::DenseProductArgs args{};
         args.K = inputs_;
-        args.panels = pass.parameters + parameters[0].offset;
+        args.panels = values(pass) + parameters[0].offset;
         args.panel_stride = parameters[0].panel_stride();
         args.bias = bias(pass, use_bias_);
         args.activation = activation(pass);
@@ -62,7 +62,7 @@ class DenseStage final : public Stage {
         if (!needs_input_gradient) return;
         const Share own = share(pass, blocks_of(inputs_));
         float* const turned = scratch(pass);
-        const float* const panels = pass.parameters + parameters[0].offset;
+        const float* const panels = values(pass) + parameters[0].offset;
         kernels::DenseProductArgs args{};
         args.K = units_;
         args.panels = turned;
@@ -75,7 +75,7 @@ class DenseStage final : public Stage {
                 parameters[0].panel_stride(), last - first, turned, transposed_stride());
             product(pass, args, {{first, last}, own.rows, own.has_all_rows}, output_delta(pass),
                     input_delta(pass), &input(pass));
-            if (own.has_all_rows)
+            if (own.has_all_rows && trains)
                 weight_gradient(pass, first * kBlock, std::min(last * kBlock, inputs_));
         }
     }

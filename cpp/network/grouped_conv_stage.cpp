@@ -61,7 +61,7 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) cons
     if (!backward) return sizes;
     sizes.image = spread_floats();
     sizes.shared = needs_input_gradient ? padded(turned_floats()) : 0;
-    sizes.partials = chunks_capacity(largest) * chunk_floats();
+    if (trains) sizes.partials = chunks_capacity(largest) * chunk_floats();
     return sizes;
 }
 
@@ -100,13 +100,15 @@ void GroupedConvStage::backward_data(const BackwardPass& pass) const {
     // Gaps, borders and lanes beyond the last group stay zeros from here on.
     if (share.first < share.last) std::fill_n(image, spread_floats(), 0.0f);
     for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
-        float* const gradient = pass.workspace.partials[index] + chunk * chunk_floats();
-        std::fill_n(gradient, chunk_floats(), 0.0f);
+        float* const gradient =
+            trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
+        if (trains) std::fill_n(gradient, chunk_floats(), 0.0f);
         const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
         for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
             const bool first = r == chunk * size;
             const float* d = spread_out(pass, r, image);
             if (needs_input_gradient) input_gradient(pass, r, image);
+            if (!trains) continue;
             weight_gradient(pass, r, d, gradient, first);
             if (use_bias_)
                 add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,

@@ -42,7 +42,7 @@ class GroupedConvStage : public Stage {
                                  float* gradient, bool first) const = 0;
 
     std::ptrdiff_t taps() const { return g_.kernel_height * g_.kernel_width; }
-    const float* weights(const Pass& pass) const { return pass.parameters + parameters[0].offset; }
+    const float* weights(const Pass& pass) const { return values(pass) + parameters[0].offset; }
     float* turned(const Pass& pass) const { return pass.workspace.shared[index]; }
     float* own(const Pass& pass) const {
         return scratch(pass) + shared_scratch(pass.workspace.has_backward);

@@ -61,6 +61,7 @@ void Network::write_parameter(const Parameter& p, const float* natural) {
     const std::unique_lock lock(mutex_);
     p.pack(natural, parameters_.data());
     folded_ = false;
+    has_fold_scales_ = false;
     if (shows_average_) {
         shows_average_ = false;
         optimizer_.forget_average();

@@ -126,6 +126,12 @@ class Network {
 
     // Steps of a pass; every thread of the team calls them with the same arguments.
     void load_images(const Pass& pass, const Images& images, const std::int32_t* indices) const;
+    // The weights of stages that have a normalization folded into them, as they are in this step.
+    void fold_weights(const Pass& pass, std::size_t first) const;
+    // The gradients of such a stage's own weights, from those of the folded ones, and the update.
+    void unfold_gradients(const BackwardPass& pass, const Stage& stage) const;
+    // What fold_weights multiplies by, if anything; before a team is at work.
+    void prepare_folds();
     // The stage, which finds zeros around its output.
     void forward_stage(const Pass& pass, std::size_t index) const;
     void load_targets(const Pass& pass, const Targets& targets, const std::int32_t* indices) const;
@@ -160,6 +166,10 @@ class Network {
     mutable std::atomic<bool> folded_ = false;
     mutable runtime::AlignedBuffer folded_parameters_;
     Workspace training_workspace_;
+    // For training, as large as the parameters, or empty where nothing is folded; of stages that
+    // have something folded into them: factors, and the weights that come of it.
+    runtime::AlignedBuffer fold_scales_, trained_folds_;
+    bool has_fold_scales_ = false;
     std::ptrdiff_t last_rows_ = 0;
     bool has_statistics_ = false;  // of the last compute_gradients, for the moving averages
 

@@ -124,6 +124,10 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         return keeps_inner || i == first || i + 2 >= buffers ||
                architecture_.shape_before(i).size() == 1;
     };
+    // A normalization that is folded into the stage before has no delta of its own.
+    const auto is_passed_on = [&](std::size_t i) {
+        return i + 1 < buffers && stages()[i]->folds_in_training();
+    };
     const auto has_delta = [&](std::size_t i) {
         return backward && i > first && moments.goes_backward(i - 1);
     };
@@ -141,8 +145,13 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
                                   spans[i].first, spans[i].last);
             w.shares_memory[i] = true;
         }
-        if (has_delta(i) && shape.size() == 3) {
-            const Span span = moments.of_delta(i);
+        if (has_delta(i) && shape.size() == 3 && !is_passed_on(i)) {
+            Span span = moments.of_delta(i);
+            if (is_passed_on(i - 1)) {
+                const Span before = moments.of_delta(i - 1);
+                span.take_in(before.first);
+                span.take_in(before.last);
+            }
             delta_places[i] =
                 shared_memory.add(rows * Layout::of(shape).stride, span.first, span.last);
         }
@@ -189,16 +198,22 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
                                    ? Rows{shared_place(value_places[i]), layout}
                                    : Rows{take(rows * layout.stride + kBlock), layout};
             const Layout compact = Layout::of(shape);
-            if (has_delta(i))
+            if (has_delta(i) && !is_passed_on(i))
                 w.deltas[i] = {
                     shape.size() == 3 ? shared_place(delta_places[i]) : take(rows * compact.stride),
                     compact};
         }
+        for (std::size_t i = first; i + 1 < buffers; ++i)
+            if (is_passed_on(i)) w.deltas[i] = w.deltas[i + 1];
         for (std::size_t i = first; i < stages().size(); ++i) {
             const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
             w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
-            if (keeps_inner)
-                w.inner[i] = {take(rows * flat(sizes.inner).stride), flat(sizes.inner)};
+            if (keeps_inner) {
+                const bool folded = stages()[i]->folded && stages()[i]->folded->in_training;
+                const Layout inner =
+                    folded ? Layout::of(stages()[i]->output_shape) : flat(sizes.inner);
+                w.inner[i] = {take(rows * inner.stride + kBlock), inner};
+            }
             w.shared[i] = take(sizes.shared);
             if (sizes.partials > 0) w.partials[i] = shared_place(partial_places[i]);
             for (int t = 0; t < threads; ++t) w.scratch[i].push_back(take(sizes.scratch));

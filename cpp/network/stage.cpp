@@ -11,12 +11,12 @@ void Stage::update(const BackwardPass& pass, const Parameter& parameter) const {
 }
 
 const float* Stage::bias(const Pass& pass, bool has_bias) const {
-    if (folded && pass.purpose == Purpose::inference) return pass.parameters + folded->bias;
+    if (is_folded(pass)) return values(pass) + folded->bias;
     return has_bias ? pass.parameters + parameters[1].offset : nullptr;
 }
 
 kernels::Activation Stage::activation(const Pass& pass) const {
-    return folded && pass.purpose == Purpose::inference ? folded->activation : output_activation;
+    return is_folded(pass) ? folded->activation : output_activation;
 }
 
 void Stage::multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const {

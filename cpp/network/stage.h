@@ -53,6 +53,11 @@ struct Pass {
     std::ptrdiff_t rows;  // samples of this batch
     const float* parameters;
     Purpose purpose = Purpose::inference;
+    // Of stages that have a fixed normalization folded into them: the weights with it, where
+    // `parameters` are the weights without.
+    float* folded = nullptr;
+    // Only for people who look inside: such a stage's output without the normalization.
+    bool into_inner = false;
     // Keys of the random numbers in training.
     Randomness randomness{};
     const std::int32_t* samples = nullptr;  // which image each row is, or nullptr: row r is image r
@@ -102,6 +107,14 @@ class Stage {
     // From the network's parameters, what `before` needs for that.
     virtual void fold_into(const Stage& /*before*/, const float* /*parameters*/,
                            float* /*folded_parameters*/) const {}
+    // Whether training does so as well, because nothing of this stage changes: the weights of
+    // `before` are then multiplied by what fold_scales gives, in their layout, and so are their
+    // gradients; and its bias becomes that of fold_bias.
+    virtual bool folds_in_training() const { return false; }
+    virtual void fold_scales(const Stage& /*before*/, const float* /*parameters*/,
+                             float* /*scales*/) const {}
+    virtual void fold_bias(const Stage& /*before*/, const float* /*parameters*/,
+                           float* /*folded_parameters*/) const {}
     // largest: the rows of the workspace; backward: whether backward passes follow.
     virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*backward*/) const { return {}; }
 
@@ -128,17 +141,21 @@ class Stage {
     kernels::Activation input_activation = kernels::Activation::linear;
     kernels::Activation output_activation = kernels::Activation::linear;
     std::vector<Parameter> parameters;
-    // Set where inference runs this stage with the batch normalization that follows folded into
-    // its weights: where the folded bias stands, and the activation behind.
+    // Set where inference, and perhaps training, runs this stage with the batch normalization that
+    // follows folded into its weights: where the folded bias stands, and the activation behind.
     struct Folded {
         std::ptrdiff_t bias;
         kernels::Activation activation;
+        bool in_training;
     };
     std::optional<Folded> folded;
 
  protected:
     const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
-    const Rows& output(const Pass& pass) const { return pass.workspace.activations[index + 1]; }
+    const Rows& output(const Pass& pass) const {
+        return pass.into_inner ? pass.workspace.inner[index]
+                               : pass.workspace.activations[index + 1];
+    }
     const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
     // This thread's own place, of sizes().scratch floats.
@@ -147,6 +164,15 @@ class Stage {
     }
     // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
     void update(const BackwardPass& pass, const Parameter& parameter) const;
+    // The weights that a stage computes with, all that is folded into them included.
+    const float* values(const Pass& pass) const {
+        return is_folded(pass) && pass.purpose != Purpose::inference ? pass.folded
+                                                                     : pass.parameters;
+    }
+    bool is_folded(const Pass& pass) const {
+        return folded && !pass.into_inner &&
+               (pass.purpose == Purpose::inference || folded->in_training);
+    }
     // What a stage with weights adds and applies behind their product; the bias is parameters[1].
     const float* bias(const Pass& pass, bool has_bias) const;
     kernels::Activation activation(const Pass& pass) const;

@@ -117,6 +117,48 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
                                              delta.row(r));
 }
 
+void Network::prepare_folds() {
+    const auto& all = stages();
+    const bool any = std::any_of(all.begin(), all.end(),
+                                 [](const auto& stage) { return stage->folds_in_training(); });
+    if (!any || has_fold_scales_) return;
+    fold_scales_ = runtime::AlignedBuffer(parameters_.size());
+    if (trained_folds_.size() == 0) trained_folds_ = runtime::AlignedBuffer(parameters_.size());
+    for (std::size_t i = 1; i < all.size(); ++i)
+        if (all[i]->folds_in_training())
+            all[i]->fold_scales(*all[i - 1], parameters_.data(), fold_scales_.data());
+    has_fold_scales_ = true;
+}
+
+void Network::fold_weights(const Pass& pass, std::size_t first) const {
+    if (pass.folded == nullptr) return;
+    for (std::size_t i = first + 1; i < stages().size(); ++i) {
+        if (!stages()[i]->folds_in_training()) continue;
+        const Parameter& kernel = stages()[i - 1]->parameters[0];
+        const auto share = pass.member.share(kernel.size() / kBlock);
+        const std::ptrdiff_t begin = kernel.offset + share.first * kBlock;
+        pass.kernels.multiply((share.last - share.first) * kBlock, pass.parameters + begin,
+                              fold_scales_.data() + begin, pass.folded + begin);
+        if (pass.member.thread == 0)
+            stages()[i]->fold_bias(*stages()[i - 1], pass.parameters, pass.folded);
+    }
+    pass.member.barrier.wait();
+}
+
+void Network::unfold_gradients(const BackwardPass& pass, const Stage& stage) const {
+    pass.member.barrier.wait();
+    for (const Parameter& p : stage.parameters) {
+        const auto share = pass.member.share(p.size() / kBlock);
+        const std::ptrdiff_t begin = p.offset + share.first * kBlock;
+        const std::ptrdiff_t count = (share.last - share.first) * kBlock;
+        pass.kernels.multiply(count, pass.gradients + begin, fold_scales_.data() + begin,
+                              pass.gradients + begin);
+        if (pass.learning_rate != nullptr)
+            pass.kernels.sgd_update(count, *pass.learning_rate, pass.gradients + begin,
+                                    pass.weights + begin);
+    }
+}
+
 void Network::forward_stage(const Pass& pass, std::size_t index) const {
     const Rows& y = pass.workspace.activations[index + 1];
     if (pass.workspace.shares_memory[index + 1] &&
@@ -124,7 +166,13 @@ void Network::forward_stage(const Pass& pass, std::size_t index) const {
         const auto share = pass.member.share(pass.rows);
         for (std::ptrdiff_t r = share.first; r < share.last; ++r) clear_border(y, r);
     }
-    stages()[index]->forward(pass);
+    const Stage& stage = *stages()[index];
+    stage.forward(pass);
+    if (pass.purpose == Purpose::gradients && stage.folded && stage.folded->in_training) {
+        Pass apart = pass;
+        apart.into_inner = true;
+        stage.forward(apart);
+    }
 }
 
 // Everything up to the loss. Every thread returns the batch's loss: all sum the same numbers in
@@ -137,6 +185,7 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
     load_images(pass, images, indices);
     load_targets(pass, targets, indices);
     pass.member.barrier.wait();
+    fold_weights(pass, first_stage(images.extracted));
     for (std::size_t i = first_stage(images.extracted); i < run; ++i) {
         forward_stage(pass, i);
         pass.member.barrier.wait();
@@ -160,9 +209,13 @@ void Network::backward(const BackwardPass& pass, Loss loss) const {
         const Stage& stage = *stages()[i];
         if (!stage.takes_part_backward()) continue;
         const bool fixed = !stage.trains && !stage.parameters.empty();
-        stage.backward_data(fixed ? without_update : pass);
+        const bool folded = stage.folded && stage.folded->in_training;
+        const BackwardPass& own = fixed || folded ? without_update : pass;
+        stage.backward_data(own);
         pass.member.barrier.wait();
-        if (!fixed) stage.backward_weights(pass);
+        if (fixed) continue;
+        stage.backward_weights(own);
+        if (folded) unfold_gradients(pass, stage);
     }
     pass.member.barrier.wait();
     if (!penalties_.any()) return;
@@ -187,6 +240,7 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
         threads_for(3 * architecture_.multiply_adds() * static_cast<double>(images.count));
     Workspace& workspace = training_workspace_;
     plan(workspace, images.count, true, threads, true, 0);
+    prepare_folds();
     last_rows_ = images.count;
     double result = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
@@ -196,7 +250,8 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
                                  .workspace = workspace,
                                  .rows = images.count,
                                  .parameters = parameters_.data(),
-                                 .purpose = Purpose::gradients},
+                                 .purpose = Purpose::gradients,
+                                 .folded = trained_folds_.data()},
                                 parameters_.data(),
                                 gradients_.data(),
                                 nullptr};
@@ -264,6 +319,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);
+    prepare_folds();
     // A penalty's gradient is added before weights change, so that no stage may update its own.
     const bool plain = optimizer.is_plain() && !penalties_.any();
     last_rows_ = 0;
@@ -286,6 +342,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                                      .rows = std::min(batch_size, count - first),
                                      .parameters = parameters_.data(),
                                      .purpose = Purpose::training,
+                                     .folded = trained_folds_.data(),
                                      .randomness = randomness,
                                      .samples = indices + first},
                                     parameters_.data(),

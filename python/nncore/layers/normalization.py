@@ -37,8 +37,8 @@ class BatchNormalization(Layer):
     name
         By default "batch_normalization", "batch_normalization_1", ...
     trainable
-        If not, nothing of it changes, and training uses the moving averages as prediction does; as
-        in Keras.
+        If not, nothing of it changes, and training uses the moving averages as prediction does, as
+        in Keras; and folds them into the weights before it, as prediction does.
     """
 
     later_fields: ClassVar = frozenset({"trainable"})
