@@ -176,6 +176,31 @@ def test_zeros_around_the_image_become_padding_of_the_convolution(tmp_path):
     assert kinds(model) == ["Conv2D", "GlobalAveragePool2D", "Dense"]
 
 
+def test_padding_that_is_computed_from_the_size_of_the_image(tmp_path):
+    """As timm exports "same" of TensorFlow: ceil(size / 2) windows, max(..., 0), halves of it."""
+    graph = OnnxGraph(("n", 3, 9, 8))
+    shape, floats = graph.op("Shape", "x"), {"to": 1}
+
+    def of(axis):
+        size = graph.op("Gather", shape, graph.constant(axis, np.int64))
+        half = graph.op("Div", graph.op("Cast", size, **floats), graph.constant(2.0))
+        count = graph.op("Cast", graph.op("Ceil", half), to=7)
+        steps = graph.op("Sub", count, graph.constant(1, np.int64))
+        reach = graph.op("Mul", steps, graph.constant(2, np.int64))
+        total = graph.op("Sub", graph.op("Add", reach, graph.constant(5, np.int64)), size)
+        total = graph.op("Clip", total, graph.constant(0, np.int64))
+        before = graph.op("Div", total, graph.constant(2, np.int64))
+        ends = before, graph.op("Sub", total, before)
+        return [graph.op("Unsqueeze", end, graph.constant([0], np.int64)) for end in ends]
+
+    (top, bottom), (left, right) = of(2), of(3)
+    none = graph.constant([0, 0], np.int64)
+    pads = graph.op("Concat", none, top, left, none, bottom, right, axis=0)
+    padded = graph.op("Pad", "x", pads)
+    model = imported(tmp_path, graph, graph.classifier(graph.conv(padded, 4, 5, 2, pad=0)))
+    assert model.layers[0].description.padding == "same"
+
+
 def test_a_bias_and_a_factor_behind_a_convolution_go_into_it(tmp_path):
     graph = OnnxGraph(("n", 3, 8, 8))
     found = graph.conv("x", 4, bias=False)

@@ -14,6 +14,7 @@ from nncore.interop.onnx_import.graph import Node
 from nncore.interop.onnx_import.tensors import DTYPES
 
 Array = NDArray[Any]
+Fold = Callable[["Node", Sequence[Array | None]], Array | None]
 
 # Larger ones are not made: a few bytes of a file could ask for any size.
 _MOST_NUMBERS = 1 << 26
@@ -149,22 +150,81 @@ def _expand(node: Node, inputs: Sequence[Array | None]) -> Array | None:
     return None if math.prod(shape) > _MOST_NUMBERS else np.broadcast_to(data, shape)
 
 
+def _where(node: Node, inputs: Sequence[Array | None]) -> Array | None:
+    condition, yes, no = inputs[:3]
+    if condition is None or yes is None or no is None:
+        return None
+    shape = np.broadcast_shapes(condition.shape, yes.shape, no.shape)
+    return None if math.prod(shape) > _MOST_NUMBERS else np.where(condition, yes, no)
+
+
+def _clip(node: Node, inputs: Sequence[Array | None]) -> Array:
+    data = _first(inputs)
+    ends = [*inputs[1:3], None, None][:2]
+    low, high = (
+        node.attributes.get(name) if end is None else end
+        for name, end in zip(("min", "max"), ends, strict=True)
+    )
+    return data if low is None and high is None else np.clip(data, low, high)
+
+
+def _reduced(node: Node, inputs: Sequence[Array | None]) -> Array:
+    data = _first(inputs)
+    reduce: Any = {"ReduceMean": np.mean, "ReduceProd": np.prod, "ReduceSum": np.sum}[node.op]
+    keepdims = bool(node.attributes.get("keepdims", 1))
+    return np.asarray(reduce(data, axis=axes_of(node, inputs), keepdims=keepdims), data.dtype)
+
+
 def _first(inputs: Sequence[Array | None]) -> Array:
     if not inputs or inputs[0] is None:
         raise ValueError("its first input is missing")
     return inputs[0]
 
 
-_FOLDS: Mapping[str, Callable[[Node, Sequence[Array | None]], Array | None]] = {
+def _computed(function: Callable[[Array], Array]) -> Fold:
+    return lambda node, inputs: np.asarray(function(_first(inputs)))
+
+
+def _compared(function: Callable[[Array, Array], Array]) -> Fold:
+    def fold(node: Node, inputs: Sequence[Array | None]) -> Array | None:
+        a, b = inputs[:2]
+        if a is None or b is None or a.size * b.size > _MOST_NUMBERS:
+            return None
+        return np.asarray(function(a, b))
+
+    return fold
+
+
+_ROUNDED: Mapping[str, Callable[[Array], Array]] = {
+    "Ceil": np.ceil,
+    "Floor": np.floor,
+    "Not": np.logical_not,
+    "Round": np.round,
+}
+_COMPARISONS: Mapping[str, Callable[[Array, Array], Array]] = {
+    "And": np.logical_and,
+    "Equal": np.equal,
+    "Greater": np.greater,
+    "Less": np.less,
+    "Mod": np.mod,
+    "Or": np.logical_or,
+}
+_FOLDS: Mapping[str, Fold] = {
     "Cast": _cast,
+    "Clip": _clip,
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _filled,
     "Expand": _expand,
     "Gather": _gather,
     "Reshape": _reshape,
+    "Shape": lambda node, inputs: np.array(_first(inputs).shape, np.int64),
     "Slice": _slice,
     "Squeeze": _squeeze,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
+    "Where": _where,
+    **dict.fromkeys(("ReduceMean", "ReduceProd", "ReduceSum"), _reduced),
+    **{name: _computed(function) for name, function in _ROUNDED.items()},
+    **{name: _compared(function) for name, function in _COMPARISONS.items()},
 }
