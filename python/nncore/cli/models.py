@@ -3,20 +3,26 @@ otherwise."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nncore.cli.failures import UsageError
+from nncore.errors import ModelFileError
 from nncore.layers.efficientnet_lite import VARIANTS
 from nncore.layers.presets import HIDDEN, cnn, lenet, linear, mlp, resnet
 
 if TYPE_CHECKING:
-    from nncore.data import ImageDataset
+    from nncore.data import ImageDataset, Reading
     from nncore.interop.onnx_features import Features
     from nncore.layers import Layer, Shape
     from nncore.training.model import Sequential
     from nncore.training.recipes.recipe import Recipe
     from nncore.training.settings import TrainingSettings
+
+Scale = float | tuple[float, ...] | None
 
 MODELS = ("auto", "linear", "mlp", "lenet", "cnn", "resnet")
 DEFAULT_MODEL = "auto"
@@ -48,13 +54,16 @@ _OWN: dict[str, dict[str, Any]] = {"cnn": {"augment": "light"}, "lenet": {"augme
 class Network:
     """A network by name; `hidden` are the units of each hidden layer of an mlp.
 
-    On a `backbone`, one of `BACKBONES`, the model is its head. `AUTO_BACKBONE` stands for what the
-    pictures are to decide.
+    On a `backbone`, one of `BACKBONES` or an ONNX file, the model is its head; `mean` and `std` are
+    what the pixels of a file are to have. `AUTO_BACKBONE` stands for what the pictures are to
+    decide.
     """
 
     model: str = DEFAULT_MODEL
     hidden: tuple[int, ...] | None = None
     backbone: str | None = None
+    mean: Scale = None
+    std: Scale = None
 
     @property
     def by_recipe(self) -> bool:
@@ -104,7 +113,10 @@ class Network:
         if self.on_backbone:
             from nncore.training.backbones import backbone
 
-            return backbone(str(self.backbone), classes, fit=fit, seed=seed)
+            name, own = str(self.backbone), {}
+            if self.on_onnx_file:
+                own = {"size": shape[:2], "mean": self.mean, "std": self.std}
+            return backbone(name, classes, fit=fit, seed=seed, **own)  # type: ignore[arg-type]
         from nncore.training.model import Sequential
 
         model = Sequential(self.layers(classes, shape, training), self.model, features)
@@ -112,9 +124,43 @@ class Network:
         return model
 
     @property
+    def on_onnx_file(self) -> bool:
+        """Whether that network is in a file of its own."""
+        return self.on_backbone and self.backbone not in BACKBONES
+
+    @property
     def size(self) -> int | None:
-        """Side of the pictures that the network takes; None: any."""
-        return VARIANTS[str(self.backbone)].size if self.on_backbone else None
+        """Side of the pictures that the network takes; None: any, or the file says it."""
+        known = VARIANTS.get(str(self.backbone))
+        return None if known is None else known.size
+
+    def reading(self, asked: Reading) -> Reading:
+        """How pictures are read for it.
+
+        Raises
+        ------
+        ModelFileError
+            The ONNX file of the backbone is none.
+        UsageError
+            The size that is asked for is not that of the file.
+        """
+        if self.on_onnx_file:
+            from nncore.training.onnx_backbone import OnnxBackbone
+
+            try:
+                opened = OnnxBackbone.open(
+                    Path(str(self.backbone)), asked.size, self.mean, self.std
+                )
+            except ModelFileError:
+                raise
+            except ValueError as error:
+                raise UsageError(f"--backbone: {error}") from None
+            prepared = opened.preprocessing
+            size = prepared.height, prepared.width
+            return dataclasses.replace(asked, size=size, color=prepared.color)
+        if self.size is not None:
+            return dataclasses.replace(asked, size=self.size, color="rgb")
+        return asked
 
     @property
     def fit(self) -> str:

@@ -22,6 +22,7 @@ from nncore.layers import (
     Layer,
     Shape,
 )
+from nncore.layers.stack import with_trainable
 from nncore.regularizers import Regularizer
 from nncore.training.imported import built, check_import, read_import
 from nncore.training.model import Sequential
@@ -139,14 +140,6 @@ def without_classifier(parts: Sequence[Part], shape: Shape) -> list[Part]:
     ):
         return list(parts[: end - 1])
     return list(parts)
-
-
-def with_trainable(layer: Layer, trainable: bool) -> Layer:
-    """The same layer, its weights trained or not; fixed statistics stay fixed."""
-    has_weights = any(field.name == "trainable" for field in dataclasses.fields(layer))  # type: ignore[arg-type]
-    if not has_weights or not layer.trainable:
-        return layer
-    return dataclasses.replace(layer, trainable=trainable)  # type: ignore[type-var]
 
 
 def _output_shape(parts: Sequence[Part], shape: Shape) -> Shape:

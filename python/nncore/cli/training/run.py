@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -59,15 +62,25 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
     backbone = None if settings.features is None else settings.features.open(reading)
     if backbone is not None:
         reading = dataclasses.replace(reading, size=backbone.size, color=backbone.data_color)
-    if network.size is not None:
-        reading = dataclasses.replace(reading, size=network.size, color="rgb")
+    reading = network.reading(reading)
     data = load_labelled(settings.source, reading, out, classes=settings.classes)
     parts = split(data, settings.split, settings.seed)
     if settings.normalize and backbone is None and not network.on_backbone:
         parts = dataclasses.replace(parts, train=with_normalization(parts.train))
-    training, recipe, model = _chosen(settings, parts, backbone)
+    with _warnings_told(out):
+        training, recipe, model = _chosen(settings, parts, backbone)
     check_warmup(training)
     return Plan(settings, parts, training, recipe, model)
+
+
+@contextlib.contextmanager
+def _warnings_told(out: Output) -> Iterator[None]:
+    """What Python would warn of is told as all else is."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for one in said:
+        out.warn(str(one.message))
 
 
 def _chosen(

@@ -51,7 +51,8 @@ def say_plan(plan: Plan, out: Output) -> None:
         ):
             out.say(line)
     if settings.network.on_backbone:
-        layers = f"{settings.network.backbone}, trained on ImageNet -> {len(data.classes)}"
+        taught = "" if settings.network.on_onnx_file else ", trained on ImageNet"
+        layers = f"{printable(str(settings.network.backbone))}{taught} -> {len(data.classes)}"
     out.say(
         f"model {settings.network.model}: {height}x{width}x{data.preprocessing.channels} -> "
         f"{layers} ({model.parameter_count:,} parameters); loss {plan.training.loss}"

@@ -113,7 +113,7 @@ def settings(args: argparse.Namespace) -> Settings:
     training.check(asked.filled(network.defaults()), args.val)
     if network.backbone != AUTO_BACKBONE:
         check_transfer(network, asked)
-    frozen = features.features_of(args)
+    frozen = features.features_of(args, network.on_onnx_file)
     if frozen is not None:
         features.check(network, read, asked)
     val = VAL if args.val is None else args.val

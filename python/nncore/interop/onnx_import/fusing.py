@@ -41,18 +41,19 @@ def fused(parts: Iterable[Part]) -> tuple[Part, ...]:
 def without_normalizations(parts: Iterable[Part]) -> tuple[Part, ...]:
     """The same function with each batch normalization in the weights of the layer before it.
 
-    Its statistics are part of them then, and stay. Others, with no such layer before them, are not
-    trained either.
+    Its statistics are part of them then, and stay. Others, with no such layer before them, become
+    fixed factors.
     """
     found: list[Part] = []
     for part in parts:
         if part.branches:
             part = with_branches(part, [without_normalizations(one) for one in part.branches])
         elif isinstance(part.layer, BatchNormalization):
+            scale, offset = _as_line(part)
             if found and _is_linear(found[-1].layer):
-                found[-1] = _scaled(found[-1], *_as_line(part))
+                found[-1] = _scaled(found[-1], scale, offset)
                 continue
-            part = dataclasses.replace(part, layer=dataclasses.replace(part.layer, trainable=False))
+            part = Part(Rescaling(_factors(scale), _factors(offset)))
         found.append(part)
     return fused(found)
 
