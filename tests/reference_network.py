@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_activations import log_softmax, softmax
 from reference_layers import (
     F64,
     Activation,
@@ -26,8 +27,6 @@ from reference_layers import (
     LayerNormalization,
     Pool2D,
     Rescaling,
-    log_softmax,
-    softmax,
 )
 
 

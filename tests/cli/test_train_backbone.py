@@ -186,3 +186,27 @@ def test_bad_fine_tuning(fails, larger, tmp_path, flags, message):
 def test_small_pictures_have_nothing_to_fine_tune(fails, photos, tmp_path):
     error = fails(2, "train", photos, "--output", tmp_path / "runs", "--fine-tune", "2")
     assert "--fine-tune is for a training on top of a --backbone; say which" in error
+
+
+def test_check_reads_them_as_train_does(call, larger, photos):
+    called = call("check", larger, "--json")
+    assert called.code == 0, called.err
+    facts = json.loads(called.out)
+    assert facts["backbone"] == NAME
+    assert (facts["size"], facts["color"], facts["fit"]) == ([224, 224], "rgb", "crop")
+    assert facts["epochs"] is None
+    told = call("check", larger).out
+    assert f"what {NAME} takes, with which train begins on photos (--backbone)" in told
+    small = json.loads(call("check", photos, "--json").out)
+    assert small["backbone"] is None
+    assert small["epochs"] > 0
+
+
+def test_lr_find_says_what_its_rate_is_for(call, larger, photos):
+    flags = ("--steps", 10)
+    found = call("lr-find", larger, *flags)
+    assert "the learning rate is for --backbone none" in found.err
+    assert "--backbone none --optimizer adam" in found.out
+    for small in (("lr-find", photos), ("lr-find", larger, "--size", "16")):
+        found = call(*small, *flags)
+        assert "--backbone" not in found.err + found.out

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from reference_layers import ACTIVATIONS
+from reference_activations import ACTIVATIONS
 from reference_network import SGD, ReferenceNetwork
 
 

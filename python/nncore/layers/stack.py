@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.layers.base import Layer, Shape
 from nncore.layers.naming import unique_names
+from nncore.layers.normalization import BatchNormalization
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -140,6 +141,11 @@ class LayerStack:
 
 
 def with_trainable(layer: Layer, trainable: bool) -> Layer:
-    """`layer`, trained or not; as it is where it has no weights."""
+    """`layer`, its weights trained or not; as it is where it has none.
+
+    A batch normalization whose statistics are fixed keeps them: whoever trains a network further
+    has too few images to measure them anew.
+    """
     has_weights = any(field.name == "trainable" for field in dataclasses.fields(layer))  # type: ignore[arg-type]
-    return dataclasses.replace(layer, trainable=trainable) if has_weights else layer  # type: ignore[type-var]
+    keeps = isinstance(layer, BatchNormalization) and not layer.trainable
+    return dataclasses.replace(layer, trainable=trainable) if has_weights and not keeps else layer  # type: ignore[type-var]

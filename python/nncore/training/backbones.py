@@ -20,6 +20,7 @@ from nncore.training.onnx_backbone import OnnxBackbone
 _MEAN, _STD = 127 / 255, 128 / 255
 
 
+# Long because: its arguments are explained here.
 def backbone(
     name: str | os.PathLike[str] = "efficientnet-lite0",
     classes: int = 2,

@@ -136,7 +136,8 @@ class LayeredModel:
         """Choose which layers `fit` trains: this one and all behind it; those before stay fixed.
 
         What fixed layers make of a picture is computed once and not in every epoch. All weights
-        stay as they are; what the optimizer remembers is forgotten.
+        stay as they are; what the optimizer remembers is forgotten. Batch normalizations that are
+        fixed stay so, wherever they are.
 
         Parameters
         ----------

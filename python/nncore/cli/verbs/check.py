@@ -17,6 +17,7 @@ from nncore.cli.class_table import count_lines
 from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.flags import reading
 from nncore.cli.inputs import load_labelled
+from nncore.cli.models import Network
 from nncore.cli.output import (
     Output,
     count,
@@ -26,6 +27,7 @@ from nncore.cli.output import (
     write_error,
 )
 from nncore.cli.parts import val_fraction
+from nncore.cli.photos import look
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
@@ -81,13 +83,15 @@ def run(settings: Settings, out: Output) -> int:
     # Everything is read, however bad, and judged afterwards: a check that stops at the first
     # fault would have to be called once per fault.
     start = time.perf_counter()
-    everything = dataclasses.replace(settings.reading, max_broken=1.0)
+    backbone, reading = _as_trained(settings)
+    everything = dataclasses.replace(reading, max_broken=1.0)
     data = load_labelled(settings.source, everything, out, allow_missing_classes=True)
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)
-    problems, notes, train = _judge(settings, data, duplicates)
+    problems, notes, train = _judge(settings, data, duplicates, backbone)
     facts = _facts(data, duplicates)
-    epoch, facts["epochs"] = _training(train)
+    facts["backbone"] = backbone
+    epoch, facts["epochs"] = (None, None) if backbone else _training(train)
     facts["seconds"] = {"read": round(seconds, 3), "epoch": epoch}
     facts |= {"notes": notes, "problems": problems, "sheet": settings.sheet}
     if settings.sheet is not None:
@@ -100,8 +104,22 @@ def run(settings: Settings, out: Output) -> int:
     return BAD_DATA if problems else DONE
 
 
+def _as_trained(settings: Settings) -> tuple[str | None, Reading]:
+    """The pretrained network that `nncore train` would choose, and how it would read them."""
+    reading = settings.reading
+    seen = look(settings.source)
+    network = Network(backbone=seen.backbone)
+    if network.size is None:
+        return None, reading
+    fit = reading.fit or seen.fit
+    return seen.backbone, dataclasses.replace(reading, size=network.size, color="rgb", fit=fit)
+
+
 def _judge(
-    settings: Settings, data: ImageDataset, duplicates: Sequence[Duplicates]
+    settings: Settings,
+    data: ImageDataset,
+    duplicates: Sequence[Duplicates],
+    backbone: str | None,
 ) -> tuple[list[str], list[str], ImageDataset]:
     """Why training would refuse these images; what else a person should know; and which images
     would be trained on (all of them if it refuses the split)."""
@@ -139,7 +157,8 @@ def _judge(
         notes.append(
             f"{count(across, 'picture')} in more than one class: no network can learn both labels"
         )
-    if data.preprocessing.color == "rgb" and len(data) and _is_gray(data):
+    may_be_gray = backbone is None and data.preprocessing.color == "rgb"
+    if may_be_gray and len(data) and _is_gray(data):
         notes.append(
             "every image is gray, though some are stored as colour: --color gray is faster"
         )
@@ -288,7 +307,7 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         f"duplicates  {_duplicate_words(facts)}",
         *_duplicate_lines(facts),
         f"train reads them as {height}x{width} {facts['color']} (--size, --color):",
-        f"  size      {facts['size_reason']}",
+        f"  size      {_size_words(facts)}",
         *_fit_lines(facts),
         f"  colour    {printable(facts['color_reason'])}",
         f"  memory    about {_bytes(facts['memory_bytes'])} for the images",
@@ -299,6 +318,12 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
     if facts["sheet"] is not None:
         lines.append(f"pictures of every class: {printable(facts['sheet'])}")
     return "\n".join(lines + _skipped_words(data))
+
+
+def _size_words(facts: Mapping[str, Any]) -> str:
+    if facts["backbone"] is None:
+        return str(facts["size_reason"])
+    return f"what {facts['backbone']} takes, with which train begins on photos (--backbone)"
 
 
 def _fit_lines(facts: Mapping[str, Any]) -> list[str]:

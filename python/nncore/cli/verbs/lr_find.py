@@ -14,8 +14,9 @@ from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import common, reading, training, values
 from nncore.cli.flags.network import add_network, network_of, network_words
 from nncore.cli.inputs import load_labelled
-from nncore.cli.models import Network
+from nncore.cli.models import DEFAULT_MODEL, Network
 from nncore.cli.output import Output, count, printable
+from nncore.cli.photos import look
 
 if TYPE_CHECKING:
     from nncore.data import Reading
@@ -118,6 +119,11 @@ def search(settings: Settings, out: Output) -> Outcome:
     from nncore.training.model import Sequential
 
     checked_format(settings.plot)
+    if _is_left_open(settings):
+        out.warn(
+            "these pictures are large enough to be photos, with which train begins on a network "
+            "that knows some; the learning rate is for --backbone none"
+        )
     network, seed = settings.network, settings.seed
     data = with_normalization(load_labelled(settings.source, settings.reading, out))
     training, _ = models.choose(network, settings.training, data, validated=False)
@@ -141,6 +147,13 @@ def search(settings: Settings, out: Output) -> Outcome:
     return Outcome(found, training, len(data))
 
 
+def _is_left_open(settings: Settings) -> bool:
+    """Whether `nncore train` would choose another network for these pictures."""
+    reading = settings.reading
+    said = reading.size is not None or reading.color == "gray" or settings.network_words
+    return settings.network.model == DEFAULT_MODEL and not said and look(settings.source).suits
+
+
 def _text(settings: Settings, outcome: Outcome, hints: bool) -> str:
     found, training = outcome.found, outcome.training
     model, steps = settings.network.model, count(len(found.rates), "step")
@@ -154,6 +167,8 @@ def _text(settings: Settings, outcome: Outcome, hints: bool) -> str:
         lines.append(f"written: {printable(settings.plot)}")
     if hints:
         words = ["nncore", "train", settings.source, "--model", model, *settings.network_words]
+        if _is_left_open(settings):
+            words += ["--backbone", "none"]
         words += ["--optimizer", str(training.optimizer), "--batch-size", str(training.batch_size)]
         if training.momentum is not None:
             words += ["--momentum", f"{training.momentum:g}"]
