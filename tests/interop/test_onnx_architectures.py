@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from onnx_architectures import ARCHITECTURES, densenet, mobilenet_v3_small, resnet18, squeezenet
+from onnx_architectures import (
+    ARCHITECTURES,
+    densenet,
+    mobilenet_v3_small,
+    resnet18,
+    resnet50,
+    squeezenet,
+)
 
 pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
@@ -46,19 +53,31 @@ def test_its_blocks_are_those_of_nncore(tmp_path):
 
 @pytest.mark.every_isa
 def test_trained_further_it_has_the_same_bits_everywhere(tmp_path, monkeypatch):
-    """On any number of threads and any instruction set, with fixed statistics or others."""
+    """On any number of threads and any instruction set; with statistics of the batch or fixed ones,
+    a fixed part and changed pictures."""
     import subprocess
     import sys
 
-    graph, output = mobilenet_v3_small()
-    path = graph.write(tmp_path / "net.onnx", output)
+    paths = [
+        graph.write(tmp_path / f"{number}.onnx", output)
+        for number, (graph, output) in enumerate((mobilenet_v3_small(), resnet50()))
+    ]
     code = f"""
 import hashlib, numpy as np, nncore as nn
-model = nn.from_onnx({str(path)!r})
+gated, normalized = {[str(path) for path in paths]!r}
 rng = np.random.default_rng(0)
-x = rng.normal(size=(12, 40, 40, 3)).astype(np.float32)
-model.fit(x, np.arange(12) % 7, epochs=2, batch_size=5, optimizer=nn.SGD(0.01), verbose=0)
-print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest())
+settings = dict(epochs=2, batch_size=5, optimizer=nn.SGD(0.01), verbose=0)
+first, second = nn.from_onnx(gated), nn.from_onnx(normalized)
+for model in (first, second):
+    x = rng.normal(size=(12, *model.input_shape)).astype(np.float32)
+    model.fit(x, np.arange(12) % 7, **settings)
+third = nn.backbone(normalized, classes=3, trainable=True, mean=0.5, std=0.25)
+third.train_from(third.layers[4].name)
+x = rng.integers(0, 256, (12, 48, 48, 3), np.uint8)
+changes = nn.Augmentation(horizontal_flip=True, shift=0.1)
+third.fit(x, np.arange(12) % 3, augmentation=changes, **settings)
+weights = [w.tobytes() for model in (first, second, third) for w in model.get_weights()]
+print(hashlib.sha256(b"".join(weights)).hexdigest())
 """
     found = set()
     for isa in nn.info()["isas"]:

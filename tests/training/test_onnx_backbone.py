@@ -156,6 +156,12 @@ def test_a_network_that_scales_its_pixels_needs_no_guess(tmp_path, steps, std):
     assert "scales its pixels itself" in features.known
 
 
+def test_a_scale_that_makes_no_sense_is_not_known(tmp_path):
+    graph = OnnxGraph(("n", 3, 8, 8))
+    found = graph.classifier(graph.conv(scaling(graph, "x", ("Mul", 0.0)), 4))
+    assert "mean" in nn.Features(graph.write(tmp_path / "net.onnx", found)).guessed
+
+
 def test_bytes_stay_bytes(tmp_path):
     graph = OnnxGraph((1, 3, 8, 8), dtype=2)
     found = graph.op("Mul", graph.op("Cast", "x", to=1), graph.constant(1 / 255))

@@ -69,6 +69,8 @@ def known_scale(graph: Graph) -> KnownScale | None:
     node, line = _first_steps(graph, graph.inputs[0].name)
     if line is not None:
         scale, offset = (np.abs(one) for one in line)
+        if not (np.isfinite(scale).all() and np.isfinite(offset).all() and scale.all()):
+            return None
         # Scaled by itself: of 0 to 255, where a step of 1 makes little, or much is subtracted.
         as_bytes = scale.max() < 0.1 or (offset / scale).max() > 2
         mean, std = _AS_BYTES if as_bytes else _AS_SHARES
@@ -110,10 +112,12 @@ def _first_steps(
         **{
             node.outputs[0]: node.attributes["value"]
             for node in graph.nodes
-            if node.op == "Constant" and isinstance(node.attributes.get("value"), np.ndarray)
+            if node.op == "Constant"
+            and node.outputs
+            and isinstance(node.attributes.get("value"), np.ndarray)
         },
     }
-    while True:
+    for _ in graph.nodes:  # and not for ever, whatever the file says
         takers = [node for node in graph.nodes if name in node.inputs]
         if len(takers) != 1:
             break
@@ -124,8 +128,9 @@ def _first_steps(
                 break
             value = numbers.ravel().astype(np.float64)
             if node.op in ("Mul", "Div"):
-                factor = value if node.op == "Mul" else 1 / value
-                scale, offset = scale * factor, offset * factor
+                with np.errstate(all="ignore"):
+                    factor = value if node.op == "Mul" else 1 / value
+                    scale, offset = scale * factor, offset * factor
             else:
                 offset = offset + (value if node.op == "Add" else -value)
             scaled = True
