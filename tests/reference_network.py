@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_activations import log_softmax, softmax
+from reference_blocks import Block, Layer
 from reference_layers import (
     F64,
     Activation,
     BatchNormalization,
-    Block,
     Conv2D,
     Dense,
     Flatten,
-    Layer,
     LayerNormalization,
     Pool2D,
     Rescaling,
