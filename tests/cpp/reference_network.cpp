@@ -13,6 +13,7 @@ using nncore::network::Loss;
 using nncore::network::Network;
 
 using nncore::network::Extent;
+using nncore::network::Join;
 using nncore::network::Shape;
 using Kind = LayerSpec::Kind;
 
@@ -130,6 +131,21 @@ Shape output_shape(const LayerSpec& layer, const Shape& in) {
     return layer.units > 0 ? Shape{layer.units} : in;
 }
 
+// Of a product, the largest of the shapes is that of all.
+Shape joined(Join join, const std::vector<Shape>& shapes) {
+    Shape shape = shapes.front();
+    for (std::size_t i = 1; i < shapes.size(); ++i) {
+        if (join == Join::concatenation) shape.back() += shapes[i].back();
+        if (join == Join::product &&
+            nncore::network::element_count(shapes[i]) > nncore::network::element_count(shape))
+            shape = shapes[i];
+    }
+    return shape;
+}
+
+// A flat sample as an image of one pixel.
+Shape as_image(const Shape& shape) { return shape.size() == 3 ? shape : Shape{1, 1, shape[0]}; }
+
 Shape input_shape(const NetworkSpec& spec) {
     return spec.image.empty() ? Shape{spec.inputs} : spec.image;
 }
@@ -171,7 +187,11 @@ LayerSpec batch_norm(float momentum, float epsilon) {
     return normalization(Kind::batch_norm, momentum, epsilon);
 }
 LayerSpec layer_norm(float epsilon) { return normalization(Kind::layer_norm, 0.0f, epsilon); }
-LayerSpec begin() { return mark(Kind::begin, "linear"); }
+LayerSpec begin(nncore::network::Join join) {
+    LayerSpec layer = mark(Kind::begin, "linear");
+    layer.join = join;
+    return layer;
+}
 LayerSpec shortcut() { return mark(Kind::shortcut, "linear"); }
 LayerSpec end(const std::string& activation) { return mark(Kind::end, activation); }
 
@@ -181,11 +201,22 @@ NetworkSpec image_network(const Shape& image, const std::vector<LayerSpec>& laye
 
 std::ptrdiff_t NetworkSpec::outputs() const {
     Shape shape = input_shape(*this);
-    std::vector<Shape> blocks;  // what the open blocks take
+    struct Block {
+        Join join;
+        Shape input;
+        std::vector<Shape> ends;
+    };
+    std::vector<Block> blocks;  // the open ones
     for (const LayerSpec& layer : layers) {
-        if (layer.kind == Kind::begin) blocks.push_back(shape);
-        if (layer.kind == Kind::shortcut) shape = blocks.back();
-        if (layer.kind == Kind::end) blocks.pop_back();
+        if (layer.kind == Kind::begin) blocks.push_back({layer.join, shape, {}});
+        if (layer.kind == Kind::shortcut || layer.kind == Kind::end)
+            blocks.back().ends.push_back(shape);
+        if (layer.kind == Kind::shortcut) shape = blocks.back().input;
+        if (layer.kind == Kind::end) {
+            if (blocks.back().ends.size() == 1) blocks.back().ends.push_back(blocks.back().input);
+            shape = joined(blocks.back().join, blocks.back().ends);
+            blocks.pop_back();
+        }
         shape = output_shape(layer, shape);
     }
     return nncore::network::element_count(shape);
@@ -230,10 +261,12 @@ std::string NetworkSpec::describe() const {
                 text << "layer norm";
                 continue;
             case Kind::begin:
-                text << "{";
+                text << (layer.join == Join::sum             ? "add {"
+                         : layer.join == Join::concatenation ? "concatenate {"
+                                                             : "multiply {");
                 continue;
             case Kind::shortcut:
-                text << "} + {";
+                text << "} {";
                 continue;
             case Kind::end:
                 text << "} ";
@@ -291,7 +324,7 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
                 builder.add_layer_normalization(name, layer.epsilon);
                 break;
             case Kind::begin:
-                builder.begin_block(name, nncore::network::Join::sum);
+                builder.begin_block(name, layer.join);
                 shortcuts.push_back(false);
                 break;
             case Kind::shortcut:
@@ -339,7 +372,8 @@ const nncore::network::Layer& layer_named(const Network& network, const std::str
 ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& network) {
     Shape shape = input_shape(spec);
     struct Block {
-        std::size_t begin, branch_end;
+        std::size_t begin;
+        std::vector<std::size_t> ends;
     };
     std::vector<Block> blocks;
     const auto take = [&](const std::string& name, std::size_t count) {
@@ -355,19 +389,25 @@ ReferenceNetwork::ReferenceNetwork(const NetworkSpec& spec, const Network& netwo
         switch (layer.spec.kind) {
             case Kind::begin:
                 layer.name.clear();
-                blocks.push_back({i, kImages});
+                blocks.push_back({i, {}});
                 break;
             case Kind::shortcut:
                 layer.name.clear();
-                blocks.back().branch_end = layer.source;
+                blocks.back().ends.push_back(layer.source);
                 layer.source = blocks.back().begin;
                 shape = layers[layer.source].out;
                 break;
             case Kind::end: {
-                const Block block = blocks.back();
+                Block block = blocks.back();
                 blocks.pop_back();
                 layer.name = layer_name(block.begin);
-                layer.other = block.branch_end == kImages ? block.begin : block.branch_end;
+                block.ends.push_back(layer.source);
+                if (block.ends.size() == 1) block.ends.push_back(block.begin);
+                layer.ends = block.ends;
+                layer.spec.join = layers[block.begin].spec.join;
+                std::vector<Shape> shapes;
+                for (const std::size_t end : block.ends) shapes.push_back(layers[end].out);
+                shape = joined(layer.spec.join, shapes);
                 break;
             }
             default:
@@ -625,6 +665,25 @@ void ReferenceNetwork::backward_sample(Layer& layer, const double* x, const doub
     }
 }
 
+template <class Body>
+void ReferenceNetwork::for_joined(const Layer& end, Body body) const {
+    const Shape whole = as_image(end.out);
+    const auto size = [](std::ptrdiff_t n) { return static_cast<std::size_t>(n); };
+    std::size_t first = 0;  // channel of a concatenation
+    for (std::size_t branch = 0; branch < end.ends.size(); ++branch) {
+        const Shape part = as_image(layers[end.ends[branch]].out);
+        const bool concatenated = end.spec.join == Join::concatenation;
+        const std::ptrdiff_t channels = concatenated ? part[2] : whole[2];
+        for (std::ptrdiff_t y = 0; y < whole[0]; ++y)
+            for (std::ptrdiff_t x = 0; x < whole[1]; ++x)
+                for (std::ptrdiff_t c = 0; c < channels; ++c)
+                    body(branch,
+                         size(((y % part[0]) * part[1] + x % part[1]) * part[2] + c % part[2]),
+                         size((y * whole[1] + x) * whole[2] + c) + first);
+        if (concatenated) first += size(channels);
+    }
+}
+
 void ReferenceNetwork::run(const Doubles& x, bool training) {
     input_ = x;
     rows_ = x.size() / layers.front().inputs;
@@ -635,13 +694,20 @@ void ReferenceNetwork::run(const Doubles& x, bool training) {
         layer.sums.assign(rows_ * O, 0.0);
         if (layer.spec.kind == Kind::batch_norm) {
             forward_batch_norm(layer, in, training);
+        } else if (layer.spec.kind == Kind::end) {
+            const bool multiplies = layer.spec.join == Join::product;
+            if (multiplies) layer.sums.assign(rows_ * O, 1.0);
+            for (std::size_t r = 0; r < rows_; ++r)
+                for_joined(layer, [&](std::size_t branch, std::size_t from, std::size_t to) {
+                    const Layer& end = layers[layer.ends[branch]];
+                    const double value = end.output[r * end.outputs + from];
+                    double& sum = layer.sums[r * O + to];
+                    sum = multiplies ? sum * value : sum + value;
+                });
         } else {
             for (std::size_t r = 0; r < rows_; ++r)
                 forward_sample(layer, &in[r * layer.inputs], &layer.sums[r * O]);
         }
-        if (layer.spec.kind == Kind::end)
-            for (std::size_t i = 0; i < layer.sums.size(); ++i)
-                layer.sums[i] += layers[layer.other].output[i];
         layer.output = layer.sums;
         for (std::size_t r = 0; r < rows_; ++r) {
             double* y = &layer.output[r * O];
@@ -783,6 +849,21 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
                 if (activation == "softmax") d[o] = y[o] * (d[o] - dot);
             }
         }
+        if (layer.spec.kind == Kind::end) {
+            for (std::size_t r = 0; r < rows_; ++r)
+                for_joined(layer, [&](std::size_t branch, std::size_t to, std::size_t from) {
+                    double d = delta[r * O + from];
+                    if (layer.spec.join == Join::product)
+                        for_joined(layer, [&](std::size_t other, std::size_t at, std::size_t same) {
+                            if (other == branch || same != from) return;
+                            const Layer& end = layers[layer.ends[other]];
+                            d *= end.output[r * end.outputs + at];
+                        });
+                    const Layer& end = layers[layer.ends[branch]];
+                    deltas[layer.ends[branch]][r * end.outputs + to] += d;
+                });
+            continue;
+        }
         const Doubles& in = input_of(layer);
         layer.kernel_gradient.assign(layer.kernel.size(), 0.0);
         layer.bias_gradient.assign(
@@ -805,6 +886,5 @@ void ReferenceNetwork::backward(Loss kind, const Doubles& targets) {
             for (std::size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
         };
         add(layer.source, before);
-        if (layer.spec.kind == Kind::end) add(layer.other, delta);
     }
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "network/join_stages.h"
 #include "network/network.h"
 
 // One layer of a network under test. Plain: dense with its activation, an activation alone
@@ -23,7 +24,7 @@ struct LayerSpec {
         rescaling,
         batch_norm,
         layer_norm,
-        // Not layers, but the marks of a residual block.
+        // Not layers, but the marks of a block.
         begin,
         shortcut,
         end
@@ -41,7 +42,8 @@ struct LayerSpec {
     std::vector<float> scale{}, offset{};  // of rescaling
     nncore::network::Extent dilation{1, 1};
     std::ptrdiff_t groups = 1;
-    float momentum = 0.0f, epsilon = 0.0f;  // of normalizations
+    float momentum = 0.0f, epsilon = 0.0f;                    // of normalizations
+    nncore::network::Join join = nncore::network::Join::sum;  // of a block, at its begin
 };
 
 LayerSpec conv(std::ptrdiff_t filters, nncore::network::Extent kernel,
@@ -57,8 +59,9 @@ LayerSpec flatten();
 LayerSpec rescaling(const std::vector<float>& scale, const std::vector<float>& offset);
 LayerSpec batch_norm(float momentum = 0.9f, float epsilon = 1e-3f);
 LayerSpec layer_norm(float epsilon = 1e-3f);
-// A residual block: begin(), the branch, maybe shortcut() and its layers, end(activation).
-LayerSpec begin();
+// A block: begin(), the first branch, shortcut() before each other one, end(activation). Without a
+// shortcut, that is the block's input.
+LayerSpec begin(nncore::network::Join join = nncore::network::Join::sum);
 LayerSpec shortcut();
 LayerSpec end(const std::string& activation = "linear");
 
@@ -110,9 +113,9 @@ class ReferenceNetwork {
     struct Layer {
         LayerSpec spec;
         std::string name;  // in nncore's network; a block's end is the block, its marks have none
-        std::size_t source = kImages;  // the layer whose output is the input
-        std::size_t other = kImages;   // the one that the end of a block adds
-        std::size_t inputs, outputs;   // of one sample
+        std::size_t source = kImages;     // the layer whose output is the input
+        std::vector<std::size_t> ends{};  // those that the end of a block joins
+        std::size_t inputs, outputs;      // of one sample
         nncore::network::Shape in, out;
         bool has_kernel, has_bias;
         // Of normalizations, "kernel" is gamma and "bias" is beta.
@@ -128,6 +131,10 @@ class ReferenceNetwork {
 
  private:
     void run(const Doubles& x, bool training);
+    // Calls body(branch, its value, joined value) for all pairs of one sample that belong together,
+    // by their places.
+    template <class Body>
+    void for_joined(const Layer& end, Body body) const;
     const Doubles& input_of(const Layer& layer) const {
         return layer.source == kImages ? input_ : layers[layer.source].output;
     }

@@ -12,6 +12,7 @@
 #include "runtime/parallel.h"
 
 using namespace nncore;
+using network::Join;
 using network::Loss;
 using network::Network;
 
@@ -528,6 +529,54 @@ const NetworkSpec kNormalizedNetworks[] = {
       shortcut(),
       {4, "linear"},
       end("tanh")}},
+    // Three branches that are added, among them the input twice; branches that are concatenated,
+    // with borders of their own, and the input among them, first or last; flat ones.
+    image_network({5, 4, 3}, {begin(),
+                              conv(3, {3, 3}, "tanh", "same"),
+                              shortcut(),
+                              shortcut(),
+                              shortcut(),
+                              conv(3, {5, 5}, "linear", "same"),
+                              end("sigmoid"),
+                              begin(Join::concatenation),
+                              conv(5, {3, 3}, "tanh", "same"),
+                              shortcut(),
+                              batch_norm(),
+                              shortcut(),
+                              end(),
+                              begin(Join::concatenation),
+                              shortcut(),
+                              conv(2, {1, 5}, "relu", "same"),
+                              end("tanh"),
+                              global_average_pool(),
+                              begin(Join::concatenation),
+                              {3, "tanh"},
+                              shortcut(),
+                              shortcut(),
+                              {17, "linear"},
+                              end(),
+                              {3, "softmax"}}),
+    // Products with the weights of channels, of pixels, and of equal shapes.
+    image_network({4, 3, 3}, {conv(5, {3, 3}, "tanh", "same"),
+                              begin(Join::product),
+                              shortcut(),
+                              global_average_pool(),
+                              {4, "tanh"},
+                              {5, "sigmoid"},
+                              end(),
+                              begin(Join::product),
+                              conv(1, {3, 3}, "sigmoid", "same"),
+                              shortcut(),
+                              conv(5, {1, 1}, "tanh"),
+                              shortcut(),
+                              end("tanh"),
+                              flatten(),
+                              begin(Join::product),
+                              {6, "tanh"},
+                              shortcut(),
+                              {6, "sigmoid"},
+                              end(),
+                              {3, "softmax"}}),
     // The shortcut is given, yet has no layer but a mark's; a flatten right before a block.
     image_network({3, 4, 2}, {conv(3, {2, 2}, "relu"),
                               begin(),
