@@ -50,6 +50,12 @@ def gelu_by_tanh(g, x):
     return g.op("Mul", g.op("Mul", x, g.constant(0.5)), outer)
 
 
+def zeros_before_a_pool(g, x):
+    """They would win where all else is below 0; behind a ReLU they never do."""
+    padded = g.op("Pad", x, g.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+    return g.op("MaxPool", padded, kernel_shape=[3, 3])
+
+
 def shared_by_two_branches(g, x):
     """a and b take turns: no block has two ends."""
     a, b = g.conv(x, 4), g.conv(x, 4)
@@ -65,6 +71,7 @@ def shared_by_two_branches(g, x):
         (lambda g, x: g.op("LRN", x, size=3), r"LRN '/lrn\d/LRN': nncore has no layer for it"),
         (shuffled, r"Reshape '/reshape\d/Reshape': nncore has no layer that makes \(1, 2, 2, 8, 8"),
         (gelu_by_tanh, r"(Pow|Mul) '/\w+/(Pow|Mul)': nncore has no layer for it"),
+        (zeros_before_a_pool, r"MaxPool '/maxpool\d/MaxPool': zeros around an image may be"),
         (shared_by_two_branches, r"'/conv\d/Conv': two branches share it"),
         (lambda g, x: g.op("Div", x, g.op("Sigmoid", x)), r"Div '/div\d/Div': .* between two"),
         (
