@@ -164,7 +164,8 @@ def _notes(path: Path, guessed: Sequence[str], prepared: Preprocessing) -> tuple
     mean, std = (", ".join(f"{x:.4g}" for x in _numbers(v)) for v in (prepared.mean, prepared.std))
     return (
         f"{path}: does not say which mean and deviation it was trained with; guessed are {mean} "
-        f"and {std}, where 255 is 1; wrong ones cost much of the accuracy",
+        f"and {std}, where 255 is 1; wrong ones cost much of the accuracy: say them by mean= and "
+        "std= (--features-mean, --features-std)",
     )
 
 
