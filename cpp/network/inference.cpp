@@ -44,9 +44,13 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
     const double multiply_adds =
         architecture_.multiply_adds(first) - architecture_.multiply_adds(last);
     const std::ptrdiff_t limit = threads_for(multiply_adds * static_cast<double>(images.count));
+    // A chunk reads the weights once. Where the activations of one image are more than these, it is
+    // they that have to stay in the cache.
+    const bool wide = floats > static_cast<std::ptrdiff_t>(parameters_.size());
+    const std::ptrdiff_t smallest = wide ? 1 : kSmallestChunk;
     // Few images are dealt out one by one, so that no thread idles.
     const std::ptrdiff_t chunk_rows =
-        std::min(std::clamp(kChunkFloats / floats, kSmallestChunk, kLargestChunk),
+        std::min(std::clamp(kChunkFloats / floats, smallest, kLargestChunk),
                  (images.count + limit - 1) / limit);
     const std::ptrdiff_t chunks = (images.count + chunk_rows - 1) / chunk_rows;
     const int threads = static_cast<int>(std::min(chunks, limit));
