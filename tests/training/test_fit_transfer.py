@@ -66,8 +66,8 @@ def test_then_the_upper_layers_from_where_the_head_stands():
     history = fit(one, head_penalty=0.01, fine_tune=3, fine_tune_from="high", fine_tune_rate=0.01)
     assert len(history) == 9
     rates = history.learning_rate
-    assert rates[6] == pytest.approx(0.01 * (1 + np.cos(np.pi * 7 / 24)) / 2)
-    assert rates[8] < rates[7] < rates[6]
+    schedule = nn.OneCycle(0.01)
+    assert rates[6:] == pytest.approx([schedule.rate(step, 24) for step in (7, 15, 23)])
     after = weights(one)
     assert after[:2] == before[:2]
     assert history.best_epoch() > 6
@@ -169,9 +169,21 @@ def test_few_images_train_the_head_alone():
     one = recipe(recipes.ENOUGH_TO_FINE_TUNE - 1)
     assert one.settings["fine_tune"] == 0
     assert "fewer than 600 images" in one.reasons["fine_tune"]
+    assert one.notes == ()
     assert set(one.settings) == set(one.reasons)
     assert TrainingSettings(**one.settings).fit_arguments()["epochs"] == recipes.EPOCHS
     assert recipe(99, fine_tune=2).settings["fine_tune"] == 2
+    (note,) = recipe(28).notes
+    assert note.startswith("little data: class 'b' has 9 training images.")
+
+
+def test_many_classes_of_few_images_train_the_head_alone():
+    labels = np.arange(1000) % 200
+    pictures = np.zeros((1000, 8, 8, 3), np.uint8)
+    train = nn.ImageDataset.from_arrays(pictures, labels, [f"c{k}" for k in range(200)])
+    one = nn.transfer_recipe(model(), train)
+    assert one.settings["fine_tune"] == 0
+    assert "20 of each class" in one.reasons["fine_tune"]
 
 
 def test_many_images_train_as_deep_as_time_allows():

@@ -19,7 +19,7 @@ from nncore.layers import Dense
 from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import Adam
 from nncore.regularizers import L2
-from nncore.schedules import CosineDecay, Later
+from nncore.schedules import Later, OneCycle
 from nncore.training.callbacks import Callback
 from nncore.training.callbacks.time_limit import TimeLimit
 from nncore.training.evaluation import evaluate_arrays
@@ -122,7 +122,9 @@ def _fine_tune(
     steps, head_epochs = len(history.iteration_loss), len(history)
     names = [view.name for view in model.layers]
     model.train_from(settings.fine_tune_from or names[0])
-    rate = CosineDecay(settings.fine_tune_rate or FINE_TUNE_RATE)
+    # From a low rate upwards: Adam's first steps are as long as the rate allows, and would undo
+    # what the layers have learned.
+    rate = OneCycle(settings.fine_tune_rate or FINE_TUNE_RATE)
     arguments = settings.fit_arguments(model.default_optimizer, len(train))
     arguments |= {"epochs": settings.fine_tune, "optimizer": Adam(Later(rate, steps))}
     if settings.label_smoothing is None and settings.loss in SOFTMAX_LOSSES:

@@ -32,7 +32,7 @@ def say(named: str, training: TrainingSettings, chosen: Recipe, out: Output) -> 
                 "finished in time"
             )
     for note in chosen.notes:
-        out.warn(f"{note} (--features)" if chosen.short_of_images else note)
+        out.warn(f"{note} (--backbone, --features)" if chosen.short_of_images else note)
 
 
 def reasons(chosen: Recipe) -> dict[str, str]:

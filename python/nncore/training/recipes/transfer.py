@@ -6,6 +6,7 @@ What was measured for these choices is in docs/transfer.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,10 @@ FINE_TUNE_EPOCHS, FINE_TUNE_RATE = 6, 3e-4
 _FINE_TUNING_PER_MINUTE = 7e11
 # Small convolutions of few channels reach less of the rate of a large matrix product.
 _SHARE_OF_PRODUCT = 0.25
-ENOUGH_TO_FINE_TUNE = 600
-"""With fewer training images, upper layers learn them by heart as soon as they may."""
+ENOUGH_TO_FINE_TUNE, ENOUGH_OF_A_CLASS = 600, 20
+"""With fewer training images, in all and on average of each class, upper layers learn them by
+heart as soon as they may."""
+_LITTLE_DATA = 10  # images of a class
 
 
 def best_fit(transparent: float) -> str:
@@ -110,7 +113,9 @@ def transfer_recipe(
     chosen("learning_rate", LEARNING_RATE, "of the head")
     chosen("class_weight", *class_weight_of(train.counts))
     budget = minutes * _FINE_TUNING_PER_MINUTE
-    step, why = _fine_tuning(network, images, budget, validated, fine_tune, fine_tune_from)
+    step, why = _fine_tuning(
+        network, images, len(train.counts), budget, validated, fine_tune, fine_tune_from
+    )
     chosen("fine_tune", step.epochs, why[0])
     if step.epochs:
         chosen("fine_tune_from", network.names[step.first], why[1])
@@ -121,7 +126,19 @@ def transfer_recipe(
         settings=chosen.settings,
         reasons=chosen.reasons,
         multiply_adds=images * network.multiply_adds[0] + work,
+        notes=_notes(train.counts),
         share_of_product=_SHARE_OF_PRODUCT,
+    )
+
+
+def _notes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    smallest = min(counts, key=lambda name: counts[name])
+    if counts[smallest] >= _LITTLE_DATA:
+        return ()
+    images = "1 training image" if counts[smallest] == 1 else f"{counts[smallest]} training images"
+    return (
+        f"little data: class {smallest!r} has {images}. Expect the accuracy to vary by several "
+        "points with the seed; more images help most",
     )
 
 
@@ -181,6 +198,7 @@ class _Step:
 def _fine_tuning(
     network: _Layers,
     images: int,
+    classes: int,
     budget: float,
     validated: bool,
     epochs: int | None,
@@ -195,8 +213,11 @@ def _fine_tuning(
     long = ASKED if given else "epochs more, in which upper layers are trained; kept if better"
     if lowest is not None:
         return _Step(epochs, network.place(lowest)), (long, ASKED)
-    if images < ENOUGH_TO_FINE_TUNE and not given:
-        few = f"never: with fewer than {ENOUGH_TO_FINE_TUNE} images the head alone is as good"
+    if not given and images < max(ENOUGH_TO_FINE_TUNE, ENOUGH_OF_A_CLASS * classes):
+        few = (
+            f"never: with fewer than {ENOUGH_TO_FINE_TUNE} images, and {ENOUGH_OF_A_CLASS} of each "
+            "class, the head alone is as good"
+        )
         return _Step(0), (few, "")
     for first in network.places:
         if epochs * network.epoch_work(first, images) <= budget:
