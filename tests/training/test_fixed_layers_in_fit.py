@@ -202,3 +202,19 @@ def test_nothing_to_train():
     one = nn.Sequential([nn.Flatten(), nn.Dense(3, trainable=False)])
     with pytest.raises(ValueError, match="no layer is trainable"):
         fit(one)
+
+
+def test_an_explained_step_is_silent_on_what_stays(capsys):
+    one = model()
+    one.build((8, 8, 3))
+    step = one.explain_step(*(part[:4] for part in data()), print=False)
+    assert step.fixed == (
+        "conv2d/kernel",
+        "conv2d/bias",
+        "residual/conv2d/kernel",
+        "residual/conv2d/bias",
+    )
+    told = str(step)
+    assert "gradient of conv2d/kernel" not in told
+    assert "gradient of dense/kernel" in told
+    assert "not trained, and as before: 4 parameters from conv2d/kernel to residual/" in told

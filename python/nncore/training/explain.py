@@ -56,6 +56,8 @@ class ExplainedStep:
         The parameters; for plain SGD, after = before - gradient * learning_rate.
     formula : str
         How the optimizer makes the one from the other.
+    fixed : tuple of str
+        Parameters that are not trained and stay as they are.
     """
 
     loss_name: str
@@ -69,6 +71,7 @@ class ExplainedStep:
     weights_before: Mapping[str, F32]
     weights_after: Mapping[str, F32]
     formula: str = PLAIN
+    fixed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -104,6 +107,8 @@ def explain_step(
         shown_targets = np.eye(network.output_size, dtype=np.float32)[targets]
     else:
         shown_targets = targets.astype(np.float32)
+    after = {name: network.get_parameter(name) for name in names}
+    fixed = (name for name in names if not network.is_trained(name))  # or a moving average
     return ExplainedStep(
         loss_name=loss,
         learning_rate=optimizer.rate,
@@ -114,8 +119,9 @@ def explain_step(
         loss=batch_loss,
         gradients=gradients,
         weights_before=before,
-        weights_after={name: network.get_parameter(name) for name in names},
+        weights_after=after,
         formula=optimizer.formula,
+        fixed=tuple(name for name in fixed if np.array_equal(before[name], after[name])),
     )
 
 
@@ -134,11 +140,17 @@ def _lines(step: ExplainedStep) -> list[str]:
         f"loss of the batch: {step.loss:.6g}",
         "",
     ]
+    fixed = set(step.fixed)
     for name, gradient in step.gradients.items():
-        lines += _array(f"gradient of {name}", gradient)
+        if name not in fixed:
+            lines += _array(f"gradient of {name}", gradient)
     for name, before in step.weights_before.items():
-        lines += _array(f"{name} before", before)
-        lines += _array(f"{name} after", step.weights_after[name])
+        if name not in fixed:
+            lines += _array(f"{name} before", before)
+            lines += _array(f"{name} after", step.weights_after[name])
+    if fixed:
+        first, last = step.fixed[0], step.fixed[-1]
+        lines += [f"not trained, and as before: {len(fixed)} parameters from {first} to {last}", ""]
     return lines + _formula(step)
 
 
