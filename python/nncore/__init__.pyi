@@ -60,6 +60,7 @@ from .training import backbone as backbone
 from .training import fit_transfer as fit_transfer
 from .training import from_onnx as from_onnx
 from .training import load as load
+from .training import load_checkpoint as load_checkpoint
 from .training import lr_find as lr_find
 from .training import recipe as recipe
 from .training import top_k_accuracy as top_k_accuracy

@@ -23,6 +23,7 @@ from nncore.training.model_file import (
     ModelFileNotFoundError,
     TrainingState,
     load,
+    load_checkpoint,
     load_training_state,
 )
 from nncore.training.optimizer_state import OptimizerState
@@ -63,6 +64,7 @@ __all__ = [
     "fit_transfer",
     "from_onnx",
     "load",
+    "load_checkpoint",
     "load_training_state",
     "lr_find",
     "recipe",

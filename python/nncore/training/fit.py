@@ -96,6 +96,7 @@ class FitSettings:
 
 class _Model(ModelInTraining, Protocol):
     facts: TrainingFacts | None
+    best_weights: list[NDArray[np.float32]]
 
 
 class EpochEnds:
@@ -112,7 +113,7 @@ class EpochEnds:
     callbacks
         Called for each block and epoch.
     keep_best
-        Whether to remember the weights of `History.best_epoch`.
+        Whether to remember the weights of `History.best_epoch`, in `model.best_weights`.
     """
 
     def __init__(
@@ -126,7 +127,8 @@ class EpochEnds:
     ) -> None:
         self.model, self.facts, self.position, self.history = model, facts, position, history
         self.callbacks, self.keep_best = callbacks, keep_best
-        self.best: list[NDArray[np.float32]] = []
+        if not keep_best:
+            model.best_weights = []
         model.facts = facts
 
     def on_block_end(self) -> bool:
@@ -138,13 +140,18 @@ class EpochEnds:
         """Whether to go on."""
         history, logs = self.history, last_epoch(self.history)
         epoch = history.epoch[-1]
-        self.model.facts = dataclasses.replace(self.facts, epochs=self.position.epoch, metrics=logs)
+        # NaN stands for what was not measured in this epoch, but in others of the same history.
+        known = {name: value for name, value in logs.items() if not math.isnan(value)}
+        self.model.facts = dataclasses.replace(
+            self.facts, epochs=self.position.epoch, metrics=known
+        )
         if self.keep_best and history.best_epoch() == epoch:
-            self.best = self.model.get_weights()
+            self.model.best_weights = self.model.get_weights()
         self.callbacks.on_epoch_end(epoch, logs | {"learning_rate": history.learning_rate[-1]})
         return not self.model.stop_training
 
     def restore_best(self) -> None:
-        """Return to the best weights of this call, if they were to be kept and there are any."""
-        if self.best:
-            self.model.restore_weights(self.best)
+        """Return to the best weights, if they were to be kept and there are any."""
+        if self.model.best_weights:
+            self.model.restore_weights(self.model.best_weights)
+        self.model.best_weights = []

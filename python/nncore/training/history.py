@@ -242,6 +242,38 @@ class History:
             learning_rate=_number(row, "learning_rate") if row.get("learning_rate") else math.nan,
         )
 
+    def facts(self) -> dict[str, Any]:
+        """What `columns` lacks of it."""
+        return {
+            "loss_name": self.loss_name,
+            "iterations_per_epoch": self.iterations_per_epoch,
+            "epochs": len(self),
+            "weighted": self.weighted,
+        }
+
+    def columns(self) -> dict[str, list[float]]:
+        """All numbers by name: those of `history`, seconds, learning_rate and iteration_loss."""
+        others = {
+            "seconds": self.seconds,
+            "learning_rate": self.learning_rate,
+            "iteration_loss": self.iteration_loss,
+        }
+        return {**self.history, **others}
+
+    @classmethod
+    def from_columns(cls, facts: Mapping[str, Any], columns: Mapping[str, list[float]]) -> History:
+        """Inverse of `facts` and `columns`; errors as of `from_dict`."""
+        others = {"seconds", "learning_rate", "iteration_loss"}
+        table = {name: values for name, values in columns.items() if name not in others}
+        rest = {name: values for name, values in columns.items() if name in others}
+        epochs = facts["epochs"]
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 0:
+            raise DataError(f"history: epochs must be a whole number, got {epochs!r:.60}")
+        if len(columns.get("loss", ())) != epochs:
+            raise DataError(f"history: {len(columns.get('loss', ()))} losses for {epochs} epochs")
+        numbers = list(range(1, epochs + 1))
+        return cls.from_dict({**facts, "epoch": numbers, "history": table, **rest})
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as strict JSON can hold it (NaN and infinities become strings)."""
         return {

@@ -61,6 +61,8 @@ class LayeredModel:
         self.history: History | None = None
         self.facts: TrainingFacts | None = None
         self.interrupted = False
+        # During a `fit` that is to keep them: the weights of the best epoch so far.
+        self.best_weights: list[F32] = []
 
     def __repr__(self) -> str:
         state = f"input {self.input_shape}" if self.built else "not built"
@@ -246,15 +248,33 @@ class LayeredModel:
             changed.
         """
         network = self._built_network()
+        for name, array in self._parameters(parameters).items():
+            network.set_parameter(name, array)
+
+    def _parameters(self, parameters: Mapping[str, ArrayLike]) -> dict[str, F32]:
+        """`parameters`, checked."""
+        network = self._built_network()
         unknown = sorted(parameters.keys() - {*network.parameter_names()})
         if unknown:
             raise ValueError(f"no parameters of this model: {', '.join(unknown)}")
-        arrays = {
+        return {
             name: as_parameter(value, network.get_parameter(name).shape, name)
             for name, value in parameters.items()
         }
-        for name, array in arrays.items():
-            network.set_parameter(name, array)
+
+    def keep_best(self, changed: Mapping[str, ArrayLike]) -> None:
+        """Let the weights of the best epoch be the present ones but for these parameters.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `set_parameters`.
+        """
+        arrays, network = self._parameters(changed), self._built_network()
+        names = network.parameter_names()
+        self.best_weights = [
+            arrays[name] if name in arrays else network.get_parameter(name) for name in names
+        ]
 
     def restore_weights(self, weights: Sequence[ArrayLike]) -> None:
         """`set_weights`, and forget the epoch in progress, which they do not belong to."""

@@ -132,6 +132,9 @@ class TrainingLoop:
         key = plan.key(len(self.train))
         images, rows = self.train.in_memory()
         order = _core.shuffled_indices(plan.seed, position.epoch, len(self.train))
+        if position.iteration:  # what is left of the epoch may be no step, only the validation
+            done = len(self.history.iteration_loss) + position.iteration
+            self.learning_rate = float(plan.learning_rates(done - 1, 1)[0])
         while position.iteration < self.iterations:
             steps = min(self.block, self.iterations - position.iteration)
             first = position.iteration * plan.batch_size

@@ -33,16 +33,12 @@ from nncore.training.history import History
 from nncore.training.inputs import IMAGES_AT_ONCE
 from nncore.training.labelled import LabelledArrays, numbered_classes
 from nncore.training.loop import TrainingLoop
-from nncore.training.model_format import (
-    ModelContents,
-    ResumePoint,
-    serialize,
-    write_model_file,
-)
+from nncore.training.model_format import ModelContents, serialize, write_model_file
 from nncore.training.prepared import Known, Prepared, prepare
 from nncore.training.probabilities import to_probabilities
 from nncore.training.progress import fixed_layers_progress, make_progress
 from nncore.training.report import Report
+from nncore.training.resume_point import ResumePoint
 from nncore.training.single_steps import SteppedModel
 from nncore.training.weights import ClassWeight
 
@@ -343,8 +339,17 @@ class Sequential(SteppedModel):
                     return result
         return self._probabilities(self._gathered(x).images)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
         """Write weights, classes, preprocessing and training facts as one .safetensors file.
+
+        Parameters
+        ----------
+        path
+            The file.
+        include_optimizer
+            Keep what the optimizer remembers, too, so that `nncore.load` and `fit` go on as a
+            second `fit` would have. That makes the file twice as large with momentum, three times
+            with Adam.
 
         Raises
         ------
@@ -353,15 +358,18 @@ class Sequential(SteppedModel):
         OSError
             The file cannot be written; an older one at `path` is untouched.
         """
-        write_model_file(path, self.to_bytes())
+        write_model_file(path, self.to_bytes(include_optimizer=include_optimizer))
 
-    def to_bytes(self, *, with_state: bool = False) -> bytes:
+    def to_bytes(self, *, with_state: bool = False, include_optimizer: bool = False) -> bytes:
         """The content of the file that `save` writes.
 
         Parameters
         ----------
         with_state
-            Add what resuming needs: position, history and what the optimizer remembers.
+            Add what resuming needs: position, history, what the optimizer remembers, and the best
+            weights so far of a `fit` that is to return to them.
+        include_optimizer
+            Add position and what the optimizer remembers.
 
         Raises
         ------
@@ -370,8 +378,8 @@ class Sequential(SteppedModel):
         """
         network = self._built_network()
         resume = None
-        if with_state:
-            resume = ResumePoint(self._position, self.history or History(), self.optimizer_state)
+        if with_state or include_optimizer:
+            resume = self._resume_point(with_state)
         weights = {name: network.get_parameter(name) for name in network.parameter_names()}
         contents = ModelContents(
             self.name,
@@ -419,6 +427,23 @@ class Sequential(SteppedModel):
         network, layers = self._built_network(), self._fixed_layers
         with fixed_layers_progress(verbose) as seen:
             return layers.apply(network, sets, self._fixed_description, seen)
+
+    def _resume_point(self, with_history: bool) -> ResumePoint:
+        if not with_history:
+            return ResumePoint(self._position, self.optimizer_state)
+        network, best = self._built_network(), {}
+        if self.best_weights:
+            for name, kept in zip(network.parameter_names(), self.best_weights, strict=True):
+                if kept.tobytes() != network.get_parameter(name).tobytes():
+                    best[name] = kept
+        return ResumePoint(
+            self._position,
+            self.optimizer_state,
+            self.history or History(),
+            best,
+            bool(self.best_weights),
+            self.stop_training,
+        )
 
     def _known(self) -> Known:
         return Known(self._stack, self._inputs, self.input_shape, self.classes, self.preprocessing)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nncore.arguments import check_int
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
-from nncore.errors import ModelFileError
+from nncore.errors import DataError, ModelFileError
 from nncore.layers import Shape, layer_from_dict
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
@@ -28,11 +28,10 @@ from nncore.training.model_format import (
     check_tensors,
     read_model_file,
     reason,
-    take_optimizer_state,
     write_model_file,
 )
-from nncore.training.optimizer_state import OptimizerState
 from nncore.training.position import Position, TrainingFacts
+from nncore.training.resume_point import StoredState
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -42,6 +41,7 @@ __all__ = [
     "ModelFileNotFoundError",
     "TrainingState",
     "load",
+    "load_checkpoint",
     "load_to_show",
     "load_training_state",
     "save",
@@ -68,13 +68,16 @@ def save(model: Sequential, path: str | os.PathLike[str], *, with_state: bool = 
 
     `with_state` adds what `load_training_state` needs.
     """
-    write_model_file(path, model.to_bytes(with_state=with_state))
+    write_model_file(path, model.to_bytes(with_state=with_state, include_optimizer=False))
 
 
 def load(
     path: str | os.PathLike[str], features: Features | str | os.PathLike[str] | None = None
 ) -> Sequential:
     """Read a model that `Sequential.save` wrote.
+
+    With the optimizer's state, if the file has it: then a `fit` goes on as if the model had not
+    been away.
 
     Parameters
     ----------
@@ -94,59 +97,103 @@ def load(
     ValueError
         `features` were given for a model that has none.
     """
-    return _read(Path(path), features)[0]
+    model, state = _read(Path(path), features)
+    _give_optimizer(model, state, Path(path))
+    return model
 
 
 def load_to_show(path: str | os.PathLike[str]) -> Sequential:
-    """`load` that does without the network of frozen features; then nothing can be predicted."""
+    """`load` that does without the network of frozen features, then nothing can be predicted, and
+    without the optimizer's state."""
     return _read(Path(path), need_features=False)[0]
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str], features: Features | str | os.PathLike[str] | None = None
+) -> Sequential:
+    """Read a `last.safetensors` as a model with all that its training needs to go on.
+
+    `model.fit(..., history=model.history)` with the old data and settings, and as many epochs as
+    were left, goes on to the same weights and history as a training that nothing stopped: within an
+    epoch, too, and with `restore_best_weights` where an earlier epoch was the best.
+
+    Parameters
+    ----------
+    path, features
+        As of `load`.
+
+    Raises
+    ------
+    ModelFileError
+        As `load`, or the file holds a model without the record of its training.
+
+    Examples
+    --------
+    >>> model = nn.load_checkpoint("runs/run-1/last.safetensors")            # doctest: +SKIP
+    >>> left = 30 - len(model.history)                                       # doctest: +SKIP
+    >>> model.fit(train, epochs=left, optimizer=model.optimizer,             # doctest: +SKIP
+    ...           history=model.history)
+    """
+    model, state = _read(Path(path), features)
+    if not state.has_history:
+        raise ModelFileError(
+            f"{os.fspath(path)}: holds a model but no training state; resume from last.safetensors"
+        )
+    _give_optimizer(model, state, Path(path))
+    try:
+        model.history = state.history()
+        if state.has_best:
+            model.keep_best(state.best)
+        model.stop_training = state.stopped
+    except (ValueError, TypeError, KeyError, AttributeError, DataError) as error:
+        raise _bad_state(Path(path), error) from error
+    return model
 
 
 def load_training_state(
     path: str | os.PathLike[str], features: Features | str | os.PathLike[str] | None = None
 ) -> TrainingState:
-    """Read a `last.safetensors`, to go on with its training.
+    """`load_checkpoint`, with the history beside the model."""
+    model = load_checkpoint(path, features)
+    assert model.history is not None
+    return TrainingState(model, model.history)
 
-    Raises
-    ------
-    ModelFileError
-        As `load`, or the file holds a model without a training state.
-    """
-    model, described, optimizer_state = _read(Path(path), features)
-    if described["state"] is None:
-        raise ModelFileError(
-            f"{os.fspath(path)}: holds a model but no training state; resume from last.safetensors"
-        )
-    try:
-        state = described["state"]
-        model._position = Position.from_dict(state["position"])
-        history = History.from_dict(state["history"])
-        if optimizer_state is not None:
-            model.optimizer_state = optimizer_state
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelFileError(f"{os.fspath(path)}: bad training state: {reason(error)}") from error
-    model.history = history
-    return TrainingState(model, history)
+
+def _bad_state(path: Path, error: Exception) -> ModelFileError:
+    return ModelFileError(f"{path}: bad training state: {reason(error)}")
 
 
 def _read(
     path: Path,
     features: Features | str | os.PathLike[str] | None = None,
     need_features: bool = True,
-) -> tuple[Sequential, dict[str, Any], OptimizerState | None]:
+) -> tuple[Sequential, StoredState]:
     described, tensors = read_model_file(path)
     if features is not None and described.get("features") is None:
         raise ValueError(f"{path}: this model is on no frozen features: leave features out")
     try:
         inputs = restored_inputs(described, tensors, path, features, need_features)
-        state = take_optimizer_state(described, tensors)
-        return _rebuild(described, tensors, inputs), described, state
+        state = StoredState.take(described["state"], tensors)
+        model = _rebuild(described, tensors, inputs)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     except RecursionError:  # blocks within blocks, hundreds deep
         raise ModelFileError(f"{path}: inconsistent model file: too deeply nested") from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ModelFileError(f"{path}: inconsistent model file: {reason(error)}") from error
+    return model, state
+
+
+def _give_optimizer(model: Sequential, state: StoredState, path: Path) -> None:
+    """The optimizer's state, and where in the data it stands, if the file has them."""
+    if state.described is None:
+        return
+    try:
+        model._position = state.position()
+        if state.optimizer is not None:
+            model.optimizer_state = state.optimizer
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _bad_state(path, error) from error
 
 
 def _rebuild(

@@ -13,10 +13,15 @@ Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds o
     features        only of a model on frozen features: the network's file name, SHA-256 and
                     settings (as `Features.to_dict`); the tensors "features/mean" and "features/std"
                     are what its features are standardised by
-    state           null, or what resuming needs: position (as `Position.to_dict`), history (as
-                    `History.to_dict`), optimizer (null, or method, steps, slots and shows_average
-                    as in `OptimizerState`, whose arrays are the tensors
-                    "optimizer/<layer>/<parameter>/<slot>")
+    state           null, or what resuming needs: position (as `Position.to_dict`; its losses are
+                    the float64 tensor "position.iteration_loss"), optimizer (null, or method,
+                    steps, slots and shows_average as in `OptimizerState`, whose arrays are the
+                    tensors "optimizer/<layer>/<parameter>/<slot>"), history (null, or
+                    `History.facts` with the names of its columns, the float64 tensors
+                    "history.<column>"; older files have `History.to_dict`). Beside a history also
+                    best (null, or the names of those parameters of the best epoch that are other
+                    ones now, the tensors "best/<layer>/<parameter>") and stopped (whether a
+                    callback has ended the training)
 
 Nothing in a file is trusted: sizes are compared with the tensors that are really there before any
 memory is asked for, and nothing is ever unpickled.
@@ -42,9 +47,8 @@ from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
 from nncore.layers import Layer, Shape
 from nncore.optimizers import Optimizer
-from nncore.training.history import History
-from nncore.training.optimizer_state import OptimizerState
-from nncore.training.position import Position, TrainingFacts
+from nncore.training.position import TrainingFacts
+from nncore.training.resume_point import ResumePoint
 
 FORMAT_VERSION = 1
 
@@ -59,31 +63,6 @@ _FIELDS = (
     "training",
     "state",
 )
-
-
-@dataclass(frozen=True)
-class ResumePoint:
-    """What a training needs to go on, beside the model."""
-
-    position: Position
-    history: History
-    optimizer: OptimizerState
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form; the optimizer's arrays are not in it."""
-        remembered = self.optimizer
-        return {
-            "position": self.position.to_dict(),
-            "history": self.history.to_dict(),
-            "optimizer": {
-                "method": remembered.method,
-                "steps": remembered.steps,
-                "slots": list(remembered.slots),
-                "shows_average": remembered.shows_average,
-            }
-            if remembered.arrays
-            else None,
-        }
 
 
 @dataclass(frozen=True)
@@ -162,8 +141,7 @@ def serialize(contents: ModelContents) -> bytes:
         if not np.isfinite(tensor).all():
             raise ValueError(f"{name} holds NaN or infinity, so the model is not worth saving")
     if contents.resume is not None:
-        arrays = contents.resume.optimizer.arrays
-        tensors |= {f"optimizer/{name}": array for name, array in arrays.items()}
+        tensors |= contents.resume.tensors()
     text = json.dumps(contents.describe(), ensure_ascii=False, allow_nan=False)
     result: bytes = save_tensors(tensors, metadata={"nncore": text})
     return result
@@ -231,22 +209,6 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[A
     if missing:
         raise ModelFileError(f"{path}: its 'nncore' metadata lacks {', '.join(missing)}")
     return described, tensors
-
-
-def take_optimizer_state(
-    described: Mapping[str, Any], tensors: dict[str, NDArray[Any]]
-) -> OptimizerState | None:
-    """The optimizer's state, whose tensors are taken out of `tensors`."""
-    # Files of before there was one lack the key.
-    found = (described["state"] or {}).get("optimizer")
-    if found is None:
-        return None
-    slots = [str(slot) for slot in found["slots"]]
-    names = [f"optimizer/{name}/{slot}" for name in list(tensors) for slot in slots]
-    arrays = {name.partition("/")[2]: tensors.pop(name) for name in names if name in tensors}
-    return OptimizerState(
-        str(found["method"]), int(found["steps"]), arrays, found["shows_average"] is True
-    )
 
 
 def check_tensors(expected: Mapping[str, Shape], tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -40,10 +40,10 @@ class ModelInTraining(Protocol):
     def restore_weights(self, weights: Sequence[ArrayLike]) -> None:
         """`set_weights`, and forget the epoch in progress, which they do not belong to."""
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
         """Write the model file; see `Sequential.save`."""
 
-    def to_bytes(self, *, with_state: bool = False) -> bytes:
+    def to_bytes(self, *, with_state: bool = False, include_optimizer: bool = False) -> bytes:
         """The content of a model file; `with_state` adds what resuming needs."""
 
 
