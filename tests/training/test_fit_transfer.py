@@ -58,6 +58,7 @@ def test_the_head_alone_is_a_plain_fit():
     assert weights(one) == weights(other)
     assert len(history) == 6
     assert history.history == other.history.history
+    assert history.by_accuracy
 
 
 def test_then_the_upper_layers_from_where_the_head_stands():

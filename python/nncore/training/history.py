@@ -48,6 +48,10 @@ class History:
         Loss of each mini-batch, in order, over the whole run.
     weighted : bool
         Whether the training loss has class or sample weights in it; the validation loss never has.
+    by_accuracy : bool
+        Whether the best epoch is the one with the highest validation accuracy, and of equal ones the
+        one with the lowest validation loss; else the loss alone decides. So where networks are
+        compared that were trained towards other targets, as `fit_transfer` does.
     """
 
     loss_name: str = "loss"
@@ -60,6 +64,7 @@ class History:
     learning_rate: list[float] = field(default_factory=list)
     iteration_loss: list[float] = field(default_factory=list)
     weighted: bool = False
+    by_accuracy: bool = False
 
     def __len__(self) -> int:
         """Number of finished epochs."""
@@ -153,19 +158,25 @@ class History:
         if not self.epoch:
             raise ValueError("this history has no epoch yet, so no best one; train first")
         sign = -1.0 if name.endswith("accuracy") else 1.0
+        losses = (
+            self.history.get("val_loss", self.history["loss"]) if monitor is None else self.epoch
+        )
         ranked = [
-            (sign * value, epoch)
-            for value, epoch in zip(self.history[name], self.epoch, strict=True)
-            if math.isfinite(value)
+            (sign * value, loss, epoch)
+            for value, loss, epoch in zip(self.history[name], losses, self.epoch, strict=True)
+            if math.isfinite(value) and math.isfinite(loss)
         ]
         if not ranked:
             raise ValueError(f"no epoch has a finite {name}, so none is best")
-        return min(ranked)[1]
+        return min(ranked)[2]
 
     @property
     def monitor(self) -> str:
-        """What `best_epoch` looks at by default: ``"val_loss"`` or, without it, ``"loss"``."""
-        return "val_loss" if "val_loss" in self.history else "loss"
+        """What `best_epoch` looks at first by default: ``"val_loss"``, or ``"val_accuracy"`` where
+        that decides; without validation ``"loss"``."""
+        if "val_loss" not in self.history:
+            return "loss"
+        return "val_accuracy" if self.by_accuracy else "val_loss"
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Loss and accuracy per epoch in one figure; see `nncore.plots.curves`."""
@@ -285,6 +296,7 @@ class History:
             "learning_rate": _encode(self.learning_rate),
             "iteration_loss": _encode(self.iteration_loss),
             "weighted": self.weighted,
+            **({"by_accuracy": True} if self.by_accuracy else {}),
         }
 
     @classmethod
@@ -324,9 +336,13 @@ class History:
         weighted = data.get("weighted", False)  # Histories of before there were weights.
         if not isinstance(weighted, bool):
             raise DataError(f"history: weighted must be true or false, got {weighted!r:.60}")
+        by_accuracy = data.get("by_accuracy", False)
+        if not isinstance(by_accuracy, bool):
+            raise DataError(f"history: by_accuracy must be true or false, got {by_accuracy!r:.60}")
         result = cls(
             loss_name=name,
             weighted=weighted,
+            by_accuracy=by_accuracy,
             iterations_per_epoch=iterations,
             history={key: _decode(key, table[key]) for key in table},
             epoch=list(epochs),

@@ -1,7 +1,7 @@
 """Training on top of a pretrained network in two steps: the head alone, then the layers below it.
 
 The second step begins with what the first one found, at a lower rate, and what it makes is kept
-only if the validation loss says so. N images, F features, K classes.
+only if more validation images are right then, or as many at a lower loss. N images, F features, K classes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from nncore.schedules import Later, OneCycle
 from nncore.training.callbacks import Callback
 from nncore.training.callbacks.time_limit import TimeLimit
 from nncore.training.evaluation import evaluate_arrays
+from nncore.training.history import History
 from nncore.training.labelled import LabelledArrays
 from nncore.training.model import Sequential
 from nncore.training.recipes.recipe import Recipe
@@ -31,7 +32,6 @@ from nncore.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from nncore.data.dataset import ImageDataset
-    from nncore.training.history import History
 
 F32 = NDArray[np.float32]
 
@@ -75,7 +75,8 @@ def fit_transfer(
     Returns
     -------
     History
-        Of both steps, one behind the other. The model has the weights of its best epoch.
+        Of both steps, one behind the other. The model has the weights of its best epoch: the one
+        with the most right validation images, of equal ones the one with the lowest loss.
 
     Raises
     ------
@@ -100,7 +101,9 @@ def fit_transfer(
     common: dict[str, Any] = {"validation_data": validation_data, "seed": seed, "verbose": verbose}
     arguments = settings.fit_arguments(model.default_optimizer, len(train))
     arguments |= {"augmentation": None, "callbacks": [*callbacks, *arguments["callbacks"]]}
-    history = model.fit(train, loss=settings.loss, **common, **arguments)
+    iterations = math.ceil(len(train) / arguments["batch_size"])
+    history = History(settings.loss, iterations, by_accuracy=True)
+    model.fit(train, loss=settings.loss, history=history, **common, **arguments)
     left = None
     if settings.max_minutes is not None:
         left = settings.max_minutes - (time.monotonic() - started) / 60

@@ -98,8 +98,8 @@ def add_transfer(group: argparse._ActionsContainer) -> None:
         type=values.whole(0),
         metavar="EPOCHS",
         help="epochs after those of the head in which upper layers are trained, too; what that "
-        "makes is kept if the validation loss is lower; 0: none (default: chosen by the number of "
-        "images)",
+        "makes is kept if more validation images are right; 0: none (default: chosen by the number "
+        "of images)",
     )
     group.add_argument(
         "--fine-tune-from",
