@@ -294,3 +294,21 @@ def test_plot_writes_loss_and_accuracy_in_one_figure(tmp_path) -> None:
     figure = trained().plot(path)
     assert [axes.get_title() for axes in figure.axes] == ["Loss per epoch", "Accuracy per epoch"]
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_best_epoch_by_accuracy():
+    """Of equal accuracies the lowest loss decides; an epoch without numbers is never best."""
+    one = History("cross_entropy", 1, by_accuracy=True)
+    for loss, accuracy in ((0.1, 0.5), (0.9, 0.75), (0.4, 0.75), (0.5, 0.75), (math.nan, 1.0)):
+        one.append_epoch(1.0, 0.5, loss, accuracy)
+    assert (one.monitor, one.best_epoch()) == ("val_accuracy", 3)
+    assert one.best_epoch("val_loss") == 1
+    again = History.from_dict(one.to_dict())
+    assert again.best_epoch() == 3
+    assert "by_accuracy" not in History().to_dict()
+    with pytest.raises(DataError, match="by_accuracy must be true or false, got 1"):
+        History.from_dict(one.to_dict() | {"by_accuracy": 1})
+    plain = History("cross_entropy", 1, by_accuracy=True)
+    plain.append_epoch(1.0, 0.5)
+    plain.append_epoch(0.5, 0.4)
+    assert plain.best_epoch() == 2

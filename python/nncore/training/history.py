@@ -49,8 +49,8 @@ class History:
     weighted : bool
         Whether the training loss has class or sample weights in it; the validation loss never has.
     by_accuracy : bool
-        Whether the best epoch is the one with the highest validation accuracy, and of equal ones the
-        one with the lowest validation loss; else the loss alone decides. So where networks are
+        Whether the best epoch is the one with the highest validation accuracy, and of equal ones
+        the one with the lowest validation loss; else the loss alone decides. So where networks are
         compared that were trained towards other targets, as `fit_transfer` does.
     """
 
@@ -158,9 +158,9 @@ class History:
         if not self.epoch:
             raise ValueError("this history has no epoch yet, so no best one; train first")
         sign = -1.0 if name.endswith("accuracy") else 1.0
-        losses = (
-            self.history.get("val_loss", self.history["loss"]) if monitor is None else self.epoch
-        )
+        losses = self.history.get("val_loss", self.history["loss"])
+        if monitor is not None:
+            losses = [0.0] * len(self)  # decides nothing
         ranked = [
             (sign * value, loss, epoch)
             for value, loss, epoch in zip(self.history[name], losses, self.epoch, strict=True)

@@ -1,7 +1,8 @@
 """Training on top of a pretrained network in two steps: the head alone, then the layers below it.
 
 The second step begins with what the first one found, at a lower rate, and what it makes is kept
-only if more validation images are right then, or as many at a lower loss. N images, F features, K classes.
+only if more validation images are right then, or as many at a lower loss. N images, F features,
+K classes.
 """
 
 from __future__ import annotations
