@@ -80,6 +80,14 @@ def test_without_validation_the_training_loss_decides() -> None:
     assert legend == ["training", "best epoch 4: 0.5 (lowest training loss)"]
 
 
+def test_where_accuracy_decides_the_legend_says_so() -> None:
+    history = trained(5)
+    history.by_accuracy = True
+    (axes,) = plots.curves(history, which="accuracy").axes
+    text = axes.get_legend().get_texts()[-1].get_text()
+    assert text.endswith("(highest validation accuracy)")
+
+
 @pytest.mark.parametrize(("which", "title"), [("loss", "Loss"), ("accuracy", "Accuracy")])
 def test_one_panel_alone(which, title: str) -> None:
     (axes,) = plots.curves(trained(2), which=which).axes

@@ -230,6 +230,9 @@ def _draw_epochs(axes: Axes, history: TrainingRecord, name: str) -> None:
     legend_below(axes)
 
 
+_REASONS = {"val_loss": "lowest validation loss", "val_accuracy": "highest validation accuracy"}
+
+
 def _mark_best(
     axes: Axes, history: TrainingRecord, series: NDArray[np.float64], percent: bool
 ) -> None:
@@ -237,7 +240,7 @@ def _mark_best(
         return
     best = history.best_epoch()
     value = float(series[best - 1])
-    reason = "validation" if history.monitor.startswith("val_") else "training"
+    reason = _REASONS.get(history.monitor, "lowest training loss")
     shown_value = f"{value:.2f} %" if percent else f"{value:.4g}"
     axes.axvline(best, color=GREEN, linewidth=1.2, linestyle=":", zorder=1)
     # A ring, so that the point it marks stays visible inside.
@@ -251,7 +254,7 @@ def _mark_best(
         markeredgecolor=GREEN,
         markeredgewidth=2,
         zorder=5,
-        label=f"best epoch {best}: {shown_value} (lowest {reason} loss)",
+        label=f"best epoch {best}: {shown_value} ({reason})",
     )
 
 
