@@ -26,8 +26,7 @@ py::dict info() {
     for (const auto& name : kernels::available_isas()) isas.append(name);
     result["isas"] = isas;
     result["threads"] = runtime::thread_limit();
-    const std::string openmp = runtime::openmp_version();
-    result["openmp"] = openmp.empty() ? py::object(py::none()) : py::object(py::str(openmp));
+    result["openmp"] = py::none();            // threads are the core's own
     result["zlib"] = images::zlib_release();  // None for nullptr
     result["libjpeg"] = images::libjpeg_release();
     result["compiler"] = NNCORE_COMPILER;

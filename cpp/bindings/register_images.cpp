@@ -62,16 +62,15 @@ py::array_t<std::int64_t> file_status(const py::list& paths) {
     std::int64_t* const rows = result.mutable_data();
     const int threads = count < kFilesWorthATeam ? 1 : runtime::thread_limit();
     const py::gil_scoped_release unlocked;
-    runtime::run_team(threads, [&](const runtime::Member& member) {
-        const auto share = member.share(count);
-        for (std::ptrdiff_t i = share.first; i < share.last; ++i) {
+    runtime::run_team(threads, [&](const runtime::Team& team) {
+        team.for_each(count, [&](std::ptrdiff_t i, int) {
             const runtime::FileStatus status = runtime::file_status(names[i]);
             std::int64_t* const row = rows + 4 * i;
             row[0] = status.size;
             row[1] = status.modified;
             row[2] = status.changed;
             row[3] = status.inode;
-        }
+        });
     });
     return result;
 }

@@ -70,10 +70,9 @@ void matmul(const MatmulArgs& args) {
     if (scratch.size() < needed) scratch = runtime::AlignedBuffer(needed);
     float* const scratch_data = scratch.data();
 
-    runtime::run_team(threads, [&](const runtime::Member& member) {
-        float* const own = scratch_data + static_cast<std::size_t>(member.thread) * scratch_floats;
-        const auto share = member.share(tasks);
-        for (ptrdiff_t task = share.first; task < share.last; ++task) {
+    runtime::run_team(threads, [&](const runtime::Team& team) {
+        team.for_each(tasks, [&](ptrdiff_t task, int thread) {
+            float* const own = scratch_data + static_cast<std::size_t>(thread) * scratch_floats;
             const Offsets at = batch_offsets(p, task / cuts);
             const ptrdiff_t cut = task % cuts;
             // Cuts fall on multiples of 16 columns, so that no vector is torn.
@@ -81,7 +80,7 @@ void matmul(const MatmulArgs& args) {
             const ptrdiff_t units = (side + unit - 1) / unit;
             const ptrdiff_t first = units * cut / cuts * unit;
             const ptrdiff_t last = std::min(side, units * (cut + 1) / cuts * unit);
-            if (first >= last) continue;
+            if (first >= last) return;
             GemmArgs g;
             g.M = by_rows ? last - first : p.M;
             g.N = by_rows ? p.N : last - first;
@@ -97,7 +96,7 @@ void matmul(const MatmulArgs& args) {
             g.c = p.c + at.c + (by_rows ? first * p.c_row : first);
             g.c_row = p.c_row;
             kernels.gemm(g, own);
-        }
+        });
     });
 }
 

@@ -112,22 +112,21 @@ class BatchNormStage final : public Stage {
             measure(pass);
             mean = scratch(pass, 1);
             set_scale(pass, scratch(pass, 2), scale);
-            if (pass.member.thread == 0) std::copy_n(scratch(pass, 1), 2 * stride_, shared(pass));
+            std::copy_n(scratch(pass, 1), 2 * stride_, shared(pass));
         } else {
             set_scale(pass, value(pass, kMovingVariance), scale);
         }
-        kernels::NormalizeArgs args{pixels_, channels_, mean, scale, value(pass, kBeta)};
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-            args.pixels = pixels_;
-            if (is_fused() && pass.purpose == Purpose::gradients)
+        const kernels::NormalizeArgs args{pixels_, channels_, mean, scale, value(pass, kBeta)};
+        for_lines(pass, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
+            kernels::NormalizeArgs line = args;
+            line.pixels = count / channels_;
+            pass.kernels.normalize(line, output_activation, x, y);
+        });
+        if (is_fused() && pass.purpose == Purpose::gradients)
+            for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
                 pass.kernels.normalize(args, Activation::linear, input(pass).row(r),
                                        pass.workspace.inner[index].row(r));
-            for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
-                args.pixels = count / channels_;
-                pass.kernels.normalize(args, output_activation, x, y);
             });
-        }
     }
 
     // With n = (x - mean) / deviation, over the N pixels of the batch:
@@ -154,17 +153,16 @@ class BatchNormStage final : public Stage {
         }
         const kernels::NormalizeGradientArgs args{pixels_,     channels_, mean,
                                                   of_gradient, of_input,  constant};
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
             pass.kernels.normalize_gradient(args, input_activation, input(pass).row(r),
                                             output_delta(pass).row(r), input_delta(pass).row(r));
+        });
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        update(pass, parameters[kGamma]);
-        update(pass, parameters[kBeta]);
-        if (pass.purpose == Purpose::training && pass.member.thread == 0)
-            move_averages(pass.workspace, pass.weights);
+        update(pass, parameters[kGamma], 0, stride_);
+        update(pass, parameters[kBeta], 0, stride_);
+        if (pass.purpose == Purpose::training) move_averages(pass.workspace, pass.weights);
     }
 
     void move_averages(const Workspace& workspace, float* values) const override {
@@ -195,10 +193,10 @@ class BatchNormStage final : public Stage {
         set_scale(pass, value(pass, kMovingVariance), scale);
         const kernels::NormalizeArgs args{pixels_, channels_, value(pass, kMovingMean), scale,
                                           value(pass, kBeta)};
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
             pass.kernels.normalize(args, Activation::linear, pass.workspace.inner[index - 1].row(r),
                                    pass.workspace.inner[index].row(r));
+        });
     }
     const float* value(const Pass& pass, Index which) const {
         return pass.parameters + parameters[which].offset;
@@ -215,39 +213,34 @@ class BatchNormStage final : public Stage {
             scale[c] = gamma[c] / std::sqrt(variance[c] + epsilon_);
     }
 
-    // The batch's mean and variance into rows 1 and 2 of every thread's scratch: each combines the
-    // samples' moments for itself, which costs less than one more barrier.
+    // The batch's mean and variance into rows 1 and 2 of the scratch.
     void measure(const Pass& pass) const {
         const Rows& moments = pass.workspace.saved[index];
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
             pass.kernels.channel_moments(pixels_, channels_, input(pass).row(r), moments.row(r),
                                          moments.row(r) + stride_);
-        pass.member.barrier.wait();
+        });
         pass.kernels.combine_moments(pass.rows, moments.stride(), pixels_, channels_,
                                      moments.row(0), moments.row(0) + stride_, scratch(pass, 1),
                                      scratch(pass, 2));
     }
 
-    // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of every thread's scratch,
-    // and the gradients of gamma and beta.
+    // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of the scratch, and the
+    // gradients of gamma and beta.
     void sum_gradients(const BackwardPass& pass) const {
         const float* const mean = shared(pass);
         float* const partials = shared(pass) + kSharedRows * stride_;
         const kernels::NormalizeArgs args{pixels_, channels_, mean, nullptr, nullptr};
         const std::ptrdiff_t size = chunk_size(pass.rows), chunks = chunk_count(pass.rows);
-        const auto share = pass.member.share(chunks);
-        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+        for_each(pass, chunks, [&](const BackwardPass&, std::ptrdiff_t chunk) {
             float* const partial = partials + chunk * 2 * stride_;
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
             for (std::ptrdiff_t r = chunk * size; r < last; ++r)
                 pass.kernels.normalize_gradient_sums(args, input(pass).row(r),
                                                      output_delta(pass).row(r), r == chunk * size,
                                                      partial, partial + stride_);
-        }
-        pass.member.barrier.wait();
+        });
         pass.kernels.sum_partials(2 * stride_, chunks, 2 * stride_, partials, scratch(pass, 0));
-        if (pass.member.thread != 0) return;
         const float* const shift = scratch(pass, 0);
         const float* const product = scratch(pass, 1);
         float* const gamma = pass.gradients + parameters[kGamma].offset;

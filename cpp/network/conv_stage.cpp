@@ -85,7 +85,7 @@ class ConvStage final : public Stage {
         const Rows& x = input(pass);
         const Rows& y = output(pass);
         kernels::ConvArgs args = taps<kernels::ConvArgs>(x.layout.line);
-        args.rows = pooled_ ? 2 : g_.out_height;
+        args.rows = 2;
         args.columns = pooled_ ? columns_ : g_.out_width;
         args.blocks = out_padded_ / kBlock;
         args.channels = g_.out_channels;
@@ -94,17 +94,22 @@ class ConvStage final : public Stage {
         args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
         args.y_pixel = g_.out_channels;
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-            args.x = corner(g_, x, r);
-            if (pooled_) {
-                forward_pooled(pass, args, r);
-                if (pass.purpose == Purpose::gradients) keep_unpooled(pass, args, r);
-            } else {
-                args.y = y.row(r);
-                pass.kernels.conv(args);
-            }
-        }
+        for_bands(
+            pass, output_shape[0],
+            [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                kernels::ConvArgs band = args;
+                band.x = corner(g_, x, r);
+                if (pooled_) {
+                    forward_pooled(own, band, r, first, last);
+                    if (pass.purpose == Purpose::gradients && first == 0)
+                        keep_unpooled(own, band, r);
+                    return;
+                }
+                band.rows = last - first;
+                band.x += first * args.x_row;
+                band.y = y.line(r, first);
+                pass.kernels.conv(band);
+            });
     }
 
     void prepare_backward(const Pass& pass) const override {
@@ -112,35 +117,32 @@ class ConvStage final : public Stage {
         if (scatters_ || spreads_winners_) {
             // Per kernel row, to be scattered from the last to the first: [output channel][inputs
             // of the row].
-            const auto share = pass.member.share(g_.kernel_height);
-            for (std::ptrdiff_t k = share.first; k < share.last; ++k)
+            for_each(pass, g_.kernel_height, [&](const Pass&, std::ptrdiff_t k) {
                 pass.kernels.transpose(
                     run_, g_.out_channels,
                     values(pass) + parameters[0].offset + k * run_ * out_padded_, out_padded_,
                     pass.workspace.shared[index] +
                         (scatters_ ? g_.kernel_height - 1 - k : k) * g_.out_channels * padded(run_),
                     padded(run_));
+            });
             return;
         }
         // Weights turned by 180 degrees, input and output channels swapped; one kernel position at
         // a time. Rows and columns of padding stay the zeros that the workspace began with.
         const std::ptrdiff_t taps = g_.kernel_height * g_.kernel_width;
-        const auto share = pass.member.share(taps);
-        for (std::ptrdiff_t tap = share.first; tap < share.last; ++tap)
+        for_each(pass, taps, [&](const Pass&, std::ptrdiff_t tap) {
             pass.kernels.transpose(
                 g_.channels, g_.out_channels,
                 values(pass) + parameters[0].offset + tap * g_.channels * out_padded_, out_padded_,
                 pass.workspace.shared[index] + (taps - 1 - tap) * out_padded_ * padded(g_.channels),
                 padded(g_.channels));
+        });
     }
 
-    void backward_data(const BackwardPass& pass) const override {
-        const std::ptrdiff_t size = chunk_size(pass.rows);
-        const auto share = pass.member.share(chunk_count(pass.rows));
-        // Gaps, borders and lanes beyond the last channel stay zeros from here on.
-        if (share.first < share.last && !is_spread_out_)
-            std::fill_n(image(pass), unpooled_floats(), 0.0f);
-        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+    void backward_data(const BackwardPass& all) const override {
+        const std::ptrdiff_t size = chunk_size(all.rows);
+        for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+            if (!is_spread_out_) prepare_image(pass, unpooled_floats());
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
             if (trains)
                 std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
@@ -165,7 +167,7 @@ class ConvStage final : public Stage {
                                       behind_forward(pass),
                                       partials(pass, chunk) + kernel_partial_floats());
             }
-        }
+        });
     }
 
     void backward_weights(const BackwardPass& pass) const override {
@@ -181,8 +183,7 @@ class ConvStage final : public Stage {
             // turn them, block by block of 16 inputs, each of which one thread alone handles.
             const std::ptrdiff_t line = padded(run_), blocks = line / kBlock;
             const std::ptrdiff_t channel = g_.kernel_height * line;
-            const auto share = pass.member.share(g_.kernel_height * blocks);
-            for (std::ptrdiff_t b = share.first; b < share.last; ++b) {
+            for_each(pass, g_.kernel_height * blocks, [&](const BackwardPass&, std::ptrdiff_t b) {
                 const std::ptrdiff_t from = b * kBlock;
                 const std::ptrdiff_t input = b % blocks * kBlock;
                 const std::ptrdiff_t to = (b / blocks * run_ + input) * out_padded_;
@@ -194,19 +195,17 @@ class ConvStage final : public Stage {
                 if (pass.learning_rate != nullptr)
                     pass.kernels.sgd_update(count * out_padded_, *pass.learning_rate, gradient + to,
                                             pass.weights + kernel.offset + to);
-            }
+            });
         } else {
-            const auto share = pass.member.share(kernel.size() / kBlock);
-            const std::ptrdiff_t first = share.first * kBlock;
-            sum(first, (share.last - share.first) * kBlock, gradient + first);
-            update(pass, kernel);
+            for_floats(pass, kernel.size(),
+                       [&](const BackwardPass&, std::ptrdiff_t first, std::ptrdiff_t count) {
+                           sum(first, count, gradient + first);
+                           update(pass, kernel, first, count);
+                       });
         }
         if (use_bias_) {
-            const auto share = pass.member.share(out_padded_ / kBlock);
-            const std::ptrdiff_t first = share.first * kBlock;
-            sum(kernel_partial_floats() + first, (share.last - share.first) * kBlock,
-                pass.gradients + parameters[1].offset + first);
-            update(pass, parameters[1]);
+            sum(kernel_partial_floats(), out_padded_, pass.gradients + parameters[1].offset);
+            update(pass, parameters[1], 0, out_padded_);
         }
     }
 
@@ -237,12 +236,14 @@ class ConvStage final : public Stage {
         return reinterpret_cast<std::uint8_t*>(pass.workspace.saved[index].row(row));
     }
 
-    // Two output rows at a time into scratch, from there the pooled row.
-    void forward_pooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r) const {
+    // Pooled rows [first, last): two rows at a time into scratch, from there the pooled one.
+    void forward_pooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r,
+                        std::ptrdiff_t first, std::ptrdiff_t last) const {
         const Rows& y = output(pass);
         args.y = scratch(pass);
+        args.x += 2 * first * args.x_row;
         kernels::ConvPoolArgs pooled{args, output_activation, nullptr, nullptr};
-        for (std::ptrdiff_t row = 0; row < output_shape[0]; ++row) {
+        for (std::ptrdiff_t row = first; row < last; ++row) {
             pooled.y = y.line(r, row);
             if (pass.purpose != Purpose::inference)
                 pooled.winners = winners(pass, r) + row * output_shape[1] * g_.out_channels;

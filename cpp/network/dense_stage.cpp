@@ -51,82 +51,114 @@ class DenseStage final : public Stage {
         args.panel_stride = parameters[0].panel_stride();
         args.bias = bias(pass, use_bias_);
         args.activation = activation(pass);
-        const Share own = share(pass, blocks_of(units_));
-        args.panels += own.blocks.first * args.panel_stride;
-        product(pass, args, own, x, y, nullptr);
+        const std::ptrdiff_t blocks = blocks_of(units_), parts = row_parts(pass, blocks);
+        for_pairs(pass, blocks, parts, [&](const Pass&, const Piece& piece) {
+            kernels::DenseProductArgs own = args;
+            own.panels += piece.first * args.panel_stride;
+            product(pass, own, piece, x, y, nullptr);
+        });
     }
 
     // Pair by pair of input blocks: turn their weights, compute their input gradient, and while
     // those weights are in the cache, update them.
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
-        const Share own = share(pass, blocks_of(inputs_));
-        float* const turned = scratch(pass);
+        const std::ptrdiff_t blocks = blocks_of(inputs_), parts = row_parts(pass, blocks);
         const float* const panels = values(pass) + parameters[0].offset;
-        kernels::DenseProductArgs args{};
-        args.K = units_;
-        args.panels = turned;
-        args.panel_stride = transposed_stride();
-        args.activation = input_activation;
-        for (std::ptrdiff_t first = own.blocks.first; first < own.blocks.last; first += 2) {
-            const std::ptrdiff_t last = std::min(first + 2, own.blocks.last);
-            pass.kernels.transpose_panels(
-                inputs_ - first * kBlock, blocks_of(units_), panels + first * kBlock * kBlock,
-                parameters[0].panel_stride(), last - first, turned, transposed_stride());
-            product(pass, args, {{first, last}, own.rows, own.has_all_rows}, output_delta(pass),
-                    input_delta(pass), &input(pass));
-            if (own.has_all_rows && trains)
-                weight_gradient(pass, first * kBlock, std::min(last * kBlock, inputs_));
-        }
+        for_pairs(pass, blocks, parts, [&](const BackwardPass& own, const Piece& range) {
+            float* const turned = scratch(own);
+            kernels::DenseProductArgs args{};
+            args.K = units_;
+            args.panels = turned;
+            args.panel_stride = transposed_stride();
+            args.activation = input_activation;
+            if (trains && parts == 1 && range.first == 0) bias_gradient(own);
+            Piece pair = range;
+            for (; pair.first < range.last; pair.first += 2) {
+                const std::ptrdiff_t first = pair.first;
+                pair.last = std::min(first + 2, range.last);
+                pass.kernels.transpose_panels(
+                    inputs_ - first * kBlock, blocks_of(units_), panels + first * kBlock * kBlock,
+                    parameters[0].panel_stride(), pair.last - first, turned, transposed_stride());
+                product(pass, args, pair, output_delta(pass), input_delta(pass), &input(pass));
+                if (trains && parts == 1)
+                    weight_gradient(pass, first * kBlock, std::min(pair.last * kBlock, inputs_));
+            }
+        });
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        if (!needs_input_gradient || !share(pass, blocks_of(inputs_)).has_all_rows) {
-            const auto inputs = pass.member.share(inputs_);
-            weight_gradient(pass, inputs.first, inputs.last);
-        }
-        if (use_bias_ && pass.member.thread == 0) {
-            const Rows& d = output_delta(pass);
-            float* gradient = pass.gradients + parameters[1].offset;
-            pass.kernels.bias_gradient(pass.rows, padded(units_), d.data, d.stride(), gradient);
-            if (pass.learning_rate != nullptr)
-                pass.kernels.sgd_update(padded(units_), *pass.learning_rate, gradient,
-                                        pass.weights + parameters[1].offset);
-        }
+        if (needs_input_gradient && row_parts(pass, blocks_of(inputs_)) == 1) return;
+        // The bias is one more piece, and the first.
+        const std::ptrdiff_t pieces =
+            std::clamp<std::ptrdiff_t>(inputs_ / kFewestInputs, 1, kPieces * pass.team.used());
+        for_each(pass, pieces + 1, [&](const BackwardPass&, std::ptrdiff_t i) {
+            if (i == 0) return bias_gradient(pass);
+            weight_gradient(pass, inputs_ * (i - 1) / pieces, inputs_ * i / pieces);
+        });
     }
 
  private:
+    static constexpr std::ptrdiff_t kPieces = 4;         // for each thread
+    static constexpr std::ptrdiff_t kFewestInputs = 24;  // worth a piece
+    static constexpr std::ptrdiff_t kFewestRows = 8;
+
     std::ptrdiff_t transposed_stride() const { return padded(units_) * kBlock; }
 
-    // One thread's share of a product: pairs of blocks where there are enough of them, else rows.
-    struct Share {
-        runtime::Member::Range blocks, rows;
-        bool has_all_rows;
+    // Products are cut into pairs of blocks of columns, and where there are fewer of them than
+    // threads, also into so many parts of the rows.
+    static std::ptrdiff_t row_parts(const Pass& pass, std::ptrdiff_t blocks) {
+        const std::ptrdiff_t pairs = (blocks + 1) / 2, threads = pass.team.used();
+        if (pairs >= threads) return 1;
+        return std::clamp<std::ptrdiff_t>(pass.rows / kFewestRows, 1,
+                                          (threads + pairs - 1) / pairs);
+    }
+    struct Piece {
+        std::ptrdiff_t first, last;  // blocks
+        std::ptrdiff_t first_row, last_row;
     };
-    static Share share(const Pass& pass, std::ptrdiff_t blocks) {
+    template <class AnyPass, class Body>
+    static void for_pairs(const AnyPass& pass, std::ptrdiff_t blocks, std::ptrdiff_t parts,
+                          const Body& body) {
         const std::ptrdiff_t pairs = (blocks + 1) / 2;
-        if (pairs < pass.member.threads) return {{0, blocks}, pass.member.share(pass.rows), false};
-        const auto own = pass.member.share(pairs);
-        return {{own.first * 2, std::min(blocks, own.last * 2)}, {0, pass.rows}, true};
+        for_ranges(
+            pass, pairs * parts, 1,
+            [&](const AnyPass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+                if (parts == 1)
+                    return body(own, Piece{2 * first, std::min(blocks, 2 * last), 0, pass.rows});
+                for (std::ptrdiff_t i = first; i < last; ++i) {
+                    const std::ptrdiff_t pair = i / parts, part = i % parts;
+                    body(own, Piece{2 * pair, std::min(blocks, 2 * pair + 2),
+                                    pass.rows * part / parts, pass.rows * (part + 1) / parts});
+                }
+            });
     }
 
     // y = epilogue(a panels) for some rows and blocks of columns; the first panel is that of the
     // first block.
-    static void product(const Pass& pass, kernels::DenseProductArgs args, const Share& part,
+    static void product(const Pass& pass, kernels::DenseProductArgs args, const Piece& piece,
                         const Rows& a, const Rows& y, const Rows* activity) {
-        const std::ptrdiff_t column = part.blocks.first * kBlock;
-        args.rows = part.rows.last - part.rows.first;
-        args.blocks = part.blocks.last - part.blocks.first;
-        args.a = a.row(part.rows.first);
+        const std::ptrdiff_t column = piece.first * kBlock;
+        args.rows = piece.last_row - piece.first_row;
+        args.blocks = piece.last - piece.first;
+        args.a = a.row(piece.first_row);
         args.a_row = a.stride();
         if (args.bias != nullptr) args.bias += column;
         if (activity != nullptr) {
-            args.input_activity = activity->row(part.rows.first) + column;
+            args.input_activity = activity->row(piece.first_row) + column;
             args.input_activity_row = activity->stride();
         }
-        args.y = y.row(part.rows.first) + column;
+        args.y = y.row(piece.first_row) + column;
         args.y_row = y.stride();
         pass.kernels.dense_product(args);
+    }
+
+    void bias_gradient(const BackwardPass& pass) const {
+        if (!use_bias_) return;
+        const Rows& d = output_delta(pass);
+        float* const gradient = pass.gradients + parameters[1].offset;
+        pass.kernels.bias_gradient(pass.rows, padded(units_), d.data, d.stride(), gradient);
+        update(pass, parameters[1], 0, padded(units_));
     }
 
     // And the update, for the inputs [first, last).

@@ -22,14 +22,13 @@ class DepthwiseConvStage final : public GroupedConvStage {
         if (!needs_input_gradient) return;
         // [kernel position, from the last][output][input][group]
         const std::ptrdiff_t tap_floats = group_inputs_ * outputs_;
-        const auto share = pass.member.share(taps());
-        for (std::ptrdiff_t tap = share.first; tap < share.last; ++tap) {
+        for_each(pass, taps(), [&](const Pass&, std::ptrdiff_t tap) {
             const float* from = weights(pass) + tap * tap_floats;
             float* const to = turned(pass) + (taps() - 1 - tap) * tap_floats;
             for (std::ptrdiff_t i = 0; i < group_inputs_; ++i)
                 for (std::ptrdiff_t o = 0; o < group_outputs_; ++o, from += lanes_)
                     std::copy_n(from, lanes_, to + (o * group_inputs_ + i) * lanes_);
-        }
+        });
     }
 
  protected:
@@ -44,11 +43,16 @@ class DepthwiseConvStage final : public GroupedConvStage {
         pass.kernels.split_groups(pixels, g_.groups, group_outputs_, channels, to, step, lanes_);
     }
 
-    void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const override {
+    // Else every piece would have to split the whole sample.
+    std::ptrdiff_t most_bands() const override { return group_inputs_ == 1 ? g_.out_height : 1; }
+
+    void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                       std::ptrdiff_t last, const float* bias) const override {
         const Rows& y = output(pass);
         const Image x = split(pass, r);
         auto args = walk<kernels::DepthwiseConvArgs>(x);
-        args.rows = g_.out_height;
+        args.x += first * args.x_row;
+        args.rows = last - first;
         args.columns = g_.out_width;
         args.groups = g_.groups;
         args.outputs = group_outputs_;
@@ -57,7 +61,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         args.activation = activation(pass);
         args.y_row = y.layout.line;
         args.y_pixel = g_.out_channels;
-        args.y = y.row(r);
+        args.y = y.line(r, first);
         if (group_outputs_ == 1) {
             pass.kernels.depthwise_conv(args);
             return;
@@ -67,7 +71,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         args.y_pixel = outputs_;
         args.y_plane = lanes_;
         args.y = row;
-        for (std::ptrdiff_t i = 0; i < g_.out_height; ++i, args.x += args.x_row) {
+        for (std::ptrdiff_t i = first; i < last; ++i, args.x += args.x_row) {
             pass.kernels.depthwise_conv(args);
             pass.kernels.merge_groups(g_.out_width, g_.groups, group_outputs_, row, outputs_,
                                       lanes_, y.line(r, i));

@@ -20,21 +20,18 @@ class ActivationStage final : public Stage {
     std::string describe() const override { return name_of(output_activation); }
 
     void forward(const Pass& pass) const override {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
-                pass.kernels.activation(output_activation, count, x, y);
-            });
+        for_lines(pass, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
+            pass.kernels.activation(output_activation, count, x, y);
+        });
     }
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
         // The delta of the output buffer is already taken before this activation.
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
             std::copy_n(output_delta(pass).row(r), element_count(input_shape),
                         input_delta(pass).row(r));
             multiply_by_input_derivative(pass, r);
-        }
+        });
     }
 };
 
@@ -47,27 +44,31 @@ class SoftmaxStage final : public Stage {
     void forward(const Pass& pass) const override {
         const Rows& x = input(pass);
         const Rows& y = output(pass);
-        const auto share = pass.member.share(pass.rows);
-        pass.kernels.softmax(share.last - share.first, element_count(input_shape),
-                             x.row(share.first), x.stride(), y.row(share.first), y.stride(),
-                             scratch(pass));
+        for_ranges(pass, pass.rows, kRows,
+                   [&](const Pass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+                       pass.kernels.softmax(last - first, element_count(input_shape), x.row(first),
+                                            x.stride(), y.row(first), y.stride(), scratch(own));
+                   });
     }
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
         const Rows& y = output(pass);
         const Rows& dy = output_delta(pass);
         const Rows& dx = input_delta(pass);
-        const auto share = pass.member.share(pass.rows);
-        pass.kernels.softmax_gradient(share.last - share.first, element_count(input_shape),
-                                      y.row(share.first), y.stride(), dy.row(share.first),
-                                      dy.stride(), dx.row(share.first), dx.stride(), scratch(pass));
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            multiply_by_input_derivative(pass, r);
+        for_ranges(pass, pass.rows, kRows,
+                   [&](const BackwardPass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+                       pass.kernels.softmax_gradient(
+                           last - first, element_count(input_shape), y.row(first), y.stride(),
+                           dy.row(first), dy.stride(), dx.row(first), dx.stride(), scratch(own));
+                       for (std::ptrdiff_t r = first; r < last; ++r)
+                           multiply_by_input_derivative(pass, r);
+                   });
     }
 
  private:
+    static constexpr std::ptrdiff_t kRows = kBlock;  // that the kernels take together
     static float* scratch(const Pass& pass) {
-        return pass.workspace.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)];
+        return pass.workspace.rowwise_scratch[static_cast<std::size_t>(pass.thread)];
     }
 };
 
@@ -86,25 +87,25 @@ class DropoutStage final : public Stage {
     }
 
     void forward(const Pass& pass) const override {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-            if (drops(pass)) draw_mask(pass, r);
-            const float* const mask = pass.workspace.saved[index].row(r);
-            for_lines(pass, r,
-                      [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
-                          if (drops(pass)) {
-                              pass.kernels.multiply(count, x, mask + at, y);
-                          } else {
-                              std::copy_n(x, count, y);
-                          }
-                      });
+        if (!drops(pass)) {
+            for_lines(pass, [](const float* x, float* y, auto, std::ptrdiff_t count) {
+                std::copy_n(x, count, y);
+            });
+            return;
         }
+        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
+            draw_mask(pass, r);
+            const float* const mask = pass.workspace.saved[index].row(r);
+            for_lines_of(pass, r, 0, output(pass).layout.height,
+                         [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
+                             pass.kernels.multiply(count, x, mask + at, y);
+                         });
+        });
     }
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
         const std::ptrdiff_t count = element_count(input_shape);
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
             const float* dy = output_delta(pass).row(r);
             float* dx = input_delta(pass).row(r);
             if (drops(pass)) {
@@ -113,7 +114,7 @@ class DropoutStage final : public Stage {
                 std::copy_n(dy, count, dx);
             }
             multiply_by_input_derivative(pass, r);
-        }
+        });
     }
 
  private:

@@ -74,10 +74,11 @@ const float* GroupedConvStage::bias_in_lanes(const Pass& pass) const {
 }
 
 void GroupedConvStage::forward(const Pass& pass) const {
-    const auto share = pass.member.share(pass.rows);
-    if (share.first == share.last) return;
-    const float* const bias = bias_in_lanes(pass);
-    for (std::ptrdiff_t r = share.first; r < share.last; ++r) forward_sample(pass, r, bias);
+    for_bands(pass, most_bands(),
+              [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                  const std::ptrdiff_t lines = g_.out_height / most_bands();
+                  forward_lines(own, r, first * lines, last * lines, bias_in_lanes(own));
+              });
 }
 
 // Returns the place of output pixel (0, 0).
@@ -92,14 +93,12 @@ const float* GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, fl
     return place;
 }
 
-void GroupedConvStage::backward_data(const BackwardPass& pass) const {
-    const std::ptrdiff_t size = chunk_size(pass.rows);
-    const auto share = pass.member.share(chunk_count(pass.rows));
-    float* const image = this->image(pass);
-    float* const own_bias = scratch(pass) + padded(outputs_);
-    // Gaps, borders and lanes beyond the last group stay zeros from here on.
-    if (share.first < share.last) std::fill_n(image, spread_floats(), 0.0f);
-    for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+void GroupedConvStage::backward_data(const BackwardPass& all) const {
+    const std::ptrdiff_t size = chunk_size(all.rows);
+    for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+        prepare_image(pass, spread_floats());
+        float* const image = this->image(pass);
+        float* const own_bias = scratch(pass) + padded(outputs_);
         float* const gradient =
             trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
         if (trains) std::fill_n(gradient, chunk_floats(), 0.0f);
@@ -115,18 +114,19 @@ void GroupedConvStage::backward_data(const BackwardPass& pass) const {
                                   output_delta(pass).row(r), first, own_bias,
                                   gradient + parameters[0].size());
         }
-    }
+    });
 }
 
 void GroupedConvStage::backward_weights(const BackwardPass& pass) const {
     const float* partials = pass.workspace.partials[index];
     for (const Parameter& parameter : parameters) {
-        const auto share = pass.member.share(parameter.size() / kBlock);
-        const std::ptrdiff_t first = share.first * kBlock;
-        pass.kernels.sum_partials((share.last - share.first) * kBlock, chunk_count(pass.rows),
-                                  chunk_floats(), partials + first,
-                                  pass.gradients + parameter.offset + first);
-        update(pass, parameter);
+        for_floats(pass, parameter.size(),
+                   [&](const BackwardPass&, std::ptrdiff_t first, std::ptrdiff_t count) {
+                       pass.kernels.sum_partials(count, chunk_count(pass.rows), chunk_floats(),
+                                                 partials + first,
+                                                 pass.gradients + parameter.offset + first);
+                       update(pass, parameter, first, count);
+                   });
         partials += parameter.size();
     }
 }
@@ -147,13 +147,12 @@ class GroupByGroupStage final : public GroupedConvStage {
         // As in conv_stage.cpp: [kernel position, from the last][output channel][input channel].
         const std::ptrdiff_t from = group_inputs_ * padded(group_outputs_);
         const std::ptrdiff_t to = group_outputs_ * padded(group_inputs_);
-        const auto share = pass.member.share(g_.groups * taps());
-        for (std::ptrdiff_t i = share.first; i < share.last; ++i) {
+        for_each(pass, g_.groups * taps(), [&](const Pass&, std::ptrdiff_t i) {
             const std::ptrdiff_t group = i / taps(), tap = i % taps();
             pass.kernels.transpose(
                 group_inputs_, group_outputs_, weights(pass) + i * from, padded(group_outputs_),
                 turned(pass) + (group * taps() + taps() - 1 - tap) * to, padded(group_inputs_));
-        }
+        });
     }
 
  protected:
@@ -169,11 +168,12 @@ class GroupByGroupStage final : public GroupedConvStage {
                 std::copy_n(channels, group_outputs_, to + group * padded(group_outputs_));
     }
 
-    void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const override {
+    void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                       std::ptrdiff_t last, const float* bias) const override {
         const Rows& x = input(pass);
         const Rows& y = output(pass);
         auto args = walk<kernels::ConvArgs>(x.layout.line, g_.channels, group_inputs_);
-        args.rows = g_.out_height;
+        args.rows = last - first;
         args.columns = g_.out_width;
         args.x_row = g_.stride_rows * x.layout.line;
         args.x_pixel = g_.stride_columns * g_.channels;
@@ -183,10 +183,10 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.y_row = y.layout.line;
         args.y_pixel = g_.out_channels;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = corner(g_, x, r) + group * group_inputs_;
+            args.x = corner(g_, x, r) + first * args.x_row + group * group_inputs_;
             args.weights = weights(pass) + group * group_weights();
             args.bias = bias == nullptr ? nullptr : bias + group * padded(group_outputs_);
-            args.y = y.row(r) + group * group_outputs_;
+            args.y = y.line(r, first) + group * group_outputs_;
             pass.kernels.conv(args);
         }
     }

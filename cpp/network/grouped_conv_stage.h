@@ -35,7 +35,10 @@ class GroupedConvStage : public Stage {
     // apart.
     virtual void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels,
                                float* to, std::ptrdiff_t step) const = 0;
-    virtual void forward_sample(const Pass& pass, std::ptrdiff_t r, const float* bias) const = 0;
+    // Lines of the output that can be computed one by one; 1: only all together.
+    virtual std::ptrdiff_t most_bands() const { return g_.out_height; }
+    virtual void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                               std::ptrdiff_t last, const float* bias) const = 0;
     // image: the spread output gradient; d: the place of output pixel (0, 0) in it.
     virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const = 0;
     virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d,

@@ -11,6 +11,10 @@ namespace {
 // few enough that the activations of all stages stay in the cache.
 constexpr std::ptrdiff_t kLargestChunk = 64, kSmallestChunk = 4;
 constexpr std::ptrdiff_t kChunkFloats = 1 << 18;
+// Several threads share an image of at least so many multiply-adds, some 200 microseconds, where
+// there are fewer images than this for each.
+constexpr double kWorthSplitting = 2.0e7;
+constexpr std::ptrdiff_t kFewImages = 4;
 
 }  // namespace
 
@@ -47,13 +51,17 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
     // A chunk reads the weights once. Where the activations of one image are more than these, it is
     // they that have to stay in the cache.
     const bool wide = floats > static_cast<std::ptrdiff_t>(parameters_.size());
-    const std::ptrdiff_t smallest = wide ? 1 : kSmallestChunk;
+    const std::ptrdiff_t best_rows =
+        std::clamp(kChunkFloats / floats, wide ? 1 : kSmallestChunk, kLargestChunk);
+    // Each thread takes whole chunks of images. Where there are too few of them, and they are large
+    // enough, all threads work on the lines of one image together.
+    const bool together =
+        limit > 1 && images.count < kFewImages * limit && multiply_adds >= kWorthSplitting;
     // Few images are dealt out one by one, so that no thread idles.
     const std::ptrdiff_t chunk_rows =
-        std::min(std::clamp(kChunkFloats / floats, smallest, kLargestChunk),
-                 (images.count + limit - 1) / limit);
+        together ? 1 : std::min(best_rows, (images.count + limit - 1) / limit);
     const std::ptrdiff_t chunks = (images.count + chunk_rows - 1) / chunk_rows;
-    const int threads = static_cast<int>(std::min(chunks, limit));
+    const int threads = together ? 1 : static_cast<int>(std::min(chunks, limit));
 
     std::unique_ptr<Crew> crew;
     {
@@ -66,35 +74,43 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
     if (crew == nullptr) crew = std::make_unique<Crew>();
     while (static_cast<int>(crew->size()) < threads) crew->push_back(std::make_unique<Workspace>());
     for (int thread = 0; thread < threads; ++thread)
-        plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false, 1, false, first);
+        plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false,
+             together ? static_cast<int>(limit) : 1, false, first);
 
     const std::ptrdiff_t values = element_count(architecture_.shape_before(first));
     const float* const parameters = inference_parameters();
-    runtime::run_team(threads, [&](const runtime::Member& team) {
-        // Each thread takes whole chunks: no barrier, and a row's bits do not depend on its chunk.
-        Workspace& workspace = *(*crew)[static_cast<std::size_t>(team.thread)];
-        runtime::Barrier nobody_else;
-        const runtime::Member alone{0, 1, nobody_else};
-        const auto share = team.share(chunks);
-        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
-            const std::ptrdiff_t first_image = chunk * chunk_rows;
-            const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first_image);
-            const Pass pass{.kernels = kernels,
-                            .member = alone,
-                            .workspace = workspace,
-                            .rows = rows,
-                            .parameters = parameters};
-            Images part = images;
-            if (part.rows != nullptr) {
-                part.rows += first_image;
-            } else if (part.bytes != nullptr) {
-                part.bytes += first_image * values;
-            } else {
-                part.floats += first_image * values;
-            }
-            load_images(pass, part, nullptr);
-            for (std::size_t i = first; i < last; ++i) forward_stage(pass, i);
-            finish(pass, first_image, rows);
+    // A row's bits do not depend on its chunk.
+    const auto infer_chunk = [&](const runtime::Team& team, std::ptrdiff_t chunk, int thread) {
+        const std::ptrdiff_t first_image = chunk * chunk_rows;
+        const std::ptrdiff_t rows = std::min(chunk_rows, images.count - first_image);
+        const Pass pass{.kernels = kernels,
+                        .team = team,
+                        .workspace = *(*crew)[static_cast<std::size_t>(thread)],
+                        .rows = rows,
+                        .parameters = parameters};
+        Images part = images;
+        if (part.rows != nullptr) {
+            part.rows += first_image;
+        } else if (part.bytes != nullptr) {
+            part.bytes += first_image * values;
+        } else {
+            part.floats += first_image * values;
+        }
+        for_each(pass, rows,
+                 [&](const Pass& own, std::ptrdiff_t r) { load_image(own, part, nullptr, r); });
+        for (std::size_t i = first; i < last; ++i) forward_stage(pass, i);
+        finish(pass, first_image, rows);
+    };
+    runtime::run_team(together ? static_cast<int>(limit) : threads, [&](runtime::Team& team) {
+        const runtime::Stretch stretch(inference_pace_, team,
+                                       multiply_adds * static_cast<double>(images.count));
+        if (together) {
+            for (std::ptrdiff_t chunk = 0; chunk < chunks; ++chunk) infer_chunk(team, chunk, 0);
+        } else {
+            const runtime::Team alone;
+            team.for_each(chunks, [&](std::ptrdiff_t chunk, int thread) {
+                infer_chunk(alone, chunk, thread);
+            });
         }
     });
 
@@ -148,7 +164,7 @@ void Network::evaluate(const Images& images, const Targets& targets, Loss loss, 
               if (part.labels != nullptr) part.labels += first;
               if (part.rows != nullptr) part.rows += first * classes;
               if (part.weights != nullptr) part.weights += first;
-              load_targets(pass, part, nullptr);
+              for (std::ptrdiff_t r = 0; r < rows; ++r) load_target(pass, part, nullptr, r);
               compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
               std::copy_n(pass.workspace.losses, rows, losses + first);
           });

@@ -37,12 +37,12 @@ class JoinStage : public Stage {
     }
 
     void forward(const Pass& pass) const override {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) forward_sample(pass, r);
+        for_bands(pass, lines(),
+                  [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first,
+                      std::ptrdiff_t last) { forward_lines(own, r, first, last); });
     }
-    void backward_data(const BackwardPass& pass) const override {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+    void backward_data(const BackwardPass& all) const override {
+        for_each(all, all.rows, [&](const BackwardPass& pass, std::ptrdiff_t r) {
             for (std::size_t b = 0; b < branches_.size(); ++b) {
                 if (!is_wanted(pass, b)) continue;
                 float* const dx = pass.workspace.deltas[*branches_[b].gradient].row(r);
@@ -54,11 +54,15 @@ class JoinStage : public Stage {
                         pass.kernels.activation_gradient(branches_[b].activation, x.layout.run,
                                                          x.line(r, y), d, d);
             }
+        });
     }
 
  protected:
     virtual const char* kind() const = 0;
-    virtual void forward_sample(const Pass& pass, std::ptrdiff_t r) const = 0;
+    // Of the lines of an image; a flat sample is one line.
+    virtual void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                               std::ptrdiff_t last) const = 0;
+    std::ptrdiff_t lines() const { return output_shape.size() == 3 ? output_shape[0] : 1; }
     // The gradient of one branch's values, from that of the joined values.
     virtual void gradient(const Pass& pass, std::ptrdiff_t r, std::size_t branch,
                           float* dx) const = 0;
@@ -81,10 +85,11 @@ class SumStage final : public JoinStage {
 
  private:
     const char* kind() const override { return "sum"; }
-    void forward_sample(const Pass& pass, std::ptrdiff_t r) const override {
+    void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                       std::ptrdiff_t last_line) const override {
         const Rows& y = output(pass);
         const auto add = [&](const Rows& a, const Rows& b, Activation activation) {
-            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+            for (std::ptrdiff_t l = first; l < last_line; ++l)
                 pass.kernels.add(activation, y.layout.run, a.line(r, l), b.line(r, l),
                                  y.line(r, l));
         };
@@ -115,14 +120,15 @@ class ConcatenationStage final : public JoinStage {
 
  private:
     const char* kind() const override { return "concatenation"; }
-    void forward_sample(const Pass& pass, std::ptrdiff_t r) const override {
+    void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first_line,
+                       std::ptrdiff_t last_line) const override {
         for (std::size_t b = 0; b < branches_.size(); ++b)
-            for (std::ptrdiff_t l = 0; l < lines_; ++l)
+            for (std::ptrdiff_t l = first_line; l < last_line; ++l)
                 copy(values(pass, b).line(r, l), count(b), output(pass).line(r, l) + first(b),
                      channels_, count(b));
         if (output_activation == Activation::linear) return;
         const Rows& y = output(pass);
-        for (std::ptrdiff_t l = 0; l < lines_; ++l)
+        for (std::ptrdiff_t l = first_line; l < last_line; ++l)
             pass.kernels.activation(output_activation, pixels_ * channels_, y.line(r, l),
                                     y.line(r, l));
     }
@@ -171,8 +177,9 @@ class ProductStage final : public JoinStage {
     }
 
     const char* kind() const override { return "product"; }
-    void forward_sample(const Pass& pass, std::ptrdiff_t r) const override {
-        for (std::ptrdiff_t l = 0; l < whole_.rows; ++l) {
+    void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                       std::ptrdiff_t last) const override {
+        for (std::ptrdiff_t l = first; l < last; ++l) {
             float* const y = output(pass).line(r, l);
             const float* product = factors(pass, r, 0, l);
             for (std::size_t b = 1; b < branches_.size(); ++b) {

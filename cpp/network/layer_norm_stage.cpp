@@ -46,27 +46,33 @@ class LayerNormStage final : public Stage {
         const Rows& y = output(pass);
         const float* const gamma = pass.parameters + parameters[0].offset;
         const float* const beta = pass.parameters + parameters[1].offset;
-        const auto share = pass.member.share(pass.rows);
         if (is_flat()) {
-            pass.kernels.layer_norm(args(x.row(share.first), share.last - share.first, x.stride()),
-                                    gamma, beta, y.row(share.first), y.stride(), scratch(pass));
+            for_ranges(pass, pass.rows, kBlock,
+                       [&](const Pass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+                           pass.kernels.layer_norm(args(x.row(first), last - first, x.stride()),
+                                                   gamma, beta, y.row(first), y.stride(),
+                                                   scratch(own));
+                       });
             return;
         }
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
-                pass.kernels.layer_norm(
-                    args(x.row(r) + l * y.layout.run, y.layout.run / channels_, channels_), gamma,
-                    beta, y.line(r, l), channels_, scratch(pass));
+        for_bands(
+            pass, y.layout.height,
+            [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                for_lines_of(own, r, first, last,
+                             [&](const float* from, float* to, auto, std::ptrdiff_t count) {
+                                 pass.kernels.layer_norm(args(from, count / channels_, channels_),
+                                                         gamma, beta, to, channels_, scratch(own));
+                             });
+            });
     }
 
-    void backward_data(const BackwardPass& pass) const override {
-        const float* const gamma = pass.parameters + parameters[0].offset;
-        float* const products = scratch(pass) + 3 * kBlock * stride_;
-        float* const sums = products + padded(together() * element_count(input_shape));
-        float* const unused = sums + stride_;
-        const std::ptrdiff_t size = chunk_size(pass.rows);
-        const auto share = pass.member.share(chunk_count(pass.rows));
-        for (std::ptrdiff_t chunk = share.first; chunk < share.last; ++chunk) {
+    void backward_data(const BackwardPass& all) const override {
+        const float* const gamma = all.parameters + parameters[0].offset;
+        const std::ptrdiff_t size = chunk_size(all.rows);
+        for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+            float* const products = scratch(pass) + 3 * kBlock * stride_;
+            float* const sums = products + padded(together() * element_count(input_shape));
+            float* const unused = sums + stride_;
             float* const partial = pass.workspace.shared[index] + chunk * 2 * stride_;
             std::fill_n(partial, 2 * stride_, 0.0f);
             const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
@@ -88,19 +94,17 @@ class LayerNormStage final : public Stage {
                 for (std::ptrdiff_t sample = r; needs_input_gradient && sample < end; ++sample)
                     multiply_by_input_derivative(pass, sample);
             }
-        }
+        });
     }
 
     void backward_weights(const BackwardPass& pass) const override {
         const std::ptrdiff_t chunks = chunk_count(pass.rows);
         for (std::size_t p = 0; p < parameters.size(); ++p) {
-            const auto share = pass.member.share(stride_ / kBlock);
-            const std::ptrdiff_t first = share.first * kBlock;
             pass.kernels.sum_partials(
-                (share.last - share.first) * kBlock, chunks, 2 * stride_,
-                pass.workspace.shared[index] + static_cast<std::ptrdiff_t>(p) * stride_ + first,
-                pass.gradients + parameters[p].offset + first);
-            update(pass, parameters[p]);
+                stride_, chunks, 2 * stride_,
+                pass.workspace.shared[index] + static_cast<std::ptrdiff_t>(p) * stride_,
+                pass.gradients + parameters[p].offset);
+            update(pass, parameters[p], 0, stride_);
         }
     }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../runtime/aligned_buffer.h"
+#include "../runtime/pace.h"
 #include "architecture.h"
 #include "optimizer_state.h"
 #include "penalties.h"
@@ -124,8 +125,11 @@ class Network {
     std::ptrdiff_t widest_softmax() const;
     bool fuses_softmax(Loss loss) const;
 
-    // Steps of a pass; every thread of the team calls them with the same arguments.
-    void load_images(const Pass& pass, const Images& images, const std::int32_t* indices) const;
+    // Steps of a pass; of row r.
+    void load_image(const Pass& pass, const Images& images, const std::int32_t* indices,
+                    std::ptrdiff_t r) const;
+    void load_target(const Pass& pass, const Targets& targets, const std::int32_t* indices,
+                     std::ptrdiff_t r) const;
     // The weights of stages that have a normalization folded into them, as they are in this step.
     void fold_weights(const Pass& pass, std::size_t first) const;
     // The gradients of such a stage's own weights, from those of the folded ones, and the update.
@@ -134,7 +138,6 @@ class Network {
     void prepare_folds();
     // The stage, which finds zeros around its output.
     void forward_stage(const Pass& pass, std::size_t index) const;
-    void load_targets(const Pass& pass, const Targets& targets, const std::int32_t* indices) const;
     void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
                       bool weighted) const;
     double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
@@ -170,6 +173,7 @@ class Network {
     // have something folded into them: factors, and the weights that come of it.
     runtime::AlignedBuffer fold_scales_, trained_folds_;
     bool has_fold_scales_ = false;
+    runtime::Pace training_pace_;
     std::ptrdiff_t last_rows_ = 0;
     bool has_statistics_ = false;  // of the last compute_gradients, for the moving averages
 
@@ -177,6 +181,7 @@ class Network {
     using Crew = std::vector<std::unique_ptr<Workspace>>;
     mutable std::mutex idle_mutex_;
     mutable std::vector<std::unique_ptr<Crew>> idle_crews_;
+    mutable runtime::Pace inference_pace_;
 };
 
 }  // namespace nncore::network

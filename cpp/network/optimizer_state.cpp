@@ -115,10 +115,9 @@ void OptimizerState::exchange_average(runtime::AlignedBuffer& weights) {
                          weights.data() + span.offset);
 }
 
-void OptimizerState::update(const kernels::Kernels& kernels, const runtime::Member& member,
+void OptimizerState::update(const kernels::Kernels& kernels, const runtime::Team& team,
                             const Optimizer& optimizer, float learning_rate, std::int64_t ahead,
                             const float* gradients, float* weights) {
-    // Every thread computes the same few numbers, in double.
     const double rate = static_cast<double>(learning_rate);
     const std::int64_t step = steps_ + 1 + ahead;
     kernels::UpdateArgs args{};
@@ -144,11 +143,10 @@ void OptimizerState::update(const kernels::Kernels& kernels, const runtime::Memb
     const bool clips = optimizer.clipnorm > 0.0 || optimizer.global_clipnorm > 0.0;
     double all = 0.0;
     if (clips) {
-        const auto own = member.share(static_cast<std::ptrdiff_t>(chunks_.size()));
-        for (auto c = static_cast<std::size_t>(own.first); c < static_cast<std::size_t>(own.last);
-             ++c)
+        team.for_each(static_cast<std::ptrdiff_t>(chunks_.size()), [&](std::ptrdiff_t i, int) {
+            const auto c = static_cast<std::size_t>(i);
             sums_[c] = kernels.sum_of_squares(chunks_[c].floats, gradients + chunks_[c].offset);
-        member.barrier.wait();
+        });
         for (const float sum : sums_) all += static_cast<double>(sum);
     }
     args.gradient_scale = scale_to(std::sqrt(all), optimizer.global_clipnorm);
@@ -162,20 +160,23 @@ void OptimizerState::update(const kernels::Kernels& kernels, const runtime::Memb
                 squares += static_cast<double>(sums_[chunk]);
             args.gradient_scale = scale_to(std::sqrt(squares), optimizer.clipnorm);
         }
-        const auto own = member.share(span.floats / kBlock);
-        const std::ptrdiff_t first = span.offset + own.first * kBlock;
-        args.count = (own.last - own.first) * kBlock;
-        args.gradient = gradients + first;
-        args.weights = weights + first;
-        const auto place = [&](Slot slot) {
-            float* const data = pointer(slot);
-            return data == nullptr ? nullptr : data + first;
+        const auto update = [&](std::ptrdiff_t begin, std::ptrdiff_t end, int) {
+            const std::ptrdiff_t first = span.offset + begin * kBlock;
+            kernels::UpdateArgs own = args;
+            own.count = (end - begin) * kBlock;
+            own.gradient = gradients + first;
+            own.weights = weights + first;
+            const auto place = [&](Slot slot) {
+                float* const data = pointer(slot);
+                return data == nullptr ? nullptr : data + first;
+            };
+            own.velocity = place(Slot::velocity);
+            own.mean = place(Slot::mean);
+            own.mean_square = place(Slot::mean_square);
+            own.average = place(Slot::average);
+            kernels.optimizer_update(rule, own);
         };
-        args.velocity = place(Slot::velocity);
-        args.mean = place(Slot::mean);
-        args.mean_square = place(Slot::mean_square);
-        args.average = place(Slot::average);
-        kernels.optimizer_update(rule, args);
+        team.for_ranges(span.floats / kBlock, kChunk / kBlock, update);
     }
 }
 

@@ -47,7 +47,7 @@ class OptimizerState {
 
     // One thread's share of step number steps() + 1 + ahead. With clipping, the team meets inside.
     // Weights and gradients must be complete before, and must not be used before the team has met.
-    void update(const kernels::Kernels& kernels, const runtime::Member& member,
+    void update(const kernels::Kernels& kernels, const runtime::Team& team,
                 const Optimizer& optimizer, float learning_rate, std::int64_t ahead,
                 const float* gradients, float* weights);
     // After a step with use_ema, by one thread.

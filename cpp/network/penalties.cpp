@@ -17,10 +17,9 @@ Penalties::Penalties(const std::vector<Parameter>& parameters) {
     }
 }
 
-void Penalties::compute(const kernels::Kernels& kernels, const runtime::Member& member,
+void Penalties::compute(const kernels::Kernels& kernels, const runtime::Team& team,
                         const float* weights, double* parts) const {
-    const auto share = member.share(static_cast<std::ptrdiff_t>(chunks_.size()));
-    for (std::ptrdiff_t i = share.first; i < share.last; ++i) {
+    team.for_each(static_cast<std::ptrdiff_t>(chunks_.size()), [&](std::ptrdiff_t i, int) {
         const Chunk& chunk = chunks_[static_cast<std::size_t>(i)];
         const float* const w = weights + chunk.offset;
         double sum = 0.0;
@@ -30,19 +29,18 @@ void Penalties::compute(const kernels::Kernels& kernels, const runtime::Member& 
         if (chunk.penalty.l2 > 0.0)
             sum += chunk.penalty.l2 * static_cast<double>(kernels.sum_of_squares(chunk.floats, w));
         parts[i] = sum;
-    }
+    });
 }
 
 // Padding is zeros, and the gradient of a zero is 0: it stays.
-void Penalties::add_gradient(const kernels::Kernels& kernels, const runtime::Member& member,
+void Penalties::add_gradient(const kernels::Kernels& kernels, const runtime::Team& team,
                              const float* weights, float* gradients) const {
-    const auto share = member.share(static_cast<std::ptrdiff_t>(chunks_.size()));
-    for (std::ptrdiff_t i = share.first; i < share.last; ++i) {
+    team.for_each(static_cast<std::ptrdiff_t>(chunks_.size()), [&](std::ptrdiff_t i, int) {
         const Chunk& chunk = chunks_[static_cast<std::size_t>(i)];
         kernels.penalty_gradient(chunk.floats, static_cast<float>(chunk.penalty.l1),
                                  static_cast<float>(2.0 * chunk.penalty.l2), weights + chunk.offset,
                                  gradients + chunk.offset);
-    }
+    });
 }
 
 }  // namespace nncore::network

@@ -18,10 +18,10 @@ class Penalties {
     // How many numbers the sum consists of; its shape is fixed.
     std::size_t size() const { return chunks_.size(); }
     // This thread's share of those numbers.
-    void compute(const kernels::Kernels& kernels, const runtime::Member& member,
-                 const float* weights, double* parts) const;
+    void compute(const kernels::Kernels& kernels, const runtime::Team& team, const float* weights,
+                 double* parts) const;
     // Adds this thread's share of the gradient.
-    void add_gradient(const kernels::Kernels& kernels, const runtime::Member& member,
+    void add_gradient(const kernels::Kernels& kernels, const runtime::Team& team,
                       const float* weights, float* gradients) const;
 
  private:

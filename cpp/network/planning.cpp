@@ -183,6 +183,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         w.partials.assign(stages().size(), nullptr);
         w.scratch.assign(stages().size(), {});
         w.images.clear();
+        w.image_users.assign(static_cast<std::size_t>(threads), stages().size());
         w.rowwise_scratch.clear();
         w.augmented.clear();
         float* const shared_base = take(shared_floats);

@@ -17,13 +17,12 @@ class PoolStage : public Stage {
 
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
             float* dx = input_delta(pass).row(r);
             std::fill_n(dx, element_count(input_shape), 0.0f);
             gradient(pass, r, args(input_delta(pass), output_delta(pass)), dx);
             multiply_by_input_derivative(pass, r);
-        }
+        });
     }
 
  protected:
@@ -70,10 +69,10 @@ class MaxPoolStage final : public PoolStage {
     void forward(const Pass& pass) const override {
         const Rows& x = input(pass);
         const Rows& y = output(pass);
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
             pass.kernels.max_pool(args(x, y), x.row(r), y.row(r),
                                   pass.purpose != Purpose::inference ? winners(pass, r) : nullptr);
+        });
     }
 
  private:
@@ -94,9 +93,9 @@ class AveragePoolStage final : public PoolStage {
     void forward(const Pass& pass) const override {
         const Rows& x = input(pass);
         const Rows& y = output(pass);
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
+        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
             pass.kernels.average_pool(args(x, y), x.row(r), y.row(r));
+        });
     }
 
  private:

@@ -17,21 +17,17 @@ class RescalingStage final : public Stage {
     std::string describe() const override { return "rescaling"; }
 
     void forward(const Pass& pass) const override {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for_lines(
-                pass, r, [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
-                    pass.kernels.multiply_add(count, x, scale_.data() + at, offset_.data() + at, y);
-                });
+        for_lines(pass, [&](const float* x, float* y, std::ptrdiff_t at, std::ptrdiff_t count) {
+            pass.kernels.multiply_add(count, x, scale_.data() + at, offset_.data() + at, y);
+        });
     }
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
             pass.kernels.multiply(element_count(input_shape), output_delta(pass).row(r),
                                   scale_.data(), input_delta(pass).row(r));
             multiply_by_input_derivative(pass, r);
-        }
+        });
     }
 
  private:

@@ -20,20 +20,17 @@ class SelfGatedStage final : public Stage {
     std::string describe() const override { return name_of(kind_); }
 
     void forward(const Pass& pass) const override {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r)
-            for_lines(pass, r, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
-                pass.kernels.self_gated(kind_, count, x, y);
-            });
+        for_lines(pass, [&](const float* x, float* y, auto, std::ptrdiff_t count) {
+            pass.kernels.self_gated(kind_, count, x, y);
+        });
     }
     void backward_data(const BackwardPass& pass) const override {
         if (!needs_input_gradient) return;
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
             pass.kernels.self_gated_gradient(kind_, element_count(input_shape), input(pass).row(r),
                                              output_delta(pass).row(r), input_delta(pass).row(r));
             multiply_by_input_derivative(pass, r);
-        }
+        });
     }
 
  private:

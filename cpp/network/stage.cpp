@@ -2,12 +2,11 @@
 
 namespace nncore::network {
 
-void Stage::update(const BackwardPass& pass, const Parameter& parameter) const {
+void Stage::update(const BackwardPass& pass, const Parameter& parameter, std::ptrdiff_t first,
+                   std::ptrdiff_t count) {
     if (pass.learning_rate == nullptr) return;
-    const auto share = pass.member.share(parameter.size() / kBlock);
-    const std::ptrdiff_t first = parameter.offset + share.first * kBlock;
-    pass.kernels.sgd_update((share.last - share.first) * kBlock, *pass.learning_rate,
-                            pass.gradients + first, pass.weights + first);
+    const std::ptrdiff_t at = parameter.offset + first;
+    pass.kernels.sgd_update(count, *pass.learning_rate, pass.gradients + at, pass.weights + at);
 }
 
 const float* Stage::bias(const Pass& pass, bool has_bias) const {

@@ -8,9 +8,9 @@
 //     parameters, one behind the other from the offset that it is given. If it has a kernel, that
 //     is parameters[0], and a bias is parameters[1].
 //  3. Override describe(), forward() and backward_data(); backward_weights() if it has parameters;
-//     prepare_backward() and sizes() as needed. Each is called by every thread of a team: do the
-//     own share, pass.member.share(pass.rows) of the samples, and write nothing that another
-//     thread reads or writes within the same step.
+//     prepare_backward() and sizes() as needed. Each is called once, and deals the work out to a
+//     team: for_each(pass, pass.rows, ...) calls a function for each sample, on any thread, which
+//     must write nothing that is read or written for another sample within the same step.
 //  4. A method of Builder checks the arguments and pushes the stage and its layer.
 //
 // What holds for all of them:
@@ -25,6 +25,7 @@
 //    for_lines. Deltas have no gaps.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,10 +46,10 @@ enum class Purpose {
     training    // forward, backward and update: dropout, augmentation; moving averages move
 };
 
-// What a stage needs to do one thread's share of one pass forward.
+// What a stage needs for one pass forward.
 struct Pass {
     const kernels::Kernels& kernels;
-    const runtime::Member& member;
+    const runtime::Team& team;
     Workspace& workspace;
     std::ptrdiff_t rows;  // samples of this batch
     const float* parameters;
@@ -61,6 +62,7 @@ struct Pass {
     // Keys of the random numbers in training.
     Randomness randomness{};
     const std::int32_t* samples = nullptr;  // which image each row is, or nullptr: row r is image r
+    int thread = 0;                         // of the team: who does this piece of the work
 };
 
 // The same for the pass backward, which may change the weights.
@@ -71,11 +73,53 @@ struct BackwardPass : Pass {
     const float* learning_rate;
 };
 
+// Deals `count` items out to the team of a pass, in pieces of `grain`: body(own, first, last),
+// where `own` is the pass as seen by the thread that does it. Returns when all are done. One thread
+// alone gets all at once.
+template <class AnyPass, class Body>
+void for_ranges(const AnyPass& pass, std::ptrdiff_t count, std::ptrdiff_t grain, const Body& body) {
+    pass.team.for_ranges(count, grain, [&](std::ptrdiff_t first, std::ptrdiff_t last, int thread) {
+        AnyPass own = pass;
+        own.thread = thread;
+        body(own, first, last);
+    });
+}
+// The same with pieces of a vector of floats, whole blocks: body(own, first, count).
+template <class AnyPass, class Body>
+void for_floats(const AnyPass& pass, std::ptrdiff_t floats, const Body& body) {
+    constexpr std::ptrdiff_t kPiece = 64;  // blocks
+    for_ranges(pass, floats / kBlock, kPiece,
+               [&](const AnyPass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+                   body(own, first * kBlock, (last - first) * kBlock);
+               });
+}
+// The same piece by piece: body(own, i).
+template <class AnyPass, class Body>
+void for_each(const AnyPass& pass, std::ptrdiff_t count, const Body& body) {
+    for_ranges(pass, count, 1, [&](const AnyPass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+        for (std::ptrdiff_t i = first; i < last; ++i) body(own, i);
+    });
+}
+// The samples, and where they are too few for the team, parts of the `lines` of each: body(own, r,
+// first, last).
+template <class AnyPass, class Body>
+void for_bands(const AnyPass& pass, std::ptrdiff_t lines, const Body& body) {
+    constexpr std::ptrdiff_t kEnough = 4;  // pieces for each thread, so that nobody waits for long
+    const std::ptrdiff_t threads = pass.team.used();
+    const std::ptrdiff_t bands =
+        threads == 1 || pass.rows >= 2 * threads
+            ? 1
+            : std::min(lines, (kEnough * threads + pass.rows - 1) / pass.rows);
+    for_each(pass, pass.rows * bands, [&](const AnyPass& own, std::ptrdiff_t piece) {
+        const std::ptrdiff_t band = piece % bands;
+        body(own, piece / bands, lines * band / bands, lines * (band + 1) / bands);
+    });
+}
+
 // The steps of a stage: forward of all stages, in order, then the loss; prepare_backward of all,
 // before any weight changes; then, from the last stage to the first, backward_data and
-// backward_weights. Between two of them the team meets at a barrier, but for backward_weights and
-// the backward_data that follows it, of the stage before. So a step may read whatever earlier steps
-// wrote, and backward_weights must leave alone what the stage before still reads.
+// backward_weights. Each is complete before the next begins, so that it may read whatever earlier
+// ones wrote.
 //
 // Deltas: delta[i] is the gradient of the loss by the value *before* the activation that was fused
 // into the stage which wrote buffer i. A stage that writes delta[i] therefore multiplies by that
@@ -121,12 +165,12 @@ class Stage {
     virtual void forward(const Pass& pass) const = 0;
     // Before any weight changes: what the backward steps need from the weights.
     virtual void prepare_backward(const Pass&) const {}
-    // delta[index] from delta[index + 1], if needs_input_gradient, and what else must be done
-    // before other threads' samples are complete.
+    // delta[index] from delta[index + 1], if needs_input_gradient, and what else is done sample by
+    // sample.
     virtual void backward_data(const BackwardPass& pass) const = 0;
     // Weight gradients, and the update where pass.learning_rate says so.
     virtual void backward_weights(const BackwardPass&) const {}
-    // By one thread, once the batch whose pass stands in the workspace has changed the weights:
+    // Once the batch whose pass stands in the workspace has changed the weights:
     // what training measures rather than trains.
     virtual void move_averages(const Workspace&, float* /*parameters*/) const {}
 
@@ -158,12 +202,13 @@ class Stage {
     }
     const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
-    // This thread's own place, of sizes().scratch floats.
+    // A thread's own place, of sizes().scratch floats.
     float* scratch(const Pass& pass) const {
-        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.member.thread)];
+        return pass.workspace.scratch[index][static_cast<std::size_t>(pass.thread)];
     }
-    // Applies w = w - rate * gradient to this thread's share of a parameter, if asked to.
-    void update(const BackwardPass& pass, const Parameter& parameter) const;
+    // Applies w = w - rate * gradient to a part of a parameter, if asked to.
+    static void update(const BackwardPass& pass, const Parameter& parameter, std::ptrdiff_t first,
+                       std::ptrdiff_t count);
     // The weights that a stage computes with, all that is folded into them included.
     const float* values(const Pass& pass) const {
         return is_folded(pass) && pass.purpose != Purpose::inference ? pass.folded
@@ -178,18 +223,34 @@ class Stage {
     kernels::Activation activation(const Pass& pass) const;
     // For stages that ask for no border, so that their input has no gaps; their output has, if the
     // next stage asks for one, and its lines need not be the input's: a Flatten may stand between.
-    // Calls body(x, y, at, count) for each line of one sample's output, of `count` floats; `at` is
-    // how many came before.
+    // Calls body(x, y, at, count) for lines [first, last) of one sample's output, of `count`
+    // floats; `at` is how many came before.
     template <class Body>
-    void for_lines(const Pass& pass, std::ptrdiff_t row, Body body) const {
+    void for_lines_of(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
+                      std::ptrdiff_t last, const Body& body) const {
         const Rows& y = output(pass);
         const float* const x = input(pass).row(row);
         const std::ptrdiff_t count = y.layout.run;
-        for (std::ptrdiff_t l = 0; l < y.layout.height; ++l)
+        for (std::ptrdiff_t l = first; l < last; ++l)
             body(x + l * count, y.line(row, l), l * count, count);
     }
     float* image(const Pass& pass) const {
-        return pass.workspace.images[static_cast<std::size_t>(pass.member.thread)];
+        return pass.workspace.images[static_cast<std::size_t>(pass.thread)];
+    }
+    // For an image of so many floats: gaps, borders and lanes beyond the last channel are zeros and
+    // stay so until another stage has it.
+    void prepare_image(const Pass& pass, std::ptrdiff_t floats) const {
+        std::size_t& user = pass.workspace.image_users[static_cast<std::size_t>(pass.thread)];
+        if (user != index) std::fill_n(image(pass), floats, 0.0f);
+        user = index;
+    }
+    // Those of all samples.
+    template <class Body>
+    void for_lines(const Pass& pass, const Body& body) const {
+        for_bands(pass, output(pass).layout.height,
+                  [&](const Pass&, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                      for_lines_of(pass, r, first, last, body);
+                  });
     }
     // delta *= derivative of the input's activation, for one sample.
     void multiply_by_input_derivative(const Pass& pass, std::ptrdiff_t row) const;

@@ -12,73 +12,64 @@ namespace nncore::network {
 
 using kernels::Activation;
 
-void Network::load_images(const Pass& pass, const Images& images,
-                          const std::int32_t* indices) const {
+void Network::load_image(const Pass& pass, const Images& images, const std::int32_t* indices,
+                         std::ptrdiff_t r) const {
     const Rows& x = pass.workspace.activations[first_stage(images.extracted)];
     const std::ptrdiff_t count = element_count(sample_shape(images.extracted));
     const bool normalized = !input_scale_.empty();
     const Augmentation* const augmentation =
         pass.purpose == Purpose::training ? images.augmentation : nullptr;
-    const auto share = pass.member.share(pass.rows);
-    for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-        const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
-        const std::ptrdiff_t place = images.rows != nullptr ? images.rows[image] : image;
-        const std::uint8_t* bytes =
-            images.bytes != nullptr ? images.bytes + place * count : nullptr;
-        const float* floats = images.floats != nullptr ? images.floats + place * count : nullptr;
-        if (augmentation != nullptr) {
-            const auto args = draw_augmentation(*augmentation, input_shape(), pass.randomness,
-                                                static_cast<std::uint32_t>(image));
-            float* const copy =
-                pass.workspace.augmented[static_cast<std::size_t>(pass.member.thread)];
-            if (bytes != nullptr) {
-                auto* const byte_copy = reinterpret_cast<std::uint8_t*>(copy);
-                kernels::augment(args, bytes, byte_copy);
-                bytes = byte_copy;
-            } else {
-                kernels::augment(args, floats, copy);
-                floats = copy;
-            }
+    const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
+    const std::ptrdiff_t place = images.rows != nullptr ? images.rows[image] : image;
+    const std::uint8_t* bytes = images.bytes != nullptr ? images.bytes + place * count : nullptr;
+    const float* floats = images.floats != nullptr ? images.floats + place * count : nullptr;
+    if (augmentation != nullptr) {
+        const auto args = draw_augmentation(*augmentation, input_shape(), pass.randomness,
+                                            static_cast<std::uint32_t>(image));
+        float* const copy = pass.workspace.augmented[static_cast<std::size_t>(pass.thread)];
+        if (bytes != nullptr) {
+            auto* const byte_copy = reinterpret_cast<std::uint8_t*>(copy);
+            kernels::augment(args, bytes, byte_copy);
+            bytes = byte_copy;
+        } else {
+            kernels::augment(args, floats, copy);
+            floats = copy;
         }
-        for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
-            const std::ptrdiff_t first = y * x.layout.run;
-            if (bytes != nullptr) {
-                pass.kernels.bytes_to_floats(x.layout.run, bytes + first, input_shape().back(),
-                                             normalized ? input_scale_.data() : nullptr,
-                                             normalized ? input_offset_.data() : nullptr,
-                                             x.line(r, y));
-            } else {
-                std::copy_n(floats + first, x.layout.run, x.line(r, y));
-            }
+    }
+    for (std::ptrdiff_t y = 0; y < x.layout.height; ++y) {
+        const std::ptrdiff_t first = y * x.layout.run;
+        if (bytes != nullptr) {
+            pass.kernels.bytes_to_floats(x.layout.run, bytes + first, input_shape().back(),
+                                         normalized ? input_scale_.data() : nullptr,
+                                         normalized ? input_offset_.data() : nullptr, x.line(r, y));
+        } else {
+            std::copy_n(floats + first, x.layout.run, x.line(r, y));
         }
     }
 }
 
-void Network::load_targets(const Pass& pass, const Targets& targets,
-                           const std::int32_t* indices) const {
+void Network::load_target(const Pass& pass, const Targets& targets, const std::int32_t* indices,
+                          std::ptrdiff_t r) const {
     Workspace& w = pass.workspace;
     const std::ptrdiff_t classes = output_size();
-    const float share_of_each = targets.label_smoothing / static_cast<float>(classes);
-    const auto share = pass.member.share(pass.rows);
-    for (std::ptrdiff_t r = share.first; r < share.last; ++r) {
-        const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
-        float* const row = w.targets.row(r);
-        std::int32_t label;
-        if (targets.labels != nullptr) {
-            label = targets.labels[image];
-            std::fill_n(row, classes, 0.0f);
-            row[label] = 1.0f;
-        } else {
-            const float* const source = targets.rows + image * classes;
-            std::copy_n(source, classes, row);
-            label = static_cast<std::int32_t>(std::max_element(source, source + classes) - source);
-        }
-        w.labels[static_cast<std::size_t>(r)] = label;
-        if (targets.weights != nullptr)
-            w.weights[static_cast<std::size_t>(r)] = targets.weights[image];
-        if (targets.label_smoothing > 0.0f)
-            for (std::ptrdiff_t c = 0; c < classes; ++c)
-                row[c] = std::fma(row[c], 1.0f - targets.label_smoothing, share_of_each);
+    const std::ptrdiff_t image = indices != nullptr ? indices[r] : r;
+    float* const row = w.targets.row(r);
+    std::int32_t label;
+    if (targets.labels != nullptr) {
+        label = targets.labels[image];
+        std::fill_n(row, classes, 0.0f);
+        row[label] = 1.0f;
+    } else {
+        const float* const source = targets.rows + image * classes;
+        std::copy_n(source, classes, row);
+        label = static_cast<std::int32_t>(std::max_element(source, source + classes) - source);
+    }
+    w.labels[static_cast<std::size_t>(r)] = label;
+    if (targets.weights != nullptr) w.weights[static_cast<std::size_t>(r)] = targets.weights[image];
+    if (targets.label_smoothing > 0.0f) {
+        const float share_of_each = targets.label_smoothing / static_cast<float>(classes);
+        for (std::ptrdiff_t c = 0; c < classes; ++c)
+            row[c] = std::fma(row[c], 1.0f - targets.label_smoothing, share_of_each);
     }
 }
 
@@ -89,32 +80,32 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
     Workspace& w = pass.workspace;
     const Rows& y = w.activations[output];
     const std::ptrdiff_t classes = output_size();
-    // Blocks of 16 rows, as the kernel works: a cut inside a block would waste lanes.
-    const auto blocks = pass.member.share(blocks_of(pass.rows));
-    const std::ptrdiff_t first = blocks.first * kBlock;
-    const std::ptrdiff_t last = std::min(blocks.last * kBlock, pass.rows);
-    if (first >= last) return;
     const float scale = loss == Loss::sse ? 1.0f : 1.0f / static_cast<float>(pass.rows);
     const auto kernel = loss == Loss::focal           ? pass.kernels.softmax_focal
                         : loss == Loss::cross_entropy ? pass.kernels.softmax_cross_entropy
                                                       : pass.kernels.squared_error;
     const Rows delta = with_gradient ? w.deltas[output] : Rows{};
-    float* const gradient = with_gradient ? delta.row(first) : nullptr;
-    kernel(last - first, classes, scale, y.row(first), y.stride(), w.targets.row(first),
-           w.targets.stride(), w.losses + first, gradient, delta.stride(),
-           w.predicted.data() + first,
-           w.rowwise_scratch[static_cast<std::size_t>(pass.member.thread)]);
-    for (std::ptrdiff_t r = first; weighted && r < last; ++r) {
-        const float weight = w.weights[static_cast<std::size_t>(r)];
-        w.losses[r] *= weight;
-        for (std::ptrdiff_t c = 0; with_gradient && c < classes; ++c) delta.row(r)[c] *= weight;
-    }
     const Activation activation =
         output == 0 ? Activation::linear : stages()[output - 1]->output_activation;
-    if (with_gradient && activation != Activation::linear)
-        for (std::ptrdiff_t r = first; r < last; ++r)
-            pass.kernels.activation_gradient(activation, classes, y.row(r), delta.row(r),
-                                             delta.row(r));
+    // Blocks of 16 rows, as the kernel works: a cut inside a block would waste lanes.
+    for_ranges(pass, pass.rows, kBlock,
+               [&](const Pass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
+                   float* const gradient = with_gradient ? delta.row(first) : nullptr;
+                   kernel(last - first, classes, scale, y.row(first), y.stride(),
+                          w.targets.row(first), w.targets.stride(), w.losses + first, gradient,
+                          delta.stride(), w.predicted.data() + first,
+                          w.rowwise_scratch[static_cast<std::size_t>(own.thread)]);
+                   for (std::ptrdiff_t r = first; weighted && r < last; ++r) {
+                       const float weight = w.weights[static_cast<std::size_t>(r)];
+                       w.losses[r] *= weight;
+                       for (std::ptrdiff_t c = 0; with_gradient && c < classes; ++c)
+                           delta.row(r)[c] *= weight;
+                   }
+                   if (with_gradient && activation != Activation::linear)
+                       for (std::ptrdiff_t r = first; r < last; ++r)
+                           pass.kernels.activation_gradient(activation, classes, y.row(r),
+                                                            delta.row(r), delta.row(r));
+               });
 }
 
 void Network::prepare_folds() {
@@ -135,37 +126,33 @@ void Network::fold_weights(const Pass& pass, std::size_t first) const {
     for (std::size_t i = first + 1; i < stages().size(); ++i) {
         if (!stages()[i]->folds_in_training()) continue;
         const Parameter& kernel = stages()[i - 1]->parameters[0];
-        const auto share = pass.member.share(kernel.size() / kBlock);
-        const std::ptrdiff_t begin = kernel.offset + share.first * kBlock;
-        pass.kernels.multiply((share.last - share.first) * kBlock, pass.parameters + begin,
-                              fold_scales_.data() + begin, pass.folded + begin);
-        if (pass.member.thread == 0)
-            stages()[i]->fold_bias(*stages()[i - 1], pass.parameters, pass.folded);
+        for_floats(pass, kernel.size(),
+                   [&](const Pass&, std::ptrdiff_t from, std::ptrdiff_t count) {
+                       const std::ptrdiff_t at = kernel.offset + from;
+                       pass.kernels.multiply(count, pass.parameters + at, fold_scales_.data() + at,
+                                             pass.folded + at);
+                   });
+        stages()[i]->fold_bias(*stages()[i - 1], pass.parameters, pass.folded);
     }
-    pass.member.barrier.wait();
 }
 
 void Network::unfold_gradients(const BackwardPass& pass, const Stage& stage) const {
-    pass.member.barrier.wait();
-    for (const Parameter& p : stage.parameters) {
-        const auto share = pass.member.share(p.size() / kBlock);
-        const std::ptrdiff_t begin = p.offset + share.first * kBlock;
-        const std::ptrdiff_t count = (share.last - share.first) * kBlock;
-        pass.kernels.multiply(count, pass.gradients + begin, fold_scales_.data() + begin,
-                              pass.gradients + begin);
-        if (pass.learning_rate != nullptr)
-            pass.kernels.sgd_update(count, *pass.learning_rate, pass.gradients + begin,
-                                    pass.weights + begin);
-    }
+    for (const Parameter& p : stage.parameters)
+        for_floats(pass, p.size(),
+                   [&](const BackwardPass&, std::ptrdiff_t from, std::ptrdiff_t count) {
+                       const std::ptrdiff_t at = p.offset + from;
+                       pass.kernels.multiply(count, pass.gradients + at, fold_scales_.data() + at,
+                                             pass.gradients + at);
+                       if (pass.learning_rate != nullptr)
+                           pass.kernels.sgd_update(count, *pass.learning_rate, pass.gradients + at,
+                                                   pass.weights + at);
+                   });
 }
 
 void Network::forward_stage(const Pass& pass, std::size_t index) const {
     const Rows& y = pass.workspace.activations[index + 1];
-    if (pass.workspace.shares_memory[index + 1] &&
-        y.layout.stride > y.layout.height * y.layout.run) {
-        const auto share = pass.member.share(pass.rows);
-        for (std::ptrdiff_t r = share.first; r < share.last; ++r) clear_border(y, r);
-    }
+    if (pass.workspace.shares_memory[index + 1] && y.layout.stride > y.layout.height * y.layout.run)
+        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) { clear_border(y, r); });
     const Stage& stage = *stages()[index];
     stage.forward(pass);
     if (pass.purpose == Purpose::gradients && stage.folded && stage.folded->in_training) {
@@ -175,26 +162,22 @@ void Network::forward_stage(const Pass& pass, std::size_t index) const {
     }
 }
 
-// Everything up to the loss. Every thread returns the batch's loss: all sum the same numbers in
-// the same order, which is cheaper than one more barrier.
+// Everything up to the loss, which it returns.
 double Network::forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
                                  const std::int32_t* indices, Loss loss) const {
     const std::size_t used = stages_before(loss);
     // For people who look inside, also the softmax that the loss does without.
     const std::size_t run = pass.purpose == Purpose::gradients ? stages().size() : used;
-    load_images(pass, images, indices);
-    load_targets(pass, targets, indices);
-    pass.member.barrier.wait();
+    for_each(pass, pass.rows, [&](const Pass& own, std::ptrdiff_t r) {
+        load_image(own, images, indices, r);
+        load_target(own, targets, indices, r);
+    });
     fold_weights(pass, first_stage(images.extracted));
-    for (std::size_t i = first_stage(images.extracted); i < run; ++i) {
-        forward_stage(pass, i);
-        pass.member.barrier.wait();
-    }
+    for (std::size_t i = first_stage(images.extracted); i < run; ++i) forward_stage(pass, i);
     compute_loss(pass, loss, used, true, targets.weights != nullptr);
-    penalties_.compute(pass.kernels, pass.member, pass.parameters, pass.workspace.penalties.data());
+    penalties_.compute(pass.kernels, pass.team, pass.parameters, pass.workspace.penalties.data());
     for (std::size_t i = architecture_.first_trained; i < used; ++i)
         if (stages()[i]->takes_part_backward()) stages()[i]->prepare_backward(pass);
-    pass.member.barrier.wait();
     double sum = 0, penalty = 0;
     for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
         sum += static_cast<double>(pass.workspace.losses[r]);
@@ -212,23 +195,18 @@ void Network::backward(const BackwardPass& pass, Loss loss) const {
         const bool folded = stage.folded && stage.folded->in_training;
         const BackwardPass& own = fixed || folded ? without_update : pass;
         stage.backward_data(own);
-        pass.member.barrier.wait();
         if (fixed) continue;
         stage.backward_weights(own);
         if (folded) unfold_gradients(pass, stage);
     }
-    pass.member.barrier.wait();
-    if (!penalties_.any()) return;
-    penalties_.add_gradient(pass.kernels, pass.member, pass.parameters, pass.gradients);
-    pass.member.barrier.wait();
+    if (penalties_.any())
+        penalties_.add_gradient(pass.kernels, pass.team, pass.parameters, pass.gradients);
 }
 
 double Network::penalty() const {
     const std::shared_lock lock(mutex_);
     std::vector<double> parts(penalties_.size());
-    runtime::Barrier nobody_else;
-    penalties_.compute(kernels::active(), {.thread = 0, .threads = 1, .barrier = nobody_else},
-                       parameters_.data(), parts.data());
+    penalties_.compute(kernels::active(), runtime::Team(), parameters_.data(), parts.data());
     double sum = 0;
     for (const double part : parts) sum += part;
     return sum;
@@ -244,9 +222,9 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
     last_rows_ = images.count;
     double result = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
-    runtime::run_team(threads, [&](const runtime::Member& member) {
+    runtime::run_team(threads, [&](runtime::Team& team) {
         const BackwardPass pass{{.kernels = kernels,
-                                 .member = member,
+                                 .team = team,
                                  .workspace = workspace,
                                  .rows = images.count,
                                  .parameters = parameters_.data(),
@@ -255,9 +233,8 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
                                 parameters_.data(),
                                 gradients_.data(),
                                 nullptr};
-        const double value = forward_and_loss(pass, images, targets, nullptr, loss);
+        result = forward_and_loss(pass, images, targets, nullptr, loss);
         backward(pass, loss);
-        if (member.thread == 0) result = value;
     });
     has_statistics_ = true;
     return result;
@@ -273,9 +250,8 @@ void Network::apply_gradients(const Optimizer& optimizer) {
         kernels.sgd_update(architecture_.parameter_floats, optimizer.learning_rate,
                            gradients_.data(), parameters_.data());
     } else {
-        runtime::Barrier alone;
-        optimizer_.update(kernels, {.thread = 0, .threads = 1, .barrier = alone}, optimizer,
-                          optimizer.learning_rate, 0, gradients_.data(), parameters_.data());
+        optimizer_.update(kernels, runtime::Team(), optimizer, optimizer.learning_rate, 0,
+                          gradients_.data(), parameters_.data());
     }
     if (std::exchange(has_statistics_, false))
         for (const auto& stage : stages())
@@ -330,14 +306,15 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     results.correct.assign(steps, 0);
     std::size_t done = 0, updates = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
-    runtime::run_team(threads, [&](const runtime::Member& member) {
+    runtime::run_team(threads, [&](runtime::Team& team) {
         for (std::size_t step = 0; step < steps; ++step) {
+            const runtime::Stretch stretch(training_pace_, team);
             const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
             const float learning_rate = learning_rates == nullptr
                                             ? optimizer.learning_rate
                                             : static_cast<float>(learning_rates[step]);
             const BackwardPass pass{{.kernels = kernels,
-                                     .member = member,
+                                     .team = team,
                                      .workspace = workspace,
                                      .rows = std::min(batch_size, count - first),
                                      .parameters = parameters_.data(),
@@ -349,23 +326,19 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                                     gradients_.data(),
                                     plain ? &learning_rate : nullptr};
             const double value = forward_and_loss(pass, images, targets, indices + first, loss);
-            if (member.thread == 0) {
-                std::int64_t correct = 0;
-                for (std::size_t r = 0; r < static_cast<std::size_t>(pass.rows); ++r)
-                    correct += workspace.predicted[r] == workspace.labels[r];
-                results.losses[step] = value;
-                results.correct[step] = correct;
-                done = step + 1;
-            }
-            // Every thread has the same sum, so all leave together.
+            std::int64_t correct = 0;
+            for (std::size_t r = 0; r < static_cast<std::size_t>(pass.rows); ++r)
+                correct += workspace.predicted[r] == workspace.labels[r];
+            results.losses[step] = value;
+            results.correct[step] = correct;
+            done = step + 1;
             if (!std::isfinite(value)) break;
             backward(pass, loss);
-            // The next step's first barrier stands between this and any use of the weights.
             if (!plain)
-                optimizer_.update(kernels, member, optimizer, learning_rate,
+                optimizer_.update(kernels, team, optimizer, learning_rate,
                                   static_cast<std::int64_t>(step), gradients_.data(),
                                   parameters_.data());
-            if (member.thread == 0) updates = step + 1;
+            updates = step + 1;
         }
     });
     count_updates(optimizer, updates);

@@ -61,6 +61,7 @@ struct Workspace {
     // stage that is at work: what stands there does not last beyond the stage's steps backward.
     std::vector<float*> partials;
     std::vector<float*> images;
+    std::vector<std::size_t> image_users;  // the stage that has last had each; none: their number
     std::vector<std::vector<float*>> scratch;  // [stage][thread]
     std::vector<Rows> inner;
     Rows targets;

@@ -1,191 +1,262 @@
 #include "parallel.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
 #include <mutex>
-#include <stdexcept>
-#include <string>
 #include <thread>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "sleep.h"
 
 namespace nncore::runtime {
 namespace {
 
-constexpr int kMaximumThreads = 1024;
-// Some 10 microseconds: longer than a balanced phase's wait, short enough that on a busy machine
-// the CPU soon goes to the thread that is waited for.
-constexpr int kSpins = 300;
+// What a waiting thread hopes to be spared by not sleeping yet: a wake-up takes some 5 microseconds
+// of the caller and up to 50 until the other runs.
+constexpr int kSpins = 1000;
 
-std::atomic<int> configured_threads{0};
-std::atomic<bool> team_started{false};
-std::atomic<bool> forked_after_start{false};
+std::atomic<void (*)()> piece_hook{nullptr};
 
-int affinity_cpus() {
-#ifdef __linux__
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
+// The pieces that are laid out for one member, [first, last), and how many members take part, all
+// in one word: whoever exchanges a word for one with fewer pieces has taken a piece of the job that
+// is under way, however old the word that he had read.
+class Pieces {
+ public:
+    static constexpr std::ptrdiff_t kMost = (std::ptrdiff_t{1} << 26) - 1;
 
-// CPUs granted by a cgroup quota (containers), rounded up; 0 without one.
-int cgroup_cpus() {
-    std::ifstream v2("/sys/fs/cgroup/cpu.max");
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period && quota != "max" && period > 0)
-        return static_cast<int>(std::max(1.0, std::atof(quota.c_str()) / period + 0.999));
-    std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    double allowed = 0;
-    if (quota_v1 >> allowed && period_v1 >> period && allowed > 0 && period > 0)
-        return static_cast<int>(std::max(1.0, allowed / period + 0.999));
-    return 0;
-}
+    Pieces() = default;
+    explicit Pieces(std::uint64_t word) : word_(word) {}
+    Pieces(std::ptrdiff_t first, std::ptrdiff_t last, int members)
+        : word_(static_cast<std::uint64_t>(first) | static_cast<std::uint64_t>(last) << 26 |
+                static_cast<std::uint64_t>(members) << 52) {}
 
-int default_threads() {
-    // Empty is the same as unset, as for NNCORE_ISA.
-    if (const char* text = std::getenv("NNCORE_NUM_THREADS"); text != nullptr && *text != '\0') {
-        char* end = nullptr;
-        const long value = std::strtol(text, &end, 10);
-        if (*end == '\0' && value >= 1 && value <= kMaximumThreads) return static_cast<int>(value);
-        throw std::invalid_argument("NNCORE_NUM_THREADS must be a whole number from 1 to " +
-                                    std::to_string(kMaximumThreads) + ", got \"" + text + "\"");
+    std::uint64_t word() const { return word_; }
+    std::ptrdiff_t first() const { return static_cast<std::ptrdiff_t>(word_) & kMost; }
+    std::ptrdiff_t last() const { return static_cast<std::ptrdiff_t>(word_ >> 26) & kMost; }
+    int members() const { return static_cast<int>(word_ >> 52); }
+    bool any_for(int member) const { return first() < last() && member < members(); }
+
+ private:
+    std::uint64_t word_ = 0;
+};
+static_assert(kMaximumThreads < 1 << 12);
+
+// A word on which one thread sleeps until another one has changed something.
+class Sleeper {
+ public:
+    // `is_due` must see what was changed before `rouse`.
+    template <class IsDue>
+    void wait_until(const IsDue& is_due) noexcept {
+        for (int spin = 0; spin < kSpins; ++spin) {
+            if (is_due()) return;
+            pause();
+        }
+        // Either this thread sees the change, or the other one that this thread sleeps.
+        for (;;) {
+            asleep_.store(1, std::memory_order_seq_cst);
+            if (is_due()) break;
+            sleep_while(asleep_, 1);
+        }
+        asleep_.store(0, std::memory_order_relaxed);
     }
-    const int quota = cgroup_cpus();
-    const int cpus = affinity_cpus();
-    return quota > 0 ? std::min(cpus, quota) : cpus;
-}
+    void rouse() noexcept {
+        if (asleep_.load(std::memory_order_seq_cst) == 0) return;
+        if (asleep_.exchange(0) != 0) wake(asleep_);
+    }
 
-void watch_forks() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        pthread_atfork(nullptr, nullptr, [] {
-            if (team_started.load()) forked_after_start.store(true);
-        });
-    });
-}
+ private:
+    std::atomic<std::uint32_t> asleep_{0};
+};
 
-inline void pause() {
-#if defined(__x86_64__)
-    _mm_pause();
-#elif defined(__aarch64__)
-    __asm__ __volatile__("yield");
-#endif
-}
+// A member's place, on cache lines of its own: its pieces, and where it sleeps.
+struct alignas(128) Place {
+    std::atomic<std::uint64_t> pieces{0};
+    Sleeper sleeper;
+};
 
 }  // namespace
 
-int thread_limit() {
-    if (forked_after_start.load()) return 1;
-    int threads = configured_threads.load();
-    if (threads == 0) {
-        threads = default_threads();
-        configured_threads.store(threads);
-    }
-    return threads;
-}
+// The helpers of one team and the job that they share. Member 0 is the caller.
+class Crew : public std::enable_shared_from_this<Crew> {
+ public:
+    explicit Crew(int members) : places_(static_cast<std::size_t>(members)) {}
 
-void set_thread_limit(int threads) {
-    if (threads < 1 || threads > kMaximumThreads)
-        throw std::invalid_argument("the number of threads must be from 1 to " +
-                                    std::to_string(kMaximumThreads) + ", got " +
-                                    std::to_string(threads));
-    configured_threads.store(threads);
-}
-
-const char* openmp_version() {
-#ifdef _OPENMP
-    switch (_OPENMP) {
-        case 201511:
-            return "4.5";
-        case 201811:
-            return "5.0";
-        case 202011:
-            return "5.1";
-        default:
-            return "found";
+    // Starts the helpers; returns how many members there are then.
+    int start() {
+        int member = 1;
+        try {
+            for (; member < static_cast<int>(places_.size()); ++member)
+                std::thread([self = shared_from_this(), member] { self->help(member); }).detach();
+        } catch (...) {  // the system gives no more
+        }
+        members_ = member;
+        return members_;
     }
-#else
-    return "";
-#endif
-}
-
-void Barrier::wait() noexcept {
-    if (size_ == 1) return;
-    const std::uint32_t generation = generation_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
-        arrived_.store(0, std::memory_order_relaxed);
-        generation_.store(generation + 1, std::memory_order_release);
-        return;
+    int members() const { return members_; }
+    // The helpers leave.
+    void dismiss() {
+        dismissed_.store(true);
+        for (Place& place : places_) place.sleeper.rouse();
     }
-    for (int spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins) {
-        if (spins < kSpins) {
-            pause();
-        } else {
-            std::this_thread::yield();
+
+    void run(std::ptrdiff_t count, std::ptrdiff_t grain, int members, const RangeBody& body) {
+        const std::ptrdiff_t fewest = (count + Pieces::kMost - 1) / Pieces::kMost;
+        grain = std::max(grain, fewest);
+        const std::ptrdiff_t pieces = (count + grain - 1) / grain;
+        members = static_cast<int>(std::min<std::ptrdiff_t>(members, pieces));
+        body_ = &body;
+        count_ = count;
+        grain_ = grain;
+        left_.store(pieces, std::memory_order_relaxed);
+        // Neighbouring pieces for each: what a member wrote in one job it finds in its cache in the
+        // next.
+        for (int m = members - 1; m >= 0; --m) {
+            const Pieces own(pieces * m / members, pieces * (m + 1) / members, members);
+            place(m).pieces.store(own.word(), std::memory_order_seq_cst);
+            if (m > 0) place(m).sleeper.rouse();
+        }
+        if (finish(work(0, members))) return;
+        const auto before = std::chrono::steady_clock::now();
+        place(0).sleeper.wait_until([&] { return left_.load(std::memory_order_seq_cst) == 0; });
+        waited_ += std::chrono::steady_clock::now() - before;
+    }
+
+    double waited() const { return std::chrono::duration<double>(waited_).count(); }
+
+ private:
+    Place& place(int member) { return places_[static_cast<std::size_t>(member)]; }
+
+    void help(int member) noexcept {
+        Place& own = place(member);
+        const auto has_pieces = [&] {
+            return Pieces(own.pieces.load(std::memory_order_seq_cst)).any_for(member) ||
+                   dismissed_.load(std::memory_order_seq_cst);
+        };
+        for (;;) {
+            own.sleeper.wait_until(has_pieces);
+            if (dismissed_.load()) return;
+            const int members = Pieces(own.pieces.load(std::memory_order_relaxed)).members();
+            const std::ptrdiff_t done = work(member, members);
+            if (done > 0 && finish(done)) place(0).sleeper.rouse();
         }
     }
+
+    // Takes pieces, the own ones first, until there are none; returns how many it did.
+    std::ptrdiff_t work(int member, int members) noexcept {
+        std::ptrdiff_t done = 0;
+        for (int i = 0; i < members; ++i) {
+            const int owner = member + i < members ? member + i : member + i - members;
+            while (work_on_one(member, owner)) ++done;
+        }
+        return done;
+    }
+
+    // The owner takes his pieces from the front, others from the back.
+    bool work_on_one(int member, int owner) noexcept {
+        std::atomic<std::uint64_t>& word = place(owner).pieces;
+        std::uint64_t seen = word.load(std::memory_order_acquire);
+        std::ptrdiff_t piece;
+        for (;;) {
+            const Pieces had(seen);
+            if (!had.any_for(member)) return false;
+            const bool from_front = member == owner;
+            piece = from_front ? had.first() : had.last() - 1;
+            const Pieces rest(had.first() + from_front, had.last() - !from_front, had.members());
+            if (word.compare_exchange_weak(seen, rest.word(), std::memory_order_acq_rel,
+                                           std::memory_order_acquire))
+                break;
+        }
+        // From here on the job stays, until this piece is reported as done.
+        if (void (*const hook)() = piece_hook.load(std::memory_order_relaxed)) hook();
+        const std::ptrdiff_t first = piece * grain_;
+        (*body_)(first, std::min(first + grain_, count_), member);
+        return true;
+    }
+
+    // Whether with these pieces all are done.
+    bool finish(std::ptrdiff_t done) noexcept {
+        return left_.fetch_sub(done, std::memory_order_seq_cst) == done;
+    }
+
+    // Of the job. Written while no piece of it can be taken.
+    const RangeBody* body_ = nullptr;
+    std::ptrdiff_t count_ = 0, grain_ = 1;
+    alignas(128) std::atomic<std::ptrdiff_t> left_{0};  // pieces that are not done
+
+    alignas(128) std::vector<Place> places_;
+    int members_ = 1;
+    std::atomic<bool> dismissed_{false};
+    std::chrono::steady_clock::duration waited_{0};
+};
+
+namespace {
+
+// Crews that nobody uses just now. Never destroyed: helpers may outlive main.
+struct IdleCrews {
+    std::mutex mutex;
+    std::vector<std::shared_ptr<Crew>> crews;
+
+    static IdleCrews& instance() {
+        static IdleCrews* const idle = new IdleCrews;
+        return *idle;
+    }
+
+    // The last one used that is large enough; else a new one, for which a smaller one has to go.
+    std::shared_ptr<Crew> take(int members) {
+        {
+            const std::lock_guard lock(mutex);
+            for (std::size_t i = crews.size(); i-- > 0;) {
+                if (crews[i]->members() < members) continue;
+                std::shared_ptr<Crew> crew = std::move(crews[i]);
+                crews.erase(crews.begin() + static_cast<std::ptrdiff_t>(i));
+                return crew;
+            }
+            if (!crews.empty()) {
+                crews.back()->dismiss();
+                crews.pop_back();
+            }
+        }
+        auto crew = std::make_shared<Crew>(members);
+        crew->start();
+        return crew;
+    }
+    void give_back(std::shared_ptr<Crew>&& crew) {
+        const std::lock_guard lock(mutex);
+        crews.push_back(std::move(crew));
+    }
+};
+
+}  // namespace
+
+double Team::waited() const { return crew_ == nullptr ? 0.0 : crew_->waited(); }
+
+void Team::deal_out(std::ptrdiff_t count, std::ptrdiff_t grain, const RangeBody& body) const {
+    crew_->run(count, grain, used_, body);
 }
 
 void run_team(int threads, const TeamBody& body) {
-    Barrier barrier;
-    if (threads <= 1) {
-        body(Member{0, 1, barrier});
+    Team team;
+    if (threads <= 1 || has_lost_threads()) {
+        body(team);
         return;
     }
     watch_forks();
-    team_started.store(true);
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-    {
-        // The team may be smaller than asked for: everybody works with its real size.
-        const int size = omp_get_num_threads();
-#pragma omp single
-        barrier.set_size(size);
-        body(Member{omp_get_thread_num(), size, barrier});
-    }
-#else
-    barrier.set_size(threads);
-    std::vector<std::thread> team;
-    int started = 1;
+    std::shared_ptr<Crew> crew = IdleCrews::instance().take(threads);
+    team.crew_ = crew.get();
+    team.threads_ = team.used_ = std::min(threads, crew->members());
+    const auto give_back = [&] { IdleCrews::instance().give_back(std::move(crew)); };
     try {
-        team.reserve(static_cast<std::size_t>(threads - 1));
+        body(team);
     } catch (...) {
-        threads = 1;
+        give_back();
+        throw;
     }
-    // A thread that cannot be had must not leave the others at the barrier: all wait for the
-    // final size before they begin.
-    std::atomic<int> size{0};
-    auto run = [&](int thread) {
-        int final_size;
-        while ((final_size = size.load(std::memory_order_acquire)) == 0) std::this_thread::yield();
-        body(Member{thread, final_size, barrier});
-    };
-    for (; started < threads; ++started) {
-        try {
-            team.emplace_back(run, started);
-        } catch (...) {
-            break;
-        }
-    }
-    barrier.set_size(started);
-    size.store(started, std::memory_order_release);
-    run(0);
-    for (auto& thread : team) thread.join();
-#endif
+    give_back();
 }
+
+void set_piece_hook(void (*hook)()) { piece_hook.store(hook); }
 
 }  // namespace nncore::runtime

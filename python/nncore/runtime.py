@@ -13,8 +13,9 @@ def info() -> dict[str, Any]:
     dict
         ``version``; ``isa`` (instruction set in use); ``isas`` (all that this machine can run, by
         the names that the environment variable ``NNCORE_ISA`` takes, best first); ``threads``;
-        ``openmp``, ``zlib`` and ``libjpeg`` (versions, or None when built without; with the latter
-        two, of which libjpeg is libjpeg-turbo, PNG and JPEG files are read faster); ``compiler``.
+        ``openmp`` (None: threads are nncore's own); ``zlib`` and ``libjpeg`` (versions, or None
+        when built without; with them, of which libjpeg is libjpeg-turbo, PNG and JPEG files are
+        read faster); ``compiler``.
     """
     from nncore import _core
 

@@ -2,10 +2,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
+#include <numeric>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "runtime/aligned_buffer.h"
 #include "runtime/parallel.h"
 #include "runtime/philox.h"
+#include "runtime/sleep.h"
 
 using namespace nncore::runtime;
 
@@ -86,64 +89,193 @@ TEST(buffers_move) {
     CHECK_EQUAL(std::size_t{20}, third.size());
 }
 
-TEST(shares_cover_everything_once) {
-    Barrier barrier;
-    for (const int threads : {1, 2, 3, 7, 8, 64})
-        for (const std::ptrdiff_t count : {0, 1, 2, 7, 8, 9, 63, 64, 65, 1000}) {
-            std::ptrdiff_t next = 0, largest = 0, smallest = count;
-            for (int thread = 0; thread < threads; ++thread) {
-                const auto share = Member{thread, threads, barrier}.share(count);
-                CHECK_EQUAL(next, share.first);
-                CHECK(share.first <= share.last);
-                next = share.last;
-                largest = std::max(largest, share.last - share.first);
-                smallest = std::min(smallest, share.last - share.first);
+TEST(pieces_cover_everything_once) {
+    for (const int threads : {1, 2, 3, 7, 64})
+        for (const std::ptrdiff_t count : {0, 1, 2, 7, 63, 64, 65, 1000})
+            for (const std::ptrdiff_t grain : {1, 3, 64}) {
+                std::vector<std::atomic<int>> runs(static_cast<std::size_t>(count));
+                std::atomic<int> wrong{0};
+                run_team(threads, [&](const Team& team) {
+                    team.for_ranges(count, grain, [&](auto first, auto last, int thread) {
+                        if (first % grain != 0 || first >= last || last > count) wrong.fetch_add(1);
+                        if (thread < 0 || thread >= team.threads()) wrong.fetch_add(1);
+                        for (auto i = first; i < last; ++i)
+                            runs[static_cast<std::size_t>(i)].fetch_add(1);
+                    });
+                });
+                CHECK_EQUAL(0, wrong.load());
+                for (const auto& times : runs) CHECK_EQUAL(1, times.load());
             }
-            CHECK_EQUAL(count, next);
-            CHECK(largest - smallest <= 1);
-        }
 }
 
-TEST(team_runs_once_on_each_thread) {
+// What one loop writes, on any thread, the next one and the caller read: a loop that ends early, or
+// does not publish its writes, shows here (and is a data race for ThreadSanitizer).
+TEST(loops_follow_each_other) {
     for (int threads = 1; threads <= 8; ++threads) {
-        std::vector<std::atomic<int>> runs(8);
-        std::atomic<int> size{0};
-        run_team(threads, [&](const Member& member) {
-            runs[static_cast<std::size_t>(member.thread)].fetch_add(1);
-            size.store(member.threads);
+        std::vector<int> cells(50, 0), copies(50, 0);
+        long wrong = 0;
+        run_team(threads, [&](const Team& team) {
+            for (int turn = 1; turn <= 2000; ++turn) {
+                team.for_each(50, [&](auto i, int) { ++cells[static_cast<std::size_t>(i)]; });
+                team.for_each(50, [&](auto i, int) {
+                    copies[static_cast<std::size_t>(i)] = cells[static_cast<std::size_t>(49 - i)];
+                });
+                for (const int copy : copies) wrong += copy != turn;
+            }
         });
-        CHECK(size >= 1);
-        CHECK(size <= threads);
-        // Nothing here limits the runtime: it should give what it was asked for.
-        CHECK_EQUAL(threads, size.load());
-        for (int thread = 0; thread < 8; ++thread)
-            CHECK_EQUAL(thread < size ? 1 : 0, runs[static_cast<std::size_t>(thread)].load());
+        CHECK_EQUAL(0L, wrong);
     }
+}
+
+TEST(team_has_the_size_that_was_asked_for) {
+    for (int threads = 1; threads <= 8; ++threads)
+        run_team(threads, [&](const Team& team) { CHECK_EQUAL(threads, team.threads()); });
     bool alone = false;
-    run_team(0, [&](const Member& member) { alone = member.thread == 0 && member.threads == 1; });
+    run_team(0, [&](const Team& team) { alone = team.threads() == 1; });
     CHECK(alone);
 }
 
-// Each phase every thread writes its own cell and, behind the barrier, reads the cells of all: a
-// barrier that lets anybody through early, or does not publish the writes, shows here (and is a
-// data race for ThreadSanitizer).
-TEST(barrier_separates_phases) {
-    for (int threads = 1; threads <= 8; ++threads) {
-        const int phases = threads <= 2 ? 2000 : 200;
-        std::vector<int> cells(8, -1);
-        std::atomic<long> wrong{0};
-        run_team(threads, [&](const Member& member) {
-            for (int phase = 0; phase < phases; ++phase) {
-                cells[static_cast<std::size_t>(member.thread)] = phase * 10 + member.thread;
-                member.barrier.wait();
-                for (int other = 0; other < member.threads; ++other)
-                    if (cells[static_cast<std::size_t>(other)] != phase * 10 + other)
-                        wrong.fetch_add(1);
-                member.barrier.wait();
-            }
+TEST(team_shrinks_and_grows) {
+    run_team(4, [&](Team& team) {
+        for (int turn = 0; turn < 300; ++turn) {
+            const int used = turn % 4 + 1;
+            team.use(used);
+            std::atomic<int> runs{0}, wrong{0};
+            team.for_each(20, [&](auto, int thread) {
+                runs.fetch_add(1);
+                if (thread >= used) wrong.fetch_add(1);
+            });
+            CHECK_EQUAL(20, runs.load());
+            CHECK_EQUAL(0, wrong.load());
+        }
+        team.use(100);
+        CHECK_EQUAL(4, team.used());
+        team.use(0);
+        CHECK_EQUAL(1, team.used());
+    });
+}
+
+// A thread that is stopped holds up its own piece and nothing else: here the first piece waits
+// until all others are done, which in equal shares would never be.
+TEST(others_take_the_pieces_of_a_stopped_thread) {
+    run_team(2, [](const Team& team) {
+        std::atomic<int> done{0};
+        team.for_each(40, [&](auto i, int) {
+            if (i == 0)
+                while (done.load() < 39) std::this_thread::sleep_for(std::chrono::microseconds(50));
+            done.fetch_add(1);
         });
-        CHECK_EQUAL(0L, wrong.load());
+        CHECK_EQUAL(40, done.load());
+    });
+}
+
+// The helper has to be asleep for that, and the processor free for others.
+TEST(waiting_threads_sleep) {
+    run_team(2, [](const Team& team) {
+        const auto both = [&] {
+            std::atomic<int> arrived{0};
+            team.for_each(2, [&](auto, int) {
+                arrived.fetch_add(1);
+                while (arrived.load() < 2) std::this_thread::yield();
+            });
+        };
+        both();
+        const std::clock_t before = std::clock();
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+        CHECK_THAT(used < 0.1, "of 0.3 seconds " << used << " were spent waiting");
+        both();
+    });
+}
+
+TEST(an_exception_leaves_the_team_usable) {
+    for (int turn = 0; turn < 20; ++turn) {
+        CHECK_THROWS(std::runtime_error, "between two loops", run_team(3, [](const Team& team) {
+                         team.for_each(10, [](auto, int) {});
+                         throw std::runtime_error("between two loops");
+                     }));
+        std::atomic<int> runs{0};
+        run_team(
+            3, [&](const Team& team) { team.for_each(9, [&](auto, int) { runs.fetch_add(1); }); });
+        CHECK_EQUAL(9, runs.load());
     }
+}
+
+// Each caller has helpers of its own.
+TEST(teams_run_side_by_side) {
+    std::atomic<long> sum{0};
+    const auto work = [&] {
+        for (int turn = 0; turn < 200; ++turn)
+            run_team(3, [&](const Team& team) {
+                team.for_each(11, [&](auto i, int) { sum.fetch_add(i); });
+            });
+    };
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i) callers.emplace_back(work);
+    for (auto& caller : callers) caller.join();
+    CHECK_EQUAL(4L * 200 * 55, sum.load());
+}
+
+// Now and then a piece takes long: it spins, sleeps or gives its CPU away.
+void delay_some_pieces() {
+    static std::atomic<std::uint64_t> number{0};
+    const std::uint32_t random = random_block(1, Purpose::shuffle, 7, number.fetch_add(1))[0];
+    switch (random % 64) {
+        case 0:
+            std::this_thread::sleep_for(std::chrono::microseconds(random >> 26));
+            break;
+        case 1:
+        case 2:
+            std::this_thread::yield();
+            break;
+        case 3:
+            for (int i = 0; i < 300; ++i) pause();
+            break;
+        default:
+            break;
+    }
+}
+
+// 10,000 steps of several loops each, on 1 to 64 threads, with forks in between.
+TEST(stress) {
+    set_piece_hook(&delay_some_pieces);
+    std::uint64_t draws = 0;
+    const auto draw = [&](std::uint32_t below) {
+        return static_cast<std::ptrdiff_t>(random_block(2, Purpose::shuffle, 3, ++draws)[0] %
+                                           below);
+    };
+    constexpr int kSteps = 10000, kStepsOfATeam = 50;
+    for (int step = 0; step < kSteps; step += kStepsOfATeam) {
+        const int threads = step % 400 == 0 ? 64 : static_cast<int>(draw(8)) + 1;
+        run_team(threads, [&](Team& team) {
+            std::vector<long> cells(100, 0);
+            for (int i = 0; i < kStepsOfATeam; ++i) {
+                team.use(static_cast<int>(draw(static_cast<std::uint32_t>(threads))) + 1);
+                const std::ptrdiff_t count = draw(100), grain = draw(4) + 1;
+                const auto add = [&](auto first, auto last, int) {
+                    for (auto c = first; c < last; ++c) ++cells[static_cast<std::size_t>(c)];
+                };
+                const long before = std::accumulate(cells.begin(), cells.end(), 0L);
+                team.for_ranges(count, grain, add);
+                team.for_ranges(count, 1, add);
+                CHECK_EQUAL(before + 2 * count, std::accumulate(cells.begin(), cells.end(), 0L));
+            }
+            if (step % 1000 != 0) return;
+            std::fflush(stdout);
+            const pid_t child = fork();
+            if (child == 0) {
+                int ran = 0;
+                run_team(8, [&](const Team& alone) {
+                    alone.for_each(5, [&](auto, int thread) { ran += thread == 0; });
+                });
+                _exit(ran == 5 ? 0 : 1);
+            }
+            int status = -1;
+            CHECK_EQUAL(child, waitpid(child, &status, 0));
+            CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        });
+    }
+    set_piece_hook(nullptr);
 }
 
 TEST(default_thread_limit_is_sane) {
@@ -162,17 +294,15 @@ TEST(thread_limit_is_checked) {
     CHECK_EQUAL(3, thread_limit());
 }
 
-// The OpenMP runtime hangs in a child that was forked after it had started threads.
+// Threads do not survive a fork.
 TEST(forked_child_stays_on_one_thread) {
     set_thread_limit(2);
-    std::atomic<int> runs{0};
-    run_team(2, [&](const Member&) { runs.fetch_add(1); });
-    CHECK_EQUAL(2, runs.load());
+    run_team(2, [](const Team& team) { CHECK_EQUAL(2, team.threads()); });
     std::fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
         int ran = 0;
-        run_team(thread_limit(), [&](const Member&) { ++ran; });
+        run_team(2, [&](const Team& team) { ran = team.threads(); });
         _exit(thread_limit() == 1 && ran == 1 ? 0 : 1);
     }
     CHECK(child > 0);

@@ -277,7 +277,7 @@ def test_thread_counts_are_checked(restore_threads):
 
 
 def test_a_forked_child_computes_the_same_bits(restore_threads):
-    """OpenMP does not survive a fork; the child falls back to one thread instead of hanging."""
+    """Threads do not survive a fork; the child falls back to one thread instead of hanging."""
     import multiprocessing
 
     nn.set_num_threads(2)
