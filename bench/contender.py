@@ -9,6 +9,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 
@@ -24,6 +25,20 @@ class Contender:
     def missing(self) -> list[str]:
         """Modules that are not installed."""
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+
+def blas_kernels() -> dict[str, str]:
+    """Each BLAS that this process has loaded, and for which processor it took its kernels."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return {}
+    found = {}
+    for pool in threadpool_info():
+        if pool["user_api"] == "blas":
+            library = f"{pool['internal_api']} {pool['version']}, {Path(pool['filepath']).name}"
+            found[library] = str(pool.get("architecture", "not told"))
+    return found
 
 
 @contextlib.contextmanager

@@ -60,7 +60,16 @@ class Graph:
         if kind == "Dense":
             return self.add("Gemm", x, self.weights[f"{name}/kernel"], self.weights[f"{name}/bias"])
         if kind == "Residual":
-            return self.add("Add", x, self.stack(layer["layers"], x, f"{name}/"))
+            shortcut = self.stack(layer.get("shortcut") or [], x, f"{name}/")
+            return self.add("Add", shortcut, self.stack(layer["layers"], x, f"{name}/"))
+        if kind == "MaxPool2D":
+            return self.add(
+                "MaxPool",
+                x,
+                kernel_shape=list(layer["pool_size"]),
+                strides=list(layer["strides"]),
+                auto_pad="SAME_UPPER",
+            )
         if kind == "GlobalAveragePool2D":
             return self.add("Flatten", self.add("GlobalAveragePool", x))
         if kind == "Activation":

@@ -141,6 +141,7 @@ def measure(work: Work, threads: int, entries: list[Entry], rounds: int, seconds
                 result.failures[entry.name] = str(error)
                 continue
             result.versions[entry.name] = process.versions
+            print(process.facts())
             runs[entry.name] = _run(process)
         check_losses(result.losses)
         limit = limit_run(threads)

@@ -173,5 +173,35 @@ def settled(
     return fresh
 
 
-NETWORKS: Mapping[str, Callable[[], nn.Sequential]] = {"lite0": lite0, "mobilenetv2": mobilenet_v2}
+def resnet18(side: int = SIDE) -> nn.Sequential:
+    """ResNet18 (He et al., 2016) with batch normalizations and first weights."""
+    import nncore as nn
+
+    def conv(name: str, filters: int, kernel: int, stride: int) -> list[nn.Layer]:
+        wide = nn.Conv2D(filters, kernel, stride, "same", use_bias=False, name=name)
+        return [wide, nn.BatchNormalization(_MOMENTUM, name=f"{name}_norm")]
+
+    def block(name: str, filters: int, stride: int) -> nn.Layer:
+        first, second = (conv(f"{name}_{i}", filters, 3, step) for i, step in ((1, stride), (2, 1)))
+        inner = [*first, nn.Activation("relu", name=f"{name}_relu"), *second]
+        shortcut = conv(f"{name}_shortcut", filters, 1, stride) if stride > 1 else None
+        return nn.Residual(inner, "relu", shortcut, name=name)
+
+    layers = [*conv("stem", 64, 7, 2), nn.Activation("relu", name="stem_relu")]
+    layers.append(nn.MaxPool2D(3, 2, "same", name="stem_pool"))
+    for number, filters in enumerate((64, 128, 256, 512)):
+        for place in range(2):
+            stride = 2 if number > 0 and place == 0 else 1
+            layers.append(block(f"block{2 * number + place}", filters, stride))
+    layers += [nn.GlobalAveragePool2D(name="features"), nn.Dense(CLASSES, name="head_dense")]
+    model = nn.Sequential(layers, "resnet18")
+    model.build((side, side, 3), seed=0)
+    return model
+
+
+NETWORKS: Mapping[str, Callable[[], nn.Sequential]] = {
+    "lite0": lite0,
+    "mobilenetv2": mobilenet_v2,
+    "resnet18": resnet18,
+}
 RATES = {"lite0": 1e-3, "mobilenetv2": 1e-2}

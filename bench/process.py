@@ -16,12 +16,19 @@ from typing import Any
 BENCH = Path(__file__).resolve().parent
 
 
+# Set on some machines, they cost NumPy, SciPy and scikit-learn half their speed.
+MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
 class ContenderFailed(RuntimeError):
     """A contender's process ended, answered nonsense or not at all; holds what it printed."""
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The environment that keeps every library to so many threads."""
+    """The environment that keeps every library to so many threads.
+
+    What makes a BLAS take the kernels of another processor than this one is left out.
+    """
     count = str(threads)
     names = (
         "OMP_NUM_THREADS",
@@ -32,13 +39,27 @@ def environment(threads: int) -> dict[str, str]:
         "TF_NUM_INTEROP_THREADS",
     )
     paths = [str(BENCH), os.environ.get("PYTHONPATH", "")]
+    inherited = {name: text for name, text in os.environ.items() if name not in MISLEADING}
     return {
-        **os.environ,
+        **inherited,
         **dict.fromkeys(names, count),
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
+
+
+def drop_misleading() -> None:
+    """For a benchmark in one process: starts this program anew without them."""
+    if any(name in os.environ for name in MISLEADING):
+        for name in MISLEADING:
+            os.environ.pop(name, None)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def usable_cpus() -> set[int]:
+    """Those that this process may use."""
+    return os.sched_getaffinity(0)
 
 
 def cpus(threads: int) -> set[int]:
@@ -58,7 +79,8 @@ def cpus(threads: int) -> set[int]:
 class ContenderProcess:
     """One contender at work on one task. Use it in a `with` statement.
 
-    Its CPUs are limited to the number of threads, which is what JAX and TensorFlow go by.
+    Its CPUs are limited to the number of threads, which is what JAX and TensorFlow go by, unless
+    `usable` says which they are.
     """
 
     def __init__(
@@ -68,12 +90,14 @@ class ContenderProcess:
         threads: int,
         patience: float = 600.0,
         package: str = "contenders",
+        usable: set[int] | None = None,
     ) -> None:
         self.name = name
         self._patience = patience
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+        chosen = cpus(threads) if usable is None else usable
         before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, cpus(threads))  # the child inherits it
+        os.sched_setaffinity(0, chosen)  # the child inherits it
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", package, name, str(task_path)],
@@ -91,6 +115,10 @@ class ContenderProcess:
         except BaseException:
             self.close()
             raise
+
+    def facts(self) -> str:
+        """Versions and kernels in one line."""
+        return f"{self.name}: " + ", ".join(f"{key} {text}" for key, text in self.versions.items())
 
     def ask(self, command: str) -> dict[str, Any]:
         """Send a command and wait for the answer.

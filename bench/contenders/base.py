@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from typing import IO
 
 import numpy as np
-from contender import reply
+from contender import blas_kernels, reply
 from numpy.typing import NDArray
 from task import Task
 from works import F32
@@ -63,7 +63,7 @@ def mean_loss(trainer: Trainer) -> float:
 def serve(make_trainer: type[Trainer], task: Task, replies: IO[str]) -> None:
     """Answer the parent's commands until it quits or closes the pipe."""
     trainer = make_trainer(task)
-    reply(replies, versions=trainer.versions())
+    reply(replies, versions=trainer.versions() | blas_kernels())
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "check":

@@ -19,7 +19,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import IO
 
-from contender import reply
+from contender import blas_kernels, reply
 from photo_task import F32, Task
 
 
@@ -45,7 +45,7 @@ class Network(ABC):
 def serve(network: Network, replies: IO[str]) -> None:
     """Answer the parent's commands until it quits or closes the pipe."""
     task = network.task
-    reply(replies, versions=network.versions())
+    reply(replies, versions=network.versions() | blas_kernels())
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "outputs":
