@@ -188,7 +188,7 @@ def resnet18(side: int = SIDE) -> nn.Sequential:
         return nn.Residual(inner, "relu", shortcut, name=name)
 
     layers = [*conv("stem", 64, 7, 2), nn.Activation("relu", name="stem_relu")]
-    layers.append(nn.MaxPool2D(3, 2, "same", name="stem_pool"))
+    layers.append(nn.MaxPool2D(3, 2, padding="same", name="stem_pool"))
     for number, filters in enumerate((64, 128, 256, 512)):
         for place in range(2):
             stride = 2 if number > 0 and place == 0 else 1
