@@ -229,7 +229,7 @@ void delay_some_pieces() {
             std::this_thread::yield();
             break;
         case 3:
-            for (int i = 0; i < 300; ++i) pause();
+            for (int i = 0; i < 300; ++i) nncore::runtime::pause();
             break;
         default:
             break;
