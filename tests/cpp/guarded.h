@@ -1,13 +1,17 @@
-// Arrays between guard words, for kernels that must write what they should and nothing else.
+// Arrays between guard words and before a page that cannot be touched, for kernels that must read
+// and write what they should and nothing else.
 #pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <type_traits>
-#include <vector>
 
 #include "check.h"
 #include "random.h"
@@ -23,9 +27,39 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+// Memory before a page without access: whatever reads or writes behind it ends the test.
+class FencedMemory {
+ public:
+    explicit FencedMemory(std::size_t size) {
+        const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+        size_ = (size + page - 1) / page * page;
+        void* memory = ::mmap(nullptr, size_ + page, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        begin_ = static_cast<unsigned char*>(memory);
+        mapped_ = size_ + page;
+        if (::mprotect(end(), page, PROT_NONE) != 0) throw std::bad_alloc();
+    }
+    FencedMemory(const FencedMemory&) = delete;
+    FencedMemory& operator=(const FencedMemory&) = delete;
+    ~FencedMemory() { ::munmap(begin_, mapped_); }
+
+    unsigned char* begin() const { return begin_; }
+    unsigned char* end() const { return begin_ + size_; }
+    std::size_t size() const { return size_; }
+
+ private:
+    unsigned char* begin_;
+    std::size_t size_, mapped_;
+};
+
+// Instead of an offset: the array ends where its memory ends, wherever it begins.
+inline constexpr std::ptrdiff_t kAtFence = -1;
+
 // `count` elements that start `offset` elements past a 64-byte boundary; none if count is negative,
-// as (rows - 1) * stride + columns may be without rows. The guards on both sides are filled with
-// 0xff (NaN as a float): a stray write is found by CHECK_INTACT, a stray read spoils the result,
+// as (rows - 1) * stride + columns may be without rows. They lie as near to the end of their memory
+// as that boundary allows. The guards on both sides are filled with 0xff (NaN as a float): a stray
+// write is found by CHECK_INTACT, a stray read spoils the result or, at the fence, ends the test,
 // and AddressSanitizer stops at either.
 template <class T>
 class GuardedArray {
@@ -33,10 +67,14 @@ class GuardedArray {
     explicit GuardedArray(std::ptrdiff_t count, std::ptrdiff_t offset = 0)
         : size_(std::max<std::ptrdiff_t>(count, 0)),
           offset_(offset),
-          storage_(bytes(size_ + offset) + 2 * kGuard + 64, 0xff) {
-        const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
-        const std::uintptr_t aligned = (address + kGuard + 63) / 64 * 64;
-        data_ = reinterpret_cast<T*>(storage_.data() + (aligned - address)) + offset;
+          storage_(bytes(size_ + std::max<std::ptrdiff_t>(offset, 0)) + kGuard + 64) {
+        std::memset(storage_.begin(), 0xff, storage_.size());
+        auto* last = reinterpret_cast<T*>(storage_.end()) - size_;
+        if (offset != kAtFence) {
+            const auto address = reinterpret_cast<std::uintptr_t>(last - offset);
+            last = reinterpret_cast<T*>(address / 64 * 64) + offset;
+        }
+        data_ = last;
         std::fill(begin(), end(), T{});
         poison(true);
     }
@@ -61,9 +99,8 @@ class GuardedArray {
         bool untouched = true;
         const auto* first = reinterpret_cast<const unsigned char*>(data_);
         const auto* last = first + bytes(size_);
-        for (const unsigned char* p = storage_.data(); p < first; ++p) untouched &= *p == 0xff;
-        for (const unsigned char* p = last; p < storage_.data() + storage_.size(); ++p)
-            untouched &= *p == 0xff;
+        for (const unsigned char* p = storage_.begin(); p < first; ++p) untouched &= *p == 0xff;
+        for (const unsigned char* p = last; p < storage_.end(); ++p) untouched &= *p == 0xff;
         poison(true);
         return untouched;
     }
@@ -77,20 +114,19 @@ class GuardedArray {
 #ifdef NNCORE_TEST_ASAN
         const auto* first = reinterpret_cast<const unsigned char*>(data_);
         const auto* last = first + bytes(size_);
-        const auto* end = storage_.data() + storage_.size();
-        const auto before = static_cast<std::size_t>(first - storage_.data());
-        const auto after = static_cast<std::size_t>(end - last);
+        const auto before = static_cast<std::size_t>(first - storage_.begin());
+        const auto after = static_cast<std::size_t>(storage_.end() - last);
         if (on) {
-            __asan_poison_memory_region(storage_.data(), before);
+            __asan_poison_memory_region(storage_.begin(), before);
             __asan_poison_memory_region(last, after);
         } else {
-            __asan_unpoison_memory_region(storage_.data(), storage_.size());
+            __asan_unpoison_memory_region(storage_.begin(), storage_.size());
         }
 #endif
     }
 
     std::ptrdiff_t size_, offset_;
-    std::vector<unsigned char> storage_;
+    FencedMemory storage_;
     T* data_;
 };
 

@@ -2,6 +2,7 @@
 // against double arithmetic.
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,7 @@ struct Matrix {
 };
 
 Matrix lay_out(const GuardedArray<float>& values, ptrdiff_t rows, ptrdiff_t columns, Layout layout,
-               ptrdiff_t offset) {
+               ptrdiff_t offset, bool at_fence = false) {
     ptrdiff_t row = 0, column = 0, first = 0, size = 0;
     switch (layout) {
         case Layout::rows:
@@ -70,7 +71,7 @@ Matrix lay_out(const GuardedArray<float>& values, ptrdiff_t rows, ptrdiff_t colu
             break;
     }
     if (rows == 0 || columns == 0) size = 0, first = 0;
-    Matrix matrix{GuardedArray<float>(size, offset), nullptr, row, column};
+    Matrix matrix{GuardedArray<float>(size, at_fence ? kAtFence : offset), nullptr, row, column};
     // A gap that is read spoils the result.
     for (float& x : matrix.storage) x = std::nanf("");
     for (ptrdiff_t i = 0; i < rows; ++i)
@@ -162,8 +163,8 @@ void check_sizes(const std::vector<ptrdiff_t>& Ms, const std::vector<ptrdiff_t>&
 // The register tiles are 14, 6 and 2 rows of 32 or 16 columns; B is packed for three tiles and
 // more; products with 8 columns or fewer are turned round.
 TEST(tile_edges) {
-    check_sizes({1, 2, 3, 5, 6, 7, 13, 14, 15, 29}, {1, 2, 3, 8, 9, 15, 16, 17, 31, 32, 33, 65},
-                {1, 2, 3, 15, 16, 17, 33});
+    check_sizes({1, 2, 3, 5, 6, 7, 13, 14, 15, 29},
+                {1, 2, 3, 4, 8, 9, 15, 16, 17, 20, 31, 32, 33, 65}, {1, 2, 3, 15, 16, 17, 33});
 }
 
 // Blocks of K (256) and of columns (512).
@@ -183,6 +184,46 @@ TEST(any_scale) {
         for (const bool accumulate : {false, true})
             for (const Size s : {Size{1, 1, 1}, Size{5, 7, 19}, Size{15, 33, 17}, Size{40, 3, 20}})
                 check_size(s, alpha, accumulate, reference, tables, scratch);
+}
+
+// Random products whose operands end where their memory ends: a read of one float more, in a lane
+// that goes into no result, ends the test. NNCORE_TEST_CALLS=20000 is the long form.
+TEST(operands_at_the_end_of_their_memory) {
+    const Kernels& reference = reference_table();
+    const auto tables = fast_tables();
+    std::vector<Scratch> scratch;
+    for (const Kernels* table : tables) scratch.emplace_back(*table);
+    const char* const asked = std::getenv("NNCORE_TEST_CALLS");
+    const long calls = asked == nullptr ? 2000 : std::atol(asked);
+    Random random(11);
+    for (long call = 0; call < calls; ++call) {
+        // First those that a last half sliver of four lanes once read too far.
+        constexpr Size kFirst[] = {{8, 100, 1}, {8, 100, 64}, {4, 4, 1}, {2, 20, 5}};
+        const Size s = call < 4
+                           ? kFirst[call]
+                           : Size{1 + random.below(call % 5 == 0 ? 90 : 20), 1 + random.below(140),
+                                  1 + random.below(call % 7 == 0 ? 300 : 40)};
+        const auto layout = call < 4 ? 0u : static_cast<std::size_t>(random.below(6));
+        const float alpha = random.below(3) == 0 ? 0.5f : 1.0f;
+        const bool accumulate = random.below(2) == 0;
+        const auto a = random_floats(random, s.M * s.K), b = random_floats(random, s.K * s.N);
+        const ptrdiff_t c_row = s.N + random.below(2);
+        const auto start = random_floats(random, (s.M - 1) * c_row + s.N, kAtFence);
+        const ptrdiff_t gap = random.below(2);
+        const Matrix x = lay_out(a, s.M, s.K, kLayouts[layout][0], gap, true);
+        const Matrix y = lay_out(b, s.K, s.N, kLayouts[layout][1], gap, true);
+        GuardedArray<float> expected = start;
+        reference.gemm({s.M, s.N, s.K, alpha, a.data(), s.K, 1, b.data(), s.N, 1, accumulate,
+                        expected.data(), c_row},
+                       nullptr);
+        for (std::size_t t = 0; t < tables.size(); ++t) {
+            GuardedArray<float> actual = start;
+            tables[t]->gemm({s.M, s.N, s.K, alpha, x.origin, x.row, x.column, y.origin, y.row,
+                             y.column, accumulate, actual.data(), c_row},
+                            scratch[t].floats.data());
+            CHECK_SAME(expected, actual, describe(tables[t]->isa, s, alpha, accumulate, layout));
+        }
+    }
 }
 
 // Without terms the sum is 0, or C itself; without rows or columns nothing happens.

@@ -62,9 +62,10 @@ void check_case(const Case& test, float alpha, bool accumulate, ptrdiff_t gap) {
     p.b_batch = strides_of(test.batch, test.b_repeats, test.K * test.N, b_size);
     p.c_batch = strides_of(test.batch, std::vector<bool>(test.batch.size()),
                            test.M * p.c_row + test.c_gap, c_size);
-    const auto a = random_floats(random, a_size, 1), b = random_floats(random, b_size, 2);
+    const auto a = random_floats(random, a_size, kAtFence),
+               b = random_floats(random, b_size, kAtFence);
     p.a = a.data(), p.b = b.data();
-    auto start = untouched(c_size, 3);
+    auto start = untouched(c_size, kAtFence);
     ptrdiff_t batches = 1;
     for (const ptrdiff_t n : test.batch) batches *= n;
     for (ptrdiff_t m = 0; m < batches; ++m)
@@ -99,6 +100,7 @@ const Case kCases[] = {
     {"wide", 37, 301, 91, {}, {}, {}},
     {"wide with a torn vector", 33, 1001, 31, {}, {}, {}},
     {"too narrow to cut", 15, 15, 4500, {}, {}, {}},
+    {"a last sliver of four columns", 8, 100, 64, {2}, {false}, {false}},
     {"a stack", 20, 30, 11, {3}, {false}, {false}},
     {"a tall stack", 50, 60, 70, {5}, {false}, {false}},
     {"two matrices for three threads", 101, 80, 63, {2}, {false}, {false}},

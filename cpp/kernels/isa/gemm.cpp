@@ -10,8 +10,10 @@
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
 
-// The columns of a register tile.
+// The columns of a register tile, and of the one for a last sliver that is at most half as wide.
 constexpr int kWidth = kProductVectors * kLanes;
+constexpr int kHalfVectors = kProductVectors > 1 ? kProductVectors / 2 : kProductVectors;
+constexpr int kHalfWidth = kHalfVectors * kLanes;
 #if !defined(__AVX512F__)
 static_assert(kProductRows <= 8, "transpose_to_panel turns 8 rows at a time");
 #endif
@@ -157,7 +159,7 @@ void run_tile(Source source, int height, const TileArgs& t) {
 }
 
 // One sliver of B, kWidth columns wide: target[k * kWidth + j]. Zeros beyond `width`, as far as its
-// last vector reaches.
+// last vector reaches; what a tile reads behind that goes into no result.
 void pack_sliver(ptrdiff_t depth, int width, const float* b, ptrdiff_t b_row, ptrdiff_t b_column,
                  float* target) {
     if (b_column == 1) {
@@ -234,10 +236,11 @@ void run(const Problem& p, float* scratch) {
         p.alpha == 1.0f && (few_slivers || (p.a_column == 1 && p.a_row % 1024 != 0));
     const Source direct = p.a_column == 1 ? Source::rows : Source::columns;
     // A row-major B is read in place while few panels of A share a sliver of it; a last sliver that
-    // is no whole number of vectors is packed all the same, as a tile reads whole vectors.
+    // is no whole tile is packed all the same, as a tile reads all its vectors: behind the last row
+    // of B there may be no memory.
     const bool b_stands = p.b_column == 1 && tiles <= kTilesInPlace;
     const auto in_place = [&](int width) {
-        return b_stands && (width == kWidth || width == kLanes);
+        return b_stands && (width == kWidth || width == kHalfWidth);
     };
 
     for (ptrdiff_t k0 = 0; k0 < p.K; k0 += kDepth) {
@@ -281,8 +284,8 @@ void run(const Problem& p, float* scratch) {
                         t.b_row = kWidth;
                     }
                     t.c = p.c + first * p.c_row + (j0 + j) * p.c_column;
-                    if (kProductVectors > 1 && t.width <= kWidth / 2) {
-                        run_tile<kProductVectors / 2>(source, height, t);
+                    if (t.width <= kHalfWidth) {
+                        run_tile<kHalfVectors>(source, height, t);
                     } else {
                         run_tile<kProductVectors>(source, height, t);
                     }
