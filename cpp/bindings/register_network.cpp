@@ -5,12 +5,14 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "../network/augmentation.h"
 #include "../network/finite.h"
 #include "../network/network.h"
 #include "../network/shuffle.h"
+#include "../runtime/mapped_file.h"
 #include "architecture.h"
 #include "arrays.h"
 
@@ -25,11 +27,34 @@ using network::Shape;
 using network::Slot;
 using network::Targets;
 
+// OSError where a mapped file has lost pages since there were `before`: zeros were read instead.
+void refuse_lost_pages(std::uint64_t before) {
+    if (runtime::lost_pages() == before) return;
+    PyErr_SetString(
+        PyExc_OSError,
+        "a file of images was truncated by another program while it was in use (the "
+        "cache, or an array in a memory map); run again, and what is damaged is made anew");
+    throw py::error_already_set();
+}
+
 // What `body` returns, called without the GIL, for it may wait; it touches no Python object.
 template <class Body>
 auto unlocked(Body body) {
-    const py::gil_scoped_release released;
-    return body();
+    const std::uint64_t lost = runtime::lost_pages();
+    if constexpr (std::is_void_v<decltype(body())>) {
+        {
+            const py::gil_scoped_release released;
+            body();
+        }
+        refuse_lost_pages(lost);
+    } else {
+        auto result = [&] {
+            const py::gil_scoped_release released;
+            return body();
+        }();
+        refuse_lost_pages(lost);
+        return result;
+    }
 }
 
 // extracted: x is what Network::extract gave.

@@ -9,13 +9,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "../runtime/aligned_buffer.h"
 #include "../runtime/pace.h"
 #include "architecture.h"
+#include "fair_lock.h"
 #include "optimizer_state.h"
 #include "penalties.h"
 #include "types.h"
@@ -163,7 +163,7 @@ class Network {
     std::vector<float> input_scale_, input_offset_;
 
     // Readers (inference) share, writers (training, setting weights) exclude.
-    mutable std::shared_mutex mutex_;
+    mutable FairLock mutex_;
     // Made by the first reader after a change; empty where there is nothing to fold.
     mutable std::mutex fold_mutex_;
     mutable std::atomic<bool> folded_ = false;
