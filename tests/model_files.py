@@ -35,10 +35,12 @@ def weights(model):
 
 
 def content(path):
-    """Tensors and description of a file, as the official library reads them."""
+    """Tensors and description of a file, as the official library reads them; without its digests,
+    so that `write` makes of them a file as of before there were any."""
     with safe_open(path, framework="np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return tensors, json.loads(file.metadata()["nncore"])
+        described = json.loads(file.metadata()["nncore"])
+    return tensors, {k: v for k, v in described.items() if k not in ("digests", "sealed")}
 
 
 def write(path, tensors, described):

@@ -9,11 +9,14 @@ from typing import Any
 
 from nncore.errors import MissingExtraError, ModelFileError
 from nncore.interop.onnx_graph import has_external_data, tensor_names
+from nncore.regular_files import read_regular
+
+_LARGEST = 1 << 31  # bytes that a protocol buffer can have
 
 
 def read_file(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, _LARGEST)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such ONNX file") from None
     except OSError as error:

@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import ModelFileError
+from nncore.regular_files import read_regular
 
+_LARGEST = 1 << 32  # bytes
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _DTYPES = {
@@ -57,7 +59,7 @@ def read_state_dict(
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_regular(path, _LARGEST)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such weights file") from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from nncore.layers.base import Layer
@@ -18,14 +19,15 @@ def unique_names(layers: Sequence[Layer]) -> list[str]:
     given = [layer.name for layer in layers if layer.name is not None]
     taken = set(given)
     if len(taken) < len(given):
-        twice = sorted({name for name in given if given.count(name) > 1})
+        twice = sorted(name for name, times in Counter(given).items() if times > 1)
         raise ValueError(f"two layers have the same name: {', '.join(twice)}")
     names = []
+    numbers: Counter[str] = Counter()  # the first of each kind that is not known to be taken
     for layer in layers:
-        name, number = layer.name, 0
+        name, kind = layer.name, layer.default_name
         while name is None or (layer.name is None and name in taken):
-            name = layer.default_name + (f"_{number}" if number else "")
-            number += 1
+            name = kind + (f"_{numbers[kind]}" if numbers[kind] else "")
+            numbers[kind] += 1
         taken.add(name)
         names.append(name)
     return names

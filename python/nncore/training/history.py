@@ -8,11 +8,11 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nncore.atomic import atomic_write_text
 from nncore.errors import DataError
+from nncore.regular_files import read_regular
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 # Of the files that were written before there was a column for the learning rate.
 _OLD_COLUMNS = tuple(name for name in _COLUMNS if name != "learning_rate")
+_LARGEST = 1 << 30  # bytes of a file
 _REQUIRED = ("loss", "accuracy")
 _VALIDATION = ("val_loss", "val_accuracy")
 
@@ -215,7 +216,7 @@ class History:
             The file cannot be read or is malformed; the message names the file and the line.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            text = read_regular(path, _LARGEST).decode("utf-8-sig")
         except OSError as error:
             reason = error.strerror or error
             raise DataError(f"history file {os.fspath(path)!r} cannot be read: {reason}") from error

@@ -3,6 +3,8 @@
 Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds one JSON text under
 "nncore":
 
+    digests         of the tensors and of the header, see `model_digests.py`; with "sealed", the
+                    last entry. Files that are older have neither and cannot be checked
     format_version  1
     nncore_version  the version that wrote it
     architecture    name, input_shape, layers (as `Layer.to_dict`), layer_names
@@ -36,7 +38,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +49,21 @@ from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
 from nncore.layers import Layer, Shape
 from nncore.optimizers import Optimizer
+from nncore.regular_files import open_regular
+from nncore.training.model_digests import (
+    DIGESTS,
+    SEALED,
+    UNSEALED,
+    header_is_whole,
+    is_sealed,
+    sealed,
+    tensors_are_whole,
+)
 from nncore.training.position import TrainingFacts
 from nncore.training.resume_point import ResumePoint
 
 FORMAT_VERSION = 1
+_LARGEST_HEADER = 100_000_000  # bytes, as of the safetensors library
 
 _FIELDS = (
     "format_version",
@@ -101,6 +114,7 @@ class ModelContents:
         from nncore import _core
 
         return {
+            DIGESTS: UNSEALED,
             "format_version": FORMAT_VERSION,
             "nncore_version": _core.__version__,
             "architecture": {
@@ -116,6 +130,7 @@ class ModelContents:
             "optimizer": None if self.optimizer is None else self.optimizer.to_dict(),
             "training": None if self.facts is None else dataclasses.asdict(self.facts),
             "state": None if self.resume is None else self.resume.to_dict(),
+            SEALED: True,
         }
 
 
@@ -143,8 +158,7 @@ def serialize(contents: ModelContents) -> bytes:
     if contents.resume is not None:
         tensors |= contents.resume.tensors()
     text = json.dumps(contents.describe(), ensure_ascii=False, allow_nan=False)
-    result: bytes = save_tensors(tensors, metadata={"nncore": text})
-    return result
+    return sealed(save_tensors(tensors, metadata={"nncore": text}))
 
 
 def write_model_file(path: str | os.PathLike[str], data: bytes) -> None:
@@ -157,6 +171,43 @@ def write_model_file(path: str | os.PathLike[str], data: bytes) -> None:
     atomic_write_bytes(target, data)
 
 
+@dataclass(frozen=True)
+class Header:
+    """What stands before the tensors of a model file.
+
+    Attributes
+    ----------
+    data
+        Its bytes, with those of its length.
+    described
+        The description.
+    entries : mapping of str to dict
+        What the file says of each tensor: dtype, shape, data_offsets.
+    """
+
+    data: bytes
+    described: dict[str, Any]
+    entries: Mapping[str, Any]
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the file carries digests, so that damage can be found."""
+        return is_sealed(self.described)
+
+
+def read_header(path: Path) -> Header:
+    """The header of the model file at `path`; nothing behind it is read.
+
+    Raises
+    ------
+    ModelFileError
+        There is no such file, or its header is not that of a whole model file of this format
+        version.
+    """
+    with _opened(path) as file:
+        return _read_header(path, file)
+
+
 def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The description and the tensors of the file at `path`.
 
@@ -165,38 +216,68 @@ def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
     ModelFileError
         There is no such file, or it is no whole model file of this format version.
     """
+    import safetensors
+    from safetensors.numpy import load as load_tensors
+
+    with _opened(path) as file:
+        header = _read_header(path, file)
+        file.seek(0)
+        data = file.read()
+    start = len(header.data)
+    if data[:start] != header.data:
+        raise ModelFileError(f"{path}: was changed while it was read; try again")
+    if header.sealed and not tensors_are_whole(header.data, memoryview(data)[start:]):
+        raise _damaged(path, "its tensors are not those that were written")
     try:
-        data = path.read_bytes()
+        # The library checks the header against the length of the file, entry by entry.
+        tensors = load_tensors(data)
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise _not_whole(path, reason(error)) from error
+    return header.described, tensors
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return open(open_regular(path)[0], "rb")
     except FileNotFoundError:
         message = f"{path}: there is no such model file"
         raise ModelFileNotFoundError(message) from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    return _parse(path, data)
 
 
-def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The description and the tensors of a file's bytes."""
-    import safetensors
-    from safetensors.numpy import load as load_tensors
-
+def _read_header(path: Path, file: IO[bytes]) -> Header:
+    size = os.fstat(file.fileno()).st_size
+    first = file.read(8)
+    length = int.from_bytes(first, "little")
+    if len(first) < 8:
+        raise _not_whole(path, f"it has {size} bytes")
+    if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
+        raise _not_whole(path, f"a header of {length:,} bytes in a file of {size:,}")
+    data = first + file.read(length)
     try:
-        # The library checks the header against the length of the file, entry by entry.
-        tensors = load_tensors(data)
-    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise ModelFileError(
-            f"{path}: not a whole safetensors file ({reason(error)}); it may be truncated or of "
-            "another kind: copy or train it again"
-        ) from error
-    header_length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__") or {}
-    if "nncore" not in metadata:
+        entries = json.loads(data[8:], parse_constant=_refuse_constant)
+        metadata = entries.pop("__metadata__", None) or {}
+        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise _not_whole(path, f"invalid header: {reason(error)}") from error
+    if len(data) + end != size:
+        raise _not_whole(path, f"{size:,} bytes where its header needs {len(data) + end:,}")
+    described = _described(path, metadata)
+    if is_sealed(described) and not header_is_whole(data):
+        raise _damaged(path, "its header is not the one that was written")
+    return Header(data, described, entries)
+
+
+def _described(path: Path, metadata: Any) -> dict[str, Any]:
+    """The description in the metadata of a header."""
+    if not isinstance(metadata, dict) or "nncore" not in metadata:
         raise ModelFileError(
             f"{path}: a safetensors file, but not a model of nncore (no 'nncore' in its metadata)"
         )
     try:
         described = json.loads(metadata["nncore"])
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path}: its 'nncore' metadata is not JSON: {error}") from error
     version = described.get("format_version") if isinstance(described, dict) else None
     if type(version) is not int or version != FORMAT_VERSION:
@@ -208,7 +289,22 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[A
     missing = [name for name in _FIELDS if name not in described]
     if missing:
         raise ModelFileError(f"{path}: its 'nncore' metadata lacks {', '.join(missing)}")
-    return described, tensors
+    return dict(described)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _not_whole(path: Path, why: str) -> ModelFileError:
+    return ModelFileError(
+        f"{path}: not a whole safetensors file ({why}); it may be truncated or of another kind: "
+        "copy or train it again"
+    )
+
+
+def _damaged(path: Path, what: str) -> ModelFileError:
+    return ModelFileError(f"{path}: damaged: {what}; copy or train it again")
 
 
 def check_tensors(expected: Mapping[str, Shape], tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -17,11 +17,13 @@ from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
 from nncore.errors import DataError
+from nncore.regular_files import read_regular
 
 if TYPE_CHECKING:
     from nncore.training.history import History
 
 HELP = "draw the pictures of a run again, or the lesson's"
+_LARGEST = 1 << 30  # bytes of a report.json
 _DESCENT = "gradient-descent"
 _LESSON = ("start", "learning_rate", "steps")
 
@@ -121,7 +123,7 @@ def _read_report(path: Path) -> tuple[list[list[int]], list[str]] | None:
     import json
 
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_regular(path, _LARGEST).decode("utf-8"))
         return data["confusion"], data["classes"]
     except FileNotFoundError:
         return None

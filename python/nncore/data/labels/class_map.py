@@ -20,8 +20,10 @@ from nncore.arguments import check_int, check_sequence
 from nncore.atomic import atomic_write_text
 from nncore.data.labels.encoding import check_labels, integer_labels
 from nncore.errors import DataError
+from nncore.regular_files import read_regular
 
 FORMATS = (".csv", ".txt", ".json")
+_LARGEST_TEXT = 1 << 30  # bytes of a table
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 
 
@@ -222,7 +224,7 @@ def list_names(names: Iterable[str], limit: int = 20) -> str:
 def read_text(file: Path) -> str:
     """Text of a UTF-8 file, without byte order mark; DataError names the file and the line."""
     try:
-        data = file.read_bytes()
+        data = read_regular(file, _LARGEST_TEXT)
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
     except OSError as error:

@@ -8,9 +8,9 @@ to gray or RGB, and last brought to the model's size. Nothing else in nncore ope
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
-import stat
 import threading
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -25,6 +25,7 @@ from nncore.data.pictures.request import Request
 from nncore.data.pictures.wide import decode_wide, is_wide
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError
+from nncore.regular_files import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,6 +38,7 @@ _MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the
 AUTO_SIDE = 64  # side of the images when none is asked for
 
 BUFFERED_BYTES = 1 << 25  # smaller files are read in one go, which plain ones need
+_MAX_FILE_BYTES = 1 << 32  # a sparse file can have any size
 _BLOCK_BYTES = 1 << 22  # of what is read in pieces
 # A JPEG is never reduced by its decoder below this multiple of the model's size. With 4, photos
 # take 1.3 to 2 times as long; with 3, pixels differ from those of a full decode by 0.3 of 255 on
@@ -128,6 +130,11 @@ def decode(
             return _finish(image, request, turn=turn_of(image))
         with file:
             if digest is not None:
+                if not isinstance(file, io.BytesIO):
+                    # Nothing is read whole that its header already refuses.
+                    with _identify(file, name) as header:
+                        _check_pixels(header, name, request.max_pixels)
+                    file.seek(0)
                 _feed(digest, file)
             pixels = _decode_file(file, name, request)
         opened: Any = source
@@ -184,22 +191,25 @@ def _file(source: Any, name: str) -> IO[bytes] | None:
 
 def _read(path: str | os.PathLike[str], name: str) -> IO[bytes]:
     try:
-        status = os.stat(path)
-        # Asked before opening: opening a pipe would wait for its writer for ever.
-        if not stat.S_ISREG(status.st_mode):
-            raise BrokenImageError(name, "is not a regular file")
+        descriptor, status = open_regular(path)
+        if status.st_size > _MAX_FILE_BYTES:
+            os.close(descriptor)
+            raise BrokenImageError(name, f"{status.st_size:,} bytes are more than any picture has")
         if status.st_size > BUFFERED_BYTES:
-            return open(path, "rb")
-        return io.BytesIO(_read_whole(path, status.st_size))
+            return open(descriptor, "rb")
+        return io.BytesIO(_read_whole(descriptor, status.st_size))
     except FileNotFoundError:
         raise BrokenImageError(name, "no such file") from None
     except OSError as error:
-        raise BrokenImageError(name, f"cannot be read: {error.strerror or error}") from error
+        reason = error.strerror or str(error)
+        raise BrokenImageError(
+            name,
+            reason if error.errno in (errno.EINVAL, errno.EISDIR) else f"cannot be read: {reason}",
+        ) from error
 
 
-def _read_whole(path: str | os.PathLike[str], size: int) -> bytes:
-    """The bytes of a small file: `open` takes twice as long for it."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+def _read_whole(descriptor: int, size: int) -> bytes:
+    """The bytes of a small file, which is closed: `open` takes twice as long for it."""
     try:
         content = os.read(descriptor, size + 1)
         if len(content) == size:

@@ -23,6 +23,7 @@ from nncore.interop.protocol_buffers import (
     messages,
     text,
 )
+from nncore.regular_files import open_regular
 
 _DIMS, _DATA_TYPE, _NAME, _RAW, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 9, 13, 14
 _FLOATS, _INT32S, _INT64S, _DOUBLES, _UINT64S = 4, 5, 7, 10, 11
@@ -111,9 +112,7 @@ def _external(message: Message, name: str, model: Path, size: int) -> bytes:
             f"tensor {name!r} has {size} bytes, not {length} at {offset} in {location}"
         )
     try:
-        if not path.is_file():  # no pipe, which would be waited for
-            raise FileNotFoundError(2, "there is no such file")
-        with path.open("rb") as file:
+        with open(open_regular(path)[0], "rb") as file:
             file.seek(offset)
             found = file.read(size)
     except OSError as error:
