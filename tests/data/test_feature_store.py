@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nncore.data.reading import cache_folder, feature_store
-from nncore.data.reading.cache_folder import CacheError
+from nncore.data.reading.cache_folder import CacheError, read_manifest, write_manifest
 from nncore.data.reading.feature_store import FeatureStore
 
 WAY = {"sha256": "0" * 64, "output": "pooled"}
@@ -38,7 +38,7 @@ def test_rows_come_back(tmp_path, place):
     if place == "disk":
         again = FeatureStore(WAY, 3, tmp_path / "cache")
         stored(again)
-        assert isinstance(again._features, np.memmap)
+        assert again._map is not None
         assert files(store)[1:] == ["manifest.json"]
 
 
@@ -70,7 +70,7 @@ def test_what_is_damaged_is_made_anew(tmp_path, damage):
     elif damage == "short":
         rows.write_bytes(rows.read_bytes()[:-1])
     elif damage == "other way":
-        path.write_text(json.dumps({**manifest, "way": {}}))
+        write_manifest(store.folder, {**read_manifest(store.folder), "way": {}})
     else:
         np.save(rows, np.zeros((4, 5), np.float32))
     store = FeatureStore(WAY, 3, tmp_path)
@@ -85,11 +85,10 @@ def test_a_full_disk_keeps_the_old_rows(tmp_path, monkeypatch):
     store.add(DIGESTS[:2], ROWS[:2])
     before = files(store)
 
-    def full(file, array):
-        file.write(b"half")
+    def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CacheError, match="cannot be written: No space left"):
         store.add(DIGESTS[2:], ROWS[2:])
     stored(store)  # in memory all the same

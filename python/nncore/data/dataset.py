@@ -39,8 +39,8 @@ class ImageDataset:
     Attributes
     ----------
     images
-        uint8 (N, H, W, C), C-contiguous, C = 1 (gray) or 3 (RGB). With a cache, or made from a
-        `numpy.memmap`: a memory map, and for parts of it `MappedImages`, whose pixels are read when
+        uint8 (N, H, W, C), C-contiguous, C = 1 (gray) or 3 (RGB). With a cache, and for parts of a
+        `numpy.memmap`: `MappedImages`, whose pixels are read (those of a cache checked, too) when
         an index, a slice or `numpy.asarray` asks for them.
     labels
         int32 (N,), 0..K-1.

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.checked_map import CheckedMap
+
 Pixels: TypeAlias = "NDArray[np.uint8] | MappedImages"
 
 
@@ -20,14 +22,30 @@ class MappedImages:
     Parameters
     ----------
     source
-        uint8 (M, H, W, C), C-contiguous.
+        uint8 (M, H, W, C), C-contiguous; or a `CheckedMap` of such, whose images are compared with
+        their checksums before they are used.
     rows
         int32 (N,), 0..M-1: where each image lies.
     """
 
-    def __init__(self, source: NDArray[np.uint8], rows: NDArray[np.int32]) -> None:
-        self.source = source
+    def __init__(self, source: NDArray[np.uint8] | CheckedMap, rows: NDArray[np.int32]) -> None:
+        self.map = source if isinstance(source, CheckedMap) else CheckedMap(source)
         self.rows = rows
+
+    @property
+    def source(self) -> NDArray[np.uint8]:
+        """All images of the map, whether they are sound or not."""
+        return self.map.array
+
+    def checked_source(self) -> NDArray[np.uint8]:
+        """All images of the map; those of `rows` are sound.
+
+        Raises
+        ------
+        DataError
+            They are not, and the files that they were made of are not there as they were.
+        """
+        return self.map.checked(self.rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,7 +67,7 @@ class MappedImages:
 
     def take(self, positions: NDArray[np.integer[Any]]) -> MappedImages:
         """The images at these positions, in this order; no pixel is read."""
-        return MappedImages(self.source, self.rows[positions])
+        return MappedImages(self.map, self.rows[positions])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,7 +77,13 @@ class MappedImages:
         if first is Ellipsis:
             whole: NDArray[np.uint8] = self[:][key]
             return whole
-        chosen: NDArray[np.uint8] = np.asarray(self.source[self.rows[first]])
+        rows = self.rows[first]
+        source = self.map.checked(np.atleast_1d(rows))
+        chosen: NDArray[np.uint8]
+        if isinstance(first, slice) and _are_consecutive(rows):
+            chosen = np.asarray(source[rows[0] : rows[0] + len(rows)])  # no copy
+        else:
+            chosen = np.asarray(source[rows])
         if not rest:
             return chosen
         inner: NDArray[np.uint8] = chosen[tuple(rest) if chosen.ndim == 3 else (slice(None), *rest)]
@@ -74,8 +98,17 @@ class MappedImages:
         pixels = self[:]
         return pixels if dtype is None else pixels.astype(dtype, copy=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.asarray, (self[:],)  # a map is of one process
+
     def __repr__(self) -> str:
         return f"MappedImages({self.shape}, of {len(self.source)} in a map)"
+
+
+def _are_consecutive(rows: NDArray[np.int32]) -> bool:
+    return (
+        len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    )
 
 
 def chosen_images(images: Pixels, positions: NDArray[np.intp]) -> Pixels:

@@ -40,7 +40,7 @@ class LabelledArrays:
     def in_memory(self) -> tuple[_core.Images, NDArray[np.int32] | None]:
         """An array that the engine can address, and which of its images are meant (None: all)."""
         if isinstance(self.images, MappedImages):
-            return np.asarray(self.images.source), self.images.rows
+            return self.images.checked_source(), self.images.rows
         return self.images, None
 
 

@@ -7,16 +7,23 @@ lock of the same name.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from nncore.atomic import atomic_write_bytes
+from nncore.regular_files import read_regular
 
 LIMIT_BYTES = 16 << 30  # of all data sets in a cache; those used longest ago go first
 MANIFEST = "manifest.json"
 
+_LARGEST_MANIFEST = 1 << 30  # bytes
 _LOCK_POLL_SECONDS = 0.05
 
 
@@ -66,6 +73,39 @@ def locked(folder: Path, wait: bool) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of an entry, with a digest of it all: it decides what a cache holds."""
+    text = json.dumps(dict(manifest))
+    atomic_write_bytes(folder / MANIFEST, _sealed(text[1:].encode()))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `write_manifest` wrote.
+
+    Raises
+    ------
+    OSError, ValueError
+        There is none, or a byte of it is damaged, or it is of before there was a digest.
+    """
+    data = read_regular(folder / MANIFEST, _LARGEST_MANIFEST)
+    rest = data[len(_sealed(b"")) :]
+    if data != _sealed(rest):
+        raise ValueError(f"{folder / MANIFEST}: damaged")
+    manifest: dict[str, Any] = json.loads(b"{" + rest)
+    return manifest
+
+
+def _sealed(rest: bytes) -> bytes:
+    digest = hashlib.blake2b(rest, digest_size=16).hexdigest()
+    return f'{{"digest": "{digest}", '.encode() + rest
+
+
+def forget(folder: Path) -> None:
+    """Make an entry nothing, so that it is made anew."""
+    with contextlib.suppress(OSError):
+        (folder / MANIFEST).unlink()
 
 
 def evict(cache: Path, keep: Path) -> None:

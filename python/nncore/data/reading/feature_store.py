@@ -3,7 +3,9 @@
 In a cache (see `cache_folder.py`) there is one folder per way of computing them:
 
     features-HASH/manifest.json      the way, and the digests of the pixels, one per row
-    features-HASH/features-ID.npy    float32 (rows, F), mapped into memory
+    features-HASH/features-ID.npy    float32 (rows, F), mapped into memory; blocks of it have
+                                     checksums in the manifest, and are compared with them
+                                     before they are used
 
 The key of a row is the digest of the image's pixels as the backbone gets them: a changed picture is
 a new row, and a copy, another split or another folder with the same pictures costs nothing.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -23,13 +26,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.atomic import atomic_write_bytes
+from nncore.data.checked_map import CheckedMap, block_checksums, map_rows, rows_per_block
 from nncore.data.digests import DIGEST_SIZE
-from nncore.data.reading.cache_folder import MANIFEST, cannot_write, evict, locked
+from nncore.data.reading.cache_folder import (
+    MANIFEST,
+    cannot_write,
+    evict,
+    forget,
+    locked,
+    read_manifest,
+    write_manifest,
+)
 
 F32 = NDArray[np.float32]
 
-_FORMAT = 1
+_FORMAT = 2
 _MEMORY_BYTES = 1 << 30  # of features that no cache folder takes
 
 
@@ -55,6 +66,7 @@ class FeatureStore:
         self.folder = None if cache is None else Path(cache) / f"features-{name}"
         self._rows: dict[bytes, int] = {}
         self._features: F32 = np.empty((0, count), np.float32)
+        self._map: CheckedMap | None = None  # of the features, where they lie in a file
         if self.folder is not None:
             self._read()
 
@@ -67,6 +79,7 @@ class FeatureStore:
         Both at once, and rows of zeros for the others: where a row lies in the store is nobody's to
         keep, since whatever is added later may move or drop it.
         """
+        self._drop_if_damaged([self._rows[digest] for digest in digests if digest in self._rows])
         known = np.array([digest in self._rows for digest in digests], np.bool_)
         features = np.zeros((len(digests), self._features.shape[1]), np.float32)
         rows = [self._rows[digest] for digest in digests if digest in self._rows]
@@ -88,6 +101,7 @@ class FeatureStore:
             self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with locked(self.folder, wait=True):
                 self._read()  # what another process has added since
+                self._drop_if_damaged(range(len(self._features)))  # it is written with the new ones
                 self._keep(digests, features)
                 self._write()
         except OSError as error:
@@ -104,26 +118,36 @@ class FeatureStore:
             self._rows, kept = {}, kept[:0]
         first = len(kept)
         self._features = np.concatenate([kept, features[list(new.values())]])
+        self._map = None
         self._rows |= {digest: first + i for i, digest in enumerate(new)}
+
+    def _drop_if_damaged(self, rows: Sequence[int]) -> None:
+        """Forget all where some of these rows are damaged: they are computed again."""
+        if self._map is None or self._map.sound(np.array(rows, np.int64)):
+            return
+        self._rows, self._features, self._map = {}, self._features[:0].copy(), None
+        if self.folder is not None:
+            forget(self.folder)
 
     def _read(self) -> None:
         """Take over what the folder has, if it has anything sound."""
         assert self.folder is not None
-        path = self.folder / MANIFEST
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            manifest = json.loads(path.read_bytes())
+            manifest = read_manifest(self.folder)
             digests = bytes.fromhex(manifest["digests"])
-            features = np.load(self.folder / manifest["features"], mmap_mode="r")
             shape = (len(digests) // DIGEST_SIZE, self._features.shape[1])
-            if manifest["way"] != self._way or features.dtype != np.float32:
+            if manifest["way"] != self._way or len(digests) % DIGEST_SIZE:
                 return
-            if features.shape != shape or len(digests) % DIGEST_SIZE:
+            path = self.folder / manifest["features"]
+            features = map_rows(path, _header(shape), shape, np.float32)
+            checksums = np.frombuffer(bytes.fromhex(manifest["blocks"]), "<u8").astype(np.uint64)
+            if len(checksums) != -(-len(features) // rows_per_block(features[:1].nbytes)):
                 return
             self._rows = {
                 digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]: i for i in range(len(features))
             }
-            self._features = features
-            os.utime(path)  # when it was used last
+            self._features, self._map = features, CheckedMap(features, checksums, str(path))
+            os.utime(self.folder / MANIFEST)  # when it was used last
 
     def _write(self) -> None:
         """All rows into a new file, then the manifest that names it; the old file goes."""
@@ -131,22 +155,34 @@ class FeatureStore:
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"features-{secrets.token_hex(8)}.npy"
         try:
+            features = np.ascontiguousarray(self._features, "<f4")
             with open(path, "xb") as file:
-                np.save(file, self._features)
+                file.write(_header(features.shape))
+                file.write(features.data)
                 file.flush()
                 os.fsync(file.fileno())
             manifest = {
                 "way": self._way,
                 "features": path.name,
                 "digests": b"".join(self._rows).hex(),
+                "blocks": block_checksums(features).astype("<u8").tobytes().hex(),
             }
-            atomic_write_bytes(self.folder / MANIFEST, json.dumps(manifest).encode())
+            write_manifest(self.folder, manifest)
         except BaseException:
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
-        self._features = np.load(path, mmap_mode="r")
+        self._read()
         for other in self.folder.iterdir():
             if other.name not in (MANIFEST, path.name):
                 with contextlib.suppress(OSError):
                     other.unlink()
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What a .npy file with float32 features of this shape begins with."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()

@@ -4,7 +4,8 @@ A cache is a folder with one folder per data set and way of reading it:
 
     NAME-HASH/manifest.json     how the files were read, which were no images, and the names of
     NAME-HASH/images-ID.npy     uint8 (files, H, W, C), mapped into memory; a file that is no usable
-                                image has an empty row
+                                image has an empty row. Blocks of it have checksums in the manifest,
+                                and are compared with them before they are used
     NAME-HASH/files-ID.npy      (files,) of `_RECORD`: time stamps and digests, a row per file
     NAME-HASH.lock              held while they are made
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -32,18 +34,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.atomic import atomic_write_bytes
+from nncore.data.checked_map import (
+    CheckedMap,
+    block_checksums,
+    bytes_checksum,
+    map_rows,
+    rows_per_block,
+)
 from nncore.data.digests import DIGEST_SIZE
-from nncore.data.mapped import chosen_images
+from nncore.data.mapped import MappedImages
 from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import Preprocessing
-from nncore.data.reading.cache_folder import MANIFEST, CacheError, cannot_write, evict, locked
+from nncore.data.reading.cache_folder import (
+    MANIFEST,
+    CacheError,
+    cannot_write,
+    evict,
+    forget,
+    locked,
+    read_manifest,
+    write_manifest,
+)
 from nncore.data.reading.collected import CollectedImages, Shape
 from nncore.data.reading.result import ReadResult
 from nncore.data.reading.source import Source
 from nncore.data.skipped import SkippedFile
+from nncore.regular_files import open_regular, read_regular
 
-_FORMAT = 2  # counts up when the decode path gives other pixels, too
+_FORMAT = 3  # counts up when the decode path gives other pixels, too
 _YOUNG_NS = 2_000_000_000  # the coarsest time stamps of a file system in use (FAT)
 # Of one file. `status` as `file_status` gives it; a file that gave no image has no pixel digest: 0.
 _RECORD = np.dtype(
@@ -80,56 +98,63 @@ class CacheEntry:
         for folder in {self.folder: None, self.cache / self._key(open_request): None}:
             try:
                 found = self._find_in(folder)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
                 continue  # none there, of another version, damaged, or being removed
             if found is not None:
                 return found
         return None
 
     def _find_in(self, folder: Path) -> ReadResult | None:
-        path = folder / MANIFEST
-        content = path.read_bytes()
-        manifest = json.loads(content)
+        manifest = read_manifest(folder)
         if manifest["made_by"] != _made_by() or manifest["names"] != self.source.names_digest():
             return None
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
         if not _admits(self.request, manifest["request"], preprocessing):
             return None
         count = len(self.source.paths)
-        files = np.load(folder / manifest["files"])
-        if files.dtype != _RECORD or files.shape != (count,):
-            return None
+        files = _read_files(folder / manifest["files"], manifest["files_checksum"], count)
         now = time.time_ns()
         status = file_status(self.source.paths)
         digests = files["digest"].tolist()
         changed = np.flatnonzero((status != files["status"]).any(axis=1)).tolist()
         for position in changed:
+            if status[position, 0] != files["status"][position, 0]:
+                return None  # of another size: it need not be read
             if digests[position] != _file_digest(self.source.paths[position]):
                 return None
-        images = np.load(folder / manifest["images"], mmap_mode="r")
-        if images.dtype != np.uint8 or images.shape != (count, *preprocessing.input_shape):
-            return None
+        images = self._mapped(folder, manifest, (count, *preprocessing.input_shape))
         if changed:
             files["status"] = _trusted(status, now)
-            self._refresh(folder, content, manifest, files)
+            self._refresh(folder, manifest, files)
         with contextlib.suppress(OSError):
-            os.utime(path)  # when it was used last
+            os.utime(folder / MANIFEST)  # when it was used last
         skipped = {
             position: SkippedFile(self.source.paths[position], reason, kind)
             for position, reason, kind in manifest["skipped"]
         }
         return _result(images, skipped, preprocessing, digests, files["pixel_digest"].tolist())
 
-    def _refresh(
-        self, folder: Path, content: bytes, manifest: dict[str, Any], files: NDArray[np.void]
-    ) -> None:
+    def _mapped(self, folder: Path, manifest: dict[str, Any], shape: tuple[int, ...]) -> CheckedMap:
+        """The images of an entry, of which nothing is read yet."""
+        path = folder / manifest["images"]
+        images = map_rows(path, _header(shape), shape, np.uint8)
+        checksums = np.frombuffer(bytes.fromhex(manifest["blocks"]), "<u8").astype(np.uint64)
+        size = rows_per_block(images[:1].nbytes)
+        if len(checksums) != -(-len(images) // size):
+            raise ValueError(f"{folder}: another number of blocks")
+
+        def damaged() -> CheckedMap | None:
+            forget(folder)
+            return None
+
+        return CheckedMap(images, checksums, str(path), damaged)
+
+    def _refresh(self, folder: Path, manifest: dict[str, Any], files: NDArray[np.void]) -> None:
         """Note the new time stamps of files that hold what they held."""
-        path = folder / MANIFEST
-        with contextlib.suppress(OSError, CacheError), locked(folder, wait=False):
-            if path.read_bytes() == content:  # else another process has made it anew
+        with contextlib.suppress(OSError, ValueError, CacheError), locked(folder, wait=False):
+            if read_manifest(folder) == manifest:  # else another process has made it anew
                 old = folder / manifest["files"]
-                manifest = {**manifest, "files": _write_files(folder, files)}
-                atomic_write_bytes(path, json.dumps(manifest).encode())
+                write_manifest(folder, {**manifest, **_write_files(folder, files)})
                 old.unlink()
 
     # -- writing
@@ -208,12 +233,14 @@ class CacheEntry:
                 "request": asdict(self.request),
                 "preprocessing": preprocessing.to_dict(),
                 "images": rows.path.name,
-                "files": _write_files(self.folder, files),
+                "blocks": rows.checksums().astype("<u8").tobytes().hex(),
+                **_write_files(self.folder, files),
                 "names": self.source.names_digest(),
                 "skipped": [[i, file.reason, file.kind] for i, file in skipped.items()],
             }
-            atomic_write_bytes(self.folder / MANIFEST, json.dumps(manifest).encode())
-            images = np.load(rows.path, mmap_mode="r")
+            write_manifest(self.folder, manifest)
+            shape = (len(digests), *preprocessing.input_shape)
+            images = self._mapped(self.folder, manifest, shape)
         except OSError as error:
             rows.discard()
             raise cannot_write(self.cache, error) from error
@@ -228,7 +255,7 @@ class CacheEntry:
         """
         kept = [MANIFEST]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            manifest = manifest or json.loads((self.folder / MANIFEST).read_bytes())
+            manifest = manifest or read_manifest(self.folder)
             kept += [manifest["images"], manifest["files"]]
         for path in self.folder.iterdir():
             if path.name not in kept:
@@ -244,9 +271,8 @@ class FileRows:
         self.path = folder / f"images-{secrets.token_hex(8)}.npy"
         self._shape, self._bytes = shape, shape[0] * shape[1] * shape[2]
         self._file = open(self.path, "x+b", buffering=0)  # noqa: SIM115 (closed by finish, discard)
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
-        np.lib.format.write_array_header_1_0(self._file, header)
-        self._start = self._file.tell()
+        self._count = count
+        self._start = self._file.write(_header((count, *shape)))
         self._file.truncate(self._start + count * self._bytes)  # a hole, filled row by row
 
     def write(self, start: int, images: NDArray[np.uint8]) -> None:
@@ -266,6 +292,11 @@ class FileRows:
         """All is written: to the disk itself, before a manifest says so."""
         os.fsync(self._file.fileno())
         self._file.close()
+
+    def checksums(self) -> NDArray[np.uint64]:
+        """Of the blocks of all rows, once they are finished."""
+        shape = (self._count, *self._shape)
+        return block_checksums(map_rows(self.path, _header(shape), shape, np.uint8))
 
     def discard(self) -> None:
         self._file.close()
@@ -297,22 +328,26 @@ def _trusted(status: NDArray[np.int64], read_from: int) -> NDArray[np.int64]:
     """`status` without that of files changed so shortly before they were read that another change
     might have left the same time stamps ("racily clean", as Git calls it)."""
     young = status[:, 1:3].max(axis=1, initial=0) > read_from - _YOUNG_NS
-    return np.where(young[:, np.newaxis], np.int64(-2), status)
+    trusted = np.where(young[:, np.newaxis], np.int64(-2), status)
+    trusted[:, 0] = status[:, 0]  # another size is another file in any case
+    return trusted
 
 
 def _result(
-    images: NDArray[np.uint8],
+    images: CheckedMap,
     skipped: dict[int, SkippedFile],
     preprocessing: Preprocessing,
     digests: Sequence[bytes],
     pixel_digests: Sequence[bytes],
 ) -> ReadResult:
+    count = len(images.array)
     if not skipped:
-        kept = list(range(len(images)))
-        return ReadResult(images, kept, [], preprocessing, list(digests), list(pixel_digests))
-    kept = [position for position in range(len(images)) if position not in skipped]
+        kept = list(range(count))
+        all_of_them = MappedImages(images, np.arange(count, dtype=np.int32))
+        return ReadResult(all_of_them, kept, [], preprocessing, list(digests), list(pixel_digests))
+    kept = [position for position in range(count) if position not in skipped]
     return ReadResult(
-        chosen_images(images, np.array(kept, np.intp)),
+        MappedImages(images, np.array(kept, np.int32)),
         kept,
         list(skipped.values()),
         preprocessing,
@@ -333,19 +368,41 @@ def _digest_column(digests: Sequence[bytes]) -> NDArray[np.void]:
     return np.frombuffer(joined, _RECORD["digest"])
 
 
-def _write_files(folder: Path, files: NDArray[np.void]) -> str:
-    """Write (files,) of `_RECORD` to the disk itself; the name of the file."""
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What a .npy file with uint8 images of this shape begins with."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
+
+
+def _write_files(folder: Path, files: NDArray[np.void]) -> dict[str, str]:
+    """Write (files,) of `_RECORD` to the disk itself; what the manifest says of them."""
     name = f"files-{secrets.token_hex(8)}.npy"
+    content = io.BytesIO()
+    np.save(content, files)
     with open(folder / name, "xb") as file:
-        np.save(file, files)
+        file.write(content.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-    return name
+    return {"files": name, "files_checksum": bytes_checksum(content.getvalue())}
+
+
+def _read_files(path: Path, checksum: str, count: int) -> NDArray[np.void]:
+    """What `_write_files` wrote for `count` files; ValueError if it is anything else."""
+    data = read_regular(path, count * _RECORD.itemsize + 4096)
+    if bytes_checksum(data) != checksum:
+        raise ValueError(f"{path}: damaged")
+    files: NDArray[np.void] = np.load(io.BytesIO(data))
+    if files.dtype != _RECORD or files.shape != (count,):
+        raise ValueError(f"{path}: of other files")
+    return files
 
 
 def _file_digest(path: str) -> bytes:
     digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
-    with open(path, "rb") as file:
+    with open(open_regular(path)[0], "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.digest()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.checked_map import CheckedMap
+from nncore.data.mapped import MappedImages
 from nncore.data.pictures.decode import (
     AUTO_SIDE,
     MAX_PIXELS,
@@ -94,6 +96,7 @@ def load_files(
         else:
             if progress is not None:
                 progress(len(paths), len(paths))
+            _remake_if_damaged(entry, loaded, reading, workers)
             # A model's own object, with its mean and deviation, is given back as it is.
             model = reading.preprocessing
             return loaded if model is None else replace(loaded, preprocessing=model)
@@ -138,6 +141,30 @@ def _made(
             status,
             read_from,
         )
+
+
+def _remake_if_damaged(
+    entry: CacheEntry, loaded: ReadResult, reading: Reading, workers: int | None
+) -> None:
+    """Let images that turn out to be damaged when they are used be decoded again there and then."""
+    assert isinstance(loaded.images, MappedImages)
+    images = loaded.images.map
+    forget = images.damaged
+
+    def decode_all(new_rows: Callable[[Shape], Rows]) -> _Decoded:
+        return _decode_all(entry.source.paths, reading, new_rows, workers, None)
+
+    def remade() -> CheckedMap | None:
+        if forget is not None:
+            forget()
+        try:
+            made = _made(entry, decode_all)
+        except CacheError:
+            return None
+        same = made.kept == loaded.kept and made.pixel_digests == loaded.pixel_digests
+        return made.images.map if same and isinstance(made.images, MappedImages) else None
+
+    images.damaged = remade
 
 
 def _decode_all(
