@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
+
+_SUFFIX = ".part"
+_LONGEST = 200  # bytes of a name; with what is added it must stay below 255
+_STALE_SECONDS = 3600
 
 
 def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -28,7 +34,9 @@ def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _write_and_rename(target: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    prefix = _prefix(target.name)
+    _sweep(target.parent, prefix)
+    descriptor, temporary = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -43,6 +51,24 @@ def _write_and_rename(target: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _prefix(name: str) -> str:
+    """What temporary files for a target begin with; names that are as long as may be fit, too."""
+    if len(os.fsencode(name)) <= _LONGEST:
+        return f".{name}."
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    return f".{digest}."
+
+
+def _sweep(folder: Path, prefix: str) -> None:
+    """Remove what writers that were killed have left: a living one needs no such time."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix) and entry.name.endswith(_SUFFIX):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > _STALE_SECONDS:
+                        os.unlink(entry.path)
 
 
 def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from nncore.standard_error import STANDARD_ERROR
+
 if TYPE_CHECKING:
     from nncore.data.skipped import SkippedFile
 
@@ -62,12 +64,12 @@ class Output:
     @contextlib.contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], object] | None]:
         """A callback (done, total) that draws a bar; None unless a person watches a terminal."""
-        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+        if self.quiet or not STANDARD_ERROR.isatty():
             yield None
             return
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-        with tqdm(desc=what, unit="file", file=sys.stderr, leave=False) as bar:
+        with tqdm(desc=what, unit="file", file=STANDARD_ERROR, leave=False) as bar:
 
             def update(done: int, total: int) -> None:
                 bar.total = total
@@ -163,9 +165,8 @@ def _write(stream: TextIO | None, text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         # At once, so that it stands in order with standard error and that a failure is seen here.
         stream.flush()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it was closed
         if stream is sys.stdout:
-            raise StandardOutputError(
-                f"standard output cannot be written: {error.strerror or error}"
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise StandardOutputError(f"standard output cannot be written: {reason}") from error
         # Nobody may be left to read standard error; then the exit code must do.

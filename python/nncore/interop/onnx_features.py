@@ -274,7 +274,12 @@ class Features:
             import onnxruntime
 
             way = {**self.to_dict(), "file": None, "onnxruntime": onnxruntime.__version__}
-            place: Any = default_cache_folder() if self.cache is True else self.cache or None
+            place: Any = self.cache or None
+            try:
+                place = default_cache_folder() if self.cache is True else place
+            except CacheError as error:
+                place = None
+                self.notes.append(str(error))
             self._store = FeatureStore(way, self.count, place)
             self._store_cache = self.cache
         return self._store

@@ -101,8 +101,12 @@ class FixedLayers:
                 digest.update(network.get_parameter(name).tobytes())
         key = (digest.hexdigest(), self.cache)
         if self._store is None or key != self._key:
-            way, place = {"layers": key[0]}, Reading(cache=self.cache).cache_folder
-            self._store, self._key = FeatureStore(way, count, place), key
+            try:
+                place = Reading(cache=self.cache).cache_folder
+            except CacheError as error:
+                place = None
+                self.notes.append(str(error))
+            self._store, self._key = FeatureStore({"layers": key[0]}, count, place), key
         return self._store
 
     def _rows(

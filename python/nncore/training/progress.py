@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from nncore.standard_error import STANDARD_ERROR
 from nncore.training.history import History
 
 
@@ -47,7 +47,7 @@ class Lines:
         width = len(str(self.epochs))
         print(
             f"epoch {epoch:{width}d}/{self.epochs}  {numbers}  {history.seconds[-1]:.2f} s",
-            file=sys.stderr,
+            file=STANDARD_ERROR,
             flush=True,
         )
 
@@ -64,7 +64,7 @@ class Bar:
         self.validation = ""
         self.bar = tqdm(
             total=epochs * iterations_per_epoch,
-            file=sys.stderr,
+            file=STANDARD_ERROR,
             # Short enough for 80 columns, with the validation accuracy at the end.
             bar_format="{desc} {percentage:3.0f}%|{bar:5}| {elapsed}<{remaining}{postfix}",
         )
@@ -107,7 +107,7 @@ def make_progress(
         raise ValueError(f"verbose must be 0 (silent), 1 or 'auto', or 2 (lines), not {verbose!r}")
     if verbose == 0:
         return Silent
-    if verbose != 2 and sys.stderr.isatty():
+    if verbose != 2 and STANDARD_ERROR.isatty():
         return lambda: Bar(epochs, iterations_per_epoch)
     return lambda: Lines(epochs)
 
@@ -121,14 +121,16 @@ def fixed_layers_progress(verbose: object) -> Iterator[Callable[[int, int], None
     """
     if verbose == 0:
         yield None
-    elif verbose != 2 and sys.stderr.isatty():
+    elif verbose != 2 and STANDARD_ERROR.isatty():
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
         bar: list[tqdm] = []
 
         def update(done: int, total: int) -> None:
             if not bar:
-                bar.append(tqdm(desc="fixed layers", total=total, unit="image", file=sys.stderr))
+                bar.append(
+                    tqdm(desc="fixed layers", total=total, unit="image", file=STANDARD_ERROR)
+                )
             bar[0].update(done - bar[0].n)
 
         try:
@@ -146,7 +148,7 @@ def fixed_layers_progress(verbose: object) -> Iterator[Callable[[int, int], None
         if seen[0]:
             seconds = time.perf_counter() - started
             text = f"fixed layers: {seen[0]:,} images, once, in {seconds:.2f} s"
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=STANDARD_ERROR, flush=True)
 
 
 def last_epoch(history: History) -> dict[str, float]:

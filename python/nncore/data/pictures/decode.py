@@ -148,7 +148,7 @@ def decode(
         raise BrokenImageError(name, "decoding it needs more memory than there is") from error
     except Exception as error:
         # A damaged file can raise nearly anything inside Pillow's decoders.
-        reason = f"cannot be decoded: {error or type(error).__name__}"
+        reason = f"cannot be decoded: {str(error) or type(error).__name__}"
         raise BrokenImageError(name, reason) from error
 
 
@@ -288,7 +288,7 @@ def _decode_file(file: IO[bytes], name: str, request: Request) -> NDArray[np.uin
         if isinstance(error, MemoryError) or image.format not in WEAK:
             raise
         # Nothing but a few plausible numbers made it a picture, and its pixels are not there.
-        what = getattr(error, "reason", None) or error or type(error).__name__
+        what = getattr(error, "reason", None) or str(error) or type(error).__name__
         raise NotAnImageError(name, f"not an image (as {image.format}: {what})") from error
     finally:
         image.close()  # its pixels would live as long as an exception that knows this frame

@@ -53,6 +53,8 @@ def flatten(
         image = to_8_bits(image)
     elif image.mode == "LAB":
         image = lab_to_rgb(image)
+    elif image.mode == "P" and image.palette is None:
+        image = image.convert("RGB")  # damaged, and read all the same: asked for more it fails
     elif image.mode not in ("LA", "RGBA") and image.has_transparency_data:
         image = image.convert("LA" if is_gray(image.mode) else "RGBA")
     if image.mode == "LA" and color == "gray":

@@ -34,7 +34,20 @@ class CacheError(Exception):
 def default_cache_folder() -> Path:
     """Where caches of a user's programs are kept: ``$XDG_CACHE_HOME/nncore`` or
     ``~/.cache/nncore``, ``~/Library/Caches/nncore`` on macOS, ``%LOCALAPPDATA%\\nncore\\Cache`` on
-    Windows."""
+    Windows.
+
+    Raises
+    ------
+    CacheError
+        The user has no home.
+    """
+    try:
+        return _default_cache_folder()
+    except RuntimeError as error:  # in a container: neither HOME nor an entry of passwd
+        raise CacheError(f"there is no place for a cache ({error}): set XDG_CACHE_HOME") from None
+
+
+def _default_cache_folder() -> Path:
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
         return Path(local) / "nncore" / "Cache"

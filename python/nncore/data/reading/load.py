@@ -86,10 +86,9 @@ def load_files(
         return _decode_all(paths, reading, new_rows, workers, progress)
 
     notes: list[str] = []
-    folder = reading.cache_folder
-    if folder is not None and paths:
-        entry = CacheEntry(folder, source, reading.request)
+    if reading.cache is not False and paths:
         try:
+            entry = CacheEntry(reading.cache_folder or "", source, reading.request)
             loaded = entry.find() or _made(entry, decode_all)
         except CacheError as error:
             notes.append(f"{error}; the images are read without it")
