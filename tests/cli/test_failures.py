@@ -43,7 +43,7 @@ def test_a_bug_is_one_line_too(monkeypatch, fails):
         raise TypeError("two\nlines\x1b[31m")
 
     monkeypatch.setattr(info_verb, "as_json", broken)
-    monkeypatch.setattr(info_verb, "open_model", lambda path: (None, path))
+    monkeypatch.setattr(info_verb, "open_outline", lambda path, verify: (None, path))
     told = fails(1, "info", "x")
     assert told.startswith(r"unexpected TypeError: two\nlines\x1b[31m (NNCORE_DEBUG=1")
     monkeypatch.setenv("NNCORE_DEBUG", "1")
@@ -55,10 +55,10 @@ def test_a_bug_is_one_line_too(monkeypatch, fails):
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, RecursionError])
 def test_errors_from_below(monkeypatch, call, error):
-    def stop(path):
+    def stop(path, verify):
         raise error
 
-    monkeypatch.setattr(info_verb, "open_model", stop)
+    monkeypatch.setattr(info_verb, "open_outline", stop)
     called = call("info", "x")
     assert called.code == (130 if error is KeyboardInterrupt else 1)
     assert called.err.startswith("nncore: error: ")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nncore.cli.output import Output
     from nncore.data import ClassMap, ImageDataset, Preprocessing, Reading
     from nncore.training.model import Sequential
+    from nncore.training.model_outline import ModelOutline
 
 BEST = "best.safetensors"
 
@@ -56,27 +57,34 @@ def check_exists(source: str) -> None:
         )
 
 
-def open_model(path: str) -> tuple[Sequential, str]:
-    """The model of a file, or of the best.safetensors in a run directory; and the file's path.
+def open_outline(path: str, verify: bool = False) -> tuple[ModelOutline, str]:
+    """What a file, or the best.safetensors in a run directory, says of its model; and its path.
 
-    To be shown: the network of its frozen features, if it is on such, need not be there.
+    The header is read and checked, and with `verify` all of it. The network of its frozen features,
+    if it is on such, need not be there.
 
     Raises
     ------
     ModelFileError
         There is none, or it is broken.
     """
-    from nncore.training.model_file import load_to_show
+    from nncore.training.model_outline import read_outline
 
     file = _model_file(path)
-    return load_to_show(file), str(file)
+    outline = read_outline(file)
+    if verify:
+        from nncore.training.model_file import load_to_show
+
+        load_to_show(file)
+    return outline, str(file)
 
 
 def _model_file(path: str) -> Path:
     file = Path(path)
-    if file.is_dir():
+    # Unlike those of pathlib, these take a path that no file can have.
+    if os.path.isdir(path):
         file = file / BEST
-        if not file.exists():
+        if not os.path.exists(file):
             raise ModelFileError(
                 f"{path}: this folder holds no {BEST}; give a model file or a run directory"
             )
@@ -93,7 +101,7 @@ def open_image_model(
     Raises
     ------
     ModelFileError
-        As `open_model`, or the model was trained on arrays and does not say how to read files.
+        As `open_outline`, or the model was trained on arrays and does not say how to read files.
     """
     from nncore.training.model_file import load
 

@@ -103,7 +103,11 @@ class CheckedMap:
             return False
         if self._all_sound or not len(rows):
             return True
-        blocks = np.unique(rows // self._rows)
+        first, last = int(rows[0]) // self._rows, int(rows[-1]) // self._rows
+        # Most often they are consecutive, or nearly all: then their blocks need not be looked for.
+        near = 0 <= last - first <= len(rows) // self._rows + 1 and rows.min() >= rows[0]
+        near = near and rows.max() <= rows[-1]
+        blocks = np.arange(first, last + 1) if near else np.unique(rows // self._rows)
         blocks = blocks[~self._sound[blocks]].astype(np.int64)
         if len(blocks):
             row_bytes = self.array[:1].nbytes

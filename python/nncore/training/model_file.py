@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.arguments import check_int
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError, ModelFileError
-from nncore.layers import Shape, layer_from_dict
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
 from nncore.training.features import restored_inputs
@@ -29,6 +26,11 @@ from nncore.training.model_format import (
     read_model_file,
     reason,
     write_model_file,
+)
+from nncore.training.model_outline import (
+    checked_input_shape,
+    checked_stack,
+    parameter_shapes,
 )
 from nncore.training.position import Position, TrainingFacts
 from nncore.training.resume_point import StoredState
@@ -46,9 +48,6 @@ __all__ = [
     "load_training_state",
     "save",
 ]
-
-# Activations of one image: a network without weights could claim any input size.
-_MAX_VALUES_PER_IMAGE = 2**28
 
 
 @dataclass(frozen=True)
@@ -203,19 +202,13 @@ def _rebuild(
 ) -> Sequential:
     """The model, after comparing every claim of the description with the tensors."""
     architecture = described["architecture"]
-    layers = [layer_from_dict(layer) for layer in architecture["layers"]]
-    model = Sequential(layers, architecture["name"])
-    if model._stack.names != architecture["layer_names"]:
-        raise ModelFileError(
-            f"the layers {model._stack.names} are called {architecture['layer_names']} in the file"
-        )
-    input_shape = tuple(check_int("input_shape", n, 1) for n in architecture["input_shape"])
-    if len(input_shape) not in (1, 3):
-        raise ModelFileError(f"input_shape must be (H, W, C) or (features,), not {input_shape}")
+    stack = checked_stack(architecture)
+    model = Sequential(stack.layers, architecture["name"])
+    input_shape = checked_input_shape(architecture)
     rows = inputs.input_shape(input_shape)
     if input_shape != rows:
         raise ModelFileError(f"{rows} features for inputs of shape {input_shape}")
-    check_tensors(_parameter_shapes(model, input_shape), tensors)
+    check_tensors(parameter_shapes(model._stack, input_shape), tensors)
     model.build(input_shape)
     model._inputs = inputs
     network = model._built_network()
@@ -223,22 +216,6 @@ def _rebuild(
         network.set_parameter(name, np.ascontiguousarray(tensor))
     _restore_facts(model, described, network)
     return model
-
-
-def _parameter_shapes(model: Sequential, input_shape: Shape) -> dict[str, Shape]:
-    """Shape of every tensor that the layers need, by its full name."""
-    largest = max(
-        math.prod(shape) for shape in [input_shape, *model._stack.output_shapes(input_shape)]
-    )
-    if largest > _MAX_VALUES_PER_IMAGE:
-        raise ModelFileError(f"a layer with {largest:,} values per image is more than is allowed")
-    return {
-        f"{name}/{short}": shape
-        for name, shapes in zip(
-            model._stack.names, model._stack.parameter_shapes(input_shape), strict=True
-        )
-        for short, shape in shapes.items()
-    }
 
 
 def _restore_facts(model: Sequential, described: Mapping[str, Any], network: _core.Network) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli import feature_words
-from nncore.cli.failures import DONE
-from nncore.cli.inputs import open_model
+from nncore.cli.failures import DONE, UsageError
+from nncore.cli.inputs import open_outline
 from nncore.cli.output import Output, printable
 
 if TYPE_CHECKING:
-    from nncore.training.model import Sequential
+    from nncore.training.model_outline import ModelOutline
 
 HELP = "what is installed, or what is in a model file"
 
@@ -22,17 +22,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a .safetensors file, or a run directory"
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read and check the whole file, not its header alone",
+    )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The model to show; None for what is installed."""
+    """The model to show; None for what is installed. Whether all of its file is to be checked."""
 
     model: str | None
+    verify: bool = False
 
 
 def settings(args: argparse.Namespace) -> Settings:
-    return Settings(args.model)
+    if args.verify and args.model is None:
+        raise UsageError("--verify needs the model file that is to be checked")
+    return Settings(args.model, args.verify)
 
 
 def run(settings: Settings, out: Output) -> int:
@@ -42,47 +50,40 @@ def run(settings: Settings, out: Output) -> int:
         data = _core.info()
         text = _pairs({name: _shown(value) for name, value in data.items()})
     else:
-        model, file = open_model(settings.model)
+        model, file = open_outline(settings.model, settings.verify)
         data = as_json(model, file)
-        text = _text(model, data)
+        text = _text(model, data, settings.verify)
     out.result(text, data)
     return DONE
 
 
-def as_json(model: Sequential, file: str) -> dict[str, Any]:
+def as_json(model: ModelOutline, file: str) -> dict[str, Any]:
     """What `nncore info MODEL --json` prints."""
-    import dataclasses
-
     return {
         "path": file,
         "name": model.name,
-        "input_shape": list(model.input_shape or ()),
+        "input_shape": list(model.input_shape),
         "parameters": model.parameter_count,
         "layers": [
             {
-                **view.description.to_dict(),
-                "name": view.name,
-                "output_shape": list(view.output_shape),
+                **layer.description.to_dict(),
+                "name": layer.name,
+                "output_shape": list(layer.output_shape),
             }
-            for view in model.layers
+            for layer in model.layers
         ],
-        "classes": None if model.classes is None else list(model.classes.names),
-        "preprocessing": None if model.preprocessing is None else model.preprocessing.to_dict(),
+        "classes": model.classes,
+        "preprocessing": model.preprocessing,
         "features": model.features_record,
         "loss": model.loss,
-        "optimizer": None if model.optimizer is None else model.optimizer.to_dict(),
-        "training": None if model.facts is None else dataclasses.asdict(model.facts),
+        "optimizer": model.optimizer,
+        "training": model.training,
+        "digests": model.sealed,
     }
 
 
-def _text(model: Sequential, data: dict[str, Any]) -> str:
-    import contextlib
-    import io
-
-    summary = io.StringIO()
-    with contextlib.redirect_stdout(summary):
-        model.summary()
-    lines = [printable(data["path"]), "", summary.getvalue().rstrip(), ""]
+def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
+    lines = [printable(data["path"]), "", model.table, ""]
     classes = data["classes"] or []
     named = ", ".join(f"{label} {printable(name)}" for label, name in enumerate(classes))
     facts = {"classes": named or "not named"}
@@ -112,6 +113,8 @@ def _text(model: Sequential, data: dict[str, Any]) -> str:
             weights = training["class_weight"].items()
             facts["weighted"] = ", ".join(f"{printable(name)} {w:.3g}" for name, w in weights)
         facts["then"] = ", ".join(f"{k} {v:.4f}" for k, v in training["metrics"].items())
+    whole = "header and weights" if verified else "header (--verify checks the weights, too)"
+    facts["checked"] = whole if model.sealed else "no: the file is older than digests"
     return "\n".join([*lines, _pairs({name: value for name, value in facts.items() if value})])
 
 
