@@ -125,6 +125,8 @@ def test_complete_run_has_every_file(tmp_path):
     run.write_history(model.history)
     report = model.evaluate(data)
     run.write_report(report, data.images)
+    run.write_resume({"format": 1})
+    assert run.read_resume() == {"format": 1}
     assert sorted(path.name for path in run.path.iterdir()) == sorted(FILES)
 
     def rows(name):

@@ -23,23 +23,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         The exit code: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file, 5 quality gate
-        missed, 130 interrupted. Every failure has printed one line on standard error.
+        missed, 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP. Every failure has printed
+        one line on standard error.
     """
     import sys
 
     from nncore.cli.failures import report
     from nncore.cli.output import Output
+    from nncore.signals import ending_signals
 
     try:
-        from nncore.cli.parser import parse
+        with ending_signals():
+            from nncore.cli.parser import parse
 
-        command = parse(sys.argv[1:] if argv is None else argv)
-        common = command.common
-        if common.threads is not None:
-            from nncore import _core
+            command = parse(sys.argv[1:] if argv is None else argv)
+            common = command.common
+            if common.threads is not None:
+                from nncore import _core
 
-            _core.set_num_threads(common.threads)
-        code = command.run(command.settings, Output(json=common.json, quiet=common.quiet))
+                _core.set_num_threads(common.threads)
+            code = command.run(command.settings, Output(json=common.json, quiet=common.quiet))
     except SystemExit as stop:  # argparse, after --help and --version
         return int(stop.code or 0)
     except BaseException as error:

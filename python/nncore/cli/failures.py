@@ -1,6 +1,7 @@
 """From an exception to an exit code and one line on standard error.
 
-0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file, 5 quality gate missed, 130 interrupted.
+0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file, 5 quality gate missed, 130 interrupted,
+143 and 129 ended by SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
@@ -34,11 +35,17 @@ def report(error: BaseException) -> int:
     return code
 
 
+def interrupted_by(number: int | None) -> int:
+    """The exit code of what a signal ended; None stands for Ctrl-C."""
+    return INTERRUPTED if number is None else 128 + number
+
+
 def describe(error: BaseException) -> tuple[int, str]:
     """Exit code and message of an exception."""
     message = str(error)
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
+        # SIGTERM and SIGHUP have a number.
+        return interrupted_by(getattr(error, "number", None)), message or "interrupted"
     if isinstance(error, UsageError):
         return USAGE, message
     if isinstance(error, ModelFileError):  # before OSError: a missing one is both

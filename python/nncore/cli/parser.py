@@ -32,7 +32,8 @@ examples:
   nncore predict runs/run-1 new.jpg    name what is on pictures
 
 exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file,
-5 accuracy below --min-accuracy, 130 interrupted (after saving)
+5 accuracy below --min-accuracy, 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP
+(a training after saving: nncore train --resume RUN goes on)
 """
 
 

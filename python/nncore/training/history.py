@@ -261,6 +261,7 @@ class History:
             "iterations_per_epoch": self.iterations_per_epoch,
             "epochs": len(self),
             "weighted": self.weighted,
+            **({"by_accuracy": True} if self.by_accuracy else {}),
         }
 
     def columns(self) -> dict[str, list[float]]:

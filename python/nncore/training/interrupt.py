@@ -1,10 +1,21 @@
-"""Ctrl-C that waits for a block of training steps to be recorded."""
+"""Ctrl-C, SIGTERM and SIGHUP that wait for a block of training steps to be recorded."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import Any
+
+from nncore.signals import ENDING, SignalStop, raise_stop
+
+# The handlers that `Interrupt` stands in for. SIGTERM and SIGHUP have the second one only where
+# the program asked for it, as the command line does: else they end the process, as ever.
+_HELD_BACK: dict[int, Callable[..., Any]] = {
+    signal.SIGINT: signal.default_int_handler,
+    **dict.fromkeys(ENDING, raise_stop),
+}
 
 
 class Interrupt:
@@ -12,18 +23,20 @@ class Interrupt:
 
     So training stops where weights, history and position agree, and can be resumed to the same
     bits. A second Ctrl-C raises at once. In threads other than the main one, and where the program
-    has its own SIGINT handler, nothing is changed.
+    has its own SIGINT handler, nothing is changed. SIGTERM and SIGHUP likewise, where `raise_stop`
+    is their handler.
     """
 
     def __init__(self) -> None:
-        self.requested = False
-        self._installed = False
+        self.requested: int | None = None
+        self._installed: list[int] = []
 
     def __enter__(self) -> Interrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._on_signal)
-            self._installed = True
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in _HELD_BACK.items():
+                if signal.getsignal(number) is handler:
+                    signal.signal(number, self._on_signal)
+                    self._installed.append(number)
         return self
 
     def __exit__(
@@ -32,18 +45,23 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in self._installed:
+            signal.signal(number, _HELD_BACK[number])
         if kind is None:
             # Noted after the last check: it must not get lost.
             self.check()
 
     def check(self) -> None:
         """Raise the KeyboardInterrupt that was held back, if there was one."""
-        if self.requested:
-            raise KeyboardInterrupt
+        if self.requested is not None:
+            self._raise(self.requested)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested is not None:
+            self._raise(number)
+        self.requested = number
+
+    def _raise(self, number: int) -> None:
+        if number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
+        raise SignalStop(number)

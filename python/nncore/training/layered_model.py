@@ -61,6 +61,7 @@ class LayeredModel:
         self.history: History | None = None
         self.facts: TrainingFacts | None = None
         self.interrupted = False
+        self.interrupt_signal: int | None = None
         # During a `fit` that is to keep them: the weights of the best epoch so far.
         self.best_weights: list[F32] = []
 

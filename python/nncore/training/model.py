@@ -24,6 +24,7 @@ from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
 from nncore.optimizers import Optimizer
+from nncore.signals import stopping_signal
 from nncore.training.callbacks import Callback, CallbackList
 from nncore.training.evaluation import evaluate_arrays, loss_of_all
 from nncore.training.features import inputs_for
@@ -80,7 +81,7 @@ class Sequential(SteppedModel):
     history : History or None
         Of the last `fit`, also while it runs and after it failed.
     interrupted : bool
-        Whether the last `fit` was ended by Ctrl-C.
+        Whether the last `fit` was ended by Ctrl-C, or by the signal `interrupt_signal`.
     stop_training : bool
         A callback sets it to end `fit` after the epoch (or the block of steps).
     learning_rate_factor : float
@@ -230,9 +231,11 @@ class Sequential(SteppedModel):
 
         self._take(data, settings.seed)
         self.classes, self.loss, self.optimizer = data.classes, settings.loss, optimizer
+        if history is None or history is not self.history:
+            self.best_weights = []
         record = self.history = history or History(settings.loss, iterations)
         record.weighted = record.weighted or data.train.weights is not None
-        self.interrupted = self.stop_training = False
+        self.interrupted, self.interrupt_signal, self.stop_training = False, None, False
         self.learning_rate_factor = 1.0
         done = len(record.iteration_loss)
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
@@ -248,8 +251,8 @@ class Sequential(SteppedModel):
         try:
             hooks.on_train_begin()
             loop.run()
-        except KeyboardInterrupt:
-            self.interrupted = True
+        except KeyboardInterrupt as stop:
+            self.interrupted, self.interrupt_signal = True, stopping_signal(stop)
         except BaseException as error:
             position.drop_epoch_in_progress()
             network.show_average(True)

@@ -23,6 +23,9 @@ class Position:
     key
         What the epoch in progress belongs to: N, B, seed and loss. Under other settings it cannot
         be continued, and the next `fit` begins a new epoch.
+    stage
+        Epochs and iterations of the history when the second of two calls of `fit` that share it
+        began; None in the first, and where there is but one.
     """
 
     epoch: int = 0
@@ -30,6 +33,7 @@ class Position:
     correct: int = 0
     seconds: float = 0.0
     key: tuple[int, int, int, str] | None = None
+    stage: tuple[int, int] | None = None
 
     @property
     def iteration(self) -> int:
@@ -54,6 +58,7 @@ class Position:
             "correct": self.correct,
             "seconds": self.seconds,
             "key": None if self.key is None else list(self.key),
+            "stage": None if self.stage is None else list(self.stage),
         }
 
     @classmethod
@@ -63,6 +68,10 @@ class Position:
         if key is not None:
             images, batch_size, seed, loss = key
             key = (_count(images), _count(batch_size), _count(seed), str(loss))
+        stage = data.get("stage")  # files of before there were stages lack it
+        if stage is not None:
+            epochs, iterations = stage
+            stage = (_count(epochs), _count(iterations))
         losses = [float(value) for value in data["iteration_loss"]]
         if not all(map(math.isfinite, losses)):
             raise ValueError("iteration_loss is not finite")
@@ -75,6 +84,7 @@ class Position:
             correct=_count(data["correct"]),
             seconds=float(data["seconds"]),
             key=key,
+            stage=stage,
         )
 
 

@@ -1,6 +1,7 @@
 """`runs/NAME/`: everything that one training leaves behind, each file whole or absent.
 
 - `config.toml`: the settings
+- `resume.json`: the same and the images, as a program reads them that goes on with the training
 - `classes.csv`: Label,Description
 - `split.csv`: path,label,split; which image was trained on
 - `skipped.csv`: path,kind,reason; which files were left out
@@ -20,23 +21,25 @@ import datetime
 import errno
 import hashlib
 import itertools
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nncore.atomic import atomic_write_bytes, atomic_write_text
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.split_csv import write_split_csv
-from nncore.errors import ModelFileError
+from nncore.errors import DataError, ModelFileError
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.features import RUN_FILE
 from nncore.training.history import History
 from nncore.training.model_format import write_model_file
 from nncore.training.report import Report
+from nncore.training.run_lock import RunLock
 
 if TYPE_CHECKING:
     from nncore.data.augmentation import Augmentation
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 FILES = (
     "config.toml",
+    "resume.json",
     "classes.csv",
     "split.csv",
     "skipped.csv",
@@ -67,8 +71,8 @@ Sections = Mapping[str, Mapping[str, "Scalar | Iterable[Scalar] | None"]]
 class RunDirectory:
     """The folder of one training run. Make one with `create`; `path` is the folder."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, lock: RunLock | None = None) -> None:
+        self.path, self._lock = path, lock
 
     @classmethod
     def create(
@@ -96,6 +100,8 @@ class RunDirectory:
             `name` is not the name of one folder.
         FileExistsError
             `root`/`name` is not empty and `overwrite` is False.
+        BlockingIOError
+            Another process trains into this folder.
         OSError
             The folder cannot be made or written to; the message names it.
         """
@@ -108,7 +114,11 @@ class RunDirectory:
             else:
                 path = parent / name
                 path.mkdir(parents=True, exist_ok=True)
+            # Before it is looked at whether the folder is empty: of two processes one gets it.
+            lock = RunLock.take(path)
             _refuse_unwritable(path)
+        except BlockingIOError:
+            raise
         except OSError as error:
             where = error.filename or parent
             raise type(error)(
@@ -123,7 +133,19 @@ class RunDirectory:
                 )
             for file in FILES:
                 (path / file).unlink(missing_ok=True)
-        return cls(path)
+        return cls(path, lock)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
+        """The folder of a training that is to go on.
+
+        Raises
+        ------
+        OSError
+            There is no such folder, or another process trains into it (a BlockingIOError).
+        """
+        folder = Path(path)
+        return cls(folder, RunLock.take(folder))
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"
@@ -137,6 +159,33 @@ class RunDirectory:
     def write_config(self, sections: Sections) -> None:
         """Write config.toml from `{section: {key: value}}`; see `toml_text`."""
         atomic_write_text(self.file("config.toml"), toml_text(sections))
+
+    def write_resume(self, record: Mapping[str, object]) -> None:
+        """Write resume.json: what a program needs, beside last.safetensors, to go on."""
+        text = json.dumps(record, ensure_ascii=True, allow_nan=False)
+        atomic_write_text(self.file("resume.json"), text + "\n")
+
+    def read_resume(self) -> dict[str, Any]:
+        """What `write_resume` wrote.
+
+        Raises
+        ------
+        DataError
+            There is no such file, or it is damaged.
+        """
+        path = self.file("resume.json")
+        try:
+            record = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise DataError(
+                f"{self.path}: no training that can be resumed: there is no resume.json in it; "
+                "give the folder of a run"
+            ) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path}: cannot be read: {error}") from None
+        if not isinstance(record, dict):
+            raise DataError(f"{path}: is no record of a training")
+        return record
 
     def write_data(
         self,
@@ -177,8 +226,9 @@ class RunDirectory:
     def checkpoints(self, interval: float = 5.0) -> Callback:
         """A callback that keeps best.safetensors, last.safetensors and history.csv up to date.
 
-        Written at most every `interval` seconds, and when training ends, be it by Ctrl-C or by an
-        error: what is lost at a power cut is at most that much of the training.
+        Written every `interval` seconds, within epochs, too, after the first epoch, and when
+        training ends, be it by Ctrl-C or by an error: what is lost at a power cut is that much of
+        the training. Let it be the last callback, so that it sees what others decide.
         """
         return _Checkpoints(self, interval)
 
@@ -205,14 +255,22 @@ class _Checkpoints(Callback):
     def __init__(self, run: RunDirectory, interval: float) -> None:
         self.run, self.interval = run, interval
         self.best: bytes | None = None  # Not written yet.
-        self.written = -float("inf")
+        self.written: float | None = None
+
+    def on_train_begin(self) -> None:
+        self.begun = time.monotonic()
+
+    def on_block_end(self) -> None:
+        since = self.begun if self.written is None else self.written
+        if time.monotonic() - since >= self.interval:
+            self._write()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         history = self.model.history
         assert history is not None
         if history.best_epoch() == epoch:
             self.best = self.model.to_bytes()
-        if time.monotonic() - self.written >= self.interval:
+        if self.written is None or time.monotonic() - self.written >= self.interval:
             self._write()
 
     def on_train_end(self) -> None:

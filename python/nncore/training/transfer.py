@@ -29,6 +29,7 @@ from nncore.training.labelled import LabelledArrays
 from nncore.training.model import Sequential
 from nncore.training.recipes.recipe import Recipe
 from nncore.training.recipes.transfer import FINE_TUNE_RATE, transfer_recipe
+from nncore.training.resume import fit_rest
 from nncore.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def fit_transfer(
     verbose: int | str = 1,
     callbacks: Sequence[Callback] = (),
     tell: Callable[[str], None] = lambda text: None,
+    history: History | None = None,
 ) -> History:
     """Train the head of `model`, then its upper layers, as `settings` say.
 
@@ -72,6 +74,9 @@ def fit_transfer(
         As of `Sequential.fit`, which is called once for each step.
     tell
         Is told in words what was chosen.
+    history
+        That of a `model` from `nncore.load_checkpoint`: go on with its training, in whichever step
+        it was stopped.
 
     Returns
     -------
@@ -94,17 +99,20 @@ def fit_transfer(
     if isinstance(settings, Recipe):
         settings = TrainingSettings(**settings.settings)
     started = time.monotonic()
-    penalty = settings.head_penalty
-    if penalty is None:
-        penalty = choose_penalty(model, train, settings, seed=seed, verbose=verbose)
-        tell(f"penalty of the head: {penalty:g}, by cross-validation (--head-penalty)")
-    model.change_layer(model.layers[-1].name, kernel_regularizer=L2(penalty))
     common: dict[str, Any] = {"validation_data": validation_data, "seed": seed, "verbose": verbose}
     arguments = settings.fit_arguments(model.default_optimizer, len(train))
-    arguments |= {"augmentation": None, "callbacks": [*callbacks, *arguments["callbacks"]]}
-    iterations = math.ceil(len(train) / arguments["batch_size"])
-    history = History(settings.loss, iterations, by_accuracy=True)
-    model.fit(train, loss=settings.loss, history=history, **common, **arguments)
+    arguments |= {"augmentation": None, "callbacks": [*arguments["callbacks"], *callbacks]}
+    if history is None:
+        penalty = settings.head_penalty
+        if penalty is None:
+            penalty = choose_penalty(model, train, settings, seed=seed, verbose=verbose)
+            tell(f"penalty of the head: {penalty:g}, by cross-validation (--head-penalty)")
+        model.change_layer(model.layers[-1].name, kernel_regularizer=L2(penalty))
+        iterations = math.ceil(len(train) / arguments["batch_size"])
+        history = History(settings.loss, iterations, by_accuracy=True)
+        model._position.stage, model.stop_training = None, False
+    if model._position.stage is None:
+        fit_rest(model, train, history, loss=settings.loss, **common, **arguments)
     left = None
     if settings.max_minutes is not None:
         left = settings.max_minutes - (time.monotonic() - started) / 60
@@ -114,18 +122,23 @@ def fit_transfer(
         tell("fine-tuning is left out: the time is up (--max-minutes)")
         return history
     rest = [] if left is None else [TimeLimit(left)]
-    return _fine_tune(model, train, settings, common | {"callbacks": [*callbacks, *rest]})
+    return _fine_tune(model, train, settings, common | {"callbacks": [*rest, *callbacks]})
 
 
 def _fine_tune(
     model: Sequential, train: ImageDataset, settings: TrainingSettings, common: dict[str, Any]
 ) -> History:
     """The second step; the model has the weights of the better one in the end."""
-    history, head = model.history, model.get_weights()
+    history = model.history
     assert history is not None
-    steps, head_epochs = len(history.iteration_loss), len(history)
     names = [view.name for view in model.layers]
-    model.train_from(settings.fine_tune_from or names[0])
+    if model._position.stage is None:
+        head = model.get_weights()
+        model.train_from(settings.fine_tune_from or names[0])
+        model._position.stage = len(history), len(history.iteration_loss)
+        # To be returned to, if nothing better comes.
+        model.best_weights, model.stop_training = head, False
+    head_epochs, steps = model._position.stage
     # From a low rate upwards: Adam's first steps are as long as the rate allows, and would undo
     # what the layers have learned.
     rate = OneCycle(settings.fine_tune_rate or FINE_TUNE_RATE)
@@ -135,10 +148,9 @@ def _fine_tune(
         # What could learn the images by heart becomes too sure; then even the better one of two
         # networks has the higher loss.
         arguments["label_smoothing"] = _SMOOTHING
-    model.fit(train, loss=settings.loss, history=history, **arguments | common)
+    fit_rest(model, train, history, first=head_epochs, loss=settings.loss, **arguments | common)
     if history.best_epoch() <= head_epochs:
         model.train_from(names[-1])
-        model.restore_weights(head)
     return history
 
 

@@ -45,10 +45,11 @@ def common_options() -> argparse.ArgumentParser:
     return parser
 
 
-def add_labelled(parser: argparse.ArgumentParser) -> None:
+def add_labelled(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     """The images of the verbs that train."""
     parser.add_argument(
         "data",
+        nargs=None if needed else "?",
         metavar="FOLDER|CSV",
         help="folder with one sub-folder per class, or table with the columns path and label",
     )

@@ -43,6 +43,7 @@ class TrainSettings:
     normalize: bool = True
     place: RunPlace = field(default_factory=RunPlace)
     seed: int = 0
+    checkpoint_seconds: float = 5.0
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, NoReturn
 from nncore.cli import feature_words, models
 from nncore.cli.failures import UsageError
 from nncore.cli.flags.training import check_warmup
-from nncore.cli.inputs import load_labelled
+from nncore.cli.inputs import BEST, load_labelled
 from nncore.cli.output import Output, count, printable
 from nncore.cli.parts import Parts, split
 from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
+from nncore.cli.training.record import record_of
+from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
@@ -40,7 +42,19 @@ def train(settings: TrainSettings, out: Output) -> Outcome:
     _compute_features(plan, out)
     if settings.split.test and "test" in (plan.parts.whole.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")
-    run = _make_run(plan, out)
+    return _carried_out(plan, _make_run(plan, out), out)
+
+
+def go_on(settings: ResumeSettings, out: Output) -> Outcome:
+    """Take up a training where it was stopped, to the same end."""
+    run = open_run(settings)
+    plan = resumed(settings, run, out)
+    _compute_features(plan, out)
+    _write_facts(plan, run, out)
+    return _carried_out(dataclasses.replace(plan, training=remaining(plan)), run, out)
+
+
+def _carried_out(plan: Plan, run: RunDirectory, out: Output) -> Outcome:
     history = _fit(plan, run, out)
     for note in plan.model.cache_notes:
         out.warn(note)
@@ -48,6 +62,8 @@ def train(settings: TrainSettings, out: Output) -> Outcome:
     part, images = plan.parts.measured
     report = None
     if len(history):
+        if not run.file(BEST).exists():  # of an epoch that was trained before a change of settings
+            plan.model.save(run.file(BEST), include_optimizer=False)
         report = plan.model.evaluate(images)
         run.write_report(report, images.images)
     return Outcome(plan, run, history, part, report)
@@ -70,6 +86,7 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
     with _warnings_told(out):
         training, recipe, model = _chosen(settings, parts, backbone)
     check_warmup(training)
+    settings = dataclasses.replace(settings, reading=reading)
     return Plan(settings, parts, training, recipe, model)
 
 
@@ -127,24 +144,33 @@ def _make_run(plan: Plan, out: Output) -> RunDirectory:
     """The folder, with all that is known before the training."""
     from nncore.training.run_directory import RunDirectory
 
-    place, parts = plan.settings.place, plan.parts
-    changes, backbone = plan.training.augmentation, plan.model.features
+    place = plan.settings.place
     try:
         run = RunDirectory.create(place.output, place.name, overwrite=place.overwrite)
     except OSError as error:
         _explain(error)
+    _write_facts(plan, run, out)
+    return run
+
+
+def _write_facts(plan: Plan, run: RunDirectory, out: Output) -> None:
+    """All that is known before the training; first of all what resuming needs."""
+    parts = plan.parts
+    changes, backbone = plan.training.augmentation, plan.model.features
+    run.write_resume(record_of(plan))
     run.write_data(parts.whole.classes, parts.by_name, parts.whole.skipped)
     if backbone is not None:
         run.keep_features(backbone.path, backbone.sha256)
     if changes is not None:
         run.write_augmented(parts.train.images, changes, plan.settings.seed)
         out.say(f"augmentation: {printable(str(run.file('augmented.png')))} shows it")
-    return run
 
 
 def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
+    from nncore.training.resume import fit_rest
+
     training, model, parts = plan.training, plan.model, plan.parts
-    callbacks = [_config_writer(plan, run, out), run.checkpoints()]
+    first, last = _config_writer(plan, run, out), run.checkpoints(plan.settings.checkpoint_seconds)
     validation = parts.val if len(parts.val) else None
     if plan.settings.network.on_backbone:
         from nncore.training.transfer import fit_transfer
@@ -156,19 +182,20 @@ def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
             validation_data=validation,
             seed=plan.settings.seed,
             verbose=out.verbose,
-            callbacks=callbacks,
+            callbacks=[first, last],
             tell=out.say,
+            history=model.history,
         )
     arguments = training.fit_arguments(model.default_optimizer, len(parts.train))
-    callbacks += arguments.pop("callbacks")
-    return model.fit(
+    return fit_rest(
+        model,
         parts.train,
+        model.history,
         validation_data=validation,
         loss=training.loss,
         seed=plan.settings.seed,
         verbose=out.verbose,
-        callbacks=callbacks,
-        **arguments,
+        **arguments | {"callbacks": [first, *arguments["callbacks"], last]},
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from nncore.cli.failures import INTERRUPTED, UsageError
+from nncore.cli.failures import UsageError, interrupted_by
 from nncore.cli.flags import common, features, reading, training, values
 from nncore.cli.flags.augmentation import add_augmentation
 from nncore.cli.flags.network import (
@@ -23,13 +23,20 @@ from nncore.cli.output import Output, write_error
 from nncore.cli.parts import VAL, SplitSettings
 from nncore.cli.training import words
 from nncore.cli.training.plan import RunPlace, TrainSettings
-from nncore.cli.training.run import train
+from nncore.cli.training.resume import ResumeSettings
+from nncore.cli.training.run import go_on, train
 
 HELP = "train a classifier on a folder of images"
+CHECKPOINT_SECONDS = 5.0
+# Flags that say how, not what is trained.
+_OF_THE_COMMAND = (
+    *("data", "resume", "accept_changes", "checkpoint_seconds", "min_accuracy", "cache"),
+    *("json", "quiet", "threads"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    common.add_labelled(parser)
+    common.add_labelled(parser, needed=False)
     model = parser.add_argument_group("model and training")
     add_network(model)
     training.add_length(model)
@@ -96,17 +103,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overwrite", action="store_true", help="replace an older run of the same name"
     )
     common.add_min_accuracy(results)
+    _add_resume(parser)
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    going_on = parser.add_argument_group("a training that was stopped")
+    going_on.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the training of this run folder, to the weights that it would have had "
+        "without a stop; name the images only if they have moved",
+    )
+    going_on.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="resume although the images, nncore or settings that are given changed",
+    )
+    going_on.add_argument(
+        "--checkpoint-seconds",
+        type=values.positive,
+        metavar="S",
+        help="how often what is trained is saved, within epochs, too (default 5)",
+    )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A training, and the accuracy that it must reach."""
+    """A training, new or to go on, and the accuracy that it must reach."""
 
-    train: TrainSettings
+    train: TrainSettings | ResumeSettings
     min_accuracy: float | None
 
 
 def settings(args: argparse.Namespace) -> Settings:
+    if args.resume is not None:
+        return Settings(_resumed(args), args.min_accuracy)
+    if args.accept_changes:
+        raise UsageError("--accept-changes is for --resume")
+    if args.data is None:
+        raise UsageError(
+            "the following arguments are required: FOLDER|CSV (see: nncore train --help)"
+        )
     read, asked = reading.reading_of(args), training.training_of(args)
     network = network_of(args, asked, DEFAULT_MODEL if args.features is None else DEFAULT_HEAD)
     check_reading(network, read)
@@ -131,15 +168,35 @@ def settings(args: argparse.Namespace) -> Settings:
         normalize=args.normalize,
         place=RunPlace(args.output, args.name, args.overwrite),
         seed=args.seed,
+        checkpoint_seconds=args.checkpoint_seconds or CHECKPOINT_SECONDS,
     )
     return Settings(chosen, args.min_accuracy)
 
 
+def _resumed(args: argparse.Namespace) -> ResumeSettings:
+    """What is said beside --resume."""
+    parser = argparse.ArgumentParser(parents=[common.common_options()], allow_abbrev=False)
+    add_arguments(parser)
+    usual = vars(parser.parse_args([]))
+    given = {k: v for k, v in vars(args).items() if k in usual and usual[k] != v}
+    for name in _OF_THE_COMMAND:
+        given.pop(name, None)
+    return ResumeSettings(
+        args.resume,
+        args.data,
+        given,
+        args.accept_changes,
+        args.checkpoint_seconds,
+        None if args.cache is True else args.cache,
+    )
+
+
 def run(settings: Settings, out: Output) -> int:
-    outcome = train(settings.train, out)
+    asked = settings.train
+    outcome = go_on(asked, out) if isinstance(asked, ResumeSettings) else train(asked, out)
     told = words.text(outcome, hints=not out.quiet)
     out.result(told, words.as_json(outcome))
     if outcome.plan.model.interrupted:
         write_error(words.interrupted(outcome))
-        return INTERRUPTED
+        return interrupted_by(outcome.plan.model.interrupt_signal)
     return gate(settings.min_accuracy, outcome.report, outcome.part)
