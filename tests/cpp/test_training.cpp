@@ -1,10 +1,13 @@
 // Training steps: the same bits whoever computes them; batches, early stop, inputs.
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "check.h"
@@ -284,6 +287,28 @@ TEST(workspace_fits_any_sequence_of_batches) {
         train(*network, many, 6999, Loss::cross_entropy, 0.1f);
         train(*fresh, many, 6999, Loss::cross_entropy, 0.1f);
         CHECK(identical(weights_of(*fresh), weights_of(*network)));
+    }
+    runtime::set_thread_limit(1);
+}
+
+// Who is late, and where, changes nothing: in one of 16 pieces a thread sleeps.
+TEST(same_bits_whoever_is_late) {
+    const auto trained = [](const NetworkSpec& spec, int threads) {
+        runtime::set_thread_limit(threads);
+        const Data data(200, spec.inputs, spec.outputs(), 12);
+        const auto network = spec.build(5);
+        train(*network, data, 100, Loss::cross_entropy, 0.05f);
+        return weights_of(*network);
+    };
+    for (const NetworkSpec& spec : {kImages, kNormalized, kVaried}) {
+        const std::vector<float> expected = trained(spec, 1);
+        runtime::set_piece_hook([] {
+            static std::atomic<unsigned> number{0};
+            if (number.fetch_add(1) * 2654435761u >> 28 == 0)
+                std::this_thread::sleep_for(std::chrono::microseconds(100));
+        });
+        for (const int threads : {2, 3, 8, 64}) CHECK(identical(expected, trained(spec, threads)));
+        runtime::set_piece_hook(nullptr);
     }
     runtime::set_thread_limit(1);
 }
