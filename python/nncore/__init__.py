@@ -11,6 +11,21 @@ so that ``import nncore`` stays light; the core, too, so that the command line c
 line, an ``NNCORE_ISA`` or ``NNCORE_NUM_THREADS`` that makes it refuse to load.
 """
 
+import os
+import signal
+import sys
+
 import lazy_loader
+
+
+def _is_command() -> bool:
+    program = (getattr(sys, "argv", None) or [""])[0]
+    return os.path.basename(program) == "nncore" or sys.orig_argv[1:3] == ["-m", "nncore"]
+
+
+# Until the command line can answer Ctrl-C in one line, Ctrl-C ends the process as it would any
+# program, without a traceback of imports.
+if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

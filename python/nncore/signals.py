@@ -33,13 +33,15 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 
 @contextlib.contextmanager
 def ending_signals() -> Iterator[None]:
-    """While entered, SIGTERM and SIGHUP raise `SignalStop`.
+    """While entered, SIGTERM and SIGHUP raise `SignalStop`, and Ctrl-C KeyboardInterrupt.
 
     One that is ignored, as SIGHUP is under nohup, or has a handler already, stays as it is.
     """
     main = threading.current_thread() is threading.main_thread()
     taken = [number for number in ENDING if main and signal.getsignal(number) is signal.SIG_DFL]
     try:
+        if main and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # while nncore was imported
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in taken:
             signal.signal(number, raise_stop)
         yield
