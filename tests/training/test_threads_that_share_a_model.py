@@ -98,3 +98,35 @@ def test_a_forked_child_of_a_training_parent_answers_or_refuses():
     seen = result.stdout.strip()
     assert "7" in seen, seen
     assert set(eval(seen)) <= {"0", "7"}, seen
+
+
+def test_a_second_training_at_the_same_time_is_refused():
+    model = nn.Sequential([nn.Flatten(), nn.Dense(16), nn.Dense(3)])
+    alone = nn.Sequential([nn.Flatten(), nn.Dense(16), nn.Dense(3)])
+    inside, leave = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> None:
+        inside.set()
+        leave.wait(30)
+
+    first = threading.Thread(
+        target=lambda: model.fit(
+            IMAGES,
+            LABELS,
+            epochs=2,
+            verbose=0,
+            callbacks=[nn.LambdaCallback(on_epoch_end=wait)],
+        )
+    )
+    first.start()
+    assert inside.wait(30)
+    try:
+        with pytest.raises(nn.TrainingError, match="another thread trains this model"):
+            model.fit(IMAGES, LABELS, epochs=1, verbose=0)
+    finally:
+        leave.set()
+        first.join()
+    alone.fit(IMAGES, LABELS, epochs=2, verbose=0)
+    for ours, theirs in zip(model.get_weights(), alone.get_weights(), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+    model.fit(IMAGES, LABELS, epochs=1, verbose=0)  # and then the other may

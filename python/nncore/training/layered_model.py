@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int, check_seed, check_sequence
+from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
 from nncore.training.history import History
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from nncore.data.preprocessing import Preprocessing
     from nncore.interop.onnx_features import Features
     from nncore.optimizers import Optimizer
+    from nncore.training.progress import Progress
 
 F32 = NDArray[np.float32]
+_claiming = threading.Lock()
 
 
 class LayeredModel:
@@ -48,6 +52,7 @@ class LayeredModel:
         self._stack = LayerStack(layers)
         self.name = "sequential" if name is None else name
         self._inputs = inputs
+        self._trainer: int | None = None  # the thread that trains it
         self._network: _core.Network | None = None
         self._forget()
 
@@ -293,6 +298,23 @@ class LayeredModel:
     @optimizer_state.setter
     def optimizer_state(self, state: OptimizerState) -> None:
         write_optimizer_state(self._built_network(), state)
+
+    def _claim(self) -> None:
+        """Train the model in this thread alone, until `_release`."""
+        this = threading.get_ident()
+        with _claiming:
+            others = {thread.ident for thread in threading.enumerate()} - {this}
+            if self._trainer in others:
+                raise TrainingError(
+                    "another thread trains this model just now: wait for it, or give each thread a "
+                    "model of its own"
+                )
+            self._trainer = this
+
+    def _release(self, progress: Progress) -> None:
+        """Training is over, and its progress has no more to tell."""
+        self._trainer = None
+        progress.close()
 
     def _built_network(self) -> _core.Network:
         if self._network is None:

@@ -200,8 +200,8 @@ class Sequential(SteppedModel):
 
         Raises
         ------
-        NonFiniteLossError
-            The loss became NaN or infinite; the message says where and the likely cause.
+        NonFiniteLossError, TrainingError
+            The loss became NaN or infinite (where, and why, it says); another thread trains this.
         DataError, ValueError, TypeError
             Data or settings are wrong; nothing was trained.
 
@@ -228,7 +228,7 @@ class Sequential(SteppedModel):
         optimizer = self._optimizer(optimizer, settings.loss, batch_size, data.input_shape)
         iterations = settings.iterations(len(data.train))
         make_bar = make_progress(verbose, settings.epochs, iterations)
-
+        self._claim()
         self._take(data, settings.seed)
         self.classes, self.loss, self.optimizer = data.classes, settings.loss, optimizer
         if history is None or history is not self.history:
@@ -260,7 +260,7 @@ class Sequential(SteppedModel):
             hooks.on_train_error(error)
             raise
         finally:
-            progress.close()
+            self._release(progress)
         network.show_average(True)  # Where training ended within an epoch.
         hooks.on_train_end()
         ends.restore_best()
