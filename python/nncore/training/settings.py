@@ -72,6 +72,8 @@ class TrainingSettings:
     fine_tune, fine_tune_from, fine_tune_rate
         On a pretrained network: epochs after the head's in which upper layers are trained, too (0:
         none), the lowest of these layers, and the learning rate.
+    refit
+        Whether in the end the head is trained once more, on the validation images as well.
     early_stopping
         Epochs without a lower validation loss after which training ends; 0: never.
     max_minutes
@@ -97,6 +99,7 @@ class TrainingSettings:
     fine_tune: int | None = None
     fine_tune_from: str | None = None
     fine_tune_rate: float | None = None
+    refit: bool | None = None
     early_stopping: int | None = None
     max_minutes: float | None = None
     augment: str | None = None

@@ -113,13 +113,19 @@ def add_transfer(group: argparse._ActionsContainer) -> None:
         metavar="RATE",
         help="the learning rate then (default 0.0003)",
     )
+    group.add_argument(
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        help="in the end train the last layer once more, on the validation images as well, after "
+        "they have told how good it is (default: where images are few)",
+    )
 
 
 def check_transfer(network: Network, training: TrainingSettings) -> None:
     """UsageError where settings of a training on top of a backbone are given without one."""
     if network.on_backbone:
         return
-    for name in ("head_penalty", "fine_tune", "fine_tune_from", "fine_tune_rate"):
+    for name in ("head_penalty", "fine_tune", "fine_tune_from", "fine_tune_rate", "refit"):
         if getattr(training, name) is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} is for a training on top of a --backbone; say which"

@@ -120,6 +120,10 @@ def transfer_recipe(
     if step.epochs:
         chosen("fine_tune_from", network.names[step.first], why[1])
         chosen("fine_tune_rate", FINE_TUNE_RATE, "the learning rate of these epochs")
+    if validated and not step.epochs:
+        few = images < ENOUGH_TO_FINE_TUNE
+        why_refit = "few" if few else "many enough"
+        chosen("refit", few, f"the images are {why_refit}: in the end those of validation, too")
     work = step.epochs * network.epoch_work(step.first, images)
     return Recipe(
         layers=tuple(view.description for view in model.layers),
