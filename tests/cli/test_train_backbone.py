@@ -210,3 +210,21 @@ def test_lr_find_says_what_its_rate_is_for(call, larger, photos):
     for small in (("lr-find", photos), ("lr-find", larger, "--size", "16")):
         found = call(*small, *flags)
         assert "--backbone" not in found.err + found.out
+
+
+def test_in_the_end_the_validation_images_are_learned_from_where_images_are_few(
+    call, larger, tmp_path
+):
+    places = ("--output", tmp_path / "runs", "--cache", tmp_path / "cache", "--name")
+    kept = call("train", larger, "--epochs", 2, *places, "kept")
+    assert "the model that is kept has learned from these images as well since" in kept.out
+    plain = call("train", larger, "--epochs", 2, "--no-refit", *places, "plain")
+    assert "as well since" not in plain.out
+    reports = [(tmp_path / "runs" / name / "report.json").read_text() for name in ("kept", "plain")]
+    assert reports[0] == reports[1]
+    files = [tmp_path / "runs" / name / "best.safetensors" for name in ("kept", "plain")]
+    assert files[0].read_bytes() != files[1].read_bytes()
+    facts = [json.loads(call("info", file, "--json").out)["training"] for file in files]
+    assert [fact["images"] for fact in facts] == [20, 16]
+    tested = call("train", larger, "--epochs", 2, "--test", 0.2, *places, "tested")
+    assert "has learned from the validation images as well since" in tested.out

@@ -66,8 +66,9 @@ def test_not_where_the_layers_below_are_trained():
 
 @pytest.mark.parametrize(("images", "refit"), [(599, True), (600, None)])
 def test_the_recipe_asks_for_it_where_images_are_few(images, refit):
-    assert nn.transfer_recipe(model(), data(images, 0)).settings.get("refit") is refit
-    assert nn.transfer_recipe(model(), data(images, 0), fine_tune=0).settings["refit"] is bool(
-        refit
-    )
-    assert "refit" not in nn.transfer_recipe(model(), data(images, 0), validated=False).settings
+    def settings(**asked):
+        return nn.transfer_recipe(model(), data(images, 0), **asked).settings
+
+    assert settings().get("refit") is refit
+    assert settings(fine_tune=0)["refit"] is bool(refit)
+    assert "refit" not in settings(validated=False)

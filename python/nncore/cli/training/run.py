@@ -20,6 +20,7 @@ from nncore.cli.parts import Parts, split
 from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
+from nncore.cli.training.measured import measured
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
@@ -59,14 +60,11 @@ def _carried_out(plan: Plan, run: RunDirectory, out: Output) -> Outcome:
     for note in plan.model.cache_notes:
         out.warn(note)
     run.write_history(history)
-    part, images = plan.parts.measured
-    report = None
-    if len(history):
-        if not run.file(BEST).exists():  # of an epoch that was trained before a change of settings
-            plan.model.save(run.file(BEST), include_optimizer=False)
-        report = plan.model.evaluate(images)
-        run.write_report(report, images.images)
-    return Outcome(plan, run, history, part, report)
+    if len(history) and not run.file(BEST).exists():
+        # Of an epoch that was trained before a change of settings.
+        plan.model.save(run.file(BEST), include_optimizer=False)
+    report = measured(plan, run) if len(history) else None
+    return Outcome(plan, run, history, plan.parts.measured[0], report)
 
 
 def _plan(settings: TrainSettings, out: Output) -> Plan:

@@ -10,6 +10,7 @@ from nncore.cli.class_table import count_lines
 from nncore.cli.inputs import BEST
 from nncore.cli.output import Output, count, printable, skipped_json, skipped_lines
 from nncore.cli.training import recipe
+from nncore.cli.training.measured import refits
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan
@@ -101,6 +102,7 @@ def text(outcome: Outcome, hints: bool) -> str:
                 "  about new ones; keep some apart by --val 0.15 or --test 0.15",
             ],
         }[outcome.part],
+        *_refit_lines(outcome),
         f"model     {printable(str(path / BEST))}",
         f"curves    {printable(str(path / 'loss.png'))}, accuracy.png",
         f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
@@ -115,6 +117,13 @@ def text(outcome: Outcome, hints: bool) -> str:
             f"  nncore info {quoted}                 what is in the model file",
         ]
     return "\n".join(lines)
+
+
+def _refit_lines(outcome: Outcome) -> list[str]:
+    if not refits(outcome.plan):
+        return []
+    who = "these images" if outcome.part == "validation" else "the validation images"
+    return [f"  the model that is kept has learned from {who} as well since (--no-refit)"]
 
 
 def interrupted(outcome: Outcome) -> str:

@@ -1,0 +1,45 @@
+"""How good the trained model is; and, where images are few, a last look at those that told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nncore.cli.inputs import BEST
+
+if TYPE_CHECKING:
+    from nncore.cli.training.plan import Plan
+    from nncore.training.report import Report
+    from nncore.training.run_directory import RunDirectory
+
+
+def measured(plan: Plan, run: RunDirectory) -> Report:
+    """Measure the model on the part that is there for it, and write the report.
+
+    Where the head learns from the validation images in the end (`--refit`), that comes before test
+    images are looked at, and after the validation images have told what they know.
+    """
+    part, images = plan.parts.measured
+    if part == "test":
+        _refit(plan, run)
+    report = plan.model.evaluate(images)
+    run.write_report(report, images.images)
+    if part == "validation":
+        _refit(plan, run)
+    return report
+
+
+def refits(plan: Plan) -> bool:
+    """Whether the model that is kept has learned from the validation images, too."""
+    settings = plan.training
+    whole = settings.fine_tune or plan.model.interrupted or not len(plan.parts.val)
+    return bool(plan.settings.network.on_backbone and settings.refit and not whole)
+
+
+def _refit(plan: Plan, run: RunDirectory) -> None:
+    if not refits(plan):
+        return
+    from nncore.training.refit import refit_head
+
+    model, parts = plan.model, plan.parts
+    if refit_head(model, parts.train, parts.val, plan.training, seed=plan.settings.seed):
+        model.save(run.file(BEST), include_optimizer=False)
