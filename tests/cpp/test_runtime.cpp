@@ -236,7 +236,8 @@ void delay_some_pieces() {
     }
 }
 
-// 10,000 steps of several loops each, on 1 to 64 threads, with forks in between.
+// Steps of several loops each, on 1 to 64 threads, with forks in between: 2,000 of them, or as many
+// as NNCORE_STRESS_STEPS says.
 TEST(stress) {
     set_piece_hook(&delay_some_pieces);
     std::uint64_t draws = 0;
@@ -244,8 +245,10 @@ TEST(stress) {
         return static_cast<std::ptrdiff_t>(random_block(2, Purpose::shuffle, 3, ++draws)[0] %
                                            below);
     };
-    constexpr int kSteps = 10000, kStepsOfATeam = 50;
-    for (int step = 0; step < kSteps; step += kStepsOfATeam) {
+    const char* const asked = std::getenv("NNCORE_STRESS_STEPS");
+    const int steps = asked == nullptr ? 2000 : std::atoi(asked);
+    constexpr int kStepsOfATeam = 50;
+    for (int step = 0; step < steps; step += kStepsOfATeam) {
         const int threads = step % 400 == 0 ? 64 : static_cast<int>(draw(8)) + 1;
         run_team(threads, [&](Team& team) {
             std::vector<long> cells(100, 0);
