@@ -21,6 +21,7 @@ from nncore.training.recipes.recipe import (
     Recipe,
     batch_size_of,
     class_weight_of,
+    little_data,
     multiply_adds_of,
 )
 
@@ -91,7 +92,9 @@ def recipe(
     _choose_changes(chosen, images, network.stem_pool)
     chosen("class_weight", *class_weight_of(images.counts))
     chosen("early_stopping", *_early_stopping(network.epochs, validated))
-    notes = _notes(images.counts)
+    notes = little_data(
+        images.counts, _LITTLE_DATA, ", or the features of a network that was trained on many"
+    )
     return Recipe(
         layers=tuple(images.resnet(network.width, network.stem_pool)),
         settings=chosen.settings,
@@ -222,15 +225,3 @@ def _early_stopping(epochs: int, validated: bool) -> tuple[int, str]:
     if patience >= epochs:
         return 0, "never: the epochs are few; the best one is kept"
     return patience, "epochs without a lower validation loss end it; the best epoch is kept"
-
-
-def _notes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    smallest = min(counts, key=lambda name: counts[name])
-    if counts[smallest] >= _LITTLE_DATA:
-        return ()
-    images = "1 training image" if counts[smallest] == 1 else f"{counts[smallest]} training images"
-    return (
-        f"little data: class {smallest!r} has {images}. Expect the "
-        "accuracy to vary by several points with the seed; more images help most, or the features "
-        "of a network that was trained on many",
-    )

@@ -144,6 +144,18 @@ def class_weight_of(counts: Mapping[str, int]) -> tuple[str, str]:
     return "none", f"no class has {_UNBALANCED:g} times the images of another"
 
 
+def little_data(counts: Mapping[str, int], enough: int, helps: str = "") -> tuple[str, ...]:
+    """The note on a class with fewer than `enough` images; `helps` is what else than more helps."""
+    smallest = min(counts, key=lambda name: counts[name])
+    if counts[smallest] >= enough:
+        return ()
+    images = "1 training image" if counts[smallest] == 1 else f"{counts[smallest]} training images"
+    return (
+        f"little data: class {smallest!r} has {images}. Expect the accuracy to vary by several "
+        f"points with the seed; more images help most{helps}",
+    )
+
+
 def multiply_adds_of(layers: Sequence[Layer], shape: Shape) -> float:
     """Of the forward pass of one image."""
     from nncore import _core

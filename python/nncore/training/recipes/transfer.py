@@ -6,7 +6,6 @@ What was measured for these choices is in docs/transfer.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from nncore.training.recipes.recipe import (
     Recipe,
     batch_size_of,
     class_weight_of,
+    little_data,
     multiply_adds_of,
 )
 
@@ -122,27 +122,16 @@ def transfer_recipe(
         chosen("fine_tune_rate", FINE_TUNE_RATE, "the learning rate of these epochs")
     if validated and not step.epochs:
         few = images < ENOUGH_TO_FINE_TUNE
-        why_refit = "few" if few else "many enough"
-        chosen("refit", few, f"the images are {why_refit}: in the end those of validation, too")
+        why_refit = "the images are few: in the end those of validation, too"
+        chosen("refit", few, why_refit if few else "the images are many enough without")
     work = step.epochs * network.epoch_work(step.first, images)
     return Recipe(
         layers=tuple(view.description for view in model.layers),
         settings=chosen.settings,
         reasons=chosen.reasons,
         multiply_adds=images * network.multiply_adds[0] + work,
-        notes=_notes(train.counts),
+        notes=little_data(train.counts, _LITTLE_DATA),
         share_of_product=_SHARE_OF_PRODUCT,
-    )
-
-
-def _notes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    smallest = min(counts, key=lambda name: counts[name])
-    if counts[smallest] >= _LITTLE_DATA:
-        return ()
-    images = "1 training image" if counts[smallest] == 1 else f"{counts[smallest]} training images"
-    return (
-        f"little data: class {smallest!r} has {images}. Expect the accuracy to vary by several "
-        "points with the seed; more images help most",
     )
 
 
