@@ -15,8 +15,10 @@ std::size_t BufferPlan::add(std::ptrdiff_t floats, std::ptrdiff_t first, std::pt
 std::ptrdiff_t BufferPlan::arrange() {
     std::vector<std::size_t> order(buffers_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return buffers_[a].floats > buffers_[b].floats;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        if (buffers_[a].floats != buffers_[b].floats)
+            return buffers_[a].floats > buffers_[b].floats;
+        return a < b;
     });
     std::ptrdiff_t total = 0;
     std::vector<std::size_t> placed;  // by place

@@ -29,6 +29,14 @@ void* allocate(std::size_t size, std::size_t alignment) {
     if (place == nullptr) throw std::bad_alloc();
     return place;
 }
+
+void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
+    try {
+        return allocate(size, alignment);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
 }  // namespace
 
 void* operator new(std::size_t size) { return allocate(size, 1); }
@@ -39,6 +47,15 @@ void* operator new(std::size_t size, std::align_val_t a) {
 void* operator new[](std::size_t size, std::align_val_t a) {
     return allocate(size, static_cast<std::size_t>(a));
 }
+// The standard library's own temporary buffers ask in this way.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return allocate_or_null(size, 1);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return allocate_or_null(size, 1);
+}
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
