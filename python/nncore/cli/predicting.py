@@ -11,6 +11,7 @@ from nncore.cli.inputs import open_image_model
 from nncore.cli.output import printable, skipped_json
 
 if TYPE_CHECKING:
+    from nncore.data.skipped import SkippedFile
     from nncore.training.predictions import Prediction, Predictions
 
 
@@ -28,23 +29,43 @@ class PredictSettings:
 
 
 def predict(settings: PredictSettings) -> Predictions:
-    """Predictions of the files and folders named, written to --csv if that is asked for."""
+    """Predictions of the files and folders named, written to --csv if that is asked for; files that
+    give no image are left out, and listed."""
     model, classes, _, file = open_image_model(settings.model, settings.features)
     if settings.top_k > len(classes):
         raise UsageError(f"--top-k {settings.top_k}: the model {file} has {len(classes)} classes")
     found = model.predict(
-        list(settings.paths), top_k=settings.top_k, max_pixels=settings.max_pixels
+        list(settings.paths),
+        top_k=settings.top_k,
+        max_pixels=settings.max_pixels,
+        skip_unusable=True,
     )
     if settings.csv is not None:
-        from nncore.atomic import atomic_write_bytes
-        from nncore.data.skipped import csv_bytes
-
-        header = ["path", "label", "probability"]
-        for place in range(2, settings.top_k + 1):
-            header += [f"label_{place}", f"probability_{place}"]
-        rows = [(one.path or "", *_top(one)) for one in found]
-        atomic_write_bytes(settings.csv, csv_bytes([tuple(header), *rows]))
+        _write_csv(settings.csv, found, settings.top_k)
     return found
+
+
+def _write_csv(path: str, found: Predictions, top_k: int) -> None:
+    """A row per image, and where there are any, one per file that should have been one."""
+    from nncore.atomic import atomic_write_bytes
+    from nncore.data.skipped import csv_bytes
+
+    header = ["path", "label", "probability"]
+    for place in range(2, top_k + 1):
+        header += [f"label_{place}", f"probability_{place}"]
+    rows = [[one.path or "", *_top(one)] for one in found]
+    missing = unpredicted(found)
+    if missing:
+        nothing = [""] * (len(header) - 1)
+        rows = [[*row, ""] for row in rows]
+        rows += [[file.path, *nothing, file.reason] for file in missing]
+        header.append("reason")
+    atomic_write_bytes(path, csv_bytes([header, *rows]))
+
+
+def unpredicted(found: Predictions) -> list[SkippedFile]:
+    """What was meant to be a picture, by its name or by being named, and gave none."""
+    return [file for file in found.skipped if file.kind == "broken"]
 
 
 def line(one: Prediction) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,13 @@ class SkippedFile:
     kind: SkipKind = "broken"
 
 
-def csv_bytes(rows: Iterable[tuple[str, ...]]) -> bytes:
+def in_words(skipped: Sequence[SkippedFile], most: int = 5) -> str:
+    """The first files with their reasons, and how many there are besides."""
+    shown = "; ".join(f"{file.path}: {file.reason}" for file in skipped[:most])
+    return shown + (f"; and {len(skipped) - most:,} more" if len(skipped) > most else "")
+
+
+def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
     """CSV text in UTF-8; file names that are not UTF-8 keep their own bytes."""
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)

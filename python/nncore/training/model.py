@@ -293,7 +293,9 @@ class Sequential(SteppedModel):
             paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
         )
 
-    def predict(self, x: Any, top_k: int = 1, *, max_pixels: int | None = None) -> Predictions:
+    def predict(
+        self, x: Any, top_k: int = 1, *, max_pixels: int | None = None, skip_unusable: bool = False
+    ) -> Predictions:
         """The most probable classes of images.
 
         Parameters
@@ -305,12 +307,13 @@ class Sequential(SteppedModel):
             How many classes to list in `Prediction.top`, 1 to K.
         max_pixels
             Larger pictures are refused before they are decoded; by default 2**26.
+        skip_unusable
+            Leave out files that were named and give no image, too, and list them in `skipped`.
 
         Returns
         -------
         Predictions
-            A list of `Prediction`, one per image; files found in a folder that give no image are in
-            its `skipped`.
+            A list of `Prediction`; its `skipped` has files found in folders that give no image.
 
         Raises
         ------
@@ -321,11 +324,10 @@ class Sequential(SteppedModel):
         """
         from nncore.training.predictions import predictions_of
 
-        self._built_network()
         names = self._classes().names
         top_k = check_int("top_k", top_k, 1, len(names))
-        gathered = self._gathered(x, max_pixels)
-        return predictions_of(gathered, self._probabilities(gathered.images), names, top_k)
+        gathered = self._gathered(x, max_pixels, skip_unusable)
+        return predictions_of(gathered, self._probabilities, names, top_k)
 
     def predict_proba(self, x: Any) -> F32:
         """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
@@ -473,16 +475,14 @@ class Sequential(SteppedModel):
         self.preprocessing = preprocessing
         self._normalize_inputs()
 
-    def _gathered(self, x: Any, max_pixels: int | None = None) -> Gathered:
+    def _gathered(self, x: Any, max_pixels: int | None = None, skip: bool = False) -> Gathered:
         """Whatever `predict` accepts, as images."""
         # Not at the top: predicting arrays needs no decoder.
-        from nncore.data.pictures.decode import MAX_PIXELS
         from nncore.training.predictions import gather_images
 
         shape = self._inputs.image_shape(tuple(self._built_network().input_shape))
         assert shape is not None
-        limit = MAX_PIXELS if max_pixels is None else max_pixels
-        return gather_images(x, shape, self.preprocessing, limit)
+        return gather_images(x, shape, self.preprocessing, max_pixels, skip)
 
     def _probabilities(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from nncore.data.dataset import ImageDataset
 from nncore.data.pictures.decode import MAX_PIXELS, decode_image
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.load import load_images
-from nncore.data.skipped import SkippedFile
+from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import find_images
 from nncore.errors import DataError
 from nncore.layers import Shape
@@ -57,7 +57,7 @@ class Predictions(list[Prediction]):
     """Predictions in the order of the images.
 
     `skipped` lists the files found in a folder that gave no image, with the reasons. A file that
-    was named itself is never skipped: it is an error if it gives no image.
+    was named itself is an error if it gives no image, unless `predict` was told to skip it.
     """
 
     def __init__(
@@ -77,9 +77,12 @@ class Gathered:
 
 
 def predictions_of(
-    gathered: Gathered, probabilities: NDArray[np.float32], names: Sequence[str], top_k: int
+    gathered: Gathered,
+    probabilities_of: Callable[[ImagesOrMapped], NDArray[np.float32]],
+    names: Sequence[str],
+    top_k: int,
 ) -> Predictions:
-    """What `Sequential.predict` returns, from the probabilities (N, K) of gathered images.
+    """What `Sequential.predict` returns; `probabilities_of` gives (N, K) for images.
 
     Raises
     ------
@@ -87,6 +90,9 @@ def predictions_of(
         `top_k` is not from 1 to K.
     """
     top_k = check_int("top_k", top_k, 1, len(names))
+    if not gathered.paths:
+        return Predictions((), gathered.skipped)
+    probabilities = probabilities_of(gathered.images)
     # A stable sort of the negated values: equal ones stay in the order of the classes.
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
     predictions = []
@@ -101,7 +107,8 @@ def gather_images(
     x: Any,
     image_shape: Shape,
     preprocessing: Preprocessing | None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
+    skip_unusable: bool = False,
 ) -> Gathered:
     """Whatever `Sequential.predict` accepts, prepared as the training images were.
 
@@ -113,6 +120,10 @@ def gather_images(
         Of one image, as the model takes it.
     preprocessing
         How files are read; None where the model does not know.
+    max_pixels
+        Larger pictures are refused; None: `MAX_PIXELS`.
+    skip_unusable
+        List named files that give no image in `skipped`; then there may be no image at all.
 
     Raises
     ------
@@ -131,7 +142,8 @@ def gather_images(
     if isinstance(x, (list, tuple)) and not x:
         raise DataError("there is nothing to predict: the list is empty")
     if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
-        return _from_sources(x, _needed(preprocessing), max_pixels)
+        limit = MAX_PIXELS if max_pixels is None else max_pixels
+        return _from_sources(x, _needed(preprocessing), limit, skip_unusable)
     array = np.asarray(x)
     if array.shape == image_shape or (*array.shape, 1) == image_shape:
         array = array[np.newaxis]
@@ -140,7 +152,7 @@ def gather_images(
 
 
 def _from_sources(
-    sources: Sequence[Any], preprocessing: Preprocessing, max_pixels: int
+    sources: Sequence[Any], preprocessing: Preprocessing, max_pixels: int, skip_unusable: bool
 ) -> Gathered:
     """Images of files, folders and pictures, in the order given."""
     images: list[NDArray[np.uint8]] = []
@@ -154,21 +166,22 @@ def _from_sources(
             ]
             paths += [None] * (len(images) - len(paths))
             continue
-        files, left_out = find_images(list(group))
+        files, left_out = find_images(list(group), skip_unusable=skip_unusable)
         pixels, found, broken = load_images(files, preprocessing, max_pixels=max_pixels)
-        if broken and kind == "file":
-            raise DataError(_complaint(broken))
+        if kind == "file":
+            if broken and not skip_unusable:
+                raise DataError(in_words(broken))
+            # Whoever names a file means a picture, whatever is in it.
+            broken = [replace(file, kind="broken") for file in broken]
         images.extend(np.split(pixels, len(pixels)) if len(pixels) else [])
         paths += found
         skipped += [*left_out, *broken]
     if not images:
-        raise DataError(f"there is no image to predict: {_complaint(skipped)}")
+        if not skip_unusable:
+            raise DataError(f"there is no image to predict: {in_words(skipped)}")
+        prepared = preprocessing.input_shape
+        return Gathered(np.empty((0, *prepared), np.uint8), [], skipped)
     return Gathered(np.concatenate(images), paths, skipped)
-
-
-def _complaint(skipped: Sequence[SkippedFile]) -> str:
-    shown = "; ".join(f"{file.path}: {file.reason}" for file in skipped[:5])
-    return shown + (f"; and {len(skipped) - 5} more" if len(skipped) > 5 else "")
 
 
 def _kind(source: object) -> str:

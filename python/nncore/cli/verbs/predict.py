@@ -1,15 +1,17 @@
 """Name what is on pictures. One line per image: path, label, probability, separated by tabs; with
 --top-k, further labels and probabilities follow. Folders are read with all their sub-folders; no
-labels are needed."""
+labels are needed. Files that give no image are named, the others predicted all the same; the exit
+code is then 3."""
 
 from __future__ import annotations
 
 import argparse
 
-from nncore.cli.failures import DONE
+from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.flags import common, features, reading, values
-from nncore.cli.output import Output, count
-from nncore.cli.predicting import PredictSettings, as_json, line, predict
+from nncore.cli.output import Output, count, write_error
+from nncore.cli.predicting import PredictSettings, as_json, line, predict, unpredicted
+from nncore.errors import DataError
 
 HELP = "name what is on pictures"
 _NAMED = 10
@@ -38,9 +40,21 @@ def settings(args: argparse.Namespace) -> PredictSettings:
 
 def run(settings: PredictSettings, out: Output) -> int:
     found = predict(settings)
-    out.result("\n".join(line(one) for one in found), as_json(found))
-    for file in found.skipped[:_NAMED]:
+    missing = unpredicted(found)
+    if found or out.json:
+        out.result("\n".join(line(one) for one in found), as_json(found))
+    if not found:
+        from nncore.data.skipped import in_words
+
+        raise DataError(in_words(missing or found.skipped))
+    # Those that should have been pictures first: hidden files must not push them off the list.
+    skipped = sorted(found.skipped, key=lambda file: file.kind != "broken")
+    for file in skipped[:_NAMED]:
         out.warn(f"skipped {file.path}: {file.reason}")
-    if len(found.skipped) > _NAMED:
-        out.warn(f"skipped {count(len(found.skipped) - _NAMED, 'more file')}")
-    return DONE
+    if len(skipped) > _NAMED:
+        out.warn(f"skipped {count(len(skipped) - _NAMED, 'more file')}")
+    if not missing:
+        return DONE
+    total = count(len(found) + len(missing), "picture")
+    write_error(f"{len(missing):,} of {total} could not be predicted; the others are")
+    return BAD_DATA

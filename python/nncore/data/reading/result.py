@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nncore.data.mapped import Pixels
 from nncore.data.preprocessing import Preprocessing
-from nncore.data.skipped import SkippedFile
+from nncore.data.skipped import SkippedFile, in_words
 from nncore.errors import DataError
 
 
@@ -30,10 +30,8 @@ def check_broken(where: str, kept: int, skipped: Sequence[SkippedFile], max_brok
     broken = [file for file in skipped if file.kind == "broken"]
     total = kept + len(broken)
     if len(broken) > max_broken * total:
-        shown = "; ".join(f"{file.path}: {file.reason}" for file in broken[:5])
-        rest = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""
         raise DataError(
             f"{where}: {len(broken)} of {total} image files are broken, more than "
-            f"max_broken={max_broken:g} allows: {shown}{rest}. "
+            f"max_broken={max_broken:g} allows: {in_words(broken)}. "
             "Repair or remove them, or raise max_broken"
         )

@@ -186,25 +186,33 @@ def list_images(
 
 def find_images(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    skip_unusable: bool = False,
 ) -> tuple[list[str], list[SkippedFile]]:
-    """`list_images`, and the files that it left out (hidden ones, links to folders, devices)."""
+    """`list_images`, and the files that it left out (hidden ones, links to folders, devices).
+
+    With `skip_unusable` paths that do not exist and folders that hold no file are among them.
+    """
     if isinstance(source, (list, tuple)):
-        parts = [find_images(item) for item in source]
+        parts = [find_images(item, skip_unusable=skip_unusable) for item in source]
         if not parts:
             raise DataError("no images: the list of paths is empty")
         return [p for files, _ in parts for p in files], [s for _, left in parts for s in left]
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"a path must be a string or Path, not {type(source).__name__}")
     path = os.fspath(source)
-    if not os.path.lexists(path):
-        raise DataError(f"{path}: no such file or folder")
-    if not os.path.isdir(path):
-        return [path], []
     skipped: list[SkippedFile] = []
-    found = _files_below(path, skipped)
-    if not found:
-        raise DataError(f"{path}: the folder holds no files")
-    return found, skipped
+    if not os.path.lexists(path):
+        reason = "no such file or folder"
+    elif not os.path.isdir(path):
+        return [path], []
+    elif found := _files_below(path, skipped):
+        return found, skipped
+    else:
+        reason = "the folder holds no files"
+    if not skip_unusable:
+        raise DataError(f"{path}: {reason}")
+    return [], [*skipped, SkippedFile(path, reason)]
 
 
 def _leads_around(entry: os.DirEntry[str], folder: str) -> bool:
