@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -136,3 +137,26 @@ def test_very_many_classes_name_only_some() -> None:
 def test_wrong_arguments_are_named(matrix, classes, error: type[Exception], named: str) -> None:
     with pytest.raises(error, match=named):
         plots.confusion_matrix(matrix, classes)
+
+
+def test_neighbours_share_a_cell_where_there_are_thousands() -> None:
+    triples = np.array([[0, 0, 5], [0, 1999, 1], [1, 3, 2], [1999, 1999, 4]])
+    many = SimpleNamespace(classes=names(2000), confusion_triples=triples)
+    axes, cells = drawn(plots.confusion_matrix(many))
+    shares = axes.images[0].get_array()
+    assert shares.shape == (500, 500)
+    assert shares[0, 0] == pytest.approx(100 * 7 / 8)
+    assert shares[0, 499] == pytest.approx(100 / 8)
+    assert shares[499, 499] == 100
+    assert cells == {}
+    assert axes.get_xlabel() == "predicted class (4 in each cell)"
+    assert axes.get_title() == "Confusion matrix: 12 images, accuracy 75.00%"
+    assert label_texts(axes.get_yticklabels())[1] == "class 36"
+
+
+@pytest.mark.parametrize("triples", [[[0, 2, 1]], [[0, 1, -1]], [[0, 1]], [[0.5, 1, 1]]])
+def test_wrong_triples_are_refused(triples) -> None:
+    with pytest.raises(ValueError, match="confusion_triples"):
+        plots.confusion_matrix(
+            SimpleNamespace(classes=["a", "b"], confusion_triples=np.array(triples))
+        )

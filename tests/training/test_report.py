@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nncore.errors import DataError
+from nncore.training.answers import Answers
 from nncore.training.report import Mistake, Report
 
 CLASSES = ("Cat", "Dog", "Other")
@@ -231,3 +232,35 @@ def test_a_diverged_model_is_not_scored() -> None:
     scores[3, 1] = np.nan
     with pytest.raises(DataError, match=r"probabilities\[3\] is not finite \(1 rows of 6"):
         report(probabilities=scores)
+
+
+def test_many_classes_are_counted_without_a_matrix() -> None:
+    k = 30_000  # a matrix of so many would take 7 GB
+    names = [str(number) for number in range(k)]
+    truth, answer = np.array([7, 7, 7, 29_999]), np.array([7, 3, 7, 0])
+    half = np.full(4, 0.5, np.float32)
+    result = Report.from_answers(Answers(truth, answer, half, half), names, None, "mse")
+    assert result.confusion_triples.tolist() == [[7, 3, 1], [7, 7, 2], [29_999, 0, 1]]
+    assert result.to_dict()["confusion"] == {
+        "shape": [k, k],
+        "triples": [[7, 3, 1], [7, 7, 2], [29_999, 0, 1]],
+    }
+    assert result.accuracy == 0.5
+    assert (result.per_class[7].recall, result.per_class[7].precision) == (2 / 3, 1.0)
+    assert len(str(result).splitlines()) < 70
+
+
+@pytest.mark.parametrize(("k", "dense"), [(100, True), (101, False)])
+def test_the_matrix_is_dense_up_to_100_classes(k: int, dense: bool) -> None:
+    names = [str(number) for number in range(k)]
+    result = Report.from_predictions(np.eye(k, dtype=np.float32), np.arange(k), names, None, "mse")
+    assert result.confusion.tolist() == np.eye(k, dtype=int).tolist()
+    assert (result.to_dict()["confusion"] == result.confusion.tolist()) is dense
+
+
+def test_blocks_are_joined_in_their_order() -> None:
+    whole = Answers.of(PROBABILITIES, LABELS)
+    parts = [Answers.of(PROBABILITIES[:2], LABELS[:2]), Answers.of(PROBABILITIES[2:], LABELS[2:])]
+    joined = Report.from_answers(Answers.joined(parts), CLASSES, 0.5, "cross_entropy")
+    assert joined.to_dict() == report().to_dict()
+    assert len(whole) == 6

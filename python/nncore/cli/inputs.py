@@ -43,8 +43,7 @@ def load_labelled(
             allow_missing_classes=allow_missing_classes,
             progress=progress,
         )
-    for note in data.notes:
-        out.warn(note)
+    out.warn_all(data.notes)
     return data
 
 

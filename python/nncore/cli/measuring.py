@@ -53,8 +53,7 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     data = load_labelled(settings.source, reading, out, classes=classes, allow_missing_classes=True)
     if settings.split is not None:
         data = data.with_split(settings.split)
-        for note in data.split_notes:
-            out.warn(note)
+        out.warn_all(data.split_notes)
     data, part = _chosen(settings, data)
     if model.features is not None:
         model.features.cache = settings.reading.cache

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nncore.standard_error import STANDARD_ERROR
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # So many skipped files are named on the terminal; JSON and skipped.csv have them all.
 _NAMED = 10
+# So many notes of one kind are read.
+_MOST_NOTES = 5
 
 
 class Output:
@@ -49,6 +51,11 @@ class Output:
     def warn(self, message: str) -> None:
         """One line on standard error."""
         _write_line("nncore: warning: ", message)
+
+    def warn_all(self, notes: Sequence[str]) -> None:
+        """Notes of one kind, such as one for each small class: some of them."""
+        for note in capped(notes):
+            self.warn(note)
 
     def warn_of_skipped(self, skipped: Sequence[SkippedFile]) -> None:
         """Say that files were left out where `say` cannot list them."""
@@ -107,6 +114,20 @@ def skipped_lines(skipped: Sequence[SkippedFile]) -> list[str]:
     if len(skipped) > _NAMED:
         lines.append(f"  and {len(skipped) - _NAMED:,} more")
     return lines
+
+
+def capped(notes: Sequence[str]) -> list[str]:
+    """The first notes, and how many there are besides."""
+    left = len(notes) - _MOST_NOTES
+    return list(notes) if left <= 1 else [*notes[:_MOST_NOTES], f"{left:,} more notes like these"]
+
+
+def listed(words: Iterable[str], most: int, rest: str) -> str:
+    """`a, b, c and 1,997 more (REST)`."""
+    found = list(words)
+    left = len(found) - most
+    more = f" and {left:,} more ({rest})" if left > 0 else ""
+    return ", ".join(map(printable, found[:most])) + more
 
 
 def skipped_json(skipped: Sequence[SkippedFile]) -> list[dict[str, str]]:

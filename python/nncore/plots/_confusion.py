@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 _NUMBERS_UP_TO = 25
 _NAMES_UP_TO = 60
 _NAME_LENGTH = 20
+# With more classes a picture has no room for a cell of each pair: neighbours share one.
+_CELLS_UP_TO = 500
 
 
 class Confusion(Protocol):
     """A confusion matrix with the names of its classes, as `nncore.Report` holds them."""
 
     @property
-    def confusion(self) -> NDArray[np.int64]:
-        """(K, K): rows are the true class, columns the predicted one."""
+    def confusion_triples(self) -> NDArray[np.int64]:
+        """(M, 3): true class, predicted class, number of images."""
 
     @property
     def classes(self) -> Sequence[str]:
@@ -50,7 +52,8 @@ def confusion_matrix(
     """Which class was taken for which: counts in the cells, colour by share of the true class.
 
     Up to 25 classes the counts stand in the cells (zeros are left out from 13 on); with more the
-    colours must do. A grey row is a class without images.
+    colours must do. A grey row is a class without images. With more than 500 classes a cell stands
+    for several neighbouring ones.
 
     Parameters
     ----------
@@ -71,10 +74,13 @@ def confusion_matrix(
     OSError
         `path` cannot be written.
     """
-    matrix, names = _checked(report_or_matrix, classes)
+    triples, names = _checked(report_or_matrix, classes)
     checked_format(path)
+    true, predicted, counts = triples.T
+    images, correct = int(counts.sum()), int(counts[true == predicted].sum())
+    together = math.ceil(len(names) / _CELLS_UP_TO)
+    matrix, names = _cells(triples, len(names), together), names[::together]
     k = len(names)
-    images, correct = int(matrix.sum()), int(np.trace(matrix))
 
     with house_style():
         from matplotlib import colormaps
@@ -105,8 +111,9 @@ def confusion_matrix(
         bar.set_ticks([0, 1, 5, 10, 20, 40, 60, 80, 100])
         bar.set_label("share of the true class (%)")
         _name_axes(axes, labels, cell)
-        axes.set_xlabel("predicted class")
-        axes.set_ylabel("true class")
+        each = "" if together == 1 else f" ({together} in each cell)"
+        axes.set_xlabel(f"predicted class{each}")
+        axes.set_ylabel(f"true class{each}")
         accuracy = f", accuracy {correct / images:.2%}" if images else ""
         plural = "image" if images == 1 else "images"
         axes.set_title(f"Confusion matrix: {images:,} {plural}{accuracy}")
@@ -119,13 +126,17 @@ def confusion_matrix(
 def _checked(
     report_or_matrix: Confusion | ArrayLike, classes: Sequence[str] | None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Triples (M, 3) of true class, predicted class and images; and the K names."""
     given: Any = report_or_matrix
-    matrix = np.asarray(getattr(given, "confusion", given))
     names = getattr(given, "classes", None) if classes is None else classes
     if names is None:
         raise TypeError("classes is missing: a bare matrix needs the names of its classes")
     if isinstance(names, str):
         raise TypeError(f"classes must be a sequence of names, got the single str {names!r}")
+    triples = getattr(given, "confusion_triples", None)
+    if triples is not None:
+        return _checked_triples(np.asarray(triples), len(names)), tuple(map(str, names))
+    matrix = np.asarray(getattr(given, "confusion", given))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"a confusion matrix has shape (K, K) with K > 0, got {matrix.shape}")
     if not np.issubdtype(matrix.dtype, np.integer):
@@ -134,7 +145,29 @@ def _checked(
         raise ValueError(f"a confusion matrix holds counts, got the negative {matrix.min()}")
     if len(names) != len(matrix):
         raise ValueError(f"classes has {len(names)} names for a matrix of shape {matrix.shape}")
-    return matrix.astype(np.int64), tuple(str(name) for name in names)
+    places = np.argwhere(matrix)
+    triples = np.column_stack([places, matrix[tuple(places.T)]]).astype(np.int64)
+    return triples, tuple(map(str, names))
+
+
+def _checked_triples(triples: NDArray[Any], k: int) -> NDArray[np.int64]:
+    if triples.size == 0:
+        return np.zeros((0, 3), np.int64)
+    if triples.ndim != 2 or triples.shape[1] != 3 or triples.dtype.kind not in "iu":
+        raise ValueError(
+            f"confusion_triples are integers (M, 3), got {triples.dtype} {triples.shape}"
+        )
+    if (triples < 0).any() or (triples[:, :2] >= k).any():
+        raise ValueError(f"confusion_triples hold classes 0 to {k - 1} and counts, none negative")
+    return triples.astype(np.int64)
+
+
+def _cells(triples: NDArray[np.int64], classes: int, together: int) -> NDArray[np.int64]:
+    """The matrix in which `together` neighbouring classes share a row and a column."""
+    k = math.ceil(classes / together)
+    matrix = np.zeros((k, k), np.int64)
+    np.add.at(matrix, (triples[:, 0] // together, triples[:, 1] // together), triples[:, 2])
+    return matrix
 
 
 def _labels(names: Sequence[str]) -> list[str]:

@@ -4,36 +4,79 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.training.answers import Answers
 from nncore.training.labelled import LabelledArrays
 
 if TYPE_CHECKING:
     from nncore import _core
 
+Kept = TypeVar("Kept")
+
 _EVALUATION_BLOCK = 4096  # Images between two looks at Ctrl-C.
+_BLOCK_NUMBERS = 1 << 22  # Outputs that are in memory at the same time.
+
+
+def block_size(classes: int) -> int:
+    """How many images are looked at together, so that their outputs stay small."""
+    return max(1, min(_EVALUATION_BLOCK, _BLOCK_NUMBERS // classes))
 
 
 def evaluate_arrays(
     network: _core.Network,
     data: LabelledArrays,
     loss: _core.LossName,
+    keep: Callable[[NDArray[np.float32], slice], Kept],
     between_blocks: Callable[[], None] = lambda: None,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Outputs (N, K) and loss (N,) of each image, in blocks with `between_blocks` after each."""
-    outputs, losses = [], []
-    for start in range(0, len(data), _EVALUATION_BLOCK):
-        block = slice(start, start + _EVALUATION_BLOCK)
-        block_outputs, block_losses = network.evaluate(
+) -> tuple[list[Kept], NDArray[np.float64]]:
+    """What `keep` makes of the outputs (n, K) of each block of images, and the loss (N,) of each
+    image; `between_blocks` is called after each block."""
+    kept, losses = [], []
+    size = block_size(network.output_size)
+    for start in range(0, len(data), size):
+        block = slice(start, start + size)
+        outputs, block_losses = network.evaluate(
             data.images[block], data.targets[block], loss, data.extracted
         )
-        outputs.append(block_outputs)
+        kept.append(keep(outputs, block))
         losses.append(block_losses)
         between_blocks()
-    return np.concatenate(outputs), np.concatenate(losses)
+    return kept, np.concatenate(losses)
+
+
+def answers_of(
+    network: _core.Network,
+    data: LabelledArrays,
+    loss: _core.LossName,
+    probabilities: Callable[[NDArray[np.float32], int], NDArray[np.float32]],
+) -> tuple[Answers, NDArray[np.float64]]:
+    """What is answered for each image, and its loss (N,); `probabilities` gives (n, K) for the
+    outputs of a block and the number of its first image."""
+
+    def scored(outputs: NDArray[np.float32], block: slice) -> Answers:
+        return Answers.of(probabilities(outputs, block.start), data.targets[block])
+
+    kept, losses = evaluate_arrays(network, data, loss, scored)
+    return Answers.joined(kept), losses
+
+
+def right_answers(
+    network: _core.Network,
+    data: LabelledArrays,
+    loss: _core.LossName,
+    between_blocks: Callable[[], None] = lambda: None,
+) -> tuple[int, NDArray[np.float64]]:
+    """How many images are put into the right class, and the loss (N,) of each."""
+
+    def right(outputs: NDArray[np.float32], block: slice) -> int:
+        return int((outputs.argmax(axis=1) == data.targets[block]).sum())
+
+    kept, losses = evaluate_arrays(network, data, loss, right, between_blocks)
+    return sum(kept), losses
 
 
 def loss_of_all(network: _core.Network, losses: NDArray[np.float64], loss: str) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nncore.data.mapped import MappedImages
 from nncore.errors import TrainingError
-from nncore.training.evaluation import evaluate_arrays, loss_of_all
+from nncore.training.evaluation import loss_of_all, right_answers
 from nncore.training.history import History
 from nncore.training.interrupt import Interrupt
 from nncore.training.position import Position
@@ -207,7 +207,7 @@ class TrainingLoop:
     def _validate(self, interrupt: Interrupt) -> tuple[float, float] | None:
         if self.validation is None:
             return None
-        outputs, losses = evaluate_arrays(
+        right, losses = right_answers(
             self.network, self.validation, self.plan.loss, interrupt.check
         )
         loss = math.nan
@@ -215,8 +215,7 @@ class TrainingLoop:
             loss = loss_of_all(self.network, losses, self.plan.loss)
         if not math.isfinite(loss):
             raise self._diverged("the validation loss is not finite")
-        truth = self.validation.targets
-        return loss, int((outputs.argmax(axis=1) == truth).sum()) / len(truth)
+        return loss, right / len(self.validation)
 
     def _finish_epoch(self, number: int, validation: tuple[float, float] | None) -> None:
         images = len(self.train)

@@ -26,7 +26,7 @@ from nncore.losses import SOFTMAX_LOSSES
 from nncore.optimizers import Optimizer
 from nncore.signals import stopping_signal
 from nncore.training.callbacks import Callback, CallbackList
-from nncore.training.evaluation import evaluate_arrays, loss_of_all
+from nncore.training.evaluation import answers_of, loss_of_all
 from nncore.training.features import inputs_for
 from nncore.training.fit import EpochEnds, FitSettings
 from nncore.training.fixed_layers import FixedLayers
@@ -283,10 +283,9 @@ class Sequential(SteppedModel):
         data = known.labelled(x, y)
         if self._fixed_layers.in_use:
             (data,) = self._extracted([data], 0)
-        outputs, losses = evaluate_arrays(network, data, loss)
-        return Report.from_predictions(
-            self._to_probabilities(outputs),
-            data.targets,
+        answers, losses = answers_of(network, data, loss, self._to_probabilities)
+        return Report.from_answers(
+            answers,
             self._classes().names,
             loss_of_all(network, losses, loss),
             loss,
@@ -484,17 +483,18 @@ class Sequential(SteppedModel):
         assert shape is not None
         return gather_images(x, shape, self.preprocessing, max_pixels, skip)
 
-    def _probabilities(self, images: ImagesOrMapped) -> F32:
+    def _probabilities(self, images: ImagesOrMapped, first: int = 0) -> F32:
         network = self._built_network()
         blocks = [
             network.forward(self._inputs.of_new(images[start : start + IMAGES_AT_ONCE]))
             for start in range(0, len(images), IMAGES_AT_ONCE)
         ]
-        return self._to_probabilities(np.concatenate(blocks))
+        return self._to_probabilities(np.concatenate(blocks), first)
 
-    def _to_probabilities(self, outputs: F32) -> F32:
+    def _to_probabilities(self, outputs: F32, first: int = 0) -> F32:
         return to_probabilities(
             outputs,
+            first=first,
             last_activation=self._stack.output_activation(),
             loss=self.loss or "cross_entropy",
         )

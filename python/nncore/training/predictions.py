@@ -21,6 +21,7 @@ from nncore.data.sources.folder import find_images
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.training.arrays import data_set_images, image_array
+from nncore.training.evaluation import block_size
 from nncore.training.prepared import check_preprocessing
 
 if TYPE_CHECKING:
@@ -78,11 +79,12 @@ class Gathered:
 
 def predictions_of(
     gathered: Gathered,
-    probabilities_of: Callable[[ImagesOrMapped], NDArray[np.float32]],
+    probabilities_of: Callable[[ImagesOrMapped, int], NDArray[np.float32]],
     names: Sequence[str],
     top_k: int,
 ) -> Predictions:
-    """What `Sequential.predict` returns; `probabilities_of` gives (N, K) for images.
+    """What `Sequential.predict` returns; `probabilities_of` gives (n, K) for a block of
+    images and the number of its first.
 
     Raises
     ------
@@ -90,16 +92,17 @@ def predictions_of(
         `top_k` is not from 1 to K.
     """
     top_k = check_int("top_k", top_k, 1, len(names))
-    if not gathered.paths:
-        return Predictions((), gathered.skipped)
-    probabilities = probabilities_of(gathered.images)
-    # A stable sort of the negated values: equal ones stay in the order of the classes.
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-    predictions = []
-    for path, row, best in zip(gathered.paths, probabilities, order.tolist(), strict=True):
-        top = tuple((names[index], float(row[index])) for index in best)
-        label, probability = top[0]
-        predictions.append(Prediction(path, label, best[0], probability, top))
+    predictions, size = [], block_size(len(names))
+    for start in range(0, len(gathered.paths), size):
+        block = slice(start, start + size)
+        probabilities = probabilities_of(gathered.images[block], start)
+        # A stable sort of the negated values: equal ones stay in the order of the classes.
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+        paths = gathered.paths[block]
+        for path, row, best in zip(paths, probabilities, order.tolist(), strict=True):
+            top = tuple((names[index], float(row[index])) for index in best)
+            label, probability = top[0]
+            predictions.append(Prediction(path, label, best[0], probability, top))
     return Predictions(predictions, gathered.skipped)
 
 

@@ -14,7 +14,7 @@ from nncore.losses import SOFTMAX_LOSSES
 F32 = NDArray[np.float32]
 
 
-def to_probabilities(outputs: F32, *, last_activation: str, loss: str) -> F32:
+def to_probabilities(outputs: F32, *, last_activation: str, loss: str, first: int = 0) -> F32:
     """Probabilities (N, K) that add up to 1 in each row, in the order of the outputs.
 
     - A last layer with softmax: its outputs are probabilities already.
@@ -25,13 +25,13 @@ def to_probabilities(outputs: F32, *, last_activation: str, loss: str) -> F32:
     Raises
     ------
     ValueError
-        An output is NaN or infinite; the message gives the first such row.
+        An output is NaN or infinite; the message gives the first such row, counted from `first`.
     """
     finite = np.isfinite(outputs).all(axis=1)
     if not finite.all():
         raise ValueError(
-            f"the network's outputs for x[{int(np.argmin(finite))}] are not finite: its weights or "
-            "the inputs are too large"
+            f"the network's outputs for x[{first + int(np.argmin(finite))}] are not finite: its "
+            "weights or the inputs are too large"
         )
     if last_activation == "softmax":
         return outputs

@@ -16,9 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.atomic import atomic_write_bytes
 from nncore.errors import DataError
+from nncore.training.answers import Answers
 
 # Beyond this many classes the confusion table is wider than a terminal.
 _CONFUSION_IN_TEXT = 20
+_CLASSES_IN_TEXT = 50
+_PAIRS_IN_TEXT = 5
+# Beyond this many classes nearly all of a matrix is zeros, and it outgrows all else in a file.
+DENSE_UP_TO = 100
 # Two-sided 95 % point of the normal distribution.
 _Z95 = 1.959963984540054
 
@@ -93,8 +98,9 @@ class Report:
         Number of images evaluated, N.
     classes : tuple of str
         The K class names in the model's order.
-    confusion : int64 (K, K), read-only
-        ``confusion[t, p]``: images of class t that were given class p.
+    confusion_triples : int64 (M, 3), read-only
+        Rows (t, p, n): n images of class t were given class p. Sorted; pairs without images are
+        left out.
     per_class : tuple of ClassScore
         One per class, in the order of `classes`.
     worst : tuple of Mistake
@@ -108,7 +114,7 @@ class Report:
     baseline_accuracy: float
     images: int
     classes: tuple[str, ...]
-    confusion: NDArray[np.int64]
+    confusion_triples: NDArray[np.int64]
     per_class: tuple[ClassScore, ...]
     worst: tuple[Mistake, ...]
 
@@ -154,34 +160,64 @@ class Report:
         """
         names = _class_names(classes)
         scores, truth = _arrays(probabilities, labels, names)
-        n, k = scores.shape
+        n = len(scores)
         if paths is not None and len(paths) != n:
             raise ValueError(f"paths has {len(paths)} entries for {n} images")
         most = operator.index(worst)
         if most < 0:
             raise ValueError(f"worst must be 0 or more, got {most}")
 
-        answer = scores.argmax(axis=1)
-        confusion = np.bincount(truth * k + answer, minlength=k * k).reshape(k, k).astype(np.int64)
+        return cls.from_answers(Answers.of(scores, truth), names, loss, loss_name, paths, most)
+
+    @classmethod
+    def from_answers(
+        cls,
+        answers: Answers,
+        classes: Sequence[str],
+        loss: float | None,
+        loss_name: str,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
+        worst: int = 20,
+    ) -> Report:
+        """`from_predictions`, of predictions that are scored already."""
+        n, names = len(answers), tuple(classes)
+        confusion = answers.confusion(len(names))
         confusion.setflags(write=False)
-        correct = int(np.trace(confusion))
+        per_class = _class_scores(names, answers)
+        correct = int((answers.truth == answers.answer).sum())
         return cls(
             loss=None if loss is None else float(loss),
             loss_name=loss_name,
             accuracy=correct / n,
             accuracy_interval=_wilson(correct, n),
-            baseline_accuracy=int(confusion.sum(axis=1).max()) / n,
+            baseline_accuracy=max(score.support for score in per_class) / n,
             images=n,
             classes=names,
-            confusion=confusion,
-            per_class=_class_scores(names, confusion),
-            worst=_worst(scores, truth, answer, names, paths, most),
+            confusion_triples=confusion,
+            per_class=per_class,
+            worst=_worst(answers, names, paths, worst),
         )
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """``confusion[t, p]``: images of class t that were given class p; int64 (K, K), read-only.
+
+        Made anew at each look, of 8 K² bytes: with thousands of classes `confusion_triples` is
+        smaller.
+        """
+        k = len(self.classes)
+        dense = np.zeros((k, k), np.int64)
+        true, predicted, images = self.confusion_triples.T
+        dense[true, predicted] = images
+        dense.setflags(write=False)
+        return dense
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as in ``report.json``.
 
-        A loss that is not finite becomes None, since strict JSON has no NaN.
+        A loss that is not finite becomes None, since strict JSON has no NaN. ``confusion`` is the
+        matrix as rows of K numbers; with more than 100 classes ``{"shape": [K, K], "triples":
+        [[t, p, n], ...]}``.
         """
         loss = self.loss if self.loss is not None and math.isfinite(self.loss) else None
         per_class = {}
@@ -196,10 +232,16 @@ class Report:
             "baseline_accuracy": self.baseline_accuracy,
             "images": self.images,
             "classes": list(self.classes),
-            "confusion": self.confusion.tolist(),
+            "confusion": self._confusion_for_json(),
             "per_class": per_class,
             "worst": [asdict(mistake) for mistake in self.worst],
         }
+
+    def _confusion_for_json(self) -> Any:
+        k = len(self.classes)
+        if k <= DENSE_UP_TO:
+            return self.confusion.tolist()
+        return {"shape": [k, k], "triples": self.confusion_triples.tolist()}
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write `to_dict` as UTF-8 JSON, atomically."""
@@ -208,9 +250,10 @@ class Report:
         atomic_write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
     def __str__(self) -> str:
-        correct = int(np.trace(self.confusion))
+        true, predicted, counts = self.confusion_triples.T
+        correct = int(counts[true == predicted].sum())
         low, high = self.accuracy_interval
-        frequent = self.classes[int(self.confusion.sum(axis=1).argmax())]
+        frequent = max(self.per_class, key=lambda score: score.support).name
         loss = "unknown" if self.loss is None else f"{self.loss:.4f}"
         total = [
             ["images", f"{self.images:,}", ""],
@@ -223,17 +266,37 @@ class Report:
             ["loss", loss, self.loss_name],
         ]
         scores = [["class", "images", "precision", "recall", "f1"]]
-        for score in self.per_class:
+        for score in self.per_class[:_CLASSES_IN_TEXT]:
             values = (score.precision, score.recall, score.f1)
             numbers = ["-" if value is None else f"{value:.4f}" for value in values]
             scores.append([_show(score.name), f"{score.support:,}", *numbers])
-        parts = [_table(total, left=(0, 2)), _table(scores)]
+        parts = [_table(total, left=(0, 2)), _table(scores) + self._more_classes()]
         if len(self.classes) <= _CONFUSION_IN_TEXT:
             rows = [["true \\ predicted", *(_show(name, 10) for name in self.classes)]]
             for name, counts in zip(self.classes, self.confusion, strict=True):
                 rows.append([_show(name), *(f"{count:,}" for count in counts)])
             parts.append(_table(rows))
+        elif correct < self.images:
+            parts.append(self._taken_for_another())
         return "\n\n".join(parts)
+
+    def _more_classes(self) -> str:
+        left = len(self.classes) - _CLASSES_IN_TEXT
+        if left <= 0:
+            return ""
+        known = [score for score in self.per_class if score.f1 is not None]
+        lowest = sorted(known, key=lambda score: score.f1 or 0.0)[:3]
+        named = ", ".join(f"{_show(score.name)} ({score.f1:.4f})" for score in lowest)
+        return f"\nand {left:,} more; the lowest f1: {named}"
+
+    def _taken_for_another(self) -> str:
+        """The most frequent mistakes, where there are too many classes for a table of all."""
+        wrong = self.confusion_triples[self.confusion_triples[:, 0] != self.confusion_triples[:, 1]]
+        most = wrong[np.argsort(-wrong[:, 2], kind="stable")][:_PAIRS_IN_TEXT]
+        names = [_show(name) for name in self.classes]
+        rows = [["most often mistaken", "for", "images"]]
+        rows += [[names[true], names[answer], f"{images:,}"] for true, answer, images in most]
+        return _table(rows, left=(0, 1))
 
 
 def _class_names(classes: Sequence[str]) -> tuple[str, ...]:
@@ -285,43 +348,42 @@ def _arrays(
     return scores, truth.astype(np.int64)
 
 
-def _class_scores(names: tuple[str, ...], confusion: NDArray[np.int64]) -> tuple[ClassScore, ...]:
-    result = []
-    supports, answers = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
-    hits = np.diagonal(confusion).tolist()
-    for name, hit, support, answered in zip(names, hits, supports, answers, strict=True):
-        result.append(
-            ClassScore(
-                name=name,
-                precision=hit / answered if answered else None,
-                recall=hit / support if support else None,
-                f1=2 * hit / (support + answered) if support + answered else None,
-                support=support,
-            )
+def _class_scores(names: tuple[str, ...], answers: Answers) -> tuple[ClassScore, ...]:
+    k = len(names)
+    right = answers.truth[answers.truth == answers.answer]
+    hits, supports, answered = (
+        np.bincount(numbers, minlength=k).tolist()
+        for numbers in (right, answers.truth, answers.answer)
+    )
+    return tuple(
+        ClassScore(
+            name=name,
+            precision=hit / given if given else None,
+            recall=hit / support if support else None,
+            f1=2 * hit / (support + given) if support + given else None,
+            support=support,
         )
-    return tuple(result)
+        for name, hit, support, given in zip(names, hits, supports, answered, strict=True)
+    )
 
 
 def _worst(
-    scores: NDArray[np.floating[Any]],
-    truth: NDArray[np.int64],
-    answer: NDArray[np.intp],
+    answers: Answers,
     names: tuple[str, ...],
     paths: Sequence[str | os.PathLike[str]] | None,
     most: int,
 ) -> tuple[Mistake, ...]:
-    wrong = np.flatnonzero(answer != truth)
-    confidence = scores[wrong, answer[wrong]]
+    wrong = np.flatnonzero(answers.answer != answers.truth)
     # A stable sort keeps equally confident mistakes in the order of their rows.
-    order = np.argsort(-confidence, kind="stable")[:most]
+    order = np.argsort(-answers.probability[wrong], kind="stable")[:most]
     return tuple(
         Mistake(
             path=None if paths is None else os.fspath(paths[row]),
             index=row,
-            true=names[truth[row]],
-            predicted=names[answer[row]],
-            probability=float(scores[row, answer[row]]),
-            true_probability=float(scores[row, truth[row]]),
+            true=names[answers.truth[row]],
+            predicted=names[answers.answer[row]],
+            probability=float(answers.probability[row]),
+            true_probability=float(answers.true_probability[row]),
         )
         for row in wrong[order].tolist()
     )

@@ -23,7 +23,7 @@ from nncore.regularizers import L2
 from nncore.schedules import Later, OneCycle
 from nncore.training.callbacks import Callback
 from nncore.training.callbacks.time_limit import TimeLimit
-from nncore.training.evaluation import evaluate_arrays
+from nncore.training.evaluation import right_answers
 from nncore.training.history import History
 from nncore.training.labelled import LabelledArrays
 from nncore.training.model import Sequential
@@ -214,8 +214,8 @@ def _held_out(
         head.fit(rows[train], labels[train], loss=settings.loss, seed=seed, verbose=0, **arguments)
         data = LabelledArrays(rows[rest], labels[rest])
         # Without the penalty, which `evaluate` adds.
-        outputs, found = evaluate_arrays(head._built_network(), data, check_loss(settings.loss))
-        wrong += int((outputs.argmax(axis=1) != data.targets).sum())
+        right, found = right_answers(head._built_network(), data, check_loss(settings.loss))
+        wrong += len(data) - right
         losses += found.tolist()
     return wrong, math.fsum(losses)
 

@@ -57,8 +57,7 @@ def go_on(settings: ResumeSettings, out: Output) -> Outcome:
 
 def _carried_out(plan: Plan, run: RunDirectory, out: Output) -> Outcome:
     history = _fit(plan, run, out)
-    for note in plan.model.cache_notes:
-        out.warn(note)
+    out.warn_all(plan.model.cache_notes)
     run.write_history(history)
     if len(history) and not run.file(BEST).exists():
         # Of an epoch that was trained before a change of settings.

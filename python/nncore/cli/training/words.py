@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli import feature_words
 from nncore.cli.class_table import count_lines
 from nncore.cli.inputs import BEST
-from nncore.cli.output import Output, count, printable, skipped_json, skipped_lines
+from nncore.cli.output import Output, count, listed, printable, skipped_json, skipped_lines
 from nncore.cli.training import recipe
 from nncore.cli.training.measured import refits
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan
     from nncore.training.model import Sequential
 
-_MOST_NOTES = 5
+_MOST_WEIGHTS = 20
 _FITTED = {"stretch": "", "crop": ", cropped", "pad": ", padded"}
 
 
@@ -38,10 +38,7 @@ def say_plan(plan: Plan, out: Output) -> None:
     sizes = [f"{len(part):,} {name}" for name, part in plan.parts.by_name.items() if len(part)]
     out.say(f"split ({printable(plan.parts.source)}): {', '.join(sizes)}")
     notes = plan.parts.train.split_notes
-    for note in notes[:_MOST_NOTES]:
-        out.warn(note)
-    if len(notes) > _MOST_NOTES:
-        out.warn(f"{len(notes) - _MOST_NOTES} more notes like these on the split")
+    out.warn_all(notes)
     layers = " -> ".join(
         "x".join(map(str, view.output_shape)) for view in model.layers if view.parameter_names
     )
@@ -70,7 +67,8 @@ def class_weight_lines(model: Sequential) -> list[str]:
     weights = model.facts.class_weight if model.facts is not None else None
     if weights is None:
         return []
-    shown = ", ".join(f"{printable(name)} {weight:.3g}" for name, weight in weights.items())
+    words = (f"{name} {weight:.3g}" for name, weight in weights.items())
+    shown = listed(words, _MOST_WEIGHTS, "config.toml has all")
     return [
         f"class weights: {shown}",
         "  the training loss is weighted by them; validation and evaluation losses are not",

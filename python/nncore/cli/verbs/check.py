@@ -20,6 +20,7 @@ from nncore.cli.inputs import load_labelled
 from nncore.cli.models import Network
 from nncore.cli.output import (
     Output,
+    capped,
     count,
     printable,
     skipped_json,
@@ -88,17 +89,19 @@ def run(settings: Settings, out: Output) -> int:
     data = load_labelled(settings.source, everything, out, allow_missing_classes=True)
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)
-    problems, notes, train = _judge(settings, data, duplicates, backbone)
+    problems, notes, split_notes, train = _judge(settings, data, duplicates, backbone)
     facts = _facts(data, duplicates)
     facts["backbone"] = backbone
     epoch, facts["epochs"] = (None, None) if backbone else _training(train)
     facts["seconds"] = {"read": round(seconds, 3), "epoch": epoch}
-    facts |= {"notes": notes, "problems": problems, "sheet": settings.sheet}
+    facts |= {"notes": [*notes, *split_notes], "problems": problems, "sheet": settings.sheet}
     if settings.sheet is not None:
         from nncore.cli.sheet import draw_sheet
 
         draw_sheet(data, duplicates, settings.sheet)
-    out.result(_text(settings.source, data, facts), facts)
+    # Of small classes there may be thousands, each with a note.
+    shown = [*notes, *capped(split_notes)]
+    out.result(_text(settings.source, data, facts, shown), facts)
     for problem in problems:
         write_error(problem)
     return BAD_DATA if problems else DONE
@@ -120,9 +123,9 @@ def _judge(
     data: ImageDataset,
     duplicates: Sequence[Duplicates],
     backbone: str | None,
-) -> tuple[list[str], list[str], ImageDataset]:
-    """Why training would refuse these images; what else a person should know; and which images
-    would be trained on (all of them if it refuses the split)."""
+) -> tuple[list[str], list[str], list[str], ImageDataset]:
+    """Why training would refuse these images; what else a person should know of them, and of their
+    split; and which images would be trained on (all of them if it refuses the split)."""
     from nncore.data.labels.parts import TRAIN
     from nncore.data.labels.split import split_sides
     from nncore.data.reading.result import check_broken
@@ -175,7 +178,7 @@ def _judge(
         train = data.subset((sides == TRAIN).nonzero()[0])
     if across:
         split_notes = [note for note in split_notes if "in more than one class" not in note]
-    return problems, [*notes, *split_notes], train
+    return problems, notes, split_notes, train
 
 
 def _named(names: Sequence[str]) -> str:
@@ -287,7 +290,7 @@ def _training(train: ImageDataset) -> tuple[float | None, int | None]:
     return seconds, chosen.settings["epochs"]
 
 
-def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
+def _text(source: str, data: ImageDataset, facts: Mapping[str, Any], notes: Sequence[str]) -> str:
     height, width = facts["size"]
     split = facts["split"]
     lines = [
@@ -314,7 +317,7 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any]) -> str:
         f"  time      {_seconds(facts['seconds']['read'])} to read them"
         + ("" if epoch is None else f", then {facts['epochs']} epochs of {_seconds(epoch)}"),
     ]
-    lines += [f"note: {printable(note)}" for note in facts["notes"]]
+    lines += [f"note: {printable(note)}" for note in notes]
     if facts["sheet"] is not None:
         lines.append(f"pictures of every class: {printable(facts['sheet'])}")
     return "\n".join(lines + _skipped_words(data))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli import feature_words
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.inputs import open_outline
-from nncore.cli.output import Output, printable
+from nncore.cli.output import Output, listed, printable
 
 if TYPE_CHECKING:
     from nncore.training.model_outline import ModelOutline
 
+_MOST_CLASSES = 50
 HELP = "what is installed, or what is in a model file"
 
 
@@ -85,7 +86,8 @@ def as_json(model: ModelOutline, file: str) -> dict[str, Any]:
 def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
     lines = [printable(data["path"]), "", model.table, ""]
     classes = data["classes"] or []
-    named = ", ".join(f"{label} {printable(name)}" for label, name in enumerate(classes))
+    numbered = (f"{label} {name}" for label, name in enumerate(classes))
+    named = listed(numbered, _MOST_CLASSES, "--json lists all")
     facts = {"classes": named or "not named"}
     if data["preprocessing"] is not None:
         prepared = data["preprocessing"]
@@ -110,8 +112,8 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
             changes = {name: value for name, value in training["augmentation"].items() if value}
             facts["augmented"] = ", ".join(f"{name} {value}" for name, value in changes.items())
         if training["class_weight"] is not None:
-            weights = training["class_weight"].items()
-            facts["weighted"] = ", ".join(f"{printable(name)} {w:.3g}" for name, w in weights)
+            weights = (f"{name} {w:.3g}" for name, w in training["class_weight"].items())
+            facts["weighted"] = listed(weights, _MOST_CLASSES, "--json lists all")
         facts["then"] = ", ".join(f"{k} {v:.4f}" for k, v in training["metrics"].items())
     whole = "header and weights" if verified else "header (--verify checks the weights, too)"
     facts["checked"] = whole if model.sealed else "no: the file is older than digests"

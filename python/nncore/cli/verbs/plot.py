@@ -103,7 +103,7 @@ def _draw_run(source: Path, output: str | None) -> list[Path]:
         plots.iteration_loss(history, files[-1])
     if report is not None:
         files.append(folder / "confusion.png")
-        plots.confusion_matrix(*report, path=files[-1])
+        plots.confusion_matrix(report, path=files[-1])
     return files
 
 
@@ -118,13 +118,24 @@ def _full_history(run: Path) -> History | None:
         return None  # The table is enough to draw from.
 
 
-def _read_report(path: Path) -> tuple[list[list[int]], list[str]] | None:
+@dataclass(frozen=True)
+class _Confusion:
+    """What a report.json says of it: of few classes a matrix, of many only what is not zero."""
+
+    classes: list[str]
+    confusion: Any
+    confusion_triples: Any
+
+
+def _read_report(path: Path) -> _Confusion | None:
     """Confusion matrix and classes of a report.json; None where there is none."""
     import json
 
     try:
         data = json.loads(read_regular(path, _LARGEST).decode("utf-8"))
-        return data["confusion"], data["classes"]
+        counts = data["confusion"]
+        triples = counts["triples"] if isinstance(counts, dict) else None
+        return _Confusion(data["classes"], counts, triples)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

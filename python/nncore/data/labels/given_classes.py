@@ -25,7 +25,8 @@ def check_agreement(
 ) -> None:
     """DataError that lists both sides unless the names `found` are those of the class map."""
     unknown = sorted(name for name in found if name not in classes)
-    missing = [] if allow_missing_classes else [n for n in classes if n not in set(found)]
+    there = set(found)
+    missing = [] if allow_missing_classes else [name for name in classes if name not in there]
     if unknown or missing:
         problems = []
         if unknown:
