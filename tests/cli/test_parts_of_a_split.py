@@ -152,3 +152,26 @@ def test_max_pixels_of_every_verb(trained, parent, call, tmp_path):
         assert "limit of 80 pixels" in told["skipped"][0]["reason"]
     called = call("predict", run, large, "--max-pixels", 81)
     assert called.code == 0
+
+
+def test_layout_is_said_to_every_verb_and_kept_for_resuming(pictures, call, fails, tmp_path):
+    root = tmp_path / "sites"
+    for site in ("rome", "paris"):
+        shutil.copytree(pictures, root / site)
+    counts = {folder.name: 2 * len(list(folder.iterdir())) for folder in pictures.iterdir()}
+    run = tmp_path / "runs" / "a"
+    assert "--layout parts" in fails(3, "train", root, "--output", tmp_path / "runs")
+    assert "--layout parts" in fails(3, "check", root)
+    parts = ("--layout", "parts", "--json")
+    assert json.loads(call("check", root, *parts).out)["counts"] == counts
+    words = ("--output", run.parent, "--name", run.name, "--epochs", 1, "--quiet")
+    trained = call(*TRAIN, root, *words, *parts)
+    assert json.loads(trained.out)["counts"] == counts
+    assert trained.err == ""
+    resumed = call("train", "--resume", run, "--json")
+    assert (resumed.code, json.loads(resumed.out)["counts"]) == (0, counts)
+    # The model knows its classes.
+    measured = call("evaluate", run, root, "--json")
+    assert json.loads(measured.out)["images"] == sum(counts.values())
+    found = call("lr-find", root, "--steps", 10, "--model", "linear", "--size", "8", *parts)
+    assert (json.loads(found.out)["images"], found.err) == (sum(counts.values()), "")

@@ -210,7 +210,9 @@ def test_parts_of_a_split_are_not_classes(make_folder):
         ImageDataset.from_folder(root)
     (root / "car").mkdir()
     Image.new("L", (8, 6)).save(root / "car" / "a.png")
-    assert len(ImageDataset.from_folder(root)) == 3
+    with pytest.raises(DataError, match=r"not clear .* --layout classes"):
+        ImageDataset.from_folder(root)
+    assert len(ImageDataset.from_folder(root, layout="classes")) == 3
 
 
 def test_a_class_without_usable_images(make_folder):

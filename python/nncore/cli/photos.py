@@ -37,8 +37,8 @@ class Seen:
         return self.backbone is not None or self.advice is not None
 
 
-def look(source: str, classes: ClassMap | str | None = None) -> Seen:
-    """At the headers of a folder or of a table.
+def look(source: str, layout: str, classes: ClassMap | str | None = None) -> Seen:
+    """At the headers of a folder, whose layout is one of `LAYOUTS`, or of a table.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def look(source: str, classes: ClassMap | str | None = None) -> Seen:
     from nncore.training.recipes.transfer import best_fit, suits_a_backbone
 
     check_exists(source)
-    paths = list_source(source, classes, allow_missing_classes=True).paths
+    paths = list_source(source, classes, True, layout).paths
     headers = look_at_headers(paths)
     if headers is None:
         return Seen()

@@ -120,6 +120,7 @@ class ImageDataset:
         allow_missing_classes: bool = False,
         cache: CacheChoice = False,
         fit: str = "stretch",
+        layout: str = "auto",
     ) -> ImageDataset:
         """Read a folder with one sub-folder of images per class.
 
@@ -127,9 +128,9 @@ class ImageDataset:
         ----------
         folder
             Its sub-folders name the classes; folders nested in them are read too. Hidden files
-            are left out, files are recognised by content. Where all its sub-folders are named
-            train, val (valid, validation) or test, they are the parts of a split, and `split`
-            keeps to it.
+            are left out, files are recognised by content. Where its sub-folders are named after
+            train, val (valid, validation) and test, they are the parts of a split, and `split`
+            keeps to it (`layout`).
         size
             Side or (height, width) in pixels. None: the images' own size if all have the same and
             it is at most 64 x 64, else (64, 64).
@@ -159,6 +160,9 @@ class ImageDataset:
             same, ``"crop"`` cuts off what sticks out at both ends, ``"pad"`` fills what is left
             open with white. Networks that were trained on photos (`nncore.backbone`) see best what
             is cropped.
+        layout
+            ``"classes"``: each sub-folder is a class. ``"parts"``: each holds a sub-folder per
+            class. ``"auto"``: seen from names and content; what is not plain is in `notes`.
 
         Raises
         ------
@@ -176,8 +180,9 @@ class ImageDataset:
             cache=cache,
             preprocessing=preprocessing,
             fit=fit,
+            layout=layout,
         )
-        listing = list_folder(folder, classes, allow_missing_classes)
+        listing = list_folder(folder, classes, allow_missing_classes, layout)
         return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod
@@ -240,7 +245,7 @@ class ImageDataset:
     ) -> ImageDataset:
         """`from_folder`, or `from_csv` where `source` is no folder, by settings that are already
         one object."""
-        listing = list_source(source, classes, allow_missing_classes)
+        listing = list_source(source, classes, allow_missing_classes, reading.layout)
         return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod
@@ -355,7 +360,7 @@ class ImageDataset:
             groups=_at(listing.groups, kept),
             digests=loaded.digests,
             pixel_digests=loaded.pixel_digests,
-            notes=loaded.notes,
+            notes=[*listing.notes, *loaded.notes],
         )
 
     def __len__(self) -> int:

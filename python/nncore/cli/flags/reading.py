@@ -15,10 +15,21 @@ def reading_of(args: argparse.Namespace) -> Reading:
     """What the flags say; a verb that lacks one reads as by its default."""
     from nncore.data import Reading
 
-    names = ("size", "fit", "max_broken", "max_pixels", "cache")
+    names = ("layout", "size", "fit", "max_broken", "max_pixels", "cache")
     given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     color = getattr(args, "color", "auto")
     return Reading(color=None if color == "auto" else color, **given)
+
+
+def add_layout(data: argparse._ActionsContainer) -> None:
+    """What the sub-folders of the images are."""
+    data.add_argument(
+        "--layout",
+        choices=("auto", "classes", "parts"),
+        default="auto",
+        help="what the sub-folders are: classes, whatever their names, or parts (such as train and "
+        "test) that hold a folder per class each; auto (default): seen from names and content",
+    )
 
 
 def add_size_and_color(data: argparse._ActionsContainer) -> None:

@@ -25,7 +25,7 @@ def settled(settings: TrainSettings, out: Output) -> TrainSettings:
     network, reading = settings.network, settings.reading
     if network.backbone is None:
         return settings
-    seen = look(settings.source, settings.classes)
+    seen = look(settings.source, settings.reading.layout, settings.classes)
     if network.backbone == AUTO_BACKBONE:
         network = dataclasses.replace(network, backbone=None)
         if seen.backbone is not None:

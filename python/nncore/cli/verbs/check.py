@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="draw some images of every class, and the duplicates, to this .png, .svg or .pdf",
     )
+    reading.add_layout(parser)
     reading.add_fit(parser)
     reading.add_max_broken(parser)
     reading.add_max_pixels(parser)
@@ -110,7 +111,7 @@ def run(settings: Settings, out: Output) -> int:
 def _as_trained(settings: Settings) -> tuple[str | None, Reading]:
     """The pretrained network that `nncore train` would choose, and how it would read them."""
     reading = settings.reading
-    seen = look(settings.source)
+    seen = look(settings.source, reading.layout)
     network = Network(backbone=seen.backbone)
     if network.size is None:
         return None, reading

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help=f"write {', '.join(REPORT_FILES)} there (made if missing)"
     )
+    reading.add_layout(parser)
     reading.add_max_broken(parser)
     reading.add_max_pixels(parser)
     reading.add_cache(parser)

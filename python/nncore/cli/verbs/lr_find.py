@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     search.add_argument("--plot", metavar="FILE", help="draw loss over learning rate (.png, ...)")
     data = parser.add_argument_group("images")
+    reading.add_layout(data)
     reading.add_size_and_color(data)
     reading.add_fit(data)
     reading.add_max_broken(data)
@@ -151,7 +152,9 @@ def _is_left_open(settings: Settings) -> bool:
     """Whether `nncore train` would choose another network for these pictures."""
     reading = settings.reading
     said = reading.size is not None or reading.color == "gray" or settings.network_words
-    return settings.network.model == DEFAULT_MODEL and not said and look(settings.source).suits
+    if settings.network.model != DEFAULT_MODEL or said:
+        return False
+    return look(settings.source, reading.layout).suits
 
 
 def _text(settings: Settings, outcome: Outcome, hints: bool) -> str:

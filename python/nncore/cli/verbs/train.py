@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     features.add_features(parser)
     add_augmentation(parser)
     data = parser.add_argument_group("images")
+    reading.add_layout(data)
     reading.add_size_and_color(data)
     reading.add_fit(data)
     data.add_argument(

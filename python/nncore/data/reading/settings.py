@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nncore.arguments import check_int
+from nncore.data.labels.parts import LAYOUTS
 from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import COLORS, FITS, MAX_SIDE, Preprocessing, check_background
@@ -20,7 +21,7 @@ CacheChoice = str | os.PathLike[str] | bool
 
 @dataclass(frozen=True)
 class Reading:
-    """How picture files become images.
+    """How picture files become images, and how they are found in a folder.
 
     Parameters
     ----------
@@ -42,6 +43,9 @@ class Reading:
     fit
         ``"stretch"``, ``"crop"`` or ``"pad"``, see `Preprocessing`; None: what the model on top
         does best with, and else stretch.
+    layout
+        What the sub-folders of a folder are: ``"classes"``, ``"parts"`` that hold a folder per
+        class, or ``"auto"``.
 
     Attributes
     ----------
@@ -62,6 +66,7 @@ class Reading:
     cache: CacheChoice = False
     preprocessing: Preprocessing | None = None
     fit: str | None = None
+    layout: str = "auto"
     request: Request = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +80,7 @@ class Reading:
         fit = _check_choice("fit", self.fit, FITS) or "stretch"
         if fit == "pad" and len(set(background)) > 1:
             color = color or "rgb"  # gray pictures, too, have colour at their sides then
+        _check_choice("layout", self.layout, LAYOUTS)
         request = Request(size, color, background, max_pixels, fit)
         if self.preprocessing is not None:
             request = Request.of(self.preprocessing, max_pixels)

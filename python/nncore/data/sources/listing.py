@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +28,8 @@ class Listing:
 
     `name` is the folder or the table, as it was given, and `base` what the paths begin with.
     `labels` are int32 (N,). `parts` and `groups` have an entry per file, or are None where there
-    are none; `skipped` are files that were found and are not among the N.
+    are none; `skipped` are files that were found and are not among the N, `notes` what a person
+    may want to say otherwise.
     """
 
     name: str
@@ -38,25 +40,35 @@ class Listing:
     parts: list[str] | None = None
     groups: list[str] | None = None
     skipped: list[SkippedFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def list_source(
     source: str | os.PathLike[str],
     classes: Classes | None = None,
     allow_missing_classes: bool = False,
+    layout: str = "auto",
 ) -> Listing:
     """`list_folder`, or `list_table` where `source` is no folder."""
     if os.path.isdir(source):
-        return list_folder(source, classes, allow_missing_classes)
+        return list_folder(source, classes, allow_missing_classes, layout)
     return list_table(source, None, classes, allow_missing_classes)
 
 
 def list_folder(
-    folder: str | os.PathLike[str], classes: Classes | None, allow_missing_classes: bool
+    folder: str | os.PathLike[str],
+    classes: Classes | None,
+    allow_missing_classes: bool,
+    layout: str = "auto",
 ) -> Listing:
     """A folder with one sub-folder per class; see `ImageDataset.from_folder`."""
     where = os.fspath(folder)
-    scan = scan_folder(folder)
+
+    def known(own: str | None) -> Collection[str]:
+        given = own if classes is None else classes
+        return () if given is None else as_class_map(given).names
+
+    scan = scan_folder(folder, layout, known)
     skipped = list(scan.skipped)
     if classes is None and scan.class_map is not None:
         classes = scan.class_map
@@ -74,7 +86,9 @@ def list_folder(
             "(if they lie one level deeper, give that folder)"
         )
     labels = class_map.encode(scan.names)
-    return Listing(where, where, scan.paths, labels, class_map, scan.parts, None, skipped)
+    return Listing(
+        where, where, scan.paths, labels, class_map, scan.parts, None, skipped, scan.notes
+    )
 
 
 def list_table(
