@@ -275,15 +275,13 @@ class _View:
         parts: list[tuple[Place, str | None]] = [
             (p, None) for p in self.nested if p.name not in gone
         ]
-        notes = (
-            []
-            if self.said
-            else [
-                f"{self.outer.path}: {_listed([p for p, _ in parts])} are taken together, as portions "
-                "of one set of images; to keep them apart give a table with a column split or group "
-                f"(if they are classes, say {_flag('classes')})"
-            ]
-        )
+        notes = []
+        if not self.said:
+            notes.append(
+                f"{self.outer.path}: {_listed([p for p, _ in parts])} are taken together, as "
+                "portions of one set of images; to keep them apart give a table with a column "
+                f"split or group (if they are classes, say {_flag('classes')})"
+            )
         notes += self._left_out_note(left)
         return Arrangement(self.outer.level, parts=parts, left_out=left, notes=notes)
 
