@@ -186,3 +186,8 @@ def test_missing_file_and_unknown_extension(tmp_path: Path):
         LESSON.write(tmp_path / "a.yaml")
     with pytest.raises(OSError, match="none"):
         LESSON.write(tmp_path / "none" / "a.csv")
+
+
+def test_rows_of_commas_at_the_end_are_passed_over(tmp_path: Path):
+    (tmp_path / "classes.csv").write_bytes(b"Label,Description\r\n0,Cat\r\n1,Dog\r\n,\r\n , \r\n")
+    assert ClassMap.read(tmp_path / "classes.csv").names == ("Cat", "Dog")

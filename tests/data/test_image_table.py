@@ -198,3 +198,38 @@ def test_skipped_files_are_written_with_their_own_bytes(tmp_path: Path):
     )
     write_skipped_csv(tmp_path / "none.csv", [])
     assert (tmp_path / "none.csv").read_text() == "path,kind,reason\n"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '2.png, "dog"\n0.png, "cat"\n1.png, dog\n',
+        "2.png,dog\n0.png,cat\n1.png,dog\n,\n,\r\n , \n",
+        "2.png,dog,\n0.png,cat,,\n1.png,dog\n",
+        '2.png,"dog"\r\n"0.png",cat\r\n1.png,dog\r\n""\r\n',
+    ],
+)
+def test_what_spreadsheets_make_of_a_table(pictures: Path, rows: str):
+    data = ImageDataset.from_csv(write(pictures / "a.csv", "path,label\n" + rows))
+    assert data.classes.names == ("cat", "dog")
+    assert data.images[:, 0, 0, 0].tolist() == [20, 0, 10]
+
+
+def test_columns_without_a_name_are_ignored(pictures: Path):
+    text = "path,label,,\n2.png,dog,,\n0.png,cat,x,\n"
+    assert len(ImageDataset.from_csv(write(pictures / "a.csv", text))) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (b"path,label\n0.png,cat\n1.png,c\xe4t\n", 3),
+        (b"path,label\n0.png,cat\nno\xe4.png,dog\n", 3),
+        (b"path,label,group\n0.png,cat,a\n1.png,dog,\xe4\n", 3),
+        (b"path,l\xe4bel\n0.png,cat\n", 1),
+    ],
+)
+def test_another_encoding_is_told_by_line(pictures: Path, rows: bytes, line: int):
+    (pictures / "a.csv").write_bytes(rows)
+    with pytest.raises(DataError, match=f"line {line}: not UTF-8"):
+        ImageDataset.from_csv(pictures / "a.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,19 +49,27 @@ def predict(settings: PredictSettings) -> Predictions:
 def _write_csv(path: str, found: Predictions, top_k: int) -> None:
     """A row per image, and where there are any, one per file that should have been one."""
     from nncore.atomic import atomic_write_bytes
-    from nncore.data.skipped import csv_bytes
+    from nncore.data.csv_text import csv_bytes
 
     header = ["path", "label", "probability"]
     for place in range(2, top_k + 1):
         header += [f"label_{place}", f"probability_{place}"]
-    rows = [[one.path or "", *_top(one)] for one in found]
+    rows = [[_from(path, one.path or ""), *_top(one)] for one in found]
     missing = unpredicted(found)
     if missing:
         nothing = [""] * (len(header) - 1)
         rows = [[*row, ""] for row in rows]
-        rows += [[file.path, *nothing, file.reason] for file in missing]
+        rows += [[_from(path, file.path), *nothing, file.reason] for file in missing]
         header.append("reason")
     atomic_write_bytes(path, csv_bytes([header, *rows]))
+
+
+def _from(table: str, path: str) -> str:
+    """As all tables have it: an absolute path, or one that begins at the table's own folder."""
+    folder = os.path.dirname(table)
+    if not folder or os.path.isabs(path) or os.path.realpath(folder) == os.path.realpath("."):
+        return path
+    return os.path.join(os.path.relpath(".", os.path.realpath(folder)), path)
 
 
 def unpredicted(found: Predictions) -> list[SkippedFile]:

@@ -231,7 +231,7 @@ class History:
             if columns not in (_COLUMNS, _OLD_COLUMNS):
                 raise ValueError(f"expected the header {','.join(_COLUMNS)!r}")
             for cells in reader:
-                if cells:
+                if any(map(str.strip, cells)):  # not one of a spreadsheet's rows of commas
                     result._append_csv_row(columns, cells)
         except (ValueError, csv.Error) as error:
             # An empty file has no line yet; its fault is on the first.

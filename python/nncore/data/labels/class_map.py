@@ -221,8 +221,11 @@ def list_names(names: Iterable[str], limit: int = 20) -> str:
     return ", ".join(repr(name) for name in listed[:limit]) + rest
 
 
-def read_text(file: Path) -> str:
-    """Text of a UTF-8 file, without byte order mark; DataError names the file and the line."""
+def read_text(file: Path, keep_odd_bytes: bool = False) -> str:
+    """Text of a UTF-8 file, without byte order mark; DataError names the file and the line.
+
+    Bytes that are not UTF-8 can be kept, as lone surrogates: file names may hold any.
+    """
     try:
         data = read_regular(file, _LARGEST_TEXT)
     except FileNotFoundError:
@@ -230,7 +233,7 @@ def read_text(file: Path) -> str:
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig", "surrogateescape" if keep_odd_bytes else "strict")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"{file}, line {line}: not UTF-8 text; save the file as UTF-8") from None
@@ -250,8 +253,8 @@ def _parse_csv(file: Path, text: str) -> Iterator[_Entry]:
             )
         label_column, name_column = header.index("label"), header.index("description")
         for row in reader:
-            if not row:
-                continue
+            if not any(map(str.strip, row)):
+                continue  # spreadsheets end a table in rows of commas
             place = f"line {reader.line_num}"
             if len(row) <= max(label_column, name_column):
                 raise DataError(f"{file}, {place}: needs a label and a description; found {row}")

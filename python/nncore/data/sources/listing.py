@@ -16,7 +16,7 @@ from nncore.data.labels.given_classes import (
     check_agreement,
     integers_as_names,
 )
-from nncore.data.skipped import SkippedFile
+from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import scan_folder
 from nncore.data.sources.table import read_table
 from nncore.errors import DataError
@@ -99,7 +99,15 @@ def list_table(
 ) -> Listing:
     """A table with the columns path and label; see `ImageDataset.from_csv`."""
     where = os.fspath(csv_path)
-    rows = read_table(csv_path, root)
+    rows = []
+    skipped = []
+    for row in read_table(csv_path, root):
+        if row.reason:
+            skipped.append(SkippedFile(row.path, row.reason, "foreign"))
+        else:
+            rows.append(row)
+    if not rows:
+        raise DataError(f"{where}: lists no image that has a label: {in_words(skipped)}")
     names = [row.label for row in rows]
     if classes is None:
         class_map = ClassMap.from_folder_names(set(names))
@@ -119,6 +127,7 @@ def list_table(
         class_map,
         [row.part for row in rows if row.part is not None] or None,
         [row.group for row in rows] if any(row.group for row in rows) else None,
+        skipped,
     )
 
 

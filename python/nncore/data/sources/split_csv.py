@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
+from nncore.data.csv_text import csv_bytes
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.labels.parts import PARTS
-from nncore.data.skipped import csv_bytes
 from nncore.data.sources.table import cell_part, cell_path, table_lines
+from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
 
 
@@ -40,7 +41,8 @@ def read_split_csv(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     file = Path(path)
     lines = list(table_lines(file, ("path", "split")))
-    paths = [os.path.join(file.parent, cell_path(file, line, cells)) for line, cells in lines]
+    places = TablePaths(os.fspath(file.parent))
+    paths = [places.find(cell_path(file, line, cells)) for line, cells in lines]
     parts: dict[str, str] = {}
     for (line, cells), key in zip(lines, split_keys(paths), strict=True):
         part = cell_part(file, line, cells)

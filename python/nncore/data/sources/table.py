@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nncore.data.labels.class_map import canonical_name, read_text
 from nncore.data.labels.parts import part_of
+from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
 
 COLUMNS = ("path", "label", "split", "group")  # others are ignored
@@ -20,13 +21,17 @@ DELIMITERS = {".tsv": "\t", ".tab": "\t"}  # any other extension: comma
 @dataclass(frozen=True)
 class TableRow:
     """One data line: where it stands, the image file, and the class as written. `part` is "train",
-    "val", "test", or None where the table has no split; `group` is "" where it has none."""
+    "val", "test", or None where the table has no split; `group` is "" where it has none.
+
+    `reason` says why there was no picture when `nncore predict` wrote the table, and no label is
+    there then."""
 
     line: int
     path: str
     label: str
     part: str | None = None
     group: str = ""
+    reason: str = ""
 
 
 def read_table(
@@ -44,15 +49,20 @@ def read_table(
         split; one path has two labels, splits or groups. The message names the file and the line.
     """
     file = Path(csv_path)
-    base = os.fspath(file.parent if root is None else root)
+    places = TablePaths(os.fspath(file.parent if root is None else root))
     rows: list[TableRow] = []
     first: dict[str, TableRow] = {}
     for line, cells in table_lines(file, ("path", "label")):
+        path = places.find(cell_path(file, line, cells))
+        if not path.isascii() and not is_utf8(path) and not os.path.lexists(path):
+            raise not_utf8(file, line)
+        if not cells["label"].strip() and cells.get("reason", "").strip():
+            rows.append(TableRow(line, path, "", reason=cells["reason"].strip()))
+            continue
         try:
             label = canonical_name(cells["label"])
         except ValueError as error:
             raise DataError(f"{file}, line {line}: label: {error}") from None
-        path = os.path.join(base, cell_path(file, line, cells))
         part = cell_part(file, line, cells) if "split" in cells else None
         row = TableRow(line, path, label, part, cells.get("group", "").strip())
         before = first.setdefault(row.path, row)
@@ -75,9 +85,12 @@ def read_table(
 def table_lines(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells by column name, in lower case, of every data line."""
     delimiter = DELIMITERS.get(file.suffix.lower(), ",")
-    reader = csv.reader(io.StringIO(read_text(file), newline=""), delimiter=delimiter, strict=True)
+    text = io.StringIO(read_text(file, keep_odd_bytes=True), newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
         header = [column.strip().lower() for column in next(reader, [])]
+        if not all(map(is_utf8, header)):
+            raise not_utf8(file, 1)
         known = [column for column in header if column in COLUMNS]
         if len(set(known)) != len(known) or not set(required) <= set(known):
             columns = " and one column ".join(map(repr, required))
@@ -86,24 +99,41 @@ def table_lines(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, di
                 f"separated by {'tabs' if delimiter == chr(9) else 'commas'}; found {header}"
             )
         for cells in reader:
-            if not cells:
-                continue
+            if not any(map(str.strip, cells)):
+                continue  # spreadsheets end a table in rows of commas
+            while len(cells) > len(header) and not cells[-1].strip():
+                cells.pop()
             if len(cells) != len(header):
                 raise DataError(
                     f"{file}, line {reader.line_num}: has {len(cells)} cells, the header "
                     f"{len(header)}"
                 )
-            yield reader.line_num, dict(zip(header, cells, strict=True))
+            row = dict(zip(header, cells, strict=True))
+            if not all(is_utf8(row[name]) for name in COLUMNS[1:] if name in row):
+                raise not_utf8(file, reader.line_num)
+            yield reader.line_num, row
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num}: {error}") from None
 
 
 def cell_path(file: Path, line: int, cells: Mapping[str, str]) -> str:
-    """The path of a line; DataError if it is empty."""
-    path = cells["path"].strip()
-    if not path:
+    """The path of a line as it stands there; DataError if it is empty."""
+    path = cells["path"]
+    if not path.strip():
         raise DataError(f"{file}, line {line}: the path is empty")
+    if "\0" in path:
+        raise DataError(f"{file}, line {line}: the path holds a NUL, which no file's name can")
     return path
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it holds none of the surrogates that stand for other bytes."""
+    return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)
+
+
+def not_utf8(file: Path, line: int) -> DataError:
+    """The error of a line that another encoding wrote."""
+    return DataError(f"{file}, line {line}: not UTF-8 text; save the file as UTF-8")
 
 
 def cell_part(file: Path, line: int, cells: Mapping[str, str]) -> str:
