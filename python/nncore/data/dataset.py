@@ -28,6 +28,7 @@ from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrays import image_array, label_array
 from nncore.data.sources.listing import Listing, list_folder, list_source, list_table
 from nncore.data.sources.split_csv import listed_parts
+from nncore.data.sources.table_paths import with_near_ones
 from nncore.errors import DataError
 
 
@@ -336,8 +337,8 @@ class ImageDataset:
         """Open the files of a listing."""
         where, paths, classes = listing.name, listing.paths, listing.classes
         loaded = load_files(Source(where, listing.base, paths), reading, workers, progress)
-        kept = loaded.kept
-        check_broken(where, len(kept), loaded.skipped, reading.max_broken)
+        kept, unusable = loaded.kept, with_near_ones(loaded.skipped, listing.base)
+        check_broken(where, len(kept), unusable, reading.max_broken)
         labels = listing.labels if len(kept) == len(paths) else listing.labels[kept]
         used = np.bincount(labels, minlength=len(classes))
         listed = np.bincount(listing.labels, minlength=len(classes))
@@ -355,7 +356,7 @@ class ImageDataset:
             classes=classes,
             preprocessing=loaded.preprocessing,
             paths=paths if len(kept) == len(paths) else [paths[position] for position in kept],
-            skipped=[*listing.skipped, *loaded.skipped],
+            skipped=[*listing.skipped, *unusable],
             given_split=_at(listing.parts, kept),
             groups=_at(listing.groups, kept),
             digests=loaded.digests,

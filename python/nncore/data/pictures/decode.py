@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 1 << 26  # 67 megapixels: decoding them takes half a GB to one, by their mode
 _MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the memory
+NO_SUCH_FILE = "no such file"
 AUTO_SIDE = 64  # side of the images when none is asked for
 
 BUFFERED_BYTES = 1 << 25  # smaller files are read in one go, which plain ones need
@@ -199,7 +200,7 @@ def _read(path: str | os.PathLike[str], name: str) -> IO[bytes]:
             return open(descriptor, "rb")
         return io.BytesIO(_read_whole(descriptor, status.st_size))
     except FileNotFoundError:
-        raise BrokenImageError(name, "no such file") from None
+        raise BrokenImageError(name, NO_SUCH_FILE) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise BrokenImageError(

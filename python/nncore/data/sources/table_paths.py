@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from nncore.data.pictures.decode import NO_SUCH_FILE
+from nncore.data.skipped import SkippedFile
 
 Key = Callable[[str], str]  # equal for names that are taken for each other
+_MOST_NAMED = 20
 _MOST_FOLDERS = 200  # that are looked into for a file whose folder was left out
 
 
@@ -94,6 +99,20 @@ class TablePaths:
                 names = []
             self._names[folder] = names
         return self._names[folder]
+
+
+def with_near_ones(skipped: Sequence[SkippedFile], base: str) -> list[SkippedFile]:
+    """The same, the first of those that do not exist with the file that may be meant."""
+    places, named, looked = TablePaths(base), list(skipped), 0
+    for position, file in enumerate(named):
+        if file.reason != NO_SUCH_FILE or looked == _MOST_NAMED:
+            continue
+        looked += 1
+        near = places.near(file.path)
+        if near is not None:
+            reason = f"{file.reason}; is {near} meant?"
+            named[position] = replace(file, reason=reason)
+    return named
 
 
 def _composed(name: str) -> str:
