@@ -24,6 +24,7 @@ def load_labelled(
     *,
     classes: ClassMap | str | None = None,
     allow_missing_classes: bool = False,
+    allow_empty: bool = False,
 ) -> ImageDataset:
     """Images of a folder with a sub-folder per class, or of a table with path and label.
 
@@ -41,6 +42,7 @@ def load_labelled(
             reading,
             classes=classes,
             allow_missing_classes=allow_missing_classes,
+            allow_empty=allow_empty,
             progress=progress,
         )
     out.warn_all(data.notes)

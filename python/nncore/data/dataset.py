@@ -20,7 +20,7 @@ from nncore.data.mapped import Pixels, chosen_images, contiguous_images
 from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.load import load_files
-from nncore.data.reading.result import check_broken
+from nncore.data.reading.result import check_broken, no_usable
 from nncore.data.reading.settings import CacheChoice, Reading
 from nncore.data.reading.source import Source
 from nncore.data.reading.workers import Progress
@@ -241,13 +241,14 @@ class ImageDataset:
         *,
         classes: Classes | None = None,
         allow_missing_classes: bool = False,
+        allow_empty: bool = False,
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> ImageDataset:
         """`from_folder`, or `from_csv` where `source` is no folder, by settings that are already
-        one object."""
+        one object; with `allow_empty` there may be no usable image at all."""
         listing = list_source(source, classes, allow_missing_classes, reading.layout)
-        return cls._read(listing, reading, workers, progress, allow_missing_classes)
+        return cls._read(listing, reading, workers, progress, allow_missing_classes, allow_empty)
 
     @classmethod
     def from_arrays(
@@ -333,6 +334,7 @@ class ImageDataset:
         workers: int | None,
         progress: Progress | None,
         allow_missing_classes: bool,
+        allow_empty: bool = False,
     ) -> ImageDataset:
         """Open the files of a listing."""
         where, paths, classes = listing.name, listing.paths, listing.classes
@@ -343,13 +345,11 @@ class ImageDataset:
         used = np.bincount(labels, minlength=len(classes))
         listed = np.bincount(listing.labels, minlength=len(classes))
         empty = [label for label in range(len(classes)) if used[label] == 0]
-        if len(kept) == 0 or (empty and not allow_missing_classes):
-            details = ", ".join(
-                f"{classes.name(label)!r} ({listed[label]} files)" for label in empty[:20]
-            )
-            raise DataError(
-                f"{where}: no usable image in class {details}; add images or remove the class"
-            )
+        if (len(kept) == 0 and not allow_empty) or (empty and not allow_missing_classes):
+            details = [f"{classes.name(label)!r} ({listed[label]} files)" for label in empty[:20]]
+            label_of = dict(zip(paths, listing.labels.tolist(), strict=True))
+            lost = [file for file in unusable if label_of.get(file.path) in empty]
+            raise DataError(no_usable(where, details, lost or listing.skipped))
         return cls(
             images=loaded.images,
             labels=labels,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import time
 import warnings
 from collections import Counter
@@ -29,6 +30,7 @@ from nncore.cli.output import (
 )
 from nncore.cli.parts import val_fraction
 from nncore.cli.photos import look
+from nncore.errors import DataError
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
@@ -85,9 +87,17 @@ def run(settings: Settings, out: Output) -> int:
     # Everything is read, however bad, and judged afterwards: a check that stops at the first
     # fault would have to be called once per fault.
     start = time.perf_counter()
-    backbone, reading = _as_trained(settings)
-    everything = dataclasses.replace(reading, max_broken=1.0)
-    data = load_labelled(settings.source, everything, out, allow_missing_classes=True)
+    try:
+        backbone, reading = _as_trained(settings)
+        everything = dataclasses.replace(reading, max_broken=1.0)
+        data = load_labelled(
+            settings.source, everything, out, allow_missing_classes=True, allow_empty=True
+        )
+    except DataError as error:
+        if out.json:  # whoever reads it finds out why at the usual place
+            nothing = {"images": 0, "classes": [], "counts": {}, "skipped": []}
+            out.result("", nothing | {"problems": [str(error)]})
+        raise
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)
     problems, notes, split_notes, train = _judge(settings, data, duplicates, backbone)
@@ -129,8 +139,7 @@ def _judge(
     split; and which images would be trained on (all of them if it refuses the split)."""
     from nncore.data.labels.parts import TRAIN
     from nncore.data.labels.split import split_sides
-    from nncore.data.reading.result import check_broken
-    from nncore.errors import DataError
+    from nncore.data.reading.result import check_broken, no_usable
 
     problems, notes = [], []
     try:
@@ -140,10 +149,12 @@ def _judge(
     counts = data.counts
     empty = [name for name, images in counts.items() if images == 0]
     if empty:
-        problems.append(
-            f"{settings.source}: no usable image in class {_named(empty)}; add images or remove "
-            "the class"
-        )
+        skipped, folders = data.skipped, set(empty)
+        if problems:  # which names them already
+            skipped = []
+        elif len(data):
+            skipped = [file for file in skipped if folders.intersection(file.path.split(os.sep))]
+        problems.append(no_usable(settings.source, [_named(empty)], skipped))
     single = [name for name, images in counts.items() if images == 1]
     if single:
         notes.append(
@@ -299,6 +310,8 @@ def _text(source: str, data: ImageDataset, facts: Mapping[str, Any], notes: Sequ
         + (f", {count(facts['groups'], 'group')}" if facts["groups"] else "")
     ]
     lines += count_lines(data.counts, _given_counts(data))
+    if not len(data):
+        return "\n".join(lines + _skipped_words(data))
     val = f"{100 * val_fraction(len(data)):.2g}%"
     made = f"none; train sets {val} of each class apart for validation (--val, --test)"
     parts = "" if split is None else ", ".join(f"{n:,} {part}" for part, n in split.items() if n)

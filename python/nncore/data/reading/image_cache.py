@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -43,6 +44,7 @@ from nncore.data.checked_map import (
 )
 from nncore.data.digests import DIGEST_SIZE
 from nncore.data.mapped import MappedImages
+from nncore.data.pictures.formats import HELPERS
 from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.cache_folder import (
@@ -360,7 +362,10 @@ def _made_by() -> dict[str, Any]:
     """What the pixels depend on besides the files."""
     import PIL
 
-    return {"format": _FORMAT, "pillow": PIL.__version__}
+    # A package that is installed later reads what was skipped before.
+    packages = [name for name in HELPERS if importlib.util.find_spec(name) is not None]
+    helped = {"helped_by": packages} if packages else {}
+    return {"format": _FORMAT, "pillow": PIL.__version__, **helped}
 
 
 def _digest_column(digests: Sequence[bytes]) -> NDArray[np.void]:

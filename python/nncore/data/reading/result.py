@@ -25,6 +25,16 @@ class ReadResult:
     notes: list[str] = field(default_factory=list)
 
 
+def no_usable(where: str, classes: Sequence[str], skipped: Sequence[SkippedFile]) -> str:
+    """The message where classes have no image: with the files that might have been some."""
+    found = [file for file in skipped if file.kind != "hidden"] or list(skipped)
+    reasons = f": {in_words(found)}" if found else ""
+    return (
+        f"{where}: no usable image in class {', '.join(classes)}{reasons}; add images or remove "
+        "the class"
+    )
+
+
 def check_broken(where: str, kept: int, skipped: Sequence[SkippedFile], max_broken: float) -> None:
     """DataError if more than the fraction `max_broken` of the image files is broken."""
     broken = [file for file in skipped if file.kind == "broken"]
