@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "../runtime/checksum.h"
+#include "../runtime/checked_blocks.h"
 #include "../runtime/mapped_file.h"
 #include "arrays.h"
 
@@ -36,28 +36,48 @@ py::array map_file(const py::object& path, std::size_t size) {
     return array;
 }
 
-// uint64 (B,): of those blocks of `block_bytes` bytes of uint8 (N,) that are asked for; the last
-// block may be shorter.
-py::array_t<std::uint64_t> checksums(const py::array& bytes, std::size_t block_bytes,
-                                     const py::array& blocks) {
+// uint64 (B,): of each block of `block_bytes` bytes of uint8 (N,); the last may be shorter.
+py::array_t<std::uint64_t> block_checksums(const py::array& bytes, std::size_t block_bytes) {
     const std::uint8_t* const data = input<std::uint8_t>(bytes, "bytes");
-    const std::int64_t* const chosen = input<std::int64_t>(blocks, "blocks");
     const auto size = static_cast<std::size_t>(bytes.size());
-    const py::ssize_t count = blocks.size();
     if (block_bytes == 0) throw py::value_error("block_bytes must be at least 1");
-    const auto available = static_cast<std::int64_t>((size + block_bytes - 1) / block_bytes);
-    for (py::ssize_t i = 0; i < count; ++i)
-        if (chosen[i] < 0 || chosen[i] >= available)
-            throw py::value_error("block " + std::to_string(chosen[i]) + " of " +
-                                  std::to_string(available));
-    py::array_t<std::uint64_t> result(count);
+    const std::size_t count = size / block_bytes + (size % block_bytes != 0);
+    py::array_t<std::uint64_t> result(static_cast<py::ssize_t>(count));
     std::uint64_t* const sums = result.mutable_data();
     const py::gil_scoped_release unlocked;
-    for (py::ssize_t i = 0; i < count; ++i) {
-        const std::size_t first = static_cast<std::size_t>(chosen[i]) * block_bytes;
-        sums[i] = runtime::checksum(data + first, std::min(block_bytes, size - first));
-    }
+    runtime::block_checksums(data, size, block_bytes, sums);
     return result;
+}
+
+// Of an array (M, ...) of any dtype, which must live as long.
+std::unique_ptr<runtime::CheckedBlocks> checked_blocks(const py::array& rows,
+                                                       std::size_t rows_per_block,
+                                                       const py::array& checksums) {
+    require_contiguous(rows, "rows");
+    if (rows.ndim() == 0 || rows.size() == 0) throw py::value_error("rows is empty");
+    const std::uint64_t* const sums = input<std::uint64_t>(checksums, "checksums");
+    const auto size = static_cast<std::size_t>(rows.nbytes());
+    return std::make_unique<runtime::CheckedBlocks>(
+        static_cast<const std::uint8_t*>(rows.data()), size,
+        size / static_cast<std::size_t>(rows.shape(0)), rows_per_block,
+        std::vector<std::uint64_t>(sums, sums + checksums.size()));
+}
+
+template <class Index>
+bool sound(runtime::CheckedBlocks& blocks, const py::array& rows) {
+    const Index* const chosen = input<Index>(rows, "rows");
+    const auto count = static_cast<std::size_t>(rows.size());
+    const py::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < count; ++i)
+        if (chosen[i] < 0 || static_cast<std::size_t>(chosen[i]) >= blocks.rows())
+            throw std::invalid_argument("row " + std::to_string(chosen[i]) + " of " +
+                                        std::to_string(blocks.rows()));
+    return blocks.sound(chosen, count);
+}
+
+bool rows_are_sound(runtime::CheckedBlocks& blocks, const py::array& rows) {
+    return rows.itemsize() == 4 ? sound<std::int32_t>(blocks, rows)
+                                : sound<std::int64_t>(blocks, rows);
 }
 
 }  // namespace
@@ -65,10 +85,11 @@ py::array_t<std::uint64_t> checksums(const py::array& bytes, std::size_t block_b
 void register_files(py::module_& m) {
     using py::arg;
     m.def("map_file", &map_file, arg("path"), arg("size"));
-    m.def("checksums", &checksums, arg("bytes"), arg("block_bytes"), arg("blocks"));
-    m.def(
-        "lost_pages", [](const py::array& array) { return runtime::lost_pages_at(array.data()); },
-        arg("array"));
+    m.def("block_checksums", &block_checksums, arg("bytes"), arg("block_bytes"));
+    py::class_<runtime::CheckedBlocks>(m, "CheckedBlocks")
+        .def(py::init(&checked_blocks), arg("rows"), arg("rows_per_block"), arg("checksums"),
+             py::keep_alive<1, 2>())
+        .def("sound", &rows_are_sound, arg("rows"));
 }
 
 }  // namespace nncore::bindings

@@ -30,9 +30,9 @@ def block_checksums(array: NDArray[Any]) -> NDArray[np.uint64]:
     row_bytes = array[:1].nbytes
     if array.nbytes == 0:
         return np.zeros(0, np.uint64)
-    size = rows_per_block(row_bytes)
-    blocks = np.arange(-(-len(array) // size), dtype=np.int64)
-    return _core.checksums(array.reshape(-1).view(np.uint8), size * row_bytes, blocks)
+    return _core.block_checksums(
+        array.reshape(-1).view(np.uint8), rows_per_block(row_bytes) * row_bytes
+    )
 
 
 def bytes_checksum(data: bytes) -> str:
@@ -40,7 +40,7 @@ def bytes_checksum(data: bytes) -> str:
     if not data:
         return ""
     view = np.frombuffer(data, np.uint8)
-    return f"{int(_core.checksums(view, len(data), np.zeros(1, np.int64))[0]):016x}"
+    return f"{int(_core.block_checksums(view, len(data))[0]):016x}"
 
 
 def map_rows(
@@ -90,36 +90,17 @@ class CheckedMap:
         damaged: Callable[[], CheckedMap | None] | None = None,
     ) -> None:
         self.array, self.name, self.damaged = array, name, damaged
-        self._checksums = checksums
-        self._rows = rows_per_block(array[:1].nbytes)
-        self._sound = np.zeros(0 if checksums is None else len(checksums), np.bool_)
-        self._all_sound = checksums is None or not len(checksums)
+        self._blocks = (
+            _core.CheckedBlocks(array, rows_per_block(array[:1].nbytes), checksums)
+            if checksums is not None and len(checksums)
+            else None
+        )
 
-    def sound(self, rows: NDArray[np.integer[Any]]) -> bool:
-        """Whether these rows are what was written, as far as can be told."""
-        if self._checksums is None:
-            return True
-        if _core.lost_pages(self.array):
-            return False
-        if self._all_sound or not len(rows):
-            return True
-        first, last = int(rows[0]) // self._rows, int(rows[-1]) // self._rows
-        # Most often they are consecutive, or nearly all: then their blocks need not be looked for.
-        near = 0 <= last - first <= len(rows) // self._rows + 1 and rows.min() >= rows[0]
-        near = near and rows.max() <= rows[-1]
-        blocks = np.arange(first, last + 1) if near else np.unique(rows // self._rows)
-        blocks = blocks[~self._sound[blocks]].astype(np.int64)
-        if len(blocks):
-            row_bytes = self.array[:1].nbytes
-            flat = self.array.reshape(-1).view(np.uint8)
-            found = _core.checksums(flat, self._rows * row_bytes, blocks)
-            if (found != self._checksums[blocks]).any() or _core.lost_pages(self.array):
-                return False
-            self._sound[blocks] = True
-            self._all_sound = bool(self._sound.all())
-        return True
+    def sound(self, rows: NDArray[np.int32] | NDArray[np.int64]) -> bool:
+        """Whether these rows (C-contiguous) are what was written, as far as can be told."""
+        return self._blocks is None or not len(rows) or self._blocks.sound(rows)
 
-    def checked(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    def checked(self, rows: NDArray[np.int32] | NDArray[np.int64]) -> NDArray[Any]:
         """The array, these rows of which are sound; made anew first where they are not.
 
         Raises
@@ -139,6 +120,5 @@ class CheckedMap:
                 f"{self.name}: damaged or truncated since it was made, and what it was made of is "
                 "not there any more as it was; it is forgotten: run again, and it is made anew"
             )
-        self.array, self._checksums = other.array, other._checksums
-        self._sound, self._all_sound = other._sound, other._all_sound
+        self.array, self._blocks = other.array, other._blocks
         return self.array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,6 +66,11 @@ class MappedImages:
         """Bytes of the N images."""
         return len(self.rows) * self.source[:1].nbytes
 
+    @cached_property
+    def _are_a_range(self) -> bool:
+        """Whether the images lie in the map one behind the other."""
+        return bool((np.diff(self.rows) == 1).all())
+
     def take(self, positions: NDArray[np.integer[Any]]) -> MappedImages:
         """The images at these positions, in this order; no pixel is read."""
         return MappedImages(self.map, self.rows[positions])
@@ -78,9 +84,9 @@ class MappedImages:
             whole: NDArray[np.uint8] = self[:][key]
             return whole
         rows = self.rows[first]
-        source = self.map.checked(np.atleast_1d(rows))
+        source = self.map.checked(np.ascontiguousarray(rows).reshape(-1))
         chosen: NDArray[np.uint8]
-        if isinstance(first, slice) and _are_consecutive(rows):
+        if isinstance(first, slice) and len(rows) and first.step in (None, 1) and self._are_a_range:
             chosen = np.asarray(source[rows[0] : rows[0] + len(rows)])  # no copy
         else:
             chosen = np.asarray(source[rows])
@@ -103,12 +109,6 @@ class MappedImages:
 
     def __repr__(self) -> str:
         return f"MappedImages({self.shape}, of {len(self.source)} in a map)"
-
-
-def _are_consecutive(rows: NDArray[np.int32]) -> bool:
-    return (
-        len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
-    )
 
 
 def chosen_images(images: Pixels, positions: NDArray[np.intp]) -> Pixels:

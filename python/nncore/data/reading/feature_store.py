@@ -40,7 +40,7 @@ from nncore.data.reading.cache_folder import (
 
 F32 = NDArray[np.float32]
 
-_FORMAT = 2
+_FORMAT = 3
 _MEMORY_BYTES = 1 << 30  # of features that no cache folder takes
 
 

@@ -63,7 +63,8 @@ from nncore.data.reading.source import Source
 from nncore.data.skipped import SkippedFile
 from nncore.regular_files import open_regular, read_regular
 
-_FORMAT = 3  # counts up when the decode path gives other pixels, too
+_FORMAT = 4  # counts up when the decode path gives other pixels, too
+_PIXELS = np.dtype(np.uint8)
 _YOUNG_NS = 2_000_000_000  # the coarsest time stamps of a file system in use (FAT)
 # Of one file. `status` as `file_status` gives it; a file that gave no image has no pixel digest: 0.
 _RECORD = np.dtype(
@@ -126,8 +127,9 @@ class CacheEntry:
                 return None
         images = self._mapped(folder, manifest, (count, *preprocessing.input_shape))
         if changed:
-            files["status"] = _trusted(status, now)
-            self._refresh(folder, manifest, files)
+            known = files.copy()
+            known["status"] = _trusted(status, now)
+            self._refresh(folder, manifest, known)
         with contextlib.suppress(OSError):
             os.utime(folder / MANIFEST)  # when it was used last
         skipped = {
@@ -373,11 +375,12 @@ def _digest_column(digests: Sequence[bytes]) -> NDArray[np.void]:
     return np.frombuffer(joined, _RECORD["digest"])
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    """What a .npy file with uint8 images of this shape begins with."""
+def _header(shape: tuple[int, ...], dtype: np.dtype[Any] = _PIXELS) -> bytes:
+    """What a .npy file with an array of this shape begins with."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        header,
+        {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape},
     )
     return header.getvalue()
 
@@ -385,13 +388,12 @@ def _header(shape: tuple[int, ...]) -> bytes:
 def _write_files(folder: Path, files: NDArray[np.void]) -> dict[str, str]:
     """Write (files,) of `_RECORD` to the disk itself; what the manifest says of them."""
     name = f"files-{secrets.token_hex(8)}.npy"
-    content = io.BytesIO()
-    np.save(content, files)
+    content = _header(files.shape, _RECORD) + files.tobytes()
     with open(folder / name, "xb") as file:
-        file.write(content.getbuffer())
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    return {"files": name, "files_checksum": bytes_checksum(content.getvalue())}
+    return {"files": name, "files_checksum": bytes_checksum(content)}
 
 
 def _read_files(path: Path, checksum: str, count: int) -> NDArray[np.void]:
@@ -399,10 +401,10 @@ def _read_files(path: Path, checksum: str, count: int) -> NDArray[np.void]:
     data = read_regular(path, count * _RECORD.itemsize + 4096)
     if bytes_checksum(data) != checksum:
         raise ValueError(f"{path}: damaged")
-    files: NDArray[np.void] = np.load(io.BytesIO(data))
-    if files.dtype != _RECORD or files.shape != (count,):
+    header = _header((count,), _RECORD)
+    if not data.startswith(header) or len(data) != len(header) + count * _RECORD.itemsize:
         raise ValueError(f"{path}: of other files")
-    return files
+    return np.frombuffer(data, _RECORD, offset=len(header))
 
 
 def _file_digest(path: str) -> bytes:
