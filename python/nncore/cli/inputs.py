@@ -51,6 +51,11 @@ def load_labelled(
 
 def check_exists(source: str) -> None:
     """DataError where labelled images can be neither a folder nor a table."""
+    if "://" in source and not os.path.lexists(source):
+        raise DataError(
+            f"{source}: is an address of the web; nncore reads what is on this machine: download "
+            "it, and give the folder that has a sub-folder of images per class"
+        )
     if not os.path.exists(source):
         raise DataError(
             f"{source}: no such file or folder; give a folder with one sub-folder of images per "

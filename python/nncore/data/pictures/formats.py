@@ -8,6 +8,8 @@ import struct
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
+from nncore.data.content_kinds import kind_of
+
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
@@ -129,7 +131,8 @@ def _unidentified(start: bytes) -> UnidentifiedError:
         return UnidentifiedError("starts like an image, but its header is damaged or cut off", True)
     if start.startswith(b"%!PS"):
         return UnidentifiedError("not an image: PostScript is a program; convert it to PNG")
-    return UnidentifiedError("not an image")
+    kind = kind_of(start)
+    return UnidentifiedError("not an image" if kind is None else f"not an image, but {kind.name}")
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from nncore.data.pictures.formats import IMAGE_EXTENSIONS
 from nncore.data.skipped import SkippedFile
+from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
 
 CLASS_MAP_FILE = "classes.csv"
@@ -157,6 +158,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     except FileNotFoundError:
         raise DataError(f"{folder}: no such folder") from None
     except NotADirectoryError:
+        refuse_wrong_kind(folder)
         raise DataError(f"{folder}: is a file, not a folder") from None
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from nncore.data.labels.class_map import canonical_name, read_text
 from nncore.data.labels.parts import part_of
 from nncore.data.sources.table_paths import TablePaths
+from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
 
 COLUMNS = ("path", "label", "split", "group")  # others are ignored
@@ -84,6 +85,7 @@ def read_table(
 
 def table_lines(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells by column name, in lower case, of every data line."""
+    refuse_wrong_kind(file)
     delimiter = DELIMITERS.get(file.suffix.lower(), ",")
     text = io.StringIO(read_text(file, keep_odd_bytes=True), newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
