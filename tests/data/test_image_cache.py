@@ -22,6 +22,7 @@ from nncore.data.mapped import MappedImages
 from nncore.data.pictures.request import Request
 from nncore.data.reading import cache_folder, image_cache, load, source
 from nncore.data.reading.cache_folder import read_manifest, write_manifest
+from nncore.own_folders import MARKER
 
 Decodes = Callable[[], int]
 
@@ -69,7 +70,7 @@ def same(a: ImageDataset, b: ImageDataset) -> None:
 
 
 def files_of(place: Path) -> list[str]:
-    return sorted(path.name for path in place.glob("*/*"))
+    return sorted(path.name for path in place.glob("*/*") if path.name != MARKER)
 
 
 def test_the_second_run_decodes_nothing_and_gives_the_same(make_folder, tmp_path, decodes):
@@ -291,6 +292,7 @@ def test_sizes_and_colours_that_turn_out_to_differ(tmp_path, workers):
 READ = """
 import sys
 from nncore.data import ImageDataset
+from nncore.own_folders import MARKER
 data = ImageDataset.from_folder(sys.argv[1], cache=sys.argv[2])
 print(len(data), int(data.images[...].sum()), data.notes)
 """

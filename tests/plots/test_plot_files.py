@@ -47,7 +47,7 @@ def test_equal_plots_have_equal_bytes_whatever_the_users_style(draw, tmp_path) -
     first = (tmp_path / "first.png").read_bytes()
     assert first == (tmp_path / "second.png").read_bytes()
     assert first.startswith(b"\x89PNG")
-    assert b"Software" not in first
+    assert b"Matplotlib" not in first
     assert sorted(os.listdir(tmp_path)) == ["first.png", "second.png"]
 
 

@@ -17,6 +17,7 @@ from nncore.data.augmentation import Augmentation
 from nncore.errors import ModelFileError
 from nncore.layers import Dense, Flatten
 from nncore.optimizers import SGD
+from nncore.own_folders import MARKER
 from nncore.training.callbacks import Callback
 from nncore.training.history import History
 from nncore.training.loop import NonFiniteLossError
@@ -62,7 +63,7 @@ def test_runs_are_numbered(tmp_path):
     paths = [RunDirectory.create(root).path for _ in range(3)]
     assert paths == [root / "run-1", root / "run-2", root / "run-3"]
     assert RunDirectory.create(root, "mine").path == root / "mine"
-    assert list(paths[0].iterdir()) == []
+    assert os.listdir(paths[0]) == [MARKER]
 
 
 def test_existing_run_is_not_touched_unless_asked(tmp_path):
@@ -154,7 +155,7 @@ def test_report_without_images_has_no_picture_of_mistakes(tmp_path):
 def test_history_without_epochs_has_no_curves(tmp_path):
     run = RunDirectory.create(tmp_path)
     run.write_history(History("mse"))
-    assert [path.name for path in run.path.iterdir()] == ["history.csv"]
+    assert sorted(os.listdir(run.path)) == [MARKER, "history.csv"]
 
 
 def test_unknown_file_names():

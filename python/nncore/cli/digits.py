@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nncore.atomic import atomic_write_text
+from nncore.own_folders import make_own_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +58,7 @@ def write_digits(folder: Path) -> DigitFolders:
     same files, so that the demo gives the same numbers everywhere.
     """
     images, labels = load_digits()
+    make_own_folder(folder)
     train, test = folder / "digits" / "train", folder / "digits" / "test"
     unlabelled = folder / "unlabelled"
     for path in (*(place / name for place in (train, test) for name in NAMES), unlabelled):

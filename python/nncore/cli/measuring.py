@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli import feature_words
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
+from nncore.own_folders import make_own_folder
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
@@ -62,7 +63,7 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     files = []
     if settings.output is not None:
         folder = Path(settings.output)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_own_folder(folder)
         RunDirectory(folder).write_report(report, data.images)
         files = [str(folder / name) for name in REPORT_FILES]
     return Outcome(settings.source, file, data, part, report, files)

@@ -58,7 +58,9 @@ class Output:
             self.warn(note)
 
     def warn_of_skipped(self, skipped: Sequence[SkippedFile]) -> None:
-        """Say that files were left out where `say` cannot list them."""
+        """Say that files were left out where `say` cannot list them; what is hidden or nncore's own
+        was to be expected."""
+        skipped = [file for file in skipped if file.kind not in ("hidden", "own")]
         if skipped and (self.json or self.quiet):
             first = skipped[0]
             self.warn(f"{count(len(skipped), 'file')} skipped, first {first.path}: {first.reason}")

@@ -10,15 +10,16 @@ from typing import Literal
 from nncore.atomic import atomic_write_bytes
 from nncore.data.csv_text import csv_bytes
 
-SkipKind = Literal["broken", "foreign", "hidden"]
+SkipKind = Literal["broken", "foreign", "own", "hidden"]
 
 
 @dataclass(frozen=True)
 class SkippedFile:
     """One file that is not in the data set.
 
-    `kind` is ``"broken"`` (meant to be an image, cannot be used), ``"foreign"`` (no image) or
-    ``"hidden"`` (dot-files, ``__MACOSX``).
+    `kind` is ``"broken"`` (meant to be an image, cannot be used), ``"foreign"`` (no image),
+    ``"own"`` (written by nncore: a file, or a folder with all that is in it) or ``"hidden"``
+    (dot-files, ``__MACOSX``).
     """
 
     path: str

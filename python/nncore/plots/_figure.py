@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
 from nncore.errors import MissingExtraError
+from nncore.own_folders import SOFTWARE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,9 +35,9 @@ GREY = "#6E6E6E"
 
 DPI = 120
 _ELLIPSIS = "…"
-# Dates and versions would make equal plots differ in their bytes.
+# By which a chart among pictures is known. Dates and versions would make equal plots differ.
 _METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
+    "png": {"Software": SOFTWARE},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }

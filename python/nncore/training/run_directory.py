@@ -1,5 +1,6 @@
 """`runs/NAME/`: everything that one training leaves behind, each file whole or absent.
 
+- `.nncore`: by which the folder is told from pictures
 - `config.toml`: the settings
 - `resume.json`: the same and the images, as a program reads them that goes on with the training
 - `classes.csv`: Label,Description
@@ -34,6 +35,7 @@ from nncore.data.labels.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.split_csv import write_split_csv
 from nncore.errors import DataError, ModelFileError
+from nncore.own_folders import RUN_FILES, is_empty, make_home, mark_own_folder
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.features import RUN_FILE
 from nncore.training.history import History
@@ -46,23 +48,7 @@ if TYPE_CHECKING:
     from nncore.data.dataset import ImageDataset
     from nncore.data.mapped import Pixels
 
-FILES = (
-    "config.toml",
-    "resume.json",
-    "classes.csv",
-    "split.csv",
-    "skipped.csv",
-    RUN_FILE,
-    "augmented.png",
-    "best.safetensors",
-    "last.safetensors",
-    "history.csv",
-    "loss.png",
-    "accuracy.png",
-    "report.json",
-    "confusion.png",
-    "mistakes.png",
-)
+FILES = RUN_FILES
 
 Scalar = str | bool | int | float | datetime.date | datetime.datetime
 Sections = Mapping[str, Mapping[str, "Scalar | Iterable[Scalar] | None"]]
@@ -113,7 +99,8 @@ class RunDirectory:
                 path = _make_numbered(parent)
             else:
                 path = parent / name
-                path.mkdir(parents=True, exist_ok=True)
+                make_home(parent)
+                path.mkdir(exist_ok=True)
             # Before it is looked at whether the folder is empty: of two processes one gets it.
             lock = RunLock.take(path)
             _refuse_unwritable(path)
@@ -124,7 +111,7 @@ class RunDirectory:
             raise type(error)(
                 error.errno, f"cannot write a run here: {error.strerror}", str(where)
             ) from None
-        if any(path.iterdir()):
+        if not is_empty(path):
             if not overwrite:
                 raise FileExistsError(
                     errno.EEXIST,
@@ -133,6 +120,8 @@ class RunDirectory:
                 )
             for file in FILES:
                 (path / file).unlink(missing_ok=True)
+        if is_empty(path):
+            mark_own_folder(path)
         return cls(path, lock)
 
     @classmethod
@@ -332,7 +321,7 @@ def _for_toml(where: str, value: object) -> object:
 
 
 def _make_numbered(parent: Path) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
+    make_home(parent)
     for number in itertools.count(1):
         path = parent / f"run-{number}"
         try:

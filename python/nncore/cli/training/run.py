@@ -24,6 +24,7 @@ from nncore.cli.training.measured import measured
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
+from nncore.own_folders import is_empty
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
@@ -214,7 +215,7 @@ def _check_place(place: RunPlace) -> None:
     """Whether the folder is free, before minutes are spent on reading images."""
     if place.name is not None and not place.overwrite:
         folder = Path(place.output) / place.name
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not is_empty(folder):
             _explain(FileExistsError(errno.EEXIST, "", str(folder)))
 
 

@@ -34,7 +34,7 @@ def say_plan(plan: Plan, out: Output) -> None:
         by_part = {}
     for line in [*count_lines(data.counts, by_part), *skipped_lines(data.skipped)]:
         out.say(line)
-    out.warn_of_skipped([file for file in data.skipped if file.kind != "hidden"])
+    out.warn_of_skipped(data.skipped)
     sizes = [f"{len(part):,} {name}" for name, part in plan.parts.by_name.items() if len(part)]
     out.say(f"split ({printable(plan.parts.source)}): {', '.join(sizes)}")
     notes = plan.parts.train.split_notes

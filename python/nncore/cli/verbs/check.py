@@ -23,6 +23,7 @@ from nncore.cli.output import (
     Output,
     capped,
     count,
+    listed,
     printable,
     skipped_json,
     skipped_lines,
@@ -355,14 +356,21 @@ def _fit_lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _skipped_words(data: ImageDataset) -> list[str]:
-    if not data.skipped:
-        return ["skipped no file"]
-    kinds = _tally(file.kind for file in data.skipped)
+    own = [file.path for file in data.skipped if file.kind == "own"]
+    rest = [file for file in data.skipped if file.kind != "own"]
+    lines = []
+    if own:
+        lines.append(
+            f"left out, since nncore wrote it: {listed(own, _MOST_NAMED, '--json has all')}"
+        )
+    if not rest:
+        return [*lines, "skipped no file"]
+    kinds = _tally(file.kind for file in rest)
     shown = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
     # What was meant to be an image first: a thousand hidden files must not push it off the list.
     order = {"broken": 0, "foreign": 1, "hidden": 2}
-    first, *others = skipped_lines(sorted(data.skipped, key=lambda file: order[file.kind]))
-    return [f"{first.removesuffix(':')} ({shown}; --json lists all):", *others]
+    first, *others = skipped_lines(sorted(rest, key=lambda file: order[file.kind]))
+    return [*lines, f"{first.removesuffix(':')} ({shown}; --json lists all):", *others]
 
 
 def _given_counts(data: ImageDataset) -> dict[str, dict[str, int]]:

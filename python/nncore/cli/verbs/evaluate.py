@@ -64,7 +64,7 @@ def settings(args: argparse.Namespace) -> Settings:
 def run(settings: Settings, out: Output) -> int:
     outcome = evaluate(settings.evaluate, out)
     out.result(_text(outcome), as_json(outcome))
-    out.warn_of_skipped([file for file in outcome.data.skipped if file.kind != "hidden"])
+    out.warn_of_skipped(outcome.data.skipped)
     return gate(settings.min_accuracy, outcome.report, "evaluated")
 
 

@@ -17,6 +17,7 @@ from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
 from nncore.errors import DataError
+from nncore.own_folders import make_own_folder
 from nncore.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _draw_run(source: Path, output: str | None) -> list[Path]:
     if not len(history):
         raise DataError(f"{table}: holds no finished epoch, so there is nothing to draw")
     folder = folder if output is None else Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_own_folder(folder)
 
     files = [folder / "loss.png", folder / "accuracy.png"]
     plots.curves(history, files[0], which="loss")

@@ -25,6 +25,7 @@ from nncore.data.pictures.request import Request
 from nncore.data.pictures.wide import decode_wide, is_wide
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError
+from nncore.own_folders import SOFTWARE
 from nncore.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class BrokenImageError(UnusableImageError):
 
 class NotAnImageError(UnusableImageError):
     """The content is no image (whatever the name says)."""
+
+
+class OwnChartError(NotAnImageError):
+    """A chart that nncore drew."""
 
 
 def decode_image(
@@ -234,10 +239,13 @@ def _feed(digest: Digest, file: IO[bytes]) -> None:
 
 def _identify(file: IO[bytes], name: str) -> ImageFile:
     try:
-        return open_picture(file)
+        image = open_picture(file)
     except UnidentifiedError as error:
         kind = BrokenImageError if error.damaged else NotAnImageError
         raise kind(name, str(error)) from None
+    if image.format == "PNG" and image.info.get("Software") == SOFTWARE:
+        raise OwnChartError(name, "is a chart that nncore drew")
+    return image
 
 
 def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:

@@ -37,6 +37,7 @@ from nncore.data.reading.cache_folder import (
     read_manifest,
     write_manifest,
 )
+from nncore.own_folders import MARKER, make_home, mark_own_folder
 
 F32 = NDArray[np.float32]
 
@@ -98,7 +99,7 @@ class FeatureStore:
             self._keep(digests, features)
             return
         try:
-            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_home(self.folder.parent, 0o700)
             with locked(self.folder, wait=True):
                 self._read()  # what another process has added since
                 self._drop_if_damaged(range(len(self._features)))  # it is written with the new ones
@@ -153,6 +154,7 @@ class FeatureStore:
         """All rows into a new file, then the manifest that names it; the old file goes."""
         assert self.folder is not None
         self.folder.mkdir(exist_ok=True)
+        mark_own_folder(self.folder)
         path = self.folder / f"features-{secrets.token_hex(8)}.npy"
         try:
             features = np.ascontiguousarray(self._features, "<f4")
@@ -174,7 +176,7 @@ class FeatureStore:
             raise
         self._read()
         for other in self.folder.iterdir():
-            if other.name not in (MANIFEST, path.name):
+            if other.name not in (MANIFEST, MARKER, path.name):
                 with contextlib.suppress(OSError):
                     other.unlink()
 

@@ -61,6 +61,7 @@ from nncore.data.reading.collected import CollectedImages, Shape
 from nncore.data.reading.result import ReadResult
 from nncore.data.reading.source import Source
 from nncore.data.skipped import SkippedFile
+from nncore.own_folders import MARKER, make_home, mark_own_folder
 from nncore.regular_files import open_regular, read_regular
 
 _FORMAT = 4  # counts up when the decode path gives other pixels, too
@@ -173,7 +174,7 @@ class CacheEntry:
             The folder cannot be made or written.
         """
         try:
-            self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_home(self.cache, 0o700)
             lock = locked(self.folder, wait=True)
             lock.__enter__()
         except OSError as error:
@@ -193,6 +194,7 @@ class CacheEntry:
         """
         try:
             self.folder.mkdir(exist_ok=True)
+            mark_own_folder(self.folder)
             self._sweep(None)
             needed = len(self.source.paths) * shape[0] * shape[1] * shape[2]
             free = shutil.disk_usage(self.folder).free
@@ -257,7 +259,7 @@ class CacheEntry:
 
         Only with the lock: nobody else is writing. Who has mapped a file keeps what it maps.
         """
-        kept = [MANIFEST]
+        kept = [MANIFEST, MARKER]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             manifest = manifest or read_manifest(self.folder)
             kept += [manifest["images"], manifest["files"]]

@@ -17,6 +17,7 @@ from nncore.data.pictures.decode import (
     AUTO_SIDE,
     MAX_PIXELS,
     NotAnImageError,
+    OwnChartError,
     UnusableImageError,
 )
 from nncore.data.pictures.formats import IMAGE_EXTENSIONS
@@ -216,6 +217,8 @@ def _decode_all(
 
 def skipped_file(path: str, error: UnusableImageError) -> SkippedFile:
     """The record of a file that could not be decoded."""
+    if isinstance(error, OwnChartError):
+        return SkippedFile(path, error.reason, "own")
     named_as_image = os.path.splitext(path)[1].lower() in IMAGE_EXTENSIONS
     if isinstance(error, NotAnImageError) and not named_as_image:
         return SkippedFile(path, error.reason, "foreign")

@@ -12,6 +12,7 @@ from nncore.data.pictures.formats import IMAGE_EXTENSIONS
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
+from nncore.own_folders import LEFT_OUT, is_own_file, is_own_folder
 
 CLASS_MAP_FILE = "classes.csv"
 
@@ -39,6 +40,16 @@ class Place:
             return list(_walk(self.path, skipped))
         start = os.path.join(self.path, "")
         return [start + name for name in self._plain]
+
+    @cached_property
+    def is_own(self) -> bool:
+        """Whether all that it holds was written by nncore."""
+        return is_own_folder(self.path, self._plain)
+
+    @property
+    def left_out(self) -> SkippedFile:
+        """The record of it as nncore's own."""
+        return SkippedFile(self.path, LEFT_OUT, "own")
 
     @cached_property
     def level(self) -> Level:
@@ -73,10 +84,14 @@ class Level:
                     self.skipped.append(
                         SkippedFile(entry.path, "is a link to a folder that it lies in", "foreign")
                     )
+                elif (inner := Place(entry.path)).is_own:
+                    self.skipped.append(inner.left_out)
                 else:
-                    self.folders.append(Place(entry.path))
+                    self.folders.append(inner)
             elif entry.name == CLASS_MAP_FILE:
                 self.class_map = entry.path
+            elif is_own_file(entry.path):
+                self.skipped.append(SkippedFile(entry.path, LEFT_OUT, "own"))
             else:
                 self.loose.append(entry.path)
 
@@ -115,7 +130,10 @@ def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:
         elif entry.is_file(follow_symlinks=False):
             yield entry.path  # what nearly all are, told without asking the system again
         elif entry.is_dir(follow_symlinks=False):
-            waiting += _entries(entry.path)[::-1]
+            if (inner := Place(entry.path)).is_own:
+                skipped.append(inner.left_out)
+            else:
+                waiting += _entries(entry.path)[::-1]
         elif _leads_to(entry, stat.S_ISDIR):
             skipped.append(
                 SkippedFile(entry.path, "is a link to a folder, which is not followed", "foreign")
