@@ -3,7 +3,8 @@
 - `verbs/`: one file per verb, which does not know the others; `parser` knows them all.
 - `flags/`: the flags that verbs share, and the settings that are made of them.
 - `training/`, `measuring`, `predicting`, `inputs`: work that more than one verb does.
-- `output`: where words go; `failures`: which error gives which exit code and line.
+- `output`: where words go; `foreign_words`: what others say reaches the user as a line of ours;
+   `failures`: which error gives which exit code and line.
 
 An argument list becomes a frozen dataclass of settings once, in `parser.parse`; from there on
 nothing changes it, and steps make new ones of it.
@@ -42,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from nncore import _core
 
                 _core.set_num_threads(common.threads)
-            code = command.run(command.settings, Output(json=common.json, quiet=common.quiet))
+            from nncore.cli.foreign_words import framed
+
+            out = Output(json=common.json, quiet=common.quiet)
+            with framed(out):
+                code = command.run(command.settings, out)
     except SystemExit as stop:  # argparse, after --help and --version
         return int(stop.code or 0)
     except BaseException as error:

@@ -82,7 +82,7 @@ def confusion_matrix(
     matrix, names = _cells(triples, len(names), together), names[::together]
     k = len(names)
 
-    with house_style():
+    with house_style(names):
         from matplotlib import colormaps
         from matplotlib.colors import PowerNorm
 

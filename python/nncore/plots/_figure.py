@@ -10,7 +10,7 @@ import contextlib
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from nncore.atomic import atomic_write_bytes
 from nncore.errors import MissingExtraError
 from nncore.own_folders import SOFTWARE
+from nncore.plots._fonts import drawable, families_for, matplotlib_is_quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,17 +42,6 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-# Matplotlib's own font has no Chinese, Japanese or Korean; class names may. The first that is
-# installed is asked for the missing characters.
-_CJK_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "WenQuanYi Zen Hei",
-    "Arial Unicode MS",
-)
 # rcParams are global to the process: two threads that both set and restore them would leave the
 # one's settings behind.
 _RC_LOCK = threading.RLock()
@@ -71,20 +61,21 @@ def checked_format(path: str | os.PathLike[str] | None) -> str | None:
 
 
 @contextlib.contextmanager
-def house_style() -> Iterator[None]:
-    """Matplotlib's defaults and our changes inside, the user's settings again afterwards."""
+def house_style(names: Iterable[str] = ()) -> Iterator[None]:
+    """Matplotlib's defaults and our changes inside, the user's settings again afterwards.
+
+    `names` are what is drawn of the user's words: fonts are chosen that have their letters.
+    """
     try:
-        from matplotlib import font_manager, style
+        from matplotlib import style
     except ImportError as error:
         raise MissingExtraError(
             f"plots need matplotlib, which cannot be imported ({error}): "
             f"run `python -m pip install matplotlib`"
         ) from error
 
-    installed = set(font_manager.fontManager.get_font_names())
-    fonts = ["DejaVu Sans", *(font for font in _CJK_FONTS if font in installed)]
     ours = {
-        "font.family": fonts,
+        "font.family": families_for(names),
         "font.size": 10.0,
         "axes.titlesize": 11.0,
         "axes.spines.top": False,
@@ -99,7 +90,7 @@ def house_style() -> Iterator[None]:
         "agg.path.chunksize": 10_000,
         "svg.hashsalt": "nncore",
     }
-    with _RC_LOCK, style.context(["default", ours]):
+    with _RC_LOCK, style.context(["default", ours]), matplotlib_is_quiet():
         yield
 
 
@@ -128,12 +119,14 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> None:
 
 
 def shown(text: str, most: int) -> str:
-    """A name as it can be drawn: unprintable characters replaced, the middle of a long one cut.
+    """A name as it can be drawn: unprintable characters replaced, those that no font has told by
+    their code points, the middle of a long one cut.
 
     The middle, since names of one data set often share their beginning and differ at the end.
     A dollar sign is escaped: two of them would be read as a formula.
     """
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    clean = drawable(clean)
     if len(clean) > most:
         tail = (most - 1) // 2
         clean = clean[: most - 1 - tail] + _ELLIPSIS + clean[len(clean) - tail :]

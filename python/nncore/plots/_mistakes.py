@@ -116,10 +116,15 @@ def mistakes(
             )
     checked_format(path)
 
-    with house_style():
+    with house_style(_names(found[:_MOST])):
         figure = _draw_grid(pictures, found) if found else _draw_none(len(pictures))
         save(figure, path)
     return figure
+
+
+def _names(found: Sequence[Mistake]) -> list[str]:
+    """All words in the pictures that are the user's."""
+    return [word for one in found for word in (one.true, one.predicted, one.path or "")]
 
 
 def _draw_none(images: int) -> Figure:

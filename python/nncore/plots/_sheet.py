@@ -58,7 +58,7 @@ def contact_sheet(
     pictures = [one for row in drawn.values() for one in row] + [one for one, _ in duplicates]
     tile = _tile_height(pictures)
     heights = [tile] * len(drawn) + [tile + 0.45] * len(extra)
-    with house_style():
+    with house_style([*drawn, *(words for _, words in duplicates)]):
         figure = new_figure(
             _NAME + (_TILE + 0.08) * columns, sum(heights) + 0.15 * len(heights) + 0.7
         )

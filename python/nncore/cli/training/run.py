@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import os
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -81,21 +78,10 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
     parts = split(data, settings.split, settings.seed)
     if settings.normalize and backbone is None and not network.on_backbone:
         parts = dataclasses.replace(parts, train=with_normalization(parts.train))
-    with _warnings_told(out):
-        training, recipe, model = _chosen(settings, parts, backbone)
+    training, recipe, model = _chosen(settings, parts, backbone)
     check_warmup(training)
     settings = dataclasses.replace(settings, reading=reading)
     return Plan(settings, parts, training, recipe, model)
-
-
-@contextlib.contextmanager
-def _warnings_told(out: Output) -> Iterator[None]:
-    """What Python would warn of is told as all else is."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for one in said:
-        out.warn(str(one.message))
 
 
 def _chosen(
