@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from nncore.home import place
+
 _SUFFIX = ".part"
 _LONGEST = 200  # bytes of a name; with what is added it must stay below 255
 _STALE_SECONDS = 3600
@@ -23,7 +25,7 @@ def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         The directory is missing or not writable, or the disk is full; `path` is untouched, and the
         error's `filename` is `path`.
     """
-    target = Path(path)
+    target = place(path)
     try:
         _write_and_rename(target, data)
     except OSError as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nncore.atomic import atomic_write_text
+from nncore.home import place
 from nncore.regular_files import read_regular
 
 MARKER = ".nncore"
@@ -57,7 +58,7 @@ def make_own_folder(path: str | os.PathLike[str], mode: int = 0o777) -> None:
     OSError
         It cannot be made or written.
     """
-    _make(Path(path), mode, _ALL)
+    _make(place(path), mode, _ALL)
 
 
 def make_home(path: str | os.PathLike[str], mode: int = 0o777) -> None:
@@ -68,7 +69,7 @@ def make_home(path: str | os.PathLike[str], mode: int = 0o777) -> None:
     OSError
         It cannot be made or written.
     """
-    _make(Path(path), mode, _FOLDERS)
+    _make(place(path), mode, _FOLDERS)
 
 
 def mark_own_folder(path: str | os.PathLike[str]) -> None:

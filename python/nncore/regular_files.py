@@ -10,6 +10,8 @@ import errno
 import os
 import stat
 
+from nncore.home import at_home
+
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -28,9 +30,9 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, os.stat_result]:
     OSError
         There is none, it cannot be read, or it is not a regular file; `filename` is `path`.
     """
-    name = os.fspath(path)
+    name = at_home(path)
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = os.open(name, _FLAGS)
     except ValueError:
         raise OSError(errno.EINVAL, "no file can have a NUL in its name", name) from None
     except OSError as error:

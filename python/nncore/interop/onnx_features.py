@@ -21,6 +21,7 @@ from nncore.data.mapped import Pixels
 from nncore.data.reading.cache_folder import CacheError, default_cache_folder
 from nncore.data.reading.feature_store import FeatureStore
 from nncore.errors import DataError, ModelFileError
+from nncore.home import place
 from nncore.interop.feature_rows import feature_rows
 from nncore.interop.image_input import COLORS, LAYOUTS, check_choice, settled_input
 from nncore.interop.known_inputs import known_scale_of
@@ -114,7 +115,7 @@ class Features:
     ) -> None:
         check_choice("layout", layout, LAYOUTS)
         check_choice("color", color, COLORS)
-        self.path = Path(path)
+        self.path = place(path)
         self.name = self.path.name
         model = read_file(self.path)
         self.sha256 = hashlib.sha256(model).hexdigest()

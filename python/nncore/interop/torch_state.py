@@ -16,13 +16,13 @@ import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import ModelFileError
+from nncore.home import place
 from nncore.regular_files import read_regular
 
 _LARGEST = 1 << 32  # bytes
@@ -57,7 +57,7 @@ def read_state_dict(
         The file is missing, another one, or not just a state dict: it names anything else than
         tensors, contradicts itself or is truncated. Nothing that it names is executed.
     """
-    path = Path(path)
+    path = place(path)
     try:
         data = read_regular(path, _LARGEST)
     except FileNotFoundError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 from nncore.arguments import check_int, check_seed
 from nncore.data.preprocessing import Preprocessing
+from nncore.home import place
 from nncore.layers import Dense
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.layers.stack import with_trainable
@@ -94,7 +94,7 @@ def backbone(
         raise TypeError(f"trainable must be True or False, not {trainable!r}")
     classes, seed = check_int("classes", classes, 2), check_seed(seed)
     if is_onnx_file(name):
-        opened = OnnxBackbone.open(Path(name), size, mean, std, fit)
+        opened = OnnxBackbone.open(place(name), size, mean, std, fit)
         model, notes = opened.model(classes, trainable, kernel_regularizer, seed)
         for note in notes:
             warnings.warn(note, stacklevel=2)

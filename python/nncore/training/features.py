@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from nncore.data.dataset import ImageDataset
 from nncore.data.mapped import MappedImages
 from nncore.errors import ModelFileError
+from nncore.home import place
 from nncore.training.arrays import data_set_images
 from nncore.training.inputs import Inputs, PixelInputs
 
@@ -230,10 +231,10 @@ def restored_inputs(
             )
         features = given
     else:
-        place = _find(record, path) if given is None else Path(given)
-        if place is None and needed:
+        found = _find(record, path) if given is None else place(given)
+        if found is None and needed:
             raise recorded.missing()
-        features = recorded if place is None else Features.from_dict(record, place)
+        features = recorded if found is None else Features.from_dict(record, found)
     return FrozenInputs(features, mean, std)
 
 

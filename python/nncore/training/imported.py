@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nncore.data.reading.settings import check_size
 from nncore.errors import ModelFileError
+from nncore.home import place
 from nncore.training.model import Sequential
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def from_onnx(
     >>> model = nn.from_onnx("resnet18.onnx")
     >>> model.fit(x, y, epochs=3, batch_size=8, optimizer=nn.SGD(1e-3, momentum=0.9))
     """
-    path = Path(path)
+    path = place(path)
     imported, content = read_import(path, output, size)
     if imported.result.is_image or imported.result.order is not None:
         what = "an image" if imported.result.is_image else "a flattened image"

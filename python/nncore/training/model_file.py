@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError, ModelFileError
+from nncore.home import place
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
 from nncore.training.features import restored_inputs
@@ -96,7 +97,7 @@ def load(
     ValueError
         `features` were given for a model that has none.
     """
-    model, state = _read(Path(path), features)
+    model, state = _read(place(path), features)
     _give_optimizer(model, state, Path(path))
     return model
 
@@ -104,7 +105,7 @@ def load(
 def load_to_show(path: str | os.PathLike[str]) -> Sequential:
     """`load` that does without the network of frozen features, then nothing can be predicted, and
     without the optimizer's state."""
-    return _read(Path(path), need_features=False)[0]
+    return _read(place(path), need_features=False)[0]
 
 
 def load_checkpoint(
@@ -133,7 +134,7 @@ def load_checkpoint(
     >>> model.fit(train, epochs=left, optimizer=model.optimizer,             # doctest: +SKIP
     ...           history=model.history)
     """
-    model, state = _read(Path(path), features)
+    model, state = _read(place(path), features)
     if not state.has_history:
         raise ModelFileError(
             f"{os.fspath(path)}: holds a model but no training state; resume from last.safetensors"

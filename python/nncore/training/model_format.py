@@ -47,6 +47,7 @@ from nncore.atomic import atomic_write_bytes
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
+from nncore.home import place
 from nncore.layers import Layer, Shape
 from nncore.optimizers import Optimizer
 from nncore.regular_files import open_regular
@@ -163,7 +164,7 @@ def serialize(contents: ModelContents) -> bytes:
 
 def write_model_file(path: str | os.PathLike[str], data: bytes) -> None:
     """Write the bytes of `serialize`, whole or not at all; OSError that names the culprit."""
-    target = Path(path)
+    target = place(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file for the model", str(target))
     if not target.parent.is_dir():

@@ -35,6 +35,7 @@ from nncore.data.labels.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.split_csv import write_split_csv
 from nncore.errors import DataError, ModelFileError
+from nncore.home import place
 from nncore.own_folders import RUN_FILES, is_empty, make_home, mark_own_folder
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.features import RUN_FILE
@@ -91,7 +92,7 @@ class RunDirectory:
         OSError
             The folder cannot be made or written to; the message names it.
         """
-        parent = Path(root)
+        parent = place(root)
         if name is not None and (name in ("", ".", "..") or Path(name).name != name):
             raise ValueError(f"name must be the name of one folder, not {name!r}")
         try:
@@ -133,7 +134,7 @@ class RunDirectory:
         OSError
             There is no such folder, or another process trains into it (a BlockingIOError).
         """
-        folder = Path(path)
+        folder = place(path)
         return cls(folder, RunLock.take(folder))
 
     def __repr__(self) -> str:

@@ -49,6 +49,7 @@ def add_labelled(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     """The images of the verbs that train."""
     parser.add_argument(
         "data",
+        type=values.path,
         nargs=None if needed else "?",
         metavar="FOLDER|CSV",
         help="folder with one sub-folder per class, or table with the columns path and label",
@@ -58,7 +59,10 @@ def add_labelled(parser: argparse.ArgumentParser, needed: bool = True) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The model of the verbs that use one."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a .safetensors file, or a run directory (its best model)"
+        "model",
+        type=values.path,
+        metavar="MODEL",
+        help="a .safetensors file, or a run directory (its best model)",
     )
 
 

@@ -51,6 +51,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--features",
+        type=values.path,
         metavar="ONNX",
         help="a network for images, as .onnx file; --model is then linear (default) or mlp",
     )
@@ -89,6 +90,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     """The flag of the verbs that use a model."""
     parser.add_argument(
         "--features",
+        type=values.path,
         metavar="ONNX",
         help="where the network of a model on frozen features is (default: beside the model)",
     )

@@ -82,7 +82,7 @@ def _backbone(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"invalid choice: {text!r} (choose from {', '.join(known)}, or name an .onnx file)"
         )
-    return text
+    return text if text in known else values.path(text)
 
 
 def add_transfer(group: argparse._ActionsContainer) -> None:

@@ -88,7 +88,7 @@ def add_cache(parser: argparse._ActionsContainer) -> None:
         "--cache",
         metavar="DIR|off",
         default=True,
-        type=lambda text: False if text == "off" else text,
+        type=lambda text: False if text == "off" else values.path(text),
         help="where decoded images are kept, so that the next run starts at once; off: read the "
         "files each time (default: nncore in the user's cache folder)",
     )

@@ -6,6 +6,8 @@ import argparse
 import math
 from collections.abc import Callable
 
+from nncore.home import at_home
+
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
     """Type of a whole number from `low` to `high`."""
@@ -89,6 +91,19 @@ def numbers(text: str) -> tuple[float, ...] | float:
     """`0.5`, or `0.485,0.456,0.406`: one number or several."""
     values = tuple(_finite(part.strip()) for part in text.split(","))
     return values[0] if len(values) == 1 else values
+
+
+def path(text: str) -> str:
+    """A file or folder; `~` is the home folder, also where the shell has left it."""
+    try:
+        return at_home(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def path_or(*words: str) -> Callable[[str], str]:
+    """Type of a path that may be one of some words instead."""
+    return lambda text: text if text in words else path(text)
 
 
 def run_name(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli.class_table import count_lines
 from nncore.cli.failures import BAD_DATA, DONE
-from nncore.cli.flags import reading
+from nncore.cli.flags import reading, values
 from nncore.cli.inputs import load_labelled
 from nncore.cli.models import Network
 from nncore.cli.output import (
@@ -48,12 +48,14 @@ _TIMED_IMAGES = 512  # enough steps to time, few enough to take no time
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
+        type=values.path,
         metavar="FOLDER|CSV",
         help="folder with one sub-folder per class (also one with such folders in train, val and "
         "test), or table with the columns path and label, and perhaps split and group",
     )
     parser.add_argument(
         "--sheet",
+        type=values.path,
         metavar="FILE",
         help="draw some images of every class, and the duplicates, to this .png, .svg or .pdf",
     )

@@ -14,6 +14,7 @@ from nncore.cli import measuring, predicting
 from nncore.cli.descent import draw_descent
 from nncore.cli.digits import SIDE, DigitFolders, write_digits
 from nncore.cli.failures import INTERRUPTED
+from nncore.cli.flags import values
 from nncore.cli.flags.common import add_min_accuracy
 from nncore.cli.gate import gate
 from nncore.cli.measuring import EvaluateSettings
@@ -33,6 +34,7 @@ HELP = "everything once, on real handwritten digits"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
+        type=values.path,
         default="nncore-demo",
         metavar="DIR",
         help="where everything is written; may exist (default nncore-demo)",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from nncore.cli.flags import common, features, reading
+from nncore.cli.flags import common, features, reading, values
 from nncore.cli.gate import gate
 from nncore.cli.measuring import REPORT_FILES, EvaluateSettings, Outcome, as_json, evaluate
 from nncore.cli.output import Output, printable, skipped_lines
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_labelled(parser)
     parser.add_argument(
         "--split",
+        type=values.path,
         metavar="FILE",
         help="table with the columns path and split, such as the split.csv of the run, to measure "
         "on a part of the images that were trained on",
@@ -30,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "split (default: test, or val where there is no test)",
     )
     parser.add_argument(
-        "--output", metavar="DIR", help=f"write {', '.join(REPORT_FILES)} there (made if missing)"
+        "--output",
+        type=values.path,
+        metavar="DIR",
+        help=f"write {', '.join(REPORT_FILES)} there (made if missing)",
     )
     reading.add_layout(parser)
     reading.add_max_broken(parser)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nncore.cli import feature_words
 from nncore.cli.failures import DONE, UsageError
+from nncore.cli.flags import values
 from nncore.cli.inputs import open_outline
 from nncore.cli.output import Output, listed, printable
 
@@ -21,7 +22,11 @@ HELP = "what is installed, or what is in a model file"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a .safetensors file, or a run directory"
+        "model",
+        type=values.path,
+        metavar="MODEL",
+        nargs="?",
+        help="a .safetensors file, or a run directory",
     )
     parser.add_argument(
         "--verify",

@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps from one to the other, in equal ratios (default 200)",
     )
-    search.add_argument("--plot", metavar="FILE", help="draw loss over learning rate (.png, ...)")
+    search.add_argument(
+        "--plot", type=values.path, metavar="FILE", help="draw loss over learning rate (.png, ...)"
+    )
     data = parser.add_argument_group("images")
     reading.add_layout(data)
     reading.add_size_and_color(data)

@@ -32,11 +32,13 @@ _LESSON = ("start", "learning_rate", "steps")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
+        type=values.path,
         metavar="RUN|CSV|gradient-descent",
         help="run directory, its history.csv, or the word gradient-descent",
     )
     parser.add_argument(
         "--output",
+        type=values.path,
         metavar="PATH",
         help="folder for the pictures (default: where the source is); for gradient-descent the "
         "file, .png, .svg or .pdf (default gradient-descent.png)",

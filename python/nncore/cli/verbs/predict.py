@@ -19,7 +19,9 @@ _NAMED = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
-    parser.add_argument("paths", metavar="PATH", nargs="+", help="image files and folders of them")
+    parser.add_argument(
+        "paths", type=values.path, metavar="PATH", nargs="+", help="image files and folders of them"
+    )
     parser.add_argument(
         "--top-k",
         type=values.whole(1),
@@ -29,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     reading.add_max_pixels(parser)
     features.add_place(parser)
-    parser.add_argument("--csv", metavar="FILE", help="write the predictions to this file, too")
+    parser.add_argument(
+        "--csv", type=values.path, metavar="FILE", help="write the predictions to this file, too"
+    )
 
 
 def settings(args: argparse.Namespace) -> PredictSettings:

@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--split",
+        type=values.path_or("new"),
         metavar="FILE|new",
         help="table with the columns path and split, such as the split.csv of a run; new: do not "
         "use the split that comes with the data (default: that one if there is one, from folders "
@@ -76,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--classes",
+        type=values.path,
         metavar="FILE",
         help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
         "classes.csv, or its sub-folders in sorted order)",
@@ -92,7 +94,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reading.add_cache(data)
     results = parser.add_argument_group("results")
     results.add_argument(
-        "--output", default="runs", metavar="DIR", help="where runs are kept (default runs)"
+        "--output",
+        type=values.path,
+        default="runs",
+        metavar="DIR",
+        help="where runs are kept (default runs)",
     )
     results.add_argument(
         "--name",
@@ -111,6 +117,7 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
     going_on = parser.add_argument_group("a training that was stopped")
     going_on.add_argument(
         "--resume",
+        type=values.path,
         metavar="RUN",
         help="go on with the training of this run folder, to the weights that it would have had "
         "without a stop; name the images only if they have moved",

@@ -20,7 +20,6 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,7 @@ from nncore.data.reading.cache_folder import (
     read_manifest,
     write_manifest,
 )
+from nncore.home import place
 from nncore.own_folders import MARKER, make_home, mark_own_folder
 
 F32 = NDArray[np.float32]
@@ -64,7 +64,7 @@ class FeatureStore:
         self._way = json.loads(json.dumps({**way, "format": _FORMAT}))
         text = json.dumps(self._way, sort_keys=True)
         name = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-        self.folder = None if cache is None else Path(cache) / f"features-{name}"
+        self.folder = None if cache is None else place(cache) / f"features-{name}"
         self._rows: dict[bytes, int] = {}
         self._features: F32 = np.empty((0, count), np.float32)
         self._map: CheckedMap | None = None  # of the features, where they lie in a file

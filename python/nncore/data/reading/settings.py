@@ -14,6 +14,7 @@ from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import COLORS, FITS, MAX_SIDE, Preprocessing, check_background
 from nncore.data.reading.cache_folder import default_cache_folder
+from nncore.home import place
 
 WHITE = (255, 255, 255)
 CacheChoice = str | os.PathLike[str] | bool
@@ -91,7 +92,7 @@ class Reading:
         """The folder of the cache; None without one."""
         if self.cache is False:
             return None
-        return default_cache_folder() if self.cache is True else Path(self.cache)
+        return default_cache_folder() if self.cache is True else place(self.cache)
 
 
 def check_size(size: Any) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrangement import Arrangement, arrangement_of, class_level
 from nncore.data.sources.entries import Level, Place
 from nncore.errors import DataError
+from nncore.home import at_home
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def scan_folder(
         The folder is missing or unreadable, has no sub-folder, or two of them have one name; or it
         is not clear whether they are classes.
     """
-    root = Place(os.fspath(folder))
+    root = Place(at_home(folder))
     top = root.level
     if not top.folders:
         raise DataError(
@@ -197,7 +198,7 @@ def find_images(
         return [p for files, _ in parts for p in files], [s for _, left in parts for s in left]
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"a path must be a string or Path, not {type(source).__name__}")
-    path = os.fspath(source)
+    path = at_home(source)
     skipped: list[SkippedFile] = []
     if not os.path.lexists(path):
         reason = "no such file or folder"

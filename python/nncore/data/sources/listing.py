@@ -20,6 +20,7 @@ from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import scan_folder
 from nncore.data.sources.table import read_table
 from nncore.errors import DataError
+from nncore.home import at_home
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def list_source(
     layout: str = "auto",
 ) -> Listing:
     """`list_folder`, or `list_table` where `source` is no folder."""
-    if os.path.isdir(source):
+    if os.path.isdir(at_home(source)):
         return list_folder(source, classes, allow_missing_classes, layout)
     return list_table(source, None, classes, allow_missing_classes)
 
@@ -62,13 +63,13 @@ def list_folder(
     layout: str = "auto",
 ) -> Listing:
     """A folder with one sub-folder per class; see `ImageDataset.from_folder`."""
-    where = os.fspath(folder)
+    where = at_home(folder)
 
     def known(own: str | None) -> Collection[str]:
         given = own if classes is None else classes
         return () if given is None else as_class_map(given).names
 
-    scan = scan_folder(folder, layout, known)
+    scan = scan_folder(where, layout, known)
     skipped = list(scan.skipped)
     if classes is None and scan.class_map is not None:
         classes = scan.class_map
@@ -98,10 +99,10 @@ def list_table(
     allow_missing_classes: bool,
 ) -> Listing:
     """A table with the columns path and label; see `ImageDataset.from_csv`."""
-    where = os.fspath(csv_path)
+    where = at_home(csv_path)
     rows = []
     skipped = []
-    for row in read_table(csv_path, root):
+    for row in read_table(where, root):
         if row.reason:
             skipped.append(SkippedFile(row.path, row.reason, "foreign"))
         else:
@@ -121,7 +122,7 @@ def list_table(
         )
     return Listing(
         where,
-        os.path.dirname(where) if root is None else os.fspath(root),
+        os.path.dirname(where) if root is None else at_home(root),
         [row.path for row in rows],
         class_map.encode(names),
         class_map,

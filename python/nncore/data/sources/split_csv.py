@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from nncore.data.labels.parts import PARTS
 from nncore.data.sources.table import cell_part, cell_path, table_lines
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
+from nncore.home import place
 
 
 class LabelledFiles(Protocol):
@@ -39,7 +39,7 @@ def read_split_csv(path: str | os.PathLike[str]) -> dict[str, str]:
     DataError
         As `read_table`.
     """
-    file = Path(path)
+    file = place(path)
     lines = list(table_lines(file, ("path", "split")))
     places = TablePaths(os.fspath(file.parent))
     paths = [places.find(cell_path(file, line, cells)) for line, cells in lines]
@@ -126,7 +126,7 @@ def write_split_csv(path: str | os.PathLike[str], parts: Mapping[str, LabelledFi
     OSError
         The file cannot be written.
     """
-    base = os.path.realpath(Path(path).parent)
+    base = os.path.realpath(place(path).parent)
     grouped = any(dataset.groups is not None for dataset in parts.values())
     rows: list[tuple[str, ...]] = [("path", "label", "split", *(("group",) if grouped else ()))]
     for part, dataset in parts.items():

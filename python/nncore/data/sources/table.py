@@ -14,6 +14,7 @@ from nncore.data.labels.parts import part_of
 from nncore.data.sources.table_paths import TablePaths
 from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
+from nncore.home import at_home, place
 
 COLUMNS = ("path", "label", "split", "group")  # others are ignored
 DELIMITERS = {".tsv": "\t", ".tab": "\t"}  # any other extension: comma
@@ -49,8 +50,8 @@ def read_table(
         The file is missing, not UTF-8 or has no such header; a row lacks a path, a label or a
         split; one path has two labels, splits or groups. The message names the file and the line.
     """
-    file = Path(csv_path)
-    places = TablePaths(os.fspath(file.parent if root is None else root))
+    file = place(csv_path)
+    places = TablePaths(os.fspath(file.parent) if root is None else at_home(root))
     rows: list[TableRow] = []
     first: dict[str, TableRow] = {}
     for line, cells in table_lines(file, ("path", "label")):

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from nncore.data.pictures.decode import NO_SUCH_FILE
 from nncore.data.skipped import SkippedFile
+from nncore.home import at_home
 
 Key = Callable[[str], str]  # equal for names that are taken for each other
 _MOST_NAMED = 20
@@ -33,8 +34,10 @@ class TablePaths:
         stripped = cell.strip()
         as_written = os.path.join(self._base, stripped)
         # What nearly all are, told without asking the system.
-        if cell == stripped and cell.isascii() and "\\" not in cell:
+        if cell == stripped and cell.isascii() and "\\" not in cell and cell[:2] != "~/":
             return as_written
+        if stripped.startswith("~/"):
+            return at_home(stripped)
         for text in (cell, stripped):  # a name may end in a space, and hold a backslash
             path = os.path.join(self._base, text)
             if os.path.lexists(path):

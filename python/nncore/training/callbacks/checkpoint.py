@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from nncore.home import at_home
 from nncore.training.callbacks.base import Callback, Logs
 from nncore.training.callbacks.monitor import Monitor
 
@@ -31,7 +32,7 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         mode: str = "auto",
     ) -> None:
-        self.filepath = os.fspath(filepath)
+        self.filepath = at_home(filepath)
         self.monitor = Monitor("ModelCheckpoint", monitor, mode)
         self.save_best_only = save_best_only
 

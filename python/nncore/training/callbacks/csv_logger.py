@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
-from pathlib import Path
 
 from nncore.atomic import atomic_write_text
+from nncore.home import place
 from nncore.training.callbacks.base import Callback, Logs
 
 
@@ -29,7 +29,7 @@ class CSVLogger(Callback):
     ) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
             raise ValueError(f"CSVLogger: separator must be one character, not {separator!r}")
-        self.path, self.separator, self.append = Path(filename), separator, append
+        self.path, self.separator, self.append = place(filename), separator, append
 
     def on_train_begin(self) -> None:
         self.text = ""
