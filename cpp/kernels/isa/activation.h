@@ -53,4 +53,23 @@ NNCORE_INLINE vec times_derivative(Activation activation, vec y, vec dy) {
     return dy;
 }
 
+// The two that cut values off below zero, and one of them above six, by one formula, for the
+// epilogues of products: chosen before a tile, not for each of its vectors.
+struct CutOff {
+    static bool is(Activation activation) {
+        return activation == Activation::relu || activation == Activation::relu6;
+    }
+    // No ceiling is NaN: every comparison with it is false.
+    explicit CutOff(Activation activation)
+        : ceiling(broadcast(activation == Activation::relu6 ? 6.0f : __builtin_nanf(""))) {}
+
+    vec ceiling;
+};
+NNCORE_INLINE vec activate(const CutOff& cut_off, vec x) {
+    return min(cut_off.ceiling, max(zero(), x));
+}
+NNCORE_INLINE vec times_derivative(const CutOff& cut_off, vec y, vec dy) {
+    return y > zero() ? (y >= cut_off.ceiling ? zero() : dy) : zero();
+}
+
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -2,6 +2,7 @@
 // read as vectors, lanes run over output channels. See ConvArgs in ../kernels.h.
 #include "../declarations.h"
 #include "activation.h"
+#include "ahead.h"
 #include "channel_tiles.h"
 #include "conv_narrow.h"
 #include "transpose.h"
@@ -16,42 +17,69 @@ NNCORE_INLINE int lanes_of(ptrdiff_t left) {
     return static_cast<int>(left < 0 ? 0 : min_size(kLanes, left));
 }
 
+// A place in an image that goes from pixel to pixel, and behind the last one of a line to the next
+// line.
+template <class Float>
+struct Cursor {
+    Cursor(Float* image, ptrdiff_t line, ptrdiff_t pixel, const ConvArgs& p, ptrdiff_t row,
+           ptrdiff_t column, ptrdiff_t channel)
+        : place(image == nullptr ? nullptr : image + row * line + column * pixel + channel),
+          pixel(pixel),
+          turn(line - (p.columns - 1) * pixel),
+          columns(p.columns),
+          left(p.columns - column) {}
+    __attribute__((always_inline)) void next() {
+        const bool ends = --left == 0;
+        place += ends ? turn : pixel;
+        left = ends ? columns : left;
+    }
+
+    Float* place;
+    ptrdiff_t pixel, turn, columns, left;
+};
+NNCORE_INLINE Cursor<float> outputs_from(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column,
+                                         ptrdiff_t channel) {
+    return {p.y, p.y_row, p.y_pixel, p, row, column, channel};
+}
+NNCORE_INLINE Cursor<const float> activities_from(const ConvArgs& p, ptrdiff_t row,
+                                                  ptrdiff_t column, ptrdiff_t channel) {
+    return {p.input_activity, p.activity_row, p.activity_pixel, p, row, column, channel};
+}
+
 // The epilogue for the rarer activations and for partial blocks of channels.
 __attribute__((noinline)) void finish_conv(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column,
                                            ptrdiff_t vector, int height, int vectors,
                                            const float* values) {
-    for (int i = 0; i < height; ++i)
+    Cursor y = outputs_from(p, row, column, vector * kLanes);
+    Cursor activity = activities_from(p, row, column, vector * kLanes);
+    for (int i = 0; i < height; ++i) {
         for (int j = 0; j < vectors; ++j) {
-            const ptrdiff_t channel = (vector + j) * kLanes;
-            const int count = lanes_of(p.channels - channel);
+            const int count = lanes_of(p.channels - (vector + j) * kLanes);
             const vec sum = load(values + (i * vectors + j) * kLanes);
-            const vec y =
+            const vec result =
                 p.input_activity != nullptr
-                    ? times_derivative(p.activation,
-                                       load_some(p.input_activity + row * p.activity_row +
-                                                     (column + i) * p.activity_pixel + channel,
-                                                 count),
+                    ? times_derivative(p.activation, load_some(activity.place + j * kLanes, count),
                                        sum)
                     : activate(p.activation, sum);
-            store_some(p.y + row * p.y_row + (column + i) * p.y_pixel + channel, y, count);
+            store_some(y.place + j * kLanes, result, count);
         }
+        y.next();
+        if (p.input_activity != nullptr) activity.next();
+    }
 }
 
-// H neighbouring pixels of an output row, V vectors of channels from number `vector` on.
+// H output pixels that follow each other, V vectors of channels from number `vector` on.
 template <int H, int V>
 NNCORE_TILE void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
     const ptrdiff_t channel = vector * kLanes;
     const ptrdiff_t w_row = p.blocks * kBlock;
-    const float* activity = p.input_activity ? p.input_activity + row * p.activity_row +
-                                                   column * p.activity_pixel + channel
-                                             : nullptr;
-    if (activity != nullptr) {
+    if (p.input_activity != nullptr) {
         // The mask is needed at the very end; asked for now, it is there by then.
+        Cursor activity = activities_from(p, row, column, channel);
         NNCORE_UNROLL
-        for (int i = 0; i < H; ++i) {
+        for (int i = 0; i < H; ++i, activity.next()) {
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j)
-                __builtin_prefetch(activity + i * p.activity_pixel + j * kLanes);
+            for (int j = 0; j < V; ++j) __builtin_prefetch(activity.place + j * kLanes);
         }
     }
     vec acc[H][V];
@@ -72,35 +100,54 @@ NNCORE_TILE void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, p
                                 w_row, acc);
             w += p.run * w_row;
         }
-    float* y = p.y + row * p.y_row + column * p.y_pixel + channel;
     const ptrdiff_t left = p.channels - channel;
-    if (left >= V * kLanes && p.activation == Activation::relu) {
-        NNCORE_UNROLL
-        for (int i = 0; i < H; ++i) {
+    if (left >= V * kLanes && CutOff::is(p.activation)) {
+        const CutOff cut_off(p.activation);
+        Cursor y = outputs_from(p, row, column, channel);
+        if (p.input_activity != nullptr) {
+            Cursor activity = activities_from(p, row, column, channel);
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j) {
-                const vec value =
-                    activity != nullptr
-                        ? times_derivative(Activation::relu,
-                                           load(activity + i * p.activity_pixel + j * kLanes),
-                                           acc[i][j])
-                        : max(zero(), acc[i][j]);
-                store(y + i * p.y_pixel + j * kLanes, value);
+            for (int i = 0; i < H; ++i, y.next(), activity.next()) {
+                NNCORE_UNROLL
+                for (int j = 0; j < V; ++j)
+                    store(y.place + j * kLanes,
+                          times_derivative(cut_off, load(activity.place + j * kLanes), acc[i][j]));
             }
+            return;
+        }
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i, y.next()) {
+            NNCORE_UNROLL
+            for (int j = 0; j < V; ++j) store(y.place + j * kLanes, activate(cut_off, acc[i][j]));
         }
         return;
     }
     if (left >= V * kLanes && p.activation == Activation::linear) {
+        Cursor y = outputs_from(p, row, column, channel);
         NNCORE_UNROLL
-        for (int i = 0; i < H; ++i) {
+        for (int i = 0; i < H; ++i, y.next()) {
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j) store(y + i * p.y_pixel + j * kLanes, acc[i][j]);
+            for (int j = 0; j < V; ++j) store(y.place + j * kLanes, acc[i][j]);
         }
         return;
     }
     alignas(64) float values[H * V * kLanes];
     spill_tile(acc, values);
     finish_conv(p, row, column, vector, H, V, values);
+}
+
+// body(first, count, next) for strips of so many pixels, `step` floats apart, as go through
+// together, with as many behind as the next strip has; the last one has up to twice as many.
+template <class Body>
+NNCORE_INLINE void for_strips(ptrdiff_t pixels, ptrdiff_t step, Body body) {
+    const ptrdiff_t fitting = kStripFloats / step / kStripPixels * kStripPixels;
+    const ptrdiff_t strip = fitting > kStripPixels ? fitting : kStripPixels;
+    ptrdiff_t first = 0;
+    for (; pixels - first >= 2 * strip; first += strip) {
+        const ptrdiff_t left = pixels - first - strip;
+        body(first, strip, left >= 2 * strip ? strip : left);
+    }
+    body(first, pixels - first, 0);
 }
 
 // H neighbouring lines of the result at one pixel, V vectors of the run.
@@ -152,12 +199,47 @@ void conv_scatter(const ConvScatterArgs& p) {
     });
 }
 
+// Where a line's windows follow those of the line before, as with 1x1 kernels, tiles need not end
+// with a line: lines of 7 pixels fill them badly, and each line would read all weights once more.
 void conv(const ConvArgs& p) {
     if (suits_conv_narrow(p)) {
         conv_narrow(p);
         return;
     }
     const ptrdiff_t vectors = p.blocks * kVectorsPerBlock;
+    if (p.x_row == p.columns * p.x_pixel) {
+        const ptrdiff_t pixels = p.rows * p.columns;
+        const int widest = widest_for(pixels, vectors);
+        const auto of_pixels = [&](const float* image, ptrdiff_t line, ptrdiff_t pixel,
+                                   ptrdiff_t first, ptrdiff_t count) {
+            const auto place = [&](ptrdiff_t at) {
+                return at / p.columns * line + at % p.columns * pixel;
+            };
+            const ptrdiff_t begin = place(first);
+            return Lines{image + begin, image == nullptr ? 0 : place(first + count) - begin};
+        };
+        for_strips(pixels, p.x_pixel, [&](ptrdiff_t first, ptrdiff_t count, ptrdiff_t next) {
+            const ptrdiff_t turns = (count + kPixels<kWidest> - 1) / kPixels<kWidest> *
+                                    ((vectors + kWidest - 1) / kWidest);
+            const ptrdiff_t behind = first + count;
+            Requests<0> inputs(of_pixels(p.x, p.x_row, p.x_pixel, behind, next), turns);
+            Requests<0> activities(
+                of_pixels(p.input_activity, p.activity_row, p.activity_pixel, behind, next), turns);
+            Requests<1> outputs(of_pixels(p.y, p.y_row, p.y_pixel, behind, next), turns);
+            for_channel_tiles_of(widest, vectors, [&]<int V>(ptrdiff_t vector) {
+                for_even_tiles(count, kPixels<V>, [&](ptrdiff_t pixel, int height) {
+                    inputs.ask();
+                    activities.ask();
+                    outputs.ask();
+                    const ptrdiff_t row = (first + pixel) / p.columns;
+                    const ptrdiff_t column = first + pixel - row * p.columns;
+                    with_constant<kPixels<V>>(
+                        height, [&]<int H>() { conv_tile<H, V>(p, row, column, vector); });
+                });
+            });
+        });
+        return;
+    }
     const int widest = widest_for(p.columns, vectors);
     for (ptrdiff_t row = 0; row < p.rows; ++row)
         for_channel_tiles_of(widest, vectors, [&]<int V>(ptrdiff_t vector) {

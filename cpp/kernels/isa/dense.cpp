@@ -47,24 +47,28 @@ NNCORE_TILE void product_tile(const DenseProductArgs& p, ptrdiff_t row, ptrdiff_
     }
     multiply_rows<H, V>(p.K, p.a + row * p.a_row, p.a_row, streams, kBlock, acc, ahead);
     float* y = p.y + row * p.y_row + vector * kLanes;
-    if (p.input_activity != nullptr && p.activation == Activation::relu) {
-        const float* x = p.input_activity + row * p.input_activity_row + vector * kLanes;
+    if (CutOff::is(p.activation)) {
+        const CutOff cut_off(p.activation);
+        const float* x = p.input_activity
+                             ? p.input_activity + row * p.input_activity_row + vector * kLanes
+                             : nullptr;
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) {
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j)
-                store(y + i * p.y_row + j * kLanes,
-                      times_derivative(Activation::relu,
-                                       load(x + i * p.input_activity_row + j * kLanes), acc[i][j]));
+            for (int j = 0; j < V; ++j) {
+                const vec value =
+                    x != nullptr
+                        ? times_derivative(cut_off, load(x + i * p.input_activity_row + j * kLanes),
+                                           acc[i][j])
+                        : activate(cut_off, acc[i][j]);
+                store(y + i * p.y_row + j * kLanes, value);
+            }
         }
-    } else if (p.input_activity == nullptr &&
-               (p.activation == Activation::relu || p.activation == Activation::linear)) {
-        const bool relu = p.activation == Activation::relu;
+    } else if (p.activation == Activation::linear) {
         NNCORE_UNROLL
         for (int i = 0; i < H; ++i) {
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j)
-                store(y + i * p.y_row + j * kLanes, relu ? max(zero(), acc[i][j]) : acc[i][j]);
+            for (int j = 0; j < V; ++j) store(y + i * p.y_row + j * kLanes, acc[i][j]);
         }
     } else {
         alignas(64) float values[H * V * kLanes];

@@ -2,6 +2,7 @@
 // the groups, so that inputs are read as vectors, too. See DepthwiseConvArgs in ../kernels.h.
 #include "../declarations.h"
 #include "activation.h"
+#include "ahead.h"
 #include "channel_tiles.h"
 #include "tile_sizes.h"
 #include "vectors.h"
@@ -79,7 +80,8 @@ NNCORE_TILE void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
             }
         }
     float* y = p.y + at.row * p.y_row + at.column * p.y_pixel + at.output * p.y_plane + at.group;
-    if (at.lanes == kLanes && p.activation == Activation::relu) {
+    if (at.lanes == kLanes && CutOff::is(p.activation)) {
+        const CutOff cut_off(p.activation);
         const float* activity = p.input_activity ? p.input_activity + at.row * p.activity_row +
                                                        at.column * p.activity_pixel + at.group
                                                  : nullptr;
@@ -89,9 +91,9 @@ NNCORE_TILE void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
             for (int j = 0; j < J; ++j) {
                 const vec value =
                     activity != nullptr
-                        ? times_derivative(Activation::relu, load(activity + i * p.activity_pixel),
+                        ? times_derivative(cut_off, load(activity + i * p.activity_pixel),
                                            acc[i][j])
-                        : max(zero(), acc[i][j]);
+                        : activate(cut_off, acc[i][j]);
                 store(y + i * p.y_pixel + j * p.y_plane, value);
             }
         }
@@ -165,17 +167,49 @@ void gradient_of_taps(const DepthwiseWeightGradientArgs& p, const float* x, ptrd
 
 }  // namespace
 
-void depthwise_conv(const DepthwiseConvArgs& p) {
-    for (ptrdiff_t row = 0; row < p.rows; ++row)
+// A cache line of groups goes down the rows of a band: the rows of x that its windows share are in
+// the first cache then, and the band in the second until all lines of groups are through. Meanwhile
+// what the next band needs is asked for: nobody guesses it from steps of a pixel.
+void depthwise_conv(const DepthwiseConvArgs& args) {
+    DepthwiseConvArgs p = args;
+    if (p.run == 1) {  // fewer loops around the innermost one
+        p.run = p.runs;
+        p.plane = p.run_step;
+        p.runs = 1;
+    }
+    const ptrdiff_t below = p.kernel_rows * p.kernel_row - p.x_row;  // seen by the rows above
+    const auto new_input = [&](ptrdiff_t first, ptrdiff_t last) {
+        return Lines{p.x + first * p.x_row + below, (last - first) * p.x_row};
+    };
+    const auto activity = [&](ptrdiff_t first, ptrdiff_t last) {
+        return Lines{p.input_activity + first * p.activity_row,
+                     p.input_activity ? (last - first) * p.activity_row : 0};
+    };
+    const auto results = [&](ptrdiff_t first, ptrdiff_t last) {
+        return Lines{p.y + first * p.y_row, (last - first) * p.y_row};
+    };
+    for (ptrdiff_t first = 0; first < p.rows; first += kDepthwiseRows) {
+        const ptrdiff_t last = min_size(first + kDepthwiseRows, p.rows);
+        const ptrdiff_t next = min_size(last + kDepthwiseRows, p.rows);
+        const ptrdiff_t turns = (p.groups + kBlock - 1) / kBlock * (last - first);
+        Requests<0> inputs(new_input(last, next), turns), activities(activity(last, next), turns);
+        Requests<1> outputs(results(last, next), turns);
         for_outputs(p.outputs, [&]<int J>(ptrdiff_t output) {
-            for_vectors(p.groups, [&](ptrdiff_t group, int lanes) {
-                for_even_tiles(p.columns, kHeight<J>, [&](ptrdiff_t column, int height) {
-                    const Place at{row, column, output, group, lanes};
-                    with_constant<kHeight<J>>(height,
-                                              [&]<int H>() { depthwise_tile<H, J>(p, at); });
-                });
-            });
+            for (ptrdiff_t block = 0; block < p.groups; block += kBlock)
+                for (ptrdiff_t row = first; row < last; ++row) {
+                    inputs.ask();
+                    activities.ask();
+                    outputs.ask();
+                    for_vectors(min_size(kBlock, p.groups - block), [&](ptrdiff_t i, int lanes) {
+                        for_even_tiles(p.columns, kHeight<J>, [&](ptrdiff_t column, int height) {
+                            const Place at{row, column, output, block + i, lanes};
+                            with_constant<kHeight<J>>(
+                                height, [&]<int H>() { depthwise_tile<H, J>(p, at); });
+                        });
+                    });
+                }
         });
+    }
 }
 
 void depthwise_weight_gradient(const DepthwiseWeightGradientArgs& p) {

@@ -43,10 +43,24 @@ void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row
 
 void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
                    float* gradient) {
-    for_vectors(columns, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+    // A cache line after the other; the sums of several lines do not wait for each other.
+    constexpr int kSums = min_int(8, 4 * kVectorsPerBlock);
+    ptrdiff_t i = 0;
+    for (; i + kSums * kLanes <= columns; i += kSums * kLanes) {
+        vec sums[kSums];
+        NNCORE_UNROLL
+        for (int j = 0; j < kSums; ++j) sums[j] = zero();
+        for (ptrdiff_t r = 0; r < rows; ++r) {
+            NNCORE_UNROLL
+            for (int j = 0; j < kSums; ++j) sums[j] += load(dy + r * dy_row + i + j * kLanes);
+        }
+        NNCORE_UNROLL
+        for (int j = 0; j < kSums; ++j) store(gradient + i + j * kLanes, sums[j]);
+    }
+    for_vectors(columns - i, [&](ptrdiff_t j, int n) __attribute__((always_inline)) {
         vec sum = zero();
-        for (ptrdiff_t r = 0; r < rows; ++r) sum += load_some(dy + r * dy_row + i, n);
-        store_some(gradient + i, sum, n);
+        for (ptrdiff_t r = 0; r < rows; ++r) sum += load_some(dy + r * dy_row + i + j, n);
+        store_some(gradient + i + j, sum, n);
     });
 }
 

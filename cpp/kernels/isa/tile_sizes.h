@@ -85,5 +85,11 @@ constexpr int kPooledRows = 5, kPooledChannels = 4;
 // For a weight gradient the output rows go through in bands of about this many pixels: enough work
 // per load and store of an accumulator tile, few enough that the band stays in L1.
 constexpr ptrdiff_t kBandPixels = 64;
+// Rows of a depthwise convolution that go through together.
+constexpr ptrdiff_t kDepthwiseRows = 4;
+// A convolution that sees each pixel once goes through strips of pixels: of at least so many, so
+// that weights are read seldom, and else of so many floats, so that the pixels stay in the first
+// cache while all output channels are computed.
+constexpr ptrdiff_t kStripPixels = 48, kStripFloats = 4096;
 
 }  // namespace nncore::kernels::NNCORE_TARGET
