@@ -78,26 +78,30 @@ class DepthwiseConvStage final : public GroupedConvStage {
         }
     }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const override {
+    // Else every band would have to split the whole sample.
+    bool has_bands() const override { return group_inputs_ == 1; }
+
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image,
+                        std::ptrdiff_t first, std::ptrdiff_t rows) const override {
         const Spread s = spread();
         const Rows& x = input(pass);
         const std::ptrdiff_t line = s.width * outputs_;
         auto args = walk<kernels::DepthwiseConvArgs>(
-            {image + s.skip_top * line + s.skip_left * outputs_, line, outputs_, group_outputs_});
-        args.rows = g_.height;
+            {image + s.skip_left * outputs_, line, outputs_, group_outputs_});
+        args.rows = rows;
         args.columns = g_.width;
         args.x_row = line;
         args.x_pixel = outputs_;
         args.groups = g_.groups;
         args.outputs = group_inputs_;
         args.weights = turned(pass);
-        args.y = input_delta(pass).row(r);
         args.y_row = g_.width * g_.channels;
+        args.y = input_delta(pass).row(r) + first * args.y_row;
         args.y_pixel = g_.channels;
         if (group_inputs_ == 1) {
             args.activation = input_activation;
             if (input_activation != Activation::linear) {
-                args.input_activity = x.row(r);
+                args.input_activity = x.line(r, first);
                 args.activity_row = x.layout.line;
                 args.activity_pixel = g_.channels;
             }
@@ -109,7 +113,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         args.y_pixel = group_inputs_ * lanes_;
         args.y_plane = lanes_;
         args.y = row;
-        for (std::ptrdiff_t i = 0; i < g_.height; ++i, args.x += line) {
+        for (std::ptrdiff_t i = first; i < first + rows; ++i, args.x += line) {
             float* const dx = input_delta(pass).row(r) + i * g_.width * g_.channels;
             pass.kernels.depthwise_conv(args);
             pass.kernels.merge_groups(g_.width, g_.groups, group_inputs_, row, args.y_pixel, lanes_,
@@ -119,10 +123,11 @@ class DepthwiseConvStage final : public GroupedConvStage {
         }
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, float* gradient,
-                         bool first) const override {
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t first,
+                         std::ptrdiff_t rows, float* gradient, bool begins) const override {
         auto args = walk<kernels::DepthwiseWeightGradientArgs>(split(pass, r));
-        args.rows = g_.out_height;
+        args.x += first * args.x_row;
+        args.rows = rows;
         args.columns = g_.out_width;
         args.groups = g_.groups;
         args.outputs = group_outputs_;
@@ -131,7 +136,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         args.d_pixel = g_.stride_columns * outputs_;
         args.d_plane = lanes_;
         args.gradient = gradient;
-        args.first = first;
+        args.first = begins;
         pass.kernels.depthwise_weight_gradient(args);
     }
 

@@ -41,10 +41,29 @@ double GroupedConvStage::multiply_adds() const {
            static_cast<double>(element_count(parameters[0].shape));
 }
 
-std::ptrdiff_t GroupedConvStage::spread_floats() const {
+// A sample goes through the pass backward in bands of so many input rows, which stay in the second
+// cache from the spreading to the weight gradient. Whole steps of the stride, so that the lines of
+// zeros between those of the output gradient stand in the same places for all bands.
+std::ptrdiff_t GroupedConvStage::band_rows() const {
     const Spread s = spread();
+    if (!needs_input_gradient || !has_bands() || s.skip_top > 0) return g_.height;
+    constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16;
+    const std::ptrdiff_t step = 4 * g_.stride_rows;
+    const std::ptrdiff_t rows = kFloats / (s.width * outputs_) / step * step;
+    return std::min(g_.height, std::max(rows, step));
+}
+
+// The lines of the spread output gradient that the band from input row `first` on needs.
+std::ptrdiff_t GroupedConvStage::band_lines(std::ptrdiff_t first) const {
+    const std::ptrdiff_t rows = band_rows();
+    return first + rows >= g_.height ? spread().height - first : rows + g_.reach_rows() - 1;
+}
+
+std::ptrdiff_t GroupedConvStage::spread_floats() const {
+    const std::ptrdiff_t last = (g_.height - 1) / band_rows() * band_rows();
+    const std::ptrdiff_t lines = std::max(band_lines(0), band_lines(last));
     // Lanes beyond the last group may be read.
-    return padded(s.height * s.width * outputs_ + kBlock);
+    return padded(lines * spread().width * outputs_ + kBlock);
 }
 
 std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
@@ -81,20 +100,31 @@ void GroupedConvStage::forward(const Pass& pass) const {
               });
 }
 
-// Returns the place of output pixel (0, 0).
-const float* GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, float* image) const {
+// Of sample r's spread output gradient the `lines` from number `first` on. Between the lines of the
+// output gradient, if its stride leaves some out, the image is zero and stays so.
+void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                                  std::ptrdiff_t lines, float* image) const {
     const Spread s = spread();
     const std::ptrdiff_t line = s.width * outputs_;
-    float* const place = image + s.top * line + s.left * outputs_;
     const std::ptrdiff_t from = g_.out_width * g_.out_channels;
-    for (std::ptrdiff_t y = 0; y < g_.out_height; ++y)
-        spread_pixels(pass, g_.out_width, output_delta(pass).row(r) + y * from,
-                      place + y * g_.stride_rows * line, g_.stride_columns * outputs_);
-    return place;
+    for (std::ptrdiff_t i = 0; i < lines; ++i) {
+        const std::ptrdiff_t below = first + i - s.top;
+        if (below % g_.stride_rows != 0) continue;
+        const std::ptrdiff_t row = below / g_.stride_rows;
+        float* const to = image + i * line;
+        if (row < 0 || row >= g_.out_height) {
+            std::fill_n(to, line, 0.0f);
+        } else {
+            spread_pixels(pass, g_.out_width, output_delta(pass).row(r) + row * from,
+                          to + s.left * outputs_, g_.stride_columns * outputs_);
+        }
+    }
 }
 
 void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const std::ptrdiff_t size = chunk_size(all.rows);
+    const Spread s = spread();
+    const std::ptrdiff_t line = s.width * outputs_;
     for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread_floats());
         float* const image = this->image(pass);
@@ -104,14 +134,26 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
         if (trains) std::fill_n(gradient, chunk_floats(), 0.0f);
         const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
         for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
-            const bool first = r == chunk * size;
-            const float* d = spread_out(pass, r, image);
-            if (needs_input_gradient) input_gradient(pass, r, image);
-            if (!trains) continue;
-            weight_gradient(pass, r, d, gradient, first);
-            if (use_bias_)
+            const bool begins = r == chunk * size;
+            std::ptrdiff_t outputs = 0;  // rows of the output whose weight gradients are there
+            for (std::ptrdiff_t first = 0; first < g_.height; first += band_rows()) {
+                const std::ptrdiff_t lines = band_lines(first);
+                spread_out(pass, r, first, lines, image);
+                if (needs_input_gradient)
+                    input_gradient(pass, r, image + s.skip_top * line, first,
+                                   std::min(band_rows(), g_.height - first));
+                if (!trains) continue;
+                const std::ptrdiff_t place = s.top + outputs * g_.stride_rows - first;
+                const std::ptrdiff_t rows = std::min(
+                    g_.out_height - outputs, (lines - place + g_.stride_rows - 1) / g_.stride_rows);
+                if (place >= lines || rows == 0) continue;
+                weight_gradient(pass, r, image + place * line + s.left * outputs_, outputs, rows,
+                                gradient, begins && outputs == 0);
+                outputs += rows;
+            }
+            if (trains && use_bias_)
                 add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,
-                                  output_delta(pass).row(r), first, own_bias,
+                                  output_delta(pass).row(r), begins, own_bias,
                                   gradient + parameters[0].size());
         }
     });
@@ -191,12 +233,13 @@ class GroupByGroupStage final : public GroupedConvStage {
         }
     }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const override {
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image,
+                        std::ptrdiff_t first, std::ptrdiff_t rows) const override {
         const Spread s = spread();
         const Rows& x = input(pass);
         const std::ptrdiff_t line = s.width * outputs_;
         auto args = walk<kernels::ConvArgs>(line, outputs_, group_outputs_);
-        args.rows = g_.height;
+        args.rows = rows;
         args.columns = g_.width;
         args.x_row = line;
         args.x_pixel = outputs_;
@@ -207,31 +250,30 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.activity_pixel = args.y_pixel = g_.channels;
         args.y_row = g_.width * g_.channels;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x =
-                image + s.skip_top * line + s.skip_left * outputs_ + group * padded(group_outputs_);
+            args.x = image + s.skip_left * outputs_ + group * padded(group_outputs_);
             args.weights = turned(pass) + group * taps() * group_outputs_ * padded(group_inputs_);
             if (input_activation != Activation::linear)
-                args.input_activity = x.row(r) + group * group_inputs_;
-            args.y = input_delta(pass).row(r) + group * group_inputs_;
+                args.input_activity = x.line(r, first) + group * group_inputs_;
+            args.y = input_delta(pass).row(r) + first * args.y_row + group * group_inputs_;
             pass.kernels.conv(args);
         }
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, float* gradient,
-                         bool first) const override {
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t first,
+                         std::ptrdiff_t rows, float* gradient, bool begins) const override {
         const Rows& x = input(pass);
         auto args =
             walk<kernels::ConvWeightGradientArgs>(x.layout.line, g_.channels, group_inputs_);
-        args.rows = g_.out_height;
+        args.rows = rows;
         args.columns = g_.out_width;
         args.x_row = g_.stride_rows * x.layout.line;
         args.x_pixel = g_.stride_columns * g_.channels;
         args.blocks = blocks_of(group_outputs_);
         args.d_row = g_.stride_rows * spread().width * outputs_;
         args.d_pixel = g_.stride_columns * outputs_;
-        args.first = first;
+        args.first = begins;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = corner(g_, x, r) + group * group_inputs_;
+            args.x = corner(g_, x, r) + first * args.x_row + group * group_inputs_;
             args.d = d + group * padded(group_outputs_);
             args.gradient = gradient + group * group_weights();
             pass.kernels.conv_weight_gradient(args);

@@ -39,10 +39,17 @@ class GroupedConvStage : public Stage {
     virtual std::ptrdiff_t most_bands() const { return g_.out_height; }
     virtual void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
                                std::ptrdiff_t last, const float* bias) const = 0;
-    // image: the spread output gradient; d: the place of output pixel (0, 0) in it.
-    virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image) const = 0;
+    // Whether lines of a sample can go through the pass backward band by band.
+    virtual bool has_bands() const { return false; }
+    // Of input rows [first, first + rows). image: of the spread output gradient, the line in which
+    // the windows of input row `first` begin.
+    virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image,
+                                std::ptrdiff_t first, std::ptrdiff_t rows) const = 0;
+    // From output rows [first, first + rows). d: the place of output pixel (first, 0) in the spread
+    // output gradient; begins: whether these are the first of a chunk.
     virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d,
-                                 float* gradient, bool first) const = 0;
+                                 std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
+                                 bool begins) const = 0;
 
     std::ptrdiff_t taps() const { return g_.kernel_height * g_.kernel_width; }
     const float* weights(const Pass& pass) const { return values(pass) + parameters[0].offset; }
@@ -62,9 +69,12 @@ class GroupedConvStage : public Stage {
     // Each thread's scratch: the bias in the order of the lanes; in training also a bias gradient;
     // then what the derived stage wants. The spread output gradient is the thread's image.
     std::ptrdiff_t spread_floats() const;
+    std::ptrdiff_t band_rows() const;
+    std::ptrdiff_t band_lines(std::ptrdiff_t first) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
     const float* bias_in_lanes(const Pass& pass) const;
-    const float* spread_out(const Pass& pass, std::ptrdiff_t r, float* image) const;
+    void spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t lines,
+                    float* image) const;
     std::ptrdiff_t chunk_floats() const;
 };
 
