@@ -11,6 +11,7 @@ from nncore.cli import feature_words
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 from nncore.own_folders import make_own_folder
+from nncore.writable import check_folder
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
@@ -47,8 +48,13 @@ class Outcome:
 
 def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     """Load the model and the images, measure, and write the files asked for."""
+    from nncore.data.sources.split_csv import read_split_csv
     from nncore.training.run_directory import RunDirectory
 
+    if settings.output is not None:
+        check_folder(settings.output)
+    if settings.split is not None:
+        read_split_csv(settings.split)
     model, classes, preprocessing, file = open_image_model(settings.model, settings.features)
     reading = dataclasses.replace(settings.reading, preprocessing=preprocessing)
     data = load_labelled(settings.source, reading, out, classes=classes, allow_missing_classes=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli.failures import UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import printable, skipped_json
+from nncore.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data.skipped import SkippedFile
@@ -32,6 +33,8 @@ class PredictSettings:
 def predict(settings: PredictSettings) -> Predictions:
     """Predictions of the files and folders named, written to --csv if that is asked for; files that
     give no image are left out, and listed."""
+    if settings.csv is not None:
+        check_file(settings.csv)
     model, classes, _, file = open_image_model(settings.model, settings.features)
     if settings.top_k > len(classes):
         raise UsageError(f"--top-k {settings.top_k}: the model {file} has {len(classes)} classes")

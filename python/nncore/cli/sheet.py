@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nncore.cli.output import count
+from nncore.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
@@ -18,10 +19,11 @@ _MOST_DUPLICATES = 24
 
 
 def check_path(path: str) -> None:
-    """ValueError if no picture can be written under this name; before minutes are spent."""
+    """ValueError or OSError if no picture can be written there; before minutes are spent."""
     from nncore.plots._figure import checked_format
 
     checked_format(path)
+    check_file(path)
 
 
 def draw_sheet(data: ImageDataset, duplicates: Sequence[Duplicates], path: str) -> None:

@@ -359,6 +359,12 @@ class History:
         return result
 
 
+def log_names(validated: bool, history: History | None) -> list[str]:
+    """Of the logs that a `fit` with or without validation data gives, going on from a history."""
+    validation = validated or (history is not None and _VALIDATION[0] in history.history)
+    return [*_REQUIRED, *(_VALIDATION if validation else ()), "learning_rate"]
+
+
 def epoch_logs(history: History | None) -> Iterator[tuple[int, dict[str, float]]]:
     """Number and logs, as `Callback.on_epoch_end` gets them, of each epoch in a history."""
     if history is None:

@@ -215,7 +215,7 @@ class Sequential(SteppedModel):
         """
         settings = FitSettings.checked(epochs, batch_size, loss, seed, label_smoothing)
         settings.check_history(history)
-        hooks = CallbackList(callbacks)
+        hooks = CallbackList.checked(callbacks, validation_data is not None, history)
         data = prepare(
             self._known(),
             x,

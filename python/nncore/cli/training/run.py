@@ -13,7 +13,7 @@ from nncore.cli.failures import UsageError
 from nncore.cli.flags.training import check_warmup
 from nncore.cli.inputs import BEST, load_labelled
 from nncore.cli.output import Output, count, printable
-from nncore.cli.parts import Parts, split
+from nncore.cli.parts import NEW, Parts, split
 from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
@@ -22,6 +22,7 @@ from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
 from nncore.own_folders import is_empty
+from nncore.writable import check_folder
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 def train(settings: TrainSettings, out: Output) -> Outcome:
     """Load, split, train, evaluate and write the run directory."""
     _check_place(settings.place)
+    _check_split(settings.split.table)
     plan = _plan(settled(settings, out), out)
     words.say_plan(plan, out)
     _compute_features(plan, out)
@@ -198,11 +200,24 @@ def _config_writer(plan: Plan, run: RunDirectory, out: Output) -> Callback:
 
 
 def _check_place(place: RunPlace) -> None:
-    """Whether the folder is free, before minutes are spent on reading images."""
+    """Whether the folder is free and can be written, before minutes are spent on reading images."""
+    try:
+        check_folder(Path(place.output) / (place.name or ""))
+    except OSError as error:
+        error.strerror = f"cannot write a run here: {error.strerror}"
+        _explain(error)
     if place.name is not None and not place.overwrite:
         folder = Path(place.output) / place.name
         if folder.is_dir() and not is_empty(folder):
             _explain(FileExistsError(errno.EEXIST, "", str(folder)))
+
+
+def _check_split(table: str | None) -> None:
+    """DataError if the table of a split is missing or wrong, before the first picture is read."""
+    from nncore.data.sources.split_csv import read_split_csv
+
+    if table is not None and table != NEW:
+        read_split_csv(table)
 
 
 def _explain(error: OSError) -> NoReturn:

@@ -17,6 +17,7 @@ from nncore.cli.inputs import load_labelled
 from nncore.cli.models import DEFAULT_MODEL, Network
 from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
+from nncore.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data import Reading
@@ -122,6 +123,8 @@ def search(settings: Settings, out: Output) -> Outcome:
     from nncore.training.model import Sequential
 
     checked_format(settings.plot)
+    if settings.plot is not None:
+        check_file(settings.plot)
     if _is_left_open(settings):
         out.warn(
             "these pictures are large enough to be photos, with which train begins on a network "

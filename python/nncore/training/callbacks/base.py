@@ -61,6 +61,12 @@ class Callback:
         """Called once by `fit`, first of all."""
         self.model = model
 
+    def check_before_training(self, log_names: Sequence[str]) -> None:
+        """Called by `fit` before any work: raise what is known to be wrong.
+
+        `log_names` are those of the logs that `on_epoch_end` will get.
+        """
+
     def on_train_begin(self) -> None:
         """Called before the first epoch of a call of `fit`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
+from nncore.training.history import History, log_names
 
 
 class CallbackList(Callback):
@@ -20,6 +21,19 @@ class CallbackList(Callback):
         if any(not isinstance(callback, Callback) for callback in callbacks):
             raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
         self.callbacks = tuple(callbacks)
+
+    @classmethod
+    def checked(
+        cls, callbacks: Sequence[Callback], validated: bool, history: History | None
+    ) -> CallbackList:
+        """The callbacks of a `fit` that is about to begin, asked whether they can do their part."""
+        hooks = cls(callbacks)
+        hooks.check_before_training(log_names(validated, history))
+        return hooks
+
+    def check_before_training(self, log_names: Sequence[str]) -> None:
+        for callback in self.callbacks:
+            callback.check_before_training(log_names)
 
     def set_model(self, model: ModelInTraining) -> None:
         super().set_model(model)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from nncore.home import at_home
 from nncore.training.callbacks.base import Callback, Logs
 from nncore.training.callbacks.monitor import Monitor
+from nncore.writable import check_file
 
 
 class ModelCheckpoint(Callback):
@@ -36,17 +38,24 @@ class ModelCheckpoint(Callback):
         self.monitor = Monitor("ModelCheckpoint", monitor, mode)
         self.save_best_only = save_best_only
 
+    def check_before_training(self, log_names: Sequence[str]) -> None:
+        if self.save_best_only:
+            self.monitor.check(log_names)
+        check_file(self._path(1, dict.fromkeys(log_names, 0.5)))
+
     def on_train_begin(self) -> None:
         self.monitor.reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only and not self.monitor.improved(logs):
             return
+        self.model.save(self._path(epoch, logs))
+
+    def _path(self, epoch: int, logs: Logs) -> str:
         try:
-            path = self.filepath.format(epoch=epoch, **logs)
+            return self.filepath.format(epoch=epoch, **logs)
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(
                 f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in ({error}); it "
                 f"may name: epoch, {', '.join(logs)}"
             ) from None
-        self.model.save(path)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Sequence
 
 from nncore.atomic import atomic_write_text
 from nncore.home import place
 from nncore.training.callbacks.base import Callback, Logs
+from nncore.writable import check_file
 
 
 class CSVLogger(Callback):
@@ -31,6 +33,11 @@ class CSVLogger(Callback):
             raise ValueError(f"CSVLogger: separator must be one character, not {separator!r}")
         self.path, self.separator, self.append = place(filename), separator, append
 
+    def check_before_training(self, log_names: Sequence[str]) -> None:
+        check_file(self.path)
+        if self.append and self.path.exists():
+            self._check_header(self.path.read_text(encoding="utf-8"), ["epoch", *log_names])
+
     def on_train_begin(self) -> None:
         self.text = ""
         if self.append and self.path.exists():
@@ -43,12 +50,15 @@ class CSVLogger(Callback):
         if not self.text:
             writer.writerow(header)
         else:
-            first = next(csv.reader(io.StringIO(self.text), delimiter=self.separator))
-            if first != header:
-                raise ValueError(
-                    f"CSVLogger: {self.path} has the columns {first}, but this training {header}; "
-                    "choose another file"
-                )
+            self._check_header(self.text, header)
         writer.writerow([epoch, *(repr(float(value)) for value in logs.values())])
         self.text += rows.getvalue()
         atomic_write_text(self.path, self.text)
+
+    def _check_header(self, text: str, header: list[str]) -> None:
+        first = next(csv.reader(io.StringIO(text), delimiter=self.separator), header)
+        if first != header:
+            raise ValueError(
+                f"CSVLogger: {self.path} has the columns {first}, but this training {header}; "
+                "choose another file"
+            )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +64,9 @@ class EarlyStopping(Callback):
         self.monitor.reset()
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: list[NDArray[np.float32]] | None = None
+
+    def check_before_training(self, log_names: Sequence[str]) -> None:
+        self.monitor.check(log_names)
 
     def on_train_begin(self) -> None:
         self._begin()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from nncore.arguments import check_number
 
@@ -56,14 +57,21 @@ class Monitor:
         """Forget all values."""
         self.best = None
 
+    def check(self, names: Collection[str]) -> None:
+        """ValueError that lists the names of the logs if what is watched is none of them."""
+        if self.monitor in names:
+            return
+        validated = "val_loss" in names
+        hint = "" if validated or self.monitor[:4] != "val_" else " (fit has no validation_data)"
+        near = difflib.get_close_matches(self.monitor, names, 1)
+        raise ValueError(
+            f"{self.owner}: there is no {self.monitor!r} to monitor{hint}; there are: "
+            f"{', '.join(names)}" + (f"; is {near[0]!r} meant?" if near else "")
+        )
+
     def value(self, logs: Mapping[str, float]) -> float:
-        """The watched number; ValueError that lists the known ones if it is not there."""
-        if self.monitor not in logs:
-            hint = " (fit has no validation_data)" if self.monitor.startswith("val_") else ""
-            raise ValueError(
-                f"{self.owner}: there is no {self.monitor!r} to monitor{hint}; "
-                f"there are: {', '.join(logs)}"
-            )
+        """The watched number; ValueError as in `check`."""
+        self.check(logs)
         return logs[self.monitor]
 
     def improved(self, logs: Mapping[str, float]) -> bool:

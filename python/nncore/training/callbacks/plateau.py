@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nncore.arguments import check_int, check_number
 from nncore.training.callbacks.base import Callback, Logs
 from nncore.training.callbacks.monitor import Monitor
@@ -47,6 +49,9 @@ class ReduceLROnPlateau(Callback):
         self.patience = check_int("ReduceLROnPlateau: patience", patience, 0)
         self.cooldown = check_int("ReduceLROnPlateau: cooldown", cooldown, 0)
         self.min_lr = check_number("ReduceLROnPlateau: min_lr", min_lr, low=0)
+
+    def check_before_training(self, log_names: Sequence[str]) -> None:
+        self.monitor.check(log_names)
 
     def on_train_begin(self) -> None:
         self.monitor.reset()
