@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 import nncore as nn
+from onnx_models import write_network
 from textbook import TRAIN
 
 KILLS = int(os.environ.get("NNCORE_KILLS", "2"))
@@ -30,6 +31,8 @@ KINDS = {
     "momentum": (*TRAIN[1:], "--optimizer", "sgd", "--momentum", "0.9", "--epochs", "150"),
     "cnn": ("--model", "cnn", *AUGMENTED, "--class-weight", "balanced", "--epochs", "15"),
 }
+
+SHORT = ("--epochs", 6, "--batch-size", 8)
 
 
 def start(*words, **settings):
@@ -150,31 +153,32 @@ def test_sighup_that_is_ignored_stays_so(pictures, tmp_path):
     assert process.returncode == 143
 
 
-@pytest.fixture
-def stopped(call, pictures, tmp_path):
-    """A run that was ended within its fourth epoch, and a copy of its pictures."""
-    data = shutil.copytree(pictures, tmp_path / "pictures")
-    words = (*TRAIN, data, "--epochs", 6, "--batch-size", 8, "--output", tmp_path, "--name", "x")
+def stop(call, *words, checks=50):
+    """A run that is ended within an epoch, when it has looked so often whether it should."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nncore.training.loop._BLOCK_SECONDS", 0.0)
         count = [0]
 
         def check(self):
             count[0] += 1
-            if count[0] == 50:
+            if count[0] == checks:
                 raise KeyboardInterrupt
 
         patch.setattr("nncore.training.interrupt.Interrupt.check", check)
-        assert call(*words, "--quiet").code == 130
+        assert call("train", *words, "--quiet").code == 130
+
+
+@pytest.fixture
+def stopped(call, pictures, tmp_path):
+    """A run that was ended within its fourth epoch, and a copy of its pictures."""
+    data = shutil.copytree(pictures, tmp_path / "pictures")
+    stop(call, *TRAIN[1:], data, *SHORT, "--output", tmp_path, "--name", "x")
     return tmp_path / "x", data
 
 
 def test_moved_pictures_are_named(call, stopped, tmp_path):
     run, data = stopped
-    whole = call(
-        *TRAIN, data, "--epochs", 6, "--batch-size", 8, "--output", tmp_path, "--name", "y"
-    )
-    assert whole.code == 0
+    assert call(*TRAIN, data, *SHORT, "--output", tmp_path, "--name", "y").code == 0
     data.rename(tmp_path / "elsewhere")
     assert call("train", "--resume", run).code == 3
     told = call("train", "--resume", run, tmp_path / "elsewhere")
@@ -184,6 +188,21 @@ def test_moved_pictures_are_named(call, stopped, tmp_path):
     # Once more: there is nothing left to do, and the end is the same.
     assert call("train", "--resume", run, tmp_path / "elsewhere", "--quiet").code == 0
     same(tmp_path / "y", run)
+
+
+def test_a_run_on_features_goes_on(call, pictures, tmp_path):
+    pytest.importorskip("onnxruntime")
+    network = write_network(
+        tmp_path / "n.onnx", shape=("n", 1, 8, 8), channels=1, outputs=("pooled",)
+    )
+    words = (pictures, "--features", network, *SHORT, "--output", tmp_path, "--cache", "off")
+    assert call("train", *words, "--name", "y").code == 0
+    stop(call, *words, "--name", "x", checks=40)
+    stop(call, "--resume", tmp_path / "x", checks=20)
+    network.rename(tmp_path / "elsewhere.onnx")  # the run has a copy of it
+    told = call("train", "--resume", tmp_path / "x")
+    assert told.code == 0, told.err
+    same(tmp_path / "y", tmp_path / "x")
 
 
 def change(data):
