@@ -10,10 +10,12 @@ import sys
 
 import pytest
 
+import nncore as nn
 from nncore.cli import main
 from nncore.cli.failures import describe
 from nncore.cli.verbs import info as info_verb
 from nncore.errors import DataError, MissingExtraError, ModelFileError, TrainingError
+from textbook import TRAIN
 
 
 @pytest.mark.parametrize(
@@ -92,8 +94,23 @@ def test_a_full_disk(command):
     )
 
 
+@pytest.mark.parametrize("place", ["> /dev/full", "| true", ">&-", ">&- 2>&-"])
+def test_training_needs_no_standard_output(pictures, tmp_path, place):
+    command = f"nncore {' '.join(TRAIN)} {pictures} --epochs 2 --output {tmp_path} --name x"
+    done = shell(f"{command} {place}; exit ${{PIPESTATUS[0]}}")
+    assert done.returncode == 1
+    assert done.stderr == "" or "error: standard output " in done.stderr.splitlines()[-1]
+    assert (tmp_path / "x" / "report.json").exists()
+    assert len(nn.load_checkpoint(tmp_path / "x" / "last.safetensors").history) == 2
+
+
 def test_closed_streams():
-    assert shell("nncore info >&-").returncode == 0
+    for command in ("nncore info", "nncore info --json"):
+        done = shell(f"{command} >&-")
+        assert done.returncode == 1
+        assert done.stderr == (
+            "nncore: error: standard output is closed: there is no place for the result\n"
+        )
     assert shell("nncore fly 2>&-").returncode == 2
     assert shell("nncore fly 2>/dev/null").returncode == 2
 

@@ -38,10 +38,7 @@ SHORT = ("--epochs", 6, "--batch-size", 8)
 def start(*words, **settings):
     return subprocess.Popen(
         [sys.executable, "-m", "nncore", *map(str, words)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        **settings,
+        **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **settings},
     )
 
 
@@ -125,9 +122,15 @@ def test_a_killed_run_goes_on_to_the_same_end(pictures, tmp_path, undisturbed, k
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_saves_and_has_its_exit_code(pictures, tmp_path, number, code):
-    words = (*TRAIN, pictures, "--epochs", 1000000, "--output", tmp_path, "--name", "x")
-    with start(*words, "--checkpoint-seconds", 1000) as process:
+@pytest.mark.parametrize("place", [os.devnull, "/dev/full"])
+def test_a_signal_saves_and_has_its_exit_code(pictures, tmp_path, number, code, place):
+    if not os.path.exists(place):
+        pytest.skip(f"no {place}")
+    words = (*TRAIN, pictures, "--epochs", 1000000, "--output", tmp_path, "--name", "x", "--json")
+    with (
+        open(place, "w") as told_to,
+        start(*words, "--checkpoint-seconds", 1000, stdout=told_to) as process,
+    ):
         for line in process.stderr:
             if line.startswith("epoch") and line.split("/")[0].split()[-1] == "3":
                 break

@@ -69,6 +69,8 @@ def test_python_dash_m_gives_the_exit_code():
         (("train", "x", "--val", "1"), "--val: must be at least 0 and below 1, not 1"),
         (("train", "x", "--val", "0.5", "--test", "0.5"), "leave nothing for training"),
         (("train", "x", "--name", "a/b"), "--name"),
+        (("train", "x", "--name=--"), "argument --name: '--' is no value"),
+        (("check", "x", "--cache=--"), "argument --cache: '--' is no value"),
         (("train", "x", "--seed", "-1"), "--seed: must be from 0"),
         (("train", "x", "--threads", "0"), "--threads: must be from 1 to 1024, not 0"),
         (("train", "x", "--min-accuracy", "90"), "--min-accuracy: must be from 0 to 1, not 90"),

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import sys
 
-    from nncore.cli.failures import report
+    from nncore.cli.failures import DONE, report
     from nncore.cli.output import Output
     from nncore.signals import ending_signals
 
@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             out = Output(json=common.json, quiet=common.quiet)
             with framed(out):
                 code = command.run(command.settings, out)
+            if code == DONE:
+                out.finish()
     except SystemExit as stop:  # argparse, after --help and --version
         return int(stop.code or 0)
     except BaseException as error:

@@ -33,19 +33,35 @@ class Output:
 
     def __init__(self, json: bool = False, quiet: bool = False) -> None:
         self.json, self.quiet = json, quiet
+        self._lost: StandardOutputError | None = None
 
     def say(self, text: str = "") -> None:
-        """What a person likes to read besides the result."""
-        if not (self.json or self.quiet):
+        """What a person likes to read besides the result.
+
+        That it cannot be written must not end hours of training: `finish` complains of it.
+        """
+        if self.json or self.quiet or self._lost is not None:
+            return
+        try:
             _write(sys.stdout, text + "\n")
+        except StandardOutputError as error:
+            self._lost = error
+
+    def finish(self) -> None:
+        """All is done; StandardOutputError if part of what was said is lost."""
+        if self._lost is not None:
+            raise self._lost
 
     def result(self, text: str, data: Any) -> None:
-        """The result: `text`, or `data` as JSON."""
+        """The result: `text`, or `data` as JSON; StandardOutputError if it cannot be written."""
         if self.json:
             import json
 
             # ASCII with escapes is right whatever the encoding of the terminal or pipe.
             text = json.dumps(data, indent=2, allow_nan=False)
+        self.finish()
+        if sys.stdout is None:
+            raise StandardOutputError("standard output is closed: there is no place for the result")
         _write(sys.stdout, text + "\n")
 
     def warn(self, message: str) -> None:

@@ -97,6 +97,9 @@ def parse(argv: Sequence[str]) -> Command:
     if not argv:
         raise UsageError(f"a verb is needed: {', '.join(VERBS)} (see: nncore --help)")
     args = build_parser().parse_args(argv)
+    for flag in (word[:-3] for word in argv if word.startswith("--") and word.endswith("=--")):
+        # argparse takes these dashes for the end of the flags, and the value for an empty list.
+        raise UsageError(f"argument {flag}: '--' is no value (see: nncore {args.verb} --help)")
     args.command_line = shlex.join(["nncore", *argv])  # to type it again
     verb = VERBS[args.verb]
     return Command(verb.run, verb.settings(args), common_of(args))

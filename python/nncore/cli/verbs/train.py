@@ -19,7 +19,7 @@ from nncore.cli.flags.network import (
 )
 from nncore.cli.gate import gate
 from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, DEFAULT_MODEL
-from nncore.cli.output import Output, write_error
+from nncore.cli.output import Output, StandardOutputError, abandon_stdout, write_error
 from nncore.cli.parts import VAL, SplitSettings
 from nncore.cli.training import words
 from nncore.cli.training.plan import RunPlace, TrainSettings
@@ -203,7 +203,13 @@ def run(settings: Settings, out: Output) -> int:
     asked = settings.train
     outcome = go_on(asked, out) if isinstance(asked, ResumeSettings) else train(asked, out)
     told = words.text(outcome, hints=not out.quiet)
-    out.result(told, words.as_json(outcome))
+    try:
+        out.result(told, words.as_json(outcome))
+    except StandardOutputError:
+        # The terminal that was closed, and by that ended the training, takes no result, either.
+        if not outcome.plan.model.interrupted:
+            raise
+        abandon_stdout()
     if outcome.plan.model.interrupted:
         write_error(words.interrupted(outcome))
         return interrupted_by(outcome.plan.model.interrupt_signal)
