@@ -22,6 +22,7 @@ from small_fits import blobs, fit, small_model, weights
 # -- ends of training
 
 
+@pytest.mark.filterwarnings("ignore:x holds floats")
 def test_loss_that_is_not_finite_stops_with_the_likely_cause():
     x = np.random.default_rng(0).normal(0, 1e18, (96, 4, 4)).astype(np.float32)
     model = small_model()
@@ -72,6 +73,7 @@ def test_divergence_with_restore_best_weights_leaves_a_good_model():
     assert np.abs(model.get_weights()[0]).max() < 100
 
 
+@pytest.mark.filterwarnings("ignore:x holds floats")
 def test_overflow_in_the_last_update_is_found():
     # One step: the loss before it is finite, the weights after it are not.
     model = Sequential([Dense(1, use_bias=False)])

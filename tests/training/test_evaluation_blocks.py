@@ -40,6 +40,7 @@ def test_validation_in_blocks(model, monkeypatch):
     assert blocks.history == whole.history
 
 
+@pytest.mark.filterwarnings("ignore:x holds floats")
 def test_the_row_that_is_not_finite_is_counted_from_the_first(model, monkeypatch):
     model, x, y = model
     weights = model.get_weights()

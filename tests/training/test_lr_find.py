@@ -38,6 +38,7 @@ def test_the_suggestion_trains(optimizer):
     assert history.history["accuracy"][-1] > 0.8
 
 
+@pytest.mark.filterwarnings("ignore:x holds floats")
 def test_it_stops_where_training_fails():
     found = nn.lr_find(small_model(), *blobs(), loss="mse", start=1e-4, end=1e6)
     assert found.rates[-1] < 1e4

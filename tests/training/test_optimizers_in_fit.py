@@ -152,6 +152,7 @@ def test_average_is_what_is_measured_and_saved(tmp_path):
     assert weights(nn.load(tmp_path / "m.safetensors")) == weights(averaged)
 
 
+@pytest.mark.filterwarnings("ignore:x holds floats")
 def test_non_finite_loss_names_the_learning_rate_of_the_step():
     x = np.random.default_rng(0).normal(0, 1e18, (96, 4, 4)).astype(np.float32)
     with pytest.raises(nn.TrainingError, match=r"learning rate 0\.25 is probably too high"):

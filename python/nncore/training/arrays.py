@@ -5,7 +5,7 @@ N images, K classes. The engine refuses whatever is not exactly right; here peop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,7 +48,7 @@ def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
             f"{name} must be uint8 (0 to 255, scaled by the network) or float32 (used as it is), "
-            f"not {array.dtype}; convert it with .astype"
+            f"not {array.dtype}; {_conversion(array)}"
         )
     array = _with_image_shape(array, input_shape, name)
     if len(array) == 0:
@@ -126,6 +126,21 @@ def step_targets(labels: ArrayLike, count: int, outputs: int, loss: LossName) ->
         array = array.astype(np.float32)
     _refuse_non_finite(array, "y")
     return np.ascontiguousarray(array)
+
+
+def _conversion(array: NDArray[Any]) -> str:
+    """How to bring images of another dtype to one that is taken."""
+    if array.dtype.kind not in "iub" or array.size == 0:
+        return "convert it with .astype"
+    if array.dtype.kind == "b":
+        return "convert it with .astype('float32')"
+    low, high = int(array.min()), int(array.max())
+    if low >= 0 and high <= 255:
+        return f"its numbers go from {low} to {high}: convert it with .astype('uint8')"
+    return (
+        f"its numbers go from {low} to {high}: convert it with .astype('float32'), scaled to the "
+        "range 0 to 1"
+    )
 
 
 def _with_image_shape(array: NDArray, input_shape: Shape | None, name: str) -> NDArray:  # type: ignore[type-arg]

@@ -13,6 +13,7 @@ from nncore.layers import Dense
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.layers.stack import with_trainable
 from nncore.regularizers import Regularizer
+from nncore.training.inputs import PixelInputs
 from nncore.training.model import Sequential
 from nncore.training.onnx_backbone import OnnxBackbone
 
@@ -115,6 +116,7 @@ def backbone(
     model = Sequential([*body, head], name=name)
     model.build((side, side, 3), seed)
     model.set_parameters(pretrained_parameters(name))
+    model._inputs = PixelInputs(taught=True)
     model._set_preprocessing(preprocessing)
     return model
 

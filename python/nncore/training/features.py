@@ -119,6 +119,16 @@ class FrozenInputs:
     def normalization(self, preprocessing: Preprocessing) -> None:
         return None
 
+    def restored(self, float_range: list[float] | None) -> FrozenInputs:
+        return self
+
+    def float_range(self) -> None:
+        return None
+
+    def check_values(self, images: object, preprocessing: object) -> None: ...
+
+    def check_training_values(self, images: object, layers: object) -> None: ...
+
     def fitted(self, x: object, images: ImagesOrMapped) -> FrozenInputs:
         """With the scale of the features of these training images, unless there is one already.
 
@@ -150,7 +160,7 @@ class FrozenInputs:
         rows = self.features.extract(images, remember=False)  # type: ignore[arg-type]
         return self._standardized(rows)
 
-    def at_once(self, x: object) -> None:
+    def at_once(self, x: object, preprocessing: object) -> None:
         return None
 
     def _rows(self, x: object, images: ImagesOrMapped) -> F32:

@@ -91,6 +91,7 @@ class FitSettings:
             None if data.augmentation is None else data.augmentation.to_dict(),
             data.class_weight,
             sample_weight,
+            data.inputs.float_range(),
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nncore.data.reading.settings import check_size
 from nncore.errors import ModelFileError
 from nncore.home import place
+from nncore.training.inputs import PixelInputs
 from nncore.training.model import Sequential
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def built(path: Path, parts: Sequence[Part], input_shape: Shape, seed: int = 0) 
         model = Sequential([part.layer for part in parts], path.stem)
         model.build(input_shape, seed)
         model.set_parameters(named_parameters(parts, input_shape))
+        model._inputs = PixelInputs(taught=True)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"{path}: holds a network that nncore cannot make: {error}") from error
     return model

@@ -7,14 +7,16 @@ training, evaluation and prediction are the same for every kind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.layers import Shape
+from nncore.layers import Layer, Shape
 from nncore.training.arrays import data_set_images
+from nncore.training.input_range import InputRange, warn_of_training_values, warn_of_values
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -71,7 +73,19 @@ class Inputs(Protocol):
     def of_new(self, images: ImagesOrMapped) -> _core.Images:
         """The same for a block of images that nobody will ask for again."""
 
-    def at_once(self, x: object) -> NDArray[Any] | None:
+    def restored(self, float_range: list[float] | None) -> Inputs:
+        """With what `float_range` gave; None: the model was trained on bytes."""
+
+    def float_range(self) -> list[float] | None:
+        """Smallest and largest value of the training images, if they were floats."""
+
+    def check_values(self, images: ImagesOrMapped, preprocessing: Preprocessing | None) -> None:
+        """A UserWarning where images are unlike those that the model was trained on."""
+
+    def check_training_values(self, images: ImagesOrMapped, layers: Sequence[Layer]) -> None:
+        """A UserWarning where layers can hardly be trained on such images."""
+
+    def at_once(self, x: object, preprocessing: Preprocessing | None) -> NDArray[Any] | None:
         """`x` itself, where it is an array that the engine may be given unchecked; else None."""
 
     def tensors(self) -> dict[str, F32]:
@@ -83,14 +97,21 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class PixelInputs:
-    """Images go into the first layer as they are."""
+    """Images go into the first layer as they are.
+
+    `range` is that of the training images, None before there were any; `taught` models have
+    weights from elsewhere, which ask for a range that nobody knows.
+    """
+
+    range: InputRange | None = None
+    taught: bool = False
 
     @property
     def features(self) -> None:
         return None
 
     def fresh(self, shape: Shape) -> tuple[Inputs, Shape]:
-        return self, shape
+        return PixelInputs(), shape
 
     def image_shape(self, input_shape: Shape | None) -> Shape | None:
         return input_shape
@@ -112,7 +133,25 @@ class PixelInputs:
         return None
 
     def fitted(self, x: object, images: ImagesOrMapped) -> Inputs:
-        return self
+        if self.range is not None:
+            return self
+        return replace(self, range=InputRange.of(images))
+
+    def restored(self, float_range: list[float] | None) -> Inputs:
+        known = InputRange(True) if float_range is None else InputRange(False, *float_range)
+        return replace(self, range=known)
+
+    def float_range(self) -> list[float] | None:
+        known = self.range
+        return None if known is None or known.bytes else [known.low, known.high]
+
+    def check_values(self, images: ImagesOrMapped, preprocessing: Preprocessing | None) -> None:
+        if self.range is not None:
+            warn_of_values(self.range, images, preprocessing)
+
+    def check_training_values(self, images: ImagesOrMapped, layers: Sequence[Layer]) -> None:
+        if self.range is None and not self.taught:
+            warn_of_training_values(images, layers)
 
     def of(self, x: object, images: ImagesOrMapped) -> ImagesOrMapped:
         return images
@@ -120,10 +159,11 @@ class PixelInputs:
     def of_new(self, images: ImagesOrMapped) -> _core.Images:
         return images[:]
 
-    def at_once(self, x: object) -> NDArray[Any] | None:
+    def at_once(self, x: object, preprocessing: Preprocessing | None) -> NDArray[Any] | None:
         # The engine looks at dtype and shape itself, and declines what needs friendlier words.
-        suits = isinstance(x, np.ndarray) and x.ndim > 0 and len(x) <= IMAGES_AT_ONCE
-        return x if suits else None  # type: ignore[return-value]
+        if not isinstance(x, np.ndarray) or x.ndim == 0 or len(x) > IMAGES_AT_ONCE:
+            return None
+        return x if self.range is None or self.range.admits(x, preprocessing) else None
 
     def tensors(self) -> dict[str, F32]:
         return {}

@@ -196,6 +196,10 @@ class LayeredModel:
         self._position.drop_epoch_in_progress()
         self._normalize_inputs()
 
+    def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
+        self.preprocessing = preprocessing
+        self._normalize_inputs()
+
     def _normalize_inputs(self) -> None:
         """Tell the network what it does to uint8 images first."""
         if self.preprocessing is not None:

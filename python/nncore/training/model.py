@@ -19,7 +19,6 @@ from nncore.arguments import check_int
 from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
 from nncore.data.labels.class_map import ClassMap
-from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
@@ -334,7 +333,7 @@ class Sequential(SteppedModel):
         Softmax of the outputs after training with cross_entropy; after mse or sse, the nearest
         distribution to the outputs. See `nncore.training.probabilities`.
         """
-        ready = self._inputs.at_once(x)
+        ready = self._inputs.at_once(x, self.preprocessing)
         if ready is not None and self._network is not None:
             last_is_softmax = self._stack.output_activation() == "softmax"
             if last_is_softmax or (self.loss or "cross_entropy") in SOFTMAX_LOSSES:
@@ -470,10 +469,6 @@ class Sequential(SteppedModel):
         layers = self._stack.fixed_layers(self._built_network())
         return [list(self.input_shape or ()), prepared, [layer.to_dict() for layer in layers]]
 
-    def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
-        self.preprocessing = preprocessing
-        self._normalize_inputs()
-
     def _gathered(self, x: Any, max_pixels: int | None = None, skip: bool = False) -> Gathered:
         """Whatever `predict` accepts, as images."""
         # Not at the top: predicting arrays needs no decoder.
@@ -481,7 +476,9 @@ class Sequential(SteppedModel):
 
         shape = self._inputs.image_shape(tuple(self._built_network().input_shape))
         assert shape is not None
-        return gather_images(x, shape, self.preprocessing, max_pixels, skip)
+        gathered = gather_images(x, shape, self.preprocessing, max_pixels, skip)
+        self._inputs.check_values(gathered.images, self.preprocessing)
+        return gathered
 
     def _probabilities(self, images: ImagesOrMapped, first: int = 0) -> F32:
         network = self._built_network()

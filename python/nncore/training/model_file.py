@@ -241,5 +241,7 @@ def _restore_facts(model: Sequential, described: Mapping[str, Any], network: _co
         model.optimizer = optimizer_from_dict(described["optimizer"])
     if described["training"] is not None:
         model.facts = TrainingFacts.from_dict(cast(dict[str, Any], described["training"]))
+        if model.facts.input_range is not None or model.preprocessing is not None:
+            model._inputs = model._inputs.restored(model.facts.input_range)
         # A fit that goes on from here has new shuffles.
         model._position = Position(epoch=model.facts.epochs)

@@ -106,6 +106,8 @@ class TrainingFacts:
         Weight of each class in the last call of `fit`; None without.
     sample_weight
         Whether images had weights of their own.
+    input_range
+        Smallest and largest value of the training images, where they were floats; None for bytes.
     """
 
     epochs: int
@@ -116,6 +118,7 @@ class TrainingFacts:
     augmentation: dict[str, Any] | None = None
     class_weight: dict[str, float] | None = None
     sample_weight: bool = False
+    input_range: list[float] | None = None
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TrainingFacts:
@@ -137,7 +140,19 @@ class TrainingFacts:
             augmentation=augmentation,
             class_weight=class_weight,
             sample_weight=bool(data.get("sample_weight", False)),
+            input_range=_range(data.get("input_range")),
         )
+
+
+def _range(value: object) -> list[float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"{value!r} is not a range")
+    low, high = (float(number) for number in value)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise ValueError(f"{value!r} is not a range")
+    return [low, high]
 
 
 def _count(value: object) -> int:

@@ -61,11 +61,15 @@ class Known:
         if not isinstance(x, ImageDataset):
             if y is None:
                 raise TypeError("labels y are missing: give them, or an ImageDataset")
-            return self.inputs.images(x, self.input_shape)
+            images = self.inputs.images(x, self.input_shape)
+            self.inputs.check_values(images, self.preprocessing)
+            return images
         if y is not None:
             raise TypeError("an ImageDataset holds its labels: leave y out")
         check_preprocessing(x, self.preprocessing)
-        return self.inputs.images(x.images, self.input_shape)
+        images = self.inputs.images(x.images, self.input_shape)
+        self.inputs.check_values(images, self.preprocessing)
+        return images
 
     def labelled(self, x: Data, y: ArrayLike | None = None) -> LabelledArrays:
         """`x` and `y` as the engine takes them, by the model's own classes.
@@ -135,6 +139,7 @@ def prepare(
     by_class = class_weights(class_weight, labels, classes)
     weights = image_weights(by_class, sample_weight, labels)
     augmentation = _checked_augmentation(augmentation, images)
+    known.inputs.check_training_values(images, known.stack.layers)
     inputs = known.inputs.fitted(x, images)
     settled = Known(known.stack, inputs, input_shape, classes, preprocessing)
     validation = _validation(settled, validation_data)
