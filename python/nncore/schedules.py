@@ -100,7 +100,7 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """Keras's: falls by the same ratio in each step.
+    """Keras's, in float64: falls by the same ratio in each step.
 
     `initial_learning_rate * decay_rate ** (step / decay_steps)`
 
@@ -140,7 +140,10 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """Keras's: half a cosine wave down (Loshchilov and Hutter, 2017).
+    """Keras's, in float64: half a cosine wave down (Loshchilov and Hutter, 2017).
+
+    What Keras does by `warmup_target` and `warmup_steps` is `Warmup`, whose first step has a rate
+    above 0.
 
     `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)`
 

@@ -83,7 +83,7 @@ def recorded(values, rates):
         ([3, 2.95, 2.8, 2.75, 2.5], {"patience": 2, "min_delta": 0.1}, 0, 5),
         ([3, 2.95, 2.9, 2.85], {"patience": 2, "min_delta": 0.5}, 3, 1),
         ([1, 2, 3, 4], {"mode": "max", "patience": 1}, 0, 4),
-        ([5, 5, 5, 1], {"baseline": 4, "patience": 3}, 3, 0),
+        ([5, 5, 5, 1], {"baseline": 4, "patience": 3}, 3, 1),
         ([5, 5, 5, 1, 2], {"baseline": 4, "patience": 4}, 0, 4),
         ([1, 5, 4, 4], {"start_from_epoch": 1, "patience": 1}, 4, 3),
         ([math.nan, math.nan], {"patience": 2}, 2, 0),

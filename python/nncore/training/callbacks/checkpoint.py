@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 
 from nncore.home import at_home
-from nncore.training.callbacks.base import Callback, Logs
+from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
 from nncore.training.callbacks.monitor import Monitor
+from nncore.training.history import epoch_logs
 from nncore.writable import check_file
 
 
 class ModelCheckpoint(Callback):
     """Save the model after each epoch, or after each that is the best so far; as Keras's.
+
+    The best so far is that of all calls of `fit` of one model with this callback; where a `fit`
+    continues a history and the file is there already, its epochs count, too. NaN is never the best,
+    and a `monitor` that is not there is an error. (Keras saves a first epoch of NaN, after which
+    nothing is better, and saves each epoch where it cannot find `monitor`.)
 
     Parameters
     ----------
@@ -37,6 +44,7 @@ class ModelCheckpoint(Callback):
         self.filepath = at_home(filepath)
         self.monitor = Monitor("ModelCheckpoint", monitor, mode)
         self.save_best_only = save_best_only
+        self._watched: weakref.ref[ModelInTraining] | None = None
 
     def check_before_training(self, log_names: Sequence[str]) -> None:
         if self.save_best_only:
@@ -44,7 +52,13 @@ class ModelCheckpoint(Callback):
         check_file(self._path(1, dict.fromkeys(log_names, 0.5)))
 
     def on_train_begin(self) -> None:
+        if self._watched is not None and self._watched() is self.model:
+            return
+        self._watched = weakref.ref(self.model)
         self.monitor.reset()
+        if self.save_best_only and os.path.exists(self.filepath):
+            for _, logs in epoch_logs(self.model.history):
+                self.monitor.improved(logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only and not self.monitor.improved(logs):

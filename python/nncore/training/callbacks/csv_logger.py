@@ -14,7 +14,10 @@ from nncore.writable import check_file
 
 
 class CSVLogger(Callback):
-    """Write epoch and logs of each epoch to a table; as Keras's, but epochs count from 1.
+    """Write epoch and logs of each epoch to a table; as Keras's.
+
+    Epochs count from 1, columns stand in the order of the logs (Keras's are sorted), and rows are
+    added only under the header that they have.
 
     Parameters
     ----------
@@ -41,7 +44,9 @@ class CSVLogger(Callback):
     def on_train_begin(self) -> None:
         self.text = ""
         if self.append and self.path.exists():
-            self.text = self.path.read_text(encoding="utf-8")
+            self.text = self.path.read_text(encoding="utf-8-sig")
+            if self.text and not self.text.endswith("\n"):  # edited by hand
+                self.text += "\n"
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         rows = io.StringIO()

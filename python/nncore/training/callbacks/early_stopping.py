@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.arguments import check_int
+from nncore.arguments import check_int, check_number
 from nncore.training.callbacks.base import Callback, Logs
 from nncore.training.callbacks.monitor import Monitor
 from nncore.training.history import epoch_logs
@@ -17,7 +17,13 @@ class EarlyStopping(Callback):
     """Stop when the monitored number has not become better for `patience` epochs; as Keras's.
 
     In a `fit` that continues a history the earlier epochs count, as if training had not stopped in
-    between; only their weights are not there to return to.
+    between. Their weights are not there to return to: if none of this call's epochs is better, the
+    weights at the end are those of the best of these.
+
+    As Keras documents it, with a `baseline` that is never reached training takes `patience` epochs
+    and ends, with `restore_best_weights`, with the weights of the best of them. (Keras's code lets
+    it go on for as long as each epoch is better than the ones before.) NaN never counts as gain,
+    not even in the first epoch, and a `monitor` that is not there is an error.
 
     Parameters
     ----------
@@ -30,7 +36,7 @@ class EarlyStopping(Callback):
     mode
         "auto", "min" or "max".
     baseline
-        A value that the first epochs must beat, or None.
+        A value that must be beaten, too, for an epoch to count as gain; or None.
     restore_best_weights
         At the end, return to the weights of the best epoch.
     start_from_epoch
@@ -54,7 +60,10 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        self.monitor = Monitor("EarlyStopping", monitor, mode, min_delta, baseline)
+        self.monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
+        if baseline is not None:
+            baseline = check_number("EarlyStopping: baseline", baseline)
+        self.baseline = baseline
         self.patience = check_int("EarlyStopping: patience", patience, 0)
         self.start_from_epoch = check_int("EarlyStopping: start_from_epoch", start_from_epoch, 0)
         self.restore_best_weights = restore_best_weights
@@ -62,6 +71,7 @@ class EarlyStopping(Callback):
 
     def _begin(self) -> None:
         self.monitor.reset()
+        self._best_kept: float | None = None  # of the epoch whose weights are kept
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: list[NDArray[np.float32]] | None = None
 
@@ -74,9 +84,13 @@ class EarlyStopping(Callback):
             self._look(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        if self._look(epoch, logs) and self.restore_best_weights:
+        better = self._look(epoch, logs)
+        if epoch <= self.start_from_epoch:
+            return
+        if self.restore_best_weights and (better or self._is_best_of_this_call(logs)):
+            self._best_kept = self.monitor.value(logs)
             self.best_weights = self.model.get_weights()
-        if epoch > self.start_from_epoch and self.wait > 0 and self.wait >= self.patience:
+        if self.wait > 0 and self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -85,10 +99,16 @@ class EarlyStopping(Callback):
             self.model.restore_weights(self.best_weights)
 
     def _look(self, epoch: int, logs: Logs) -> bool:
+        """Count an epoch; whether it is the best so far."""
         if epoch <= self.start_from_epoch:
             return False
-        if self.monitor.improved(logs):
-            self.wait, self.best_epoch = 0, epoch
-            return True
         self.wait += 1
-        return False
+        better = self.monitor.improved(logs)
+        if better:
+            self.best_epoch = epoch
+            if self.baseline is None or self.monitor.beats(self.monitor.value(logs), self.baseline):
+                self.wait = 0
+        return better
+
+    def _is_best_of_this_call(self, logs: Logs) -> bool:
+        return self.monitor.beats(self.monitor.value(logs), self._best_kept)

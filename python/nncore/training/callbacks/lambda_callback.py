@@ -10,6 +10,8 @@ from nncore.training.callbacks.base import Callback, Logs
 class LambdaCallback(Callback):
     """Functions instead of a class; as Keras's.
 
+    Epochs count from 1, and there are no logs at the beginning and at the end.
+
     Parameters
     ----------
     on_train_begin, on_epoch_end, on_train_end

@@ -24,8 +24,6 @@ class Monitor:
         "min", "max", or "auto": max for accuracies, min for all else.
     min_delta
         By how much a value must be better to count.
-    baseline
-        What the first value must beat, or None.
 
     Attributes
     ----------
@@ -39,7 +37,6 @@ class Monitor:
         monitor: str,
         mode: str = "auto",
         min_delta: float = 0.0,
-        baseline: float | None = None,
     ) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"{owner}: monitor must be a name such as 'val_loss', not {monitor!r}")
@@ -48,9 +45,6 @@ class Monitor:
         self.owner, self.monitor = owner, monitor
         self.maximize = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
         self.min_delta = check_number(f"{owner}: min_delta", min_delta, low=0)
-        if baseline is not None:
-            baseline = check_number(f"{owner}: baseline", baseline)
-        self.baseline = baseline
         self.best: float | None = None
 
     def reset(self) -> None:
@@ -75,13 +69,15 @@ class Monitor:
         return logs[self.monitor]
 
     def improved(self, logs: Mapping[str, float]) -> bool:
-        """Take the value of one epoch; True if it is better than the best so far."""
+        """Take the value of one epoch; True if it is better than the best so far. NaN never is."""
         value = self.value(logs)
-        if math.isnan(value):
-            return False
-        limit = self.baseline if self.best is None else self.best
-        gain = math.inf if limit is None else (value - limit if self.maximize else limit - value)
-        if gain <= self.min_delta:
+        if not self.beats(value, self.best):
             return False
         self.best = value
         return True
+
+    def beats(self, value: float, limit: float | None) -> bool:
+        """Whether a value is better than `limit` by more than `min_delta`; None is no limit."""
+        if limit is None:
+            return not math.isnan(value)
+        return (value - limit if self.maximize else limit - value) > self.min_delta

@@ -13,8 +13,9 @@ from nncore.training.history import epoch_logs
 class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by `factor` when there was no gain for a while; as Keras's.
 
-    It multiplies what the optimizer's schedule gives. In a `fit` that continues a history the
-    earlier epochs count, with what they led to.
+    It multiplies what the optimizer's schedule gives (Keras's refuses optimizers with one), NaN
+    never counts as gain, and a `monitor` that is not there is an error. In a `fit` that continues a
+    history the earlier epochs count, with what they led to.
 
     Parameters
     ----------
