@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from nncore.file_names import joined_bytes
 from nncore.standard_error import STANDARD_ERROR
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Output:
             import json
 
             # ASCII with escapes is right whatever the encoding of the terminal or pipe.
-            text = json.dumps(data, indent=2, allow_nan=False)
+            text = json.dumps(_with_letters(data), indent=2, allow_nan=False)
         self.finish()
         if sys.stdout is None:
             raise StandardOutputError("standard output is closed: there is no place for the result")
@@ -191,6 +192,15 @@ def _escape(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
 
 
+def _with_letters(data: Any) -> Any:
+    """The same for JSON, names as text whatever the locale."""
+    if isinstance(data, str):
+        return joined_bytes(data)
+    if isinstance(data, dict):
+        return {_with_letters(key): _with_letters(value) for key, value in data.items()}
+    return [_with_letters(value) for value in data] if isinstance(data, (list, tuple)) else data
+
+
 def _write_line(prefix: str, message: str) -> None:
     _write(sys.stderr, prefix + printable(message.strip()) + "\n")
 
@@ -201,7 +211,7 @@ def _write(stream: TextIO | None, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         # A class name or path that this terminal cannot show must not end the program.
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.write(joined_bytes(text).encode(encoding, "backslashreplace").decode(encoding))
         # At once, so that it stands in order with standard error and that a failure is seen here.
         stream.flush()
     except (OSError, ValueError) as error:  # ValueError: it was closed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli.failures import UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import printable, skipped_json
+from nncore.file_names import as_text
 from nncore.writable import check_file
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _from(table: str, path: str) -> str:
     """As all tables have it: an absolute path, or one that begins at the table's own folder."""
     folder = os.path.dirname(table)
     if not folder or os.path.isabs(path) or os.path.realpath(folder) == os.path.realpath("."):
-        return path
-    return os.path.join(os.path.relpath(".", os.path.realpath(folder)), path)
+        return as_text(path)
+    return as_text(os.path.join(os.path.relpath(".", os.path.realpath(folder)), path))
 
 
 def unpredicted(found: Predictions) -> list[SkippedFile]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from nncore.atomic import atomic_write_bytes
 from nncore.data.csv_text import csv_bytes
+from nncore.file_names import as_text
 
 SkipKind = Literal["broken", "foreign", "own", "hidden"]
 
@@ -35,5 +36,5 @@ def in_words(skipped: Sequence[SkippedFile], most: int = 5) -> str:
 
 def write_skipped_csv(path: str | os.PathLike[str], skipped: Iterable[SkippedFile]) -> None:
     """Write ``path,kind,reason``, one row per skipped file; OSError if it cannot be written."""
-    rows = [(file.path, file.kind, file.reason) for file in skipped]
+    rows = [(as_text(file.path), file.kind, file.reason) for file in skipped]
     atomic_write_bytes(path, csv_bytes([("path", "kind", "reason"), *rows]))

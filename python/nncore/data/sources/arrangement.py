@@ -15,6 +15,7 @@ from nncore.data.labels.class_map import canonical_name
 from nncore.data.labels.parts import FolderName, part_of
 from nncore.data.sources.entries import Level, Place
 from nncore.errors import DataError
+from nncore.file_names import as_text
 
 # Beside others, these are things of their own: a train beside a bus, valid tickets beside invalid.
 _ALSO_CLASSES = ("train", "training", "valid")
@@ -349,7 +350,7 @@ def _without_labels(places: Iterable[Place]) -> list[tuple[Place, str]]:
 
 def _canonical(place: Place) -> str:
     try:
-        return canonical_name(place.name)
+        return canonical_name(as_text(place.name))
     except ValueError:
         return place.name  # it is refused where it becomes a class
 

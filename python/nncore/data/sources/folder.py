@@ -12,6 +12,7 @@ from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrangement import Arrangement, arrangement_of, class_level
 from nncore.data.sources.entries import Level, Place
 from nncore.errors import DataError
+from nncore.file_names import as_text
 from nncore.home import at_home
 
 
@@ -99,7 +100,7 @@ def _class_names(where: str, folders: Sequence[Place]) -> list[str]:
     seen: dict[str, str] = {}
     for place in folders:
         try:
-            name = canonical_name(place.name)
+            name = canonical_name(as_text(place.name))
         except ValueError as error:
             raise DataError(f"{where}: sub-folder {place.name!r}: {error}") from None
         if name in seen:

@@ -16,6 +16,7 @@ from nncore.data.labels.parts import PARTS
 from nncore.data.sources.table import cell_part, cell_path, table_lines
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
+from nncore.file_names import as_text
 from nncore.home import place
 
 
@@ -133,7 +134,7 @@ def write_split_csv(path: str | os.PathLike[str], parts: Mapping[str, LabelledFi
         names = dataset.classes.decode(dataset.labels)
         groups = dataset.groups or [""] * len(dataset.paths)
         for image, name, group in zip(dataset.paths, names, groups, strict=True):
-            row = (_relative(image, base) if image else "", name, part)
+            row = (as_text(_relative(image, base)) if image else "", name, part)
             rows.append((*row, group) if grouped else row)
     atomic_write_bytes(path, csv_bytes(rows))
 

@@ -56,7 +56,7 @@ def read_table(
     first: dict[str, TableRow] = {}
     for line, cells in table_lines(file, ("path", "label")):
         path = places.find(cell_path(file, line, cells))
-        if not path.isascii() and not is_utf8(path) and not os.path.lexists(path):
+        if not is_utf8(cells["path"]) and not os.path.lexists(path):
             raise not_utf8(file, line)
         if not cells["label"].strip() and cells.get("reason", "").strip():
             rows.append(TableRow(line, path, "", reason=cells["reason"].strip()))

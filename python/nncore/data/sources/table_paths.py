@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from nncore.data.pictures.decode import NO_SUCH_FILE
 from nncore.data.skipped import SkippedFile
+from nncore.file_names import as_path, as_text
 from nncore.home import at_home
 
 Key = Callable[[str], str]  # equal for names that are taken for each other
@@ -38,6 +39,7 @@ class TablePaths:
             return as_written
         if stripped.startswith("~/"):
             return at_home(stripped)
+        cell, stripped = as_path(cell), as_path(stripped)
         for text in (cell, stripped):  # a name may end in a space, and hold a backslash
             path = os.path.join(self._base, text)
             if os.path.lexists(path):
@@ -46,7 +48,7 @@ class TablePaths:
             found = self._walk(text, _composed)
             if found is not None:
                 return found
-        return as_written
+        return os.path.join(self._base, stripped)
 
     def near(self, path: str) -> str | None:
         """A file that may be meant by `path`, which `find` gave and which does not exist."""
@@ -119,12 +121,12 @@ def with_near_ones(skipped: Sequence[SkippedFile], base: str) -> list[SkippedFil
 
 
 def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", as_text(name))
 
 
 def _loose(name: str) -> str:
     """Letters without their case and their spaces' kinds."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", as_text(name)).casefold().split())
 
 
 def _stem(name: str) -> str:
