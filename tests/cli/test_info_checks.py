@@ -12,6 +12,7 @@ from safetensors.numpy import save as save_tensors
 
 from model_files import content, make_model, write
 from nncore.layers import Dense, Flatten
+from nncore.optimizers import Adam
 from nncore.training.model import Sequential
 
 
@@ -35,6 +36,22 @@ def test_the_header_is_checked_and_with_verify_all(path, call, fails):
     path.write_bytes(data)
     fails(4, "info", path)
     assert "needs the model file" in fails(2, "info", "--verify")
+
+
+def test_what_is_kept_beside_the_weights_is_told(path, call, run):
+    def keeps(file):
+        return json.loads(call("info", file, "--json").out)["keeps"]
+
+    assert keeps(path) == []  # plain SGD remembers nothing
+    model = make_model(seed=5, optimizer=Adam(0.01))
+    model.save(path)
+    assert keeps(path) == ["optimizer"]
+    assert "the weights and the optimizer's state" in call("info", path).out
+    model.save(path, include_optimizer=False)
+    assert keeps(path) == []
+    assert "the weights\n" in call("info", path).out
+    assert keeps(run / "best.safetensors") == []
+    assert keeps(run / "last.safetensors")[-1] == "history"
 
 
 def test_files_of_before_there_were_digests_say_so(path, call):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,7 @@ def test_damaged_features_are_computed_again(tmp_path):
         found, known = FeatureStore({"call": call}, 7, tmp_path).find(digests)
         assert known.all()
         np.testing.assert_array_equal(found, rows)
+        shutil.rmtree(store.folder)  # else each call looks through those of all before
 
 
 def test_a_data_set_of_a_cache_pickles(root, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from nncore.data.mapped import MappedImages
 from nncore.data.pictures.request import Request
 from nncore.data.reading import cache_folder, image_cache, load, source
 from nncore.data.reading.cache_folder import read_manifest, write_manifest
+from nncore.data.reading.settings import Reading
 from nncore.own_folders import MARKER
 
 Decodes = Callable[[], int]
@@ -368,6 +371,32 @@ def test_who_waits_finds_what_the_other_has_made(tmp_path, decodes, monkeypatch)
     monkeypatch.setattr(image_cache.CacheEntry, "find", other_first)
     ImageDataset.from_folder(root, cache=place)
     assert decodes() == 12
+
+
+def test_who_waits_for_long_says_so(tmp_path, monkeypatch):
+    """Here another holds the lock until the wait was told for the second time."""
+    root = bmp_folder(tmp_path / "photos")
+    place = tmp_path / "cache"
+    monkeypatch.setattr(cache_folder, "_PATIENCE_SECONDS", 0.01)
+    lock = contextlib.ExitStack()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+
+        def sleep(seconds):
+            if len(told) == 2:
+                lock.close()
+            pause(seconds)
+
+        pause = time.sleep
+        monkeypatch.setattr(cache_folder.time, "sleep", sleep)
+        place.mkdir()
+        listed = source.Source(str(root), str(root), [])
+        entry = image_cache.CacheEntry(place, listed, Reading().request)
+        lock.enter_context(cache_folder.locked(entry.folder, wait=False))
+        ImageDataset.from_folder(root, cache=place)
+    texts = [str(warning.message) for warning in told]
+    assert all("another process, " in text and str(place) in text for text in texts)
+    assert [text.split(": ")[1].split()[0] for text in texts] == ["waiting", "waiting", "waited"]
 
 
 def test_images_in_use_outlive_a_rebuild(tmp_path):

@@ -137,3 +137,22 @@ def test_default_workers_follow_the_affinity():
     import os
 
     assert default_workers() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_too_few_threads_are_fewer_threads(make_folder, monkeypatch, allowed):
+    root = make_folder({"cat": 90, "dog": 90})
+    plain = ImageDataset.from_folder(root, workers=1)
+    start, started = threading.Thread.start, []
+
+    def begin(thread):
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr("threading.Thread.start", begin)
+    data = ImageDataset.from_folder(root, workers=3)
+    assert len(started) == allowed
+    np.testing.assert_array_equal(data.images, plain.images)
+    assert data.digests == plain.digests

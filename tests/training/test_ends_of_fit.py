@@ -268,6 +268,18 @@ def test_lines_of_progress_go_to_standard_error(capsys):
     assert all("val_accuracy" in line for line in lines)
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_counts_on_where_a_history_stands(monkeypatch, capsys, terminal):
+    model = small_model()
+    history = fit(model, epochs=2)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    fit(model, epochs=2, verbose=1, history=history)
+    shown = capsys.readouterr().err
+    assert "epoch 4/4" in shown
+    assert "epoch 1/" not in shown
+    assert "epoch 2/" not in shown
+
+
 def test_silence(capsys):
     fit(small_model(), verbose=0)
     assert capsys.readouterr() == ("", "")

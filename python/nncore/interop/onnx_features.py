@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from nncore.data.digests import pixel_digest
 from nncore.data.mapped import Pixels
 from nncore.data.reading.cache_folder import CacheError, default_cache_folder
 from nncore.data.reading.feature_store import FeatureStore
+from nncore.data.reading.workers import in_order
 from nncore.errors import DataError, ModelFileError
 from nncore.home import place
 from nncore.interop.feature_rows import feature_rows
@@ -30,8 +30,6 @@ from nncore.interop.onnx_session import check_tensor, open_session, read_file, r
 
 F32 = NDArray[np.float32]
 Progress = Callable[[int, int], object]
-
-_AHEAD = 4  # blocks per thread that wait to be taken
 
 
 class Features:
@@ -317,25 +315,7 @@ class Features:
 
         starts = range(0, len(positions), self._input.batch)
         threads = min(_core.get_num_threads(), len(starts))
-        if threads <= 1:
-            for start in starts:
-                yield start, run(start)
-            return
-        from concurrent.futures import Future, ThreadPoolExecutor
-
-        executor = ThreadPoolExecutor(threads, "nncore-features")
-        waiting: deque[tuple[int, Future[F32]]] = deque()
-        try:
-            for start in starts:
-                waiting.append((start, executor.submit(run, start)))
-                if len(waiting) > _AHEAD * threads:
-                    first, task = waiting.popleft()
-                    yield first, task.result()
-            while waiting:
-                first, task = waiting.popleft()
-                yield first, task.result()
-        finally:
-            executor.shutdown(cancel_futures=True)
+        return in_order(starts, run, threads, "nncore-features")
 
     def _run(self, images: NDArray[np.uint8]) -> F32:
         """Features (n, F) of n images, at most as many as the network takes at once."""

@@ -226,7 +226,7 @@ class Sequential(SteppedModel):
         )
         optimizer = self._optimizer(optimizer, settings.loss, batch_size, data.input_shape)
         iterations = settings.iterations(len(data.train))
-        make_bar = make_progress(verbose, settings.epochs, iterations)
+        make_bar = make_progress(verbose, settings.epochs, iterations, len(history or ()))
         self._claim()
         self._take(data, settings.seed)
         self.classes, self.loss, self.optimizer = data.classes, settings.loss, optimizer

@@ -48,6 +48,9 @@ class ModelOutline:
         Its layers as a table for people.
     classes, preprocessing, features_record, loss, optimizer, training
         As JSON-ready values; None where not known.
+    keeps
+        What the file has beside the weights: "optimizer" where it has what the optimizer
+        remembers, "history" where a training can go on from it with its record.
     sealed
         Whether the file carries digests, by which damage is found.
     """
@@ -63,6 +66,7 @@ class ModelOutline:
     loss: str | None
     optimizer: dict[str, Any] | None
     training: dict[str, Any] | None
+    keeps: list[str]
     sealed: bool
 
 
@@ -167,6 +171,7 @@ def _outline(header: Header) -> ModelOutline:
             f"{image_shape}"
         )
     loss, optimizer, training = described["loss"], described["optimizer"], described["training"]
+    state = described.get("state")
     facts = None if training is None else TrainingFacts.from_dict(training)
     parts = zip(stack.layers, stack.names, outputs, strict=True)
     return ModelOutline(
@@ -181,5 +186,6 @@ def _outline(header: Header) -> ModelOutline:
         loss=None if loss is None else check_loss(loss),
         optimizer=None if optimizer is None else optimizer_from_dict(optimizer).to_dict(),
         training=None if facts is None else dataclasses.asdict(facts),
+        keeps=[name for name in ("optimizer", "history") if (state or {}).get(name) is not None],
         sealed=header.sealed,
     )

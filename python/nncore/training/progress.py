@@ -12,7 +12,8 @@ from nncore.training.history import History
 
 
 class Progress(Protocol):
-    """What `fit` tells while it trains. Epochs are counted from 1."""
+    """What `fit` tells while it trains. Its epochs are counted from 1; those of a history that it
+    goes on with are told of, too: the 4th of 6 and not the 1st of 3."""
 
     def iterations(self, epoch: int, done: int, loss: float) -> None:
         """`done` iterations of `epoch` are finished; `loss` is the mean per image so far."""
@@ -37,16 +38,16 @@ class Silent:
 class Lines:
     """One line per epoch, for logs and pipes."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, epochs: int, before: int = 0) -> None:
+        self.all, self.before = before + epochs, before
 
     def iterations(self, epoch: int, done: int, loss: float) -> None: ...
 
     def epoch(self, history: History, epoch: int) -> None:
         numbers = _numbers(last_epoch(history))
-        width = len(str(self.epochs))
+        number = f"{self.before + epoch:{len(str(self.all))}d}/{self.all}"
         print(
-            f"epoch {epoch:{width}d}/{self.epochs}  {numbers}  {history.seconds[-1]:.2f} s",
+            f"epoch {number}  {numbers}  {history.seconds[-1]:.2f} s",
             file=STANDARD_ERROR,
             flush=True,
         )
@@ -57,10 +58,11 @@ class Lines:
 class Bar:
     """One tqdm bar over all iterations of all epochs."""
 
-    def __init__(self, epochs: int, iterations_per_epoch: int) -> None:
+    def __init__(self, epochs: int, iterations_per_epoch: int, before: int = 0) -> None:
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-        self.epochs, self.iterations_per_epoch = epochs, iterations_per_epoch
+        self.all, self.before = before + epochs, before
+        self.iterations_per_epoch = iterations_per_epoch
         self.validation = ""
         self.bar = tqdm(
             total=epochs * iterations_per_epoch,
@@ -82,7 +84,7 @@ class Bar:
         self.bar.update(epoch * self.iterations_per_epoch - self.bar.n)
 
     def _show(self, epoch: int, loss: float) -> None:
-        self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
+        self.bar.set_description_str(f"epoch {self.before + epoch}/{self.all}", refresh=False)
         self.bar.set_postfix_str(f"loss {loss:.4f}{self.validation}", refresh=False)
 
     def close(self) -> None:
@@ -90,9 +92,10 @@ class Bar:
 
 
 def make_progress(
-    verbose: object, epochs: int, iterations_per_epoch: int
+    verbose: object, epochs: int, iterations_per_epoch: int, before: int = 0
 ) -> Callable[[], Progress]:
-    """What makes the progress that `verbose` asks for, once training begins.
+    """What makes the progress that `verbose` asks for, once training begins; so many epochs were
+    trained `before`.
 
     A bar is on the screen as soon as it is made, and stays there until it is closed.
 
@@ -108,8 +111,8 @@ def make_progress(
     if verbose == 0:
         return Silent
     if verbose != 2 and STANDARD_ERROR.isatty():
-        return lambda: Bar(epochs, iterations_per_epoch)
-    return lambda: Lines(epochs)
+        return lambda: Bar(epochs, iterations_per_epoch, before)
+    return lambda: Lines(epochs, before)
 
 
 @contextlib.contextmanager

@@ -84,6 +84,7 @@ def as_json(model: ModelOutline, file: str) -> dict[str, Any]:
         "loss": model.loss,
         "optimizer": model.optimizer,
         "training": model.training,
+        "keeps": model.keeps,
         "digests": model.sealed,
     }
 
@@ -120,9 +121,16 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
             weights = (f"{name} {w:.3g}" for name, w in training["class_weight"].items())
             facts["weighted"] = listed(weights, _MOST_CLASSES, "--json lists all")
         facts["then"] = ", ".join(f"{k} {v:.4f}" for k, v in training["metrics"].items())
+    facts["keeps"] = " and ".join(["the weights", *(_KEPT[name] for name in model.keeps)])
     whole = "header and weights" if verified else "header (--verify checks the weights, too)"
     facts["checked"] = whole if model.sealed else "no: the file is older than digests"
     return "\n".join([*lines, _pairs({name: value for name, value in facts.items() if value})])
+
+
+_KEPT = {
+    "optimizer": "the optimizer's state (fit goes on as if it had never stopped)",
+    "history": "the history",
+}
 
 
 def _call(record: dict[str, Any]) -> str:

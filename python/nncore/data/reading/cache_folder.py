@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ MANIFEST = "manifest.json"
 
 _LARGEST_MANIFEST = 1 << 30  # bytes
 _LOCK_POLL_SECONDS = 0.05
+_PATIENCE_SECONDS = 2.0  # of waiting before it is told; then again after four times as long each
 
 
 class CacheError(Exception):
@@ -63,6 +65,8 @@ def _default_cache_folder() -> Path:
 def locked(folder: Path, wait: bool) -> Iterator[None]:
     """Hold the lock of an entry; CacheError if another process does and `wait` is False.
 
+    Who waits for long is told so by warnings, and in the end for how long it was.
+
     The system lets go of it when the process ends, however it ends. Where files cannot be locked
     nothing is lost but work: every process renames whole files into place.
     """
@@ -73,6 +77,7 @@ def locked(folder: Path, wait: bool) -> Iterator[None]:
         except ImportError:  # Windows
             yield
             return
+        begun, patience = time.monotonic(), _PATIENCE_SECONDS
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,11 +86,23 @@ def locked(folder: Path, wait: bool) -> Iterator[None]:
                 if not wait:
                     raise CacheError(f"{folder}: in use by another process") from None
                 time.sleep(_LOCK_POLL_SECONDS)
+                waited = time.monotonic() - begun
+                if waited >= patience:
+                    patience = 4 * patience
+                    _tell(folder, f"waiting for another process, {waited:.0f} s so far")
             except OSError:
                 break  # a file system without locks
+        if patience > _PATIENCE_SECONDS:
+            waited = time.monotonic() - begun
+            _tell(folder, f"waited {waited:.0f} s for another process")
         yield
     finally:
         os.close(descriptor)
+
+
+def _tell(folder: Path, what: str) -> None:
+    """A warning about a wait, at the call of whoever asked for the data."""
+    warnings.warn(f"{folder}: {what}, which writes this part of the cache", stacklevel=2)
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

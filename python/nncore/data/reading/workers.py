@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from nncore.arguments import check_int
@@ -47,31 +48,55 @@ def for_each(
     def run(start: int) -> _Result:
         return load(start, stop_of(start))
 
-    def finish(start: int, result: _Result) -> None:
-        put(start, result)
-        if progress is not None:
-            progress(stop_of(start), len(paths))
-
     starts = range(0, len(paths), _FILES_PER_TASK)
-    if workers == 1 or len(starts) < 2:
+    threads = min(workers, len(starts))
+    with contextlib.closing(in_order(starts, run, threads, "nncore-decode")) as results:
+        for start, result in results:
+            put(start, result)
+            if progress is not None:
+                progress(stop_of(start), len(paths))
+
+
+def in_order(
+    starts: Sequence[int], run: Callable[[int], _Result], threads: int, name: str
+) -> Generator[tuple[int, _Result], None, None]:
+    """Each of `starts` with what `run` gives for it, by that many threads of that name.
+
+    Where the system gives no more threads, the calling one does the rest.
+    """
+    if threads <= 1 or len(starts) < 2:
         for start in starts:
-            finish(start, run(start))
+            yield start, run(start)
         return
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    executor = ThreadPoolExecutor(min(workers, len(starts)), "nncore-decode")
+    executor = ThreadPoolExecutor(threads, name)
     waiting: deque[tuple[int, Future[_Result]]] = deque()
+    refused = False
+
+    def begin(start: int) -> Future[_Result]:
+        nonlocal refused
+        if not refused:
+            try:
+                return executor.submit(run, start)
+            except RuntimeError:  # no more threads
+                refused = True
+        task: Future[_Result] = Future()
+        task.set_result(run(start))
+        return task
+
     try:
         for start in starts:
-            waiting.append((start, executor.submit(run, start)))
+            waiting.append((start, begin(start)))
             # Not all at once: results that wait here are images in memory.
-            if len(waiting) > _TASKS_AHEAD * workers:
+            if len(waiting) > _TASKS_AHEAD * threads:
                 first, task = waiting.popleft()
-                finish(first, task.result())
-        for first, task in waiting:
-            finish(first, task.result())
+                yield first, task.result()
+        while waiting:
+            first, task = waiting.popleft()
+            yield first, task.result()
     finally:
-        # After Ctrl-C or an error: wait for the files in work, not for the rest of the list.
+        # After Ctrl-C or an error: wait for the tasks in work, not for the rest of the list.
         executor.shutdown(cancel_futures=True)
 
 
