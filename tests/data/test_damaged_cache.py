@@ -20,6 +20,10 @@ from nncore.data import ImageDataset
 from nncore.data.reading import image_cache
 from nncore.data.reading.cache_folder import MANIFEST
 from nncore.data.reading.feature_store import FeatureStore
+from nncore.data.reading.image_cache import CacheEntry
+from nncore.data.reading.settings import Reading
+from nncore.data.reading.source import Source
+from nncore.own_folders import MARKER
 
 CALLS = int(os.environ.get("NNCORE_TEST_CALLS", "90"))
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "0"))
@@ -79,6 +83,24 @@ def test_any_damaged_byte_is_found_and_the_cache_is_made_anew(root, tmp_path):
         assert entry(cache).stat().st_mtime_ns > before, what
         again = ImageDataset.from_folder(root, cache=cache)
         assert again.notes == [], what
+
+
+def test_every_file_cut_off_anywhere_is_no_cache(root, tmp_path):
+    cache = tmp_path / "cache"
+    data = ImageDataset.from_folder(root, cache=cache)
+    cached = CacheEntry(cache, Source(str(root), str(root), data.paths), Reading().request)
+    assert cached.find() is not None
+    rng = np.random.default_rng(SEED)
+    for path in entry(cache).iterdir():
+        if path.name == MARKER:
+            continue
+        whole = path.read_bytes()
+        places = np.arange(len(whole))
+        for place in places if CALLS >= 1000 else rng.permutation(places)[:CALLS]:
+            path.write_bytes(whole[:place])
+            assert cached.find() is None, f"{path.name} cut at {place}"
+        path.write_bytes(whole)
+    assert cached.find() is not None
 
 
 def test_damage_of_a_cache_in_use(root, tmp_path):

@@ -24,6 +24,9 @@ from nncore.layers.naming import unique_names
 from nncore.training.model_file import load
 from nncore.training.model_format import read_header
 
+CALLS = int(os.environ.get("NNCORE_TEST_CALLS", "400"))
+SEED = int(os.environ.get("NNCORE_TEST_SEED", "0"))
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -39,9 +42,7 @@ def path(model, tmp_path):
 
 def test_every_flipped_bit_is_noticed(path):
     whole = path.read_bytes()
-    rng = np.random.default_rng(int(os.environ.get("NNCORE_TEST_SEED", "0")))
-    flips = int(os.environ.get("NNCORE_TEST_CALLS", "400"))
-    bits = rng.permutation(8 * len(whole))[:flips]
+    bits = np.random.default_rng(SEED).permutation(8 * len(whole))[:CALLS]
     (length,) = struct.unpack("<Q", whole[:8])
     # The words by which a file is known to have digests, bit by bit.
     for word in (b"digests", b"sealed"):
@@ -51,6 +52,18 @@ def test_every_flipped_bit_is_noticed(path):
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match=re.escape(str(path))):
+            load(path)
+
+
+def test_a_file_cut_off_anywhere_is_noticed(path):
+    whole = path.read_bytes()
+    places = np.arange(len(whole))
+    if CALLS < 1000:
+        rng = np.random.default_rng(SEED)
+        places = np.concatenate([places[:20], places[-20:], rng.permutation(places)[:100]])
+    for place in places:
+        path.write_bytes(whole[:place])
         with pytest.raises(ModelFileError, match=re.escape(str(path))):
             load(path)
 
