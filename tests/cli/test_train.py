@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -376,3 +377,18 @@ def test_a_cache_that_cannot_be_written_is_named(pictures, tmp_path, call):
     assert called.code == 0
     assert called.err.startswith("nncore: warning: ")
     assert "file: the cache cannot be written: File exists; the images are read" in called.err
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_training_that_led_nowhere_says_so_once(call, tmp_path, quiet):
+    rng = np.random.default_rng(0)
+    for kind in ("a", "b"):
+        (tmp_path / "noise" / kind).mkdir(parents=True)
+        for number in range(30):
+            noise = rng.integers(0, 256, (8, 8), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "noise" / kind / f"{number}.png")
+    words = ("train", "--model", "linear", tmp_path / "noise", "--epochs", 3)
+    called = call(*words, "--learning-rate", 30, "--output", tmp_path, *quiet)
+    assert called.code == 0
+    assert called.err.count("training led nowhere: its loss began at ") == 1
+    assert "try 3, or look for one with lr-find" in called.err

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from nncore.standard_error import STANDARD_ERROR
+from nncore.training.ended_worse import ended_worse
 from nncore.training.history import History
 
 
@@ -35,7 +36,18 @@ class Silent:
     def close(self) -> None: ...
 
 
-class Lines:
+class _Told:
+    """What is told on standard error, and in the end if all was in vain."""
+
+    history: History | None = None
+
+    def close(self) -> None:
+        note = None if self.history is None else ended_worse(self.history)
+        if note is not None:
+            print(f"nncore: warning: {note}", file=STANDARD_ERROR, flush=True)
+
+
+class Lines(_Told):
     """One line per epoch, for logs and pipes."""
 
     def __init__(self, epochs: int, before: int = 0) -> None:
@@ -44,6 +56,7 @@ class Lines:
     def iterations(self, epoch: int, done: int, loss: float) -> None: ...
 
     def epoch(self, history: History, epoch: int) -> None:
+        self.history = history
         numbers = _numbers(last_epoch(history))
         number = f"{self.before + epoch:{len(str(self.all))}d}/{self.all}"
         print(
@@ -52,10 +65,8 @@ class Lines:
             flush=True,
         )
 
-    def close(self) -> None: ...
 
-
-class Bar:
+class Bar(_Told):
     """One tqdm bar over all iterations of all epochs."""
 
     def __init__(self, epochs: int, iterations_per_epoch: int, before: int = 0) -> None:
@@ -76,6 +87,7 @@ class Bar:
         self.bar.update((epoch - 1) * self.iterations_per_epoch + done - self.bar.n)
 
     def epoch(self, history: History, epoch: int) -> None:
+        self.history = history
         logs = last_epoch(history)
         if "val_loss" in logs:
             loss, accuracy = logs["val_loss"], logs["val_accuracy"]
@@ -89,6 +101,7 @@ class Bar:
 
     def close(self) -> None:
         self.bar.close()
+        super().close()
 
 
 def make_progress(

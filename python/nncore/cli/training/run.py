@@ -56,8 +56,13 @@ def go_on(settings: ResumeSettings, out: Output) -> Outcome:
 
 
 def _carried_out(plan: Plan, run: RunDirectory, out: Output) -> Outcome:
+    from nncore.training.ended_worse import ended_worse
+
     history = _fit(plan, run, out)
     out.warn_all(plan.model.cache_notes)
+    worse = ended_worse(history)
+    if worse is not None and not out.verbose:  # else the progress has told it
+        out.warn(worse)
     run.write_history(history)
     if len(history) and not run.file(BEST).exists():
         # Of an epoch that was trained before a change of settings.
