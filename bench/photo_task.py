@@ -204,4 +204,4 @@ NETWORKS: Mapping[str, Callable[[], nn.Sequential]] = {
     "mobilenetv2": mobilenet_v2,
     "resnet18": resnet18,
 }
-RATES = {"lite0": 1e-3, "mobilenetv2": 1e-2}
+RATES = {"lite0": 1e-3, "mobilenetv2": 1e-3}

@@ -62,6 +62,7 @@ void conv_forward(benchmark::State& state) {
     args.x_pixel = layer.channels;
     args.x = x.data();
     args.blocks = blocks_of(layer.filters);
+    args.weights_row = args.blocks * kBlock;
     args.channels = layer.filters;
     args.weights = weights.data();
     args.bias = bias.data();
@@ -96,6 +97,7 @@ void conv_input_gradient(benchmark::State& state) {
     args.x_pixel = pixel;
     args.x = d.data();
     args.blocks = blocks_of(layer.channels);
+    args.weights_row = args.blocks * kBlock;
     args.channels = layer.channels;
     args.weights = weights.data();
     args.activation = kernels::Activation::relu;

@@ -94,7 +94,8 @@ struct ConvArgs {
     ptrdiff_t x_row, x_pixel;       // distance between the inputs of neighbouring output pixels
     const float* x;
     ptrdiff_t blocks, channels;   // output channels, in blocks of 16 and as stored in y
-    const float* weights;         // [kernel_rows][runs * run][16 * blocks]
+    const float* weights;         // [kernel_rows][runs * run][weights_row]
+    ptrdiff_t weights_row;        // 16 * blocks, or more: of all channels, where these are some
     const float* bias;            // 16 * blocks floats, or nullptr; each chain starts with it
     Activation activation;        // applied to the result (forward) ...
     const float* input_activity;  // ... or, if not nullptr, y *= activation'(input_activity)

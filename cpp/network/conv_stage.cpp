@@ -88,12 +88,33 @@ class ConvStage final : public Stage {
         args.rows = 2;
         args.columns = pooled_ ? columns_ : g_.out_width;
         args.blocks = out_padded_ / kBlock;
+        args.weights_row = out_padded_;
         args.channels = g_.out_channels;
         args.weights = values(pass) + parameters[0].offset;
         args.bias = bias(pass, use_bias_);
         args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
         args.y_pixel = g_.out_channels;
+        // Where several threads have few samples, they share the lines of each; or its channels,
+        // where reading the weights for each few lines would take longer than the work.
+        constexpr std::ptrdiff_t kManyWeights = std::ptrdiff_t{1} << 16;
+        if (!pooled_ && parameters[0].size() > kManyWeights) {
+            for_bands(
+                pass, args.blocks,
+                [&](const Pass&, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                    kernels::ConvArgs part = args;
+                    const std::ptrdiff_t channel = first * kBlock;
+                    part.rows = g_.out_height;
+                    part.x = corner(g_, x, r);
+                    part.blocks = last - first;
+                    part.channels = std::min(last * kBlock, g_.out_channels) - channel;
+                    part.weights += channel;
+                    if (part.bias != nullptr) part.bias += channel;
+                    part.y = y.row(r) + channel;
+                    pass.kernels.conv(part);
+                });
+            return;
+        }
         for_bands(
             pass, output_shape[0],
             [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
@@ -323,6 +344,7 @@ class ConvStage final : public Stage {
         args.columns = g_.width;
         args.x = spread_image(pass, r) + s.skip_top * args.x_row + s.skip_left * out_padded_;
         args.blocks = blocks_of(g_.channels);
+        args.weights_row = padded(g_.channels);
         args.channels = g_.channels;
         args.weights = pass.workspace.shared[index];
         args.activation = input_activation;

@@ -220,6 +220,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.x_row = g_.stride_rows * x.layout.line;
         args.x_pixel = g_.stride_columns * g_.channels;
         args.blocks = blocks_of(group_outputs_);
+        args.weights_row = padded(group_outputs_);
         args.channels = group_outputs_;
         args.activation = activation(pass);
         args.y_row = y.layout.line;
@@ -244,6 +245,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.x_row = line;
         args.x_pixel = outputs_;
         args.blocks = blocks_of(group_inputs_);
+        args.weights_row = padded(group_inputs_);
         args.channels = group_inputs_;
         args.activation = input_activation;
         args.activity_row = x.layout.line;

@@ -54,6 +54,11 @@ const Geometry kGeometries[] = {
     {2, 16, 1, 3, 2, 1},
     {3, 19, 1, 1, 3, 1},
     {2, 131, 1, 2, 2, 1},
+    // Pixels that follow each other across lines, in one strip and in several; many weights.
+    {7, 7, 20, 1, 1, 1},
+    {25, 9, 96, 1, 1, 1},
+    {110, 1, 70, 1, 1, 1},
+    {3, 5, 150, 3, 3, 1},
 };
 
 // Calls body(tap, index of the input) for the inputs of an output pixel, in the chain's order.
@@ -91,8 +96,11 @@ void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bo
     p.blocks = blocks_of(channels);
     p.channels = channels;
     const ptrdiff_t taps = p.kernel_rows * p.runs * p.run, padded = p.blocks * kBlock;
+    // All channels of the weights, or some.
+    p.weights_row = padded + offset % 2 * kBlock;
     const auto x = random_floats(random, g.height() * g.width() * g.channels, offset);
-    const auto weights = random_floats(random, taps * padded, (offset + 1) % 4);
+    const auto weights =
+        random_floats(random, (taps - 1) * p.weights_row + padded, (offset + 1) % 4);
     const auto bias = random_floats(random, padded, (offset + 2) % 4);
     p.y_pixel = channels + offset;
     p.y_row = g.columns * p.y_pixel + offset;
@@ -125,8 +133,8 @@ void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bo
             for (ptrdiff_t c = 0; c < channels; ++c) {
                 double sum = bias_used ? static_cast<double>(bias[c]) : 0.0, size = std::fabs(sum);
                 for_taps(p, row, column, [&](ptrdiff_t tap, ptrdiff_t at) {
-                    const double product =
-                        static_cast<double>(x[at]) * static_cast<double>(weights[tap * padded + c]);
+                    const double product = static_cast<double>(x[at]) *
+                                           static_cast<double>(weights[tap * p.weights_row + c]);
                     sum += product;
                     size += std::fabs(product);
                 });
@@ -191,6 +199,7 @@ TEST(conv_pool_2x2) {
                 const auto bias = random_floats(random, padded, (offset + 2) % 4);
                 p.conv.x = x.data();
                 p.conv.blocks = padded / kBlock;
+                p.conv.weights_row = padded;
                 p.conv.channels = p.conv.y_pixel = channels;
                 p.conv.y_row = g.columns * channels;
                 p.conv.weights = weights.data();

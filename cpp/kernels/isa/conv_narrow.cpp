@@ -23,7 +23,7 @@ NNCORE_TILE void narrow_tile(const ConvArgs& p, const float* x, ptrdiff_t channe
         for (int r = 0; r < R; ++r) acc[r][c] = start;
     }
     const float* w = p.weights + channel;
-    const ptrdiff_t w_row = p.blocks * kBlock;
+    const ptrdiff_t w_row = p.weights_row;
     for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
         for (ptrdiff_t i = 0; i < p.run; ++i, w += w_row) {
             vec pixels[R];

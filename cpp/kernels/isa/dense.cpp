@@ -115,12 +115,12 @@ struct WeightsAhead {
     template <int V>
     Ahead part(ptrdiff_t vector, ptrdiff_t tile, ptrdiff_t tiles, ptrdiff_t K) const {
         // Weights that stay in the second cache need no such help.
-        if (floats < kStayCached || vector < 0) return {panels, 0};
+        if (floats < kStayBeside || vector < 0) return {panels, 0};
         const ptrdiff_t next = lines * kLanes * V;
         return {panels + vector_offset(vector, panel_stride) + next * tile / tiles,
                 next / (tiles * K)};
     }
-    static constexpr ptrdiff_t kStayCached = ptrdiff_t{1} << 18;
+    static constexpr ptrdiff_t kStayBeside = ptrdiff_t{1} << 18;
 };
 
 }  // namespace

@@ -91,5 +91,9 @@ constexpr ptrdiff_t kDepthwiseRows = 4;
 // that weights are read seldom, and else of so many floats, so that the pixels stay in the first
 // cache while all output channels are computed.
 constexpr ptrdiff_t kStripPixels = 48, kStripFloats = 4096;
+// Weights of a convolution that stay in the second cache beside its pixels, in floats.
+constexpr ptrdiff_t kStayCached = ptrdiff_t{1} << 16;
+// How many inputs before its turn the weights of one are asked for, where they do not stay there.
+constexpr ptrdiff_t kWeightsAhead = 32;
 
 }  // namespace nncore::kernels::NNCORE_TARGET
