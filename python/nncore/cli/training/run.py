@@ -105,6 +105,8 @@ def _chosen(
     try:
         training, recipe = models.choose_transfer(model, asked, parts.train, validated)
     except ValueError as error:
+        if asked.fine_tune_from is None:
+            raise
         raise UsageError(f"--fine-tune-from: {error}") from None
     return training, recipe, model
 
