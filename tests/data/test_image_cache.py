@@ -396,7 +396,9 @@ def test_who_waits_for_long_says_so(tmp_path, monkeypatch):
         ImageDataset.from_folder(root, cache=place)
     texts = [str(warning.message) for warning in told]
     assert all("another process, " in text and str(place) in text for text in texts)
-    assert [text.split(": ")[1].split()[0] for text in texts] == ["waiting", "waiting", "waited"]
+    # On a slow machine it is told once more before the lock is asked for again.
+    *waiting, waited = [text.split(": ")[1].split()[0] for text in texts]
+    assert (len(waiting) >= 2, set(waiting), waited) == (True, {"waiting"}, "waited")
 
 
 def test_images_in_use_outlive_a_rebuild(tmp_path):
