@@ -193,7 +193,8 @@ def test_moved_pictures_are_named(call, stopped, tmp_path):
     same(tmp_path / "y", run)
 
 
-def test_a_run_on_features_goes_on(call, pictures, tmp_path):
+@pytest.mark.parametrize("becomes", ["gone", "another"])
+def test_a_run_on_features_goes_on(call, pictures, tmp_path, becomes):
     pytest.importorskip("onnxruntime")
     network = write_network(
         tmp_path / "n.onnx", shape=("n", 1, 8, 8), channels=1, outputs=("pooled",)
@@ -203,6 +204,8 @@ def test_a_run_on_features_goes_on(call, pictures, tmp_path):
     stop(call, *words, "--name", "x", checks=40)
     stop(call, "--resume", tmp_path / "x", checks=20)
     network.rename(tmp_path / "elsewhere.onnx")  # the run has a copy of it
+    if becomes == "another":
+        write_network(network, shape=("n", 1, 8, 8), channels=1, outputs=("pooled",), seed=9)
     told = call("train", "--resume", tmp_path / "x")
     assert told.code == 0, told.err
     same(tmp_path / "y", tmp_path / "x")

@@ -109,6 +109,16 @@ def test_where_the_network_is(call, fails, trained, backbone, new_pictures, tmp_
     assert call("info", alone).code == 0
 
 
+def test_another_network_of_that_name_in_the_run_is_not_taken(trained, call, pictures, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    before = call("predict", run, pictures).out
+    shape = ("n", 1, 8, 8)
+    write_network(run / "backbone.onnx", shape=shape, channels=1, outputs=("pooled",), seed=9)
+    assert call("predict", run, pictures).out == before
+    assert call("info", run).code == 0
+
+
 def test_a_model_without_features_takes_none(fails, run, backbone, new_pictures):
     told = fails(2, "predict", run, new_pictures, "--features", backbone)
     assert "on no frozen features: leave features out" in told

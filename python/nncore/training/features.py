@@ -8,6 +8,7 @@ by its mean and deviation over the first training images.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -249,10 +250,14 @@ def restored_inputs(
 
 
 def _find(record: Mapping[str, Any], path: Path) -> Path | None:
-    """The network beside the model file."""
+    """The network beside the model file: the right one, where there are two."""
     # A name and no more: a model file must not be able to point elsewhere.
     beside = [path.parent / Path(str(record["file"])).name, path.parent / RUN_FILE]
-    return next((place for place in beside if place.is_file()), None)
+    found = [place for place in beside if place.is_file()]
+    if len(found) > 1:
+        digests = [hashlib.sha256(place.read_bytes()).hexdigest() for place in found]
+        found = [p for p, d in zip(found, digests, strict=True) if d == record["sha256"]] or found
+    return found[0] if found else None
 
 
 def _f32(values: NDArray[np.float64]) -> F32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -137,8 +138,13 @@ def _model(now: TrainSettings, run: RunDirectory, parts: Any, out: Output) -> An
 
     features: Features | None = None
     last = run.file(LAST)
-    if now.features is not None and (os.path.exists(now.features.file) or not last.exists()):
-        features = now.features.open(now.reading)
+    if now.features is not None:
+        # Where there is another network in that file now, or none, the run has a copy.
+        kept, file = run.file("features.onnx"), now.features.file
+        if kept.exists() and not (os.path.exists(file) and filecmp.cmp(file, kept, shallow=False)):
+            file = str(kept)
+        if file != str(kept) or not last.exists():
+            features = dataclasses.replace(now.features, file=file).open(now.reading)
     if last.exists():
         model = load_checkpoint(last, features)
         _forget_lost_future(run, model)
