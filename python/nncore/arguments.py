@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
@@ -33,6 +36,14 @@ def check_sequence(name: str, values: object) -> None:
     """ValueError where a NumPy number or an array of no dimensions stands for a sequence."""
     if getattr(values, "shape", None) == () and not isinstance(values, str):
         raise ValueError(f"{name} must be a sequence, not an array of shape ()")
+
+
+def listed(values: Any) -> Any:
+    """A list of what can be gone through once, or has no order of its own to be indexed by: a
+    generator, a `map`, the values of a dictionary. Anything else as it is."""
+    if isinstance(values, (str, bytes, os.PathLike, Sequence)) or hasattr(values, "__array__"):
+        return values
+    return list(values) if isinstance(values, Iterable) else values
 
 
 def check_seed(seed: object) -> int:

@@ -84,7 +84,6 @@ def test_classes_from_the_labels():
         (IMAGES, [0, 1, 2], {"classes": ["a", "b"]}, ValueError, r"labels\[2\] is 2"),
         (IMAGES, ["a", "c", "b"], {"classes": ["a", "b"]}, ValueError, "position 1.*'c'"),
         (IMAGES, ["a", 1, "b"], {}, TypeError, r"labels\[1\] is 1"),
-        (IMAGES, [[0], [1], [1]], {}, ValueError, r"labels\[:, 0\]"),
         (IMAGES, np.eye(3) * 0.5, {}, ValueError, "row 0"),
         (IMAGES, np.eye(3), {"classes": ["a", "b"]}, ValueError, "3 one-hot columns for 2"),
         (IMAGES, [0, 0, 0], {}, DataError, "one class only"),

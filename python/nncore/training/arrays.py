@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.data.labels.encoding import check_labels, from_one_hot, integer_labels
+from nncore.data.labels.encoding import check_labels, from_one_hot, integer_labels, one_column
 from nncore.data.mapped import MappedImages, Pixels
+from nncore.data.sources.arrays import of_files
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.losses import SOFTMAX_LOSSES
@@ -45,6 +46,11 @@ def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -
         No image, or a NaN or infinite value; the message gives the first such image.
     """
     array = np.asarray(images)
+    if of_files(array):
+        raise TypeError(
+            f"{name} must be an array of pixels, uint8 or float32, not of {array.dtype}"
+            f"{of_files(array)}"
+        )
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
             f"{name} must be uint8 (0 to 255, scaled by the network) or float32 (used as it is), "
@@ -86,6 +92,8 @@ def class_indices(labels: ArrayLike, count: int, num_classes: int) -> Targets:
         a row that is not one-hot; the message gives the first such label.
     """
     array = np.asarray(labels)
+    if num_classes > 1:
+        array = one_column(array)
     if array.ndim not in (1, 2):
         raise ValueError(
             f"y must be class numbers (N,) or one-hot rows (N, K), not of shape {array.shape}"

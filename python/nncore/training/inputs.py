@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nncore.training.arrays import ImagesOrMapped
 
 F32 = NDArray[np.float32]
+_PIXELS = (np.dtype(np.uint8), np.dtype(np.float32))
 
 # As many images as the engine is given at once for inference, which Ctrl-C cannot interrupt.
 IMAGES_AT_ONCE = 4096
@@ -163,7 +164,9 @@ class PixelInputs:
         # The engine looks at dtype and shape itself, and declines what needs friendlier words.
         if not isinstance(x, np.ndarray) or x.ndim == 0 or len(x) > IMAGES_AT_ONCE:
             return None
-        return x if self.range is None or self.range.admits(x, preprocessing) else None
+        if self.range is None or x.dtype not in _PIXELS:
+            return x
+        return x if self.range.admits(x, preprocessing) else None
 
     def tensors(self) -> dict[str, F32]:
         return {}

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.dataset import ImageDataset
 from nncore.data.labels.class_map import ClassMap, list_names
+from nncore.data.labels.encoding import class_names
 from nncore.data.mapped import MappedImages
 from nncore.errors import DataError
 from nncore.training.arrays import class_indices
@@ -56,7 +57,18 @@ def labels_of(x: Data, y: ArrayLike | None, count: int, classes: ClassMap) -> _c
     """
     if not isinstance(x, ImageDataset):
         assert y is not None
-        return class_indices(y, count, len(classes))
+        names = class_names(y, "y")
+        if names is None:
+            return class_indices(y, count, len(classes))
+        if len(names) != count:
+            raise ValueError(f"{count} images but {len(names)} labels in y: give one per image")
+        unknown = sorted({name for name in names if name not in classes})
+        if unknown:
+            raise DataError(
+                f"y has class names that the model does not know: {list_names(unknown)}; it knows "
+                f"{list_names(classes)}"
+            )
+        return np.ascontiguousarray(classes.encode(names), dtype=np.int32)
     unknown = [name for name in x.classes if name not in classes]
     if unknown:
         raise DataError(
@@ -67,15 +79,24 @@ def labels_of(x: Data, y: ArrayLike | None, count: int, classes: ClassMap) -> _c
     return np.ascontiguousarray(numbers[x.labels], dtype=np.int32)
 
 
-def classes_of(x: Data, units: int, last_layer: str) -> ClassMap:
+def classes_of(x: Data, y: ArrayLike | None, units: int, last_layer: str) -> ClassMap:
     """The classes that training data bring: a data set's own, "0" to "K-1" for arrays.
 
     Raises
     ------
     ValueError
         The data set has more or fewer classes than the last layer has outputs (`units`).
+    TypeError
+        Labels are names, whose numbers nobody has given.
     """
     if not isinstance(x, ImageDataset):
+        names = class_names(y, "y")
+        if names is not None:
+            raise TypeError(
+                f"y holds class names such as {names[0]!r}, and this model knows no names yet: "
+                "train on ImageDataset.from_arrays(x, y), which gives each name a number, or "
+                "encode them by a class map: ClassMap.from_names([...]).encode(names)"
+            )
         return numbered_classes(units)
     if len(x.classes) != units:
         raise ValueError(

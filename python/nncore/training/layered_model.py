@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -75,12 +76,18 @@ class LayeredModel:
         return f"<{type(self).__name__} {self.name!r}: {', '.join(self._stack.names)}; {state}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.built:
-            raise TypeError(
-                f"a {type(self).__name__} that is built does not pickle, nor does it copy: write "
-                "it with model.save(path) and read it with nncore.load(path)"
-            )
-        return dict(vars(self))
+        """To copy and pickle a model that is built: the content of its file."""
+        if not self.built:
+            return dict(vars(self))
+        features = self.features
+        return {
+            "file": self.to_bytes(with_state=self.history is not None, include_optimizer=True),
+            "features": None if features is None else os.fspath(features.path),
+        }
+
+    def to_bytes(self, *, with_state: bool = False, include_optimizer: bool = False) -> bytes:
+        """See `Sequential.to_bytes`."""
+        raise NotImplementedError
 
     @property
     def features(self) -> Features | None:
@@ -195,6 +202,12 @@ class LayeredModel:
         self._stack, self._network = stack, changed
         self._position.drop_epoch_in_progress()
         self._normalize_inputs()
+
+    def _fixed_description(self) -> list[object]:
+        """What the fixed layers' results depend on, besides their weights."""
+        prepared = None if self.preprocessing is None else self.preprocessing.to_dict()
+        layers = self._stack.fixed_layers(self._built_network())
+        return [list(self.input_shape or ()), prepared, [layer.to_dict() for layer in layers]]
 
     def _set_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.preprocessing = preprocessing

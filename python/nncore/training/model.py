@@ -34,6 +34,7 @@ from nncore.training.inputs import IMAGES_AT_ONCE
 from nncore.training.labelled import LabelledArrays, numbered_classes
 from nncore.training.loop import TrainingLoop
 from nncore.training.model_format import ModelContents, serialize, write_model_file
+from nncore.training.model_reading import model_of_bytes
 from nncore.training.prepared import Known, Prepared, prepare
 from nncore.training.probabilities import to_probabilities
 from nncore.training.progress import fixed_layers_progress, make_progress
@@ -104,6 +105,11 @@ class Sequential(SteppedModel):
         self._fixed_layers = FixedLayers()
         self.stop_training = False
         self.learning_rate_factor = 1.0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "file" in state:
+            state = vars(model_of_bytes(state["file"], Sequential, state["features"]))
+        vars(self).update(state)
 
     @property
     def cache(self) -> CacheChoice:
@@ -462,12 +468,6 @@ class Sequential(SteppedModel):
     def _classes(self) -> ClassMap:
         """The class names, "0" to "K-1" where training gave none."""
         return self.classes or numbered_classes(self._built_network().output_size)
-
-    def _fixed_description(self) -> list[object]:
-        """What the fixed layers' results depend on, besides their weights."""
-        prepared = None if self.preprocessing is None else self.preprocessing.to_dict()
-        layers = self._stack.fixed_layers(self._built_network())
-        return [list(self.input_shape or ()), prepared, [layer.to_dict() for layer in layers]]
 
     def _gathered(self, x: Any, max_pixels: int | None = None, skip: bool = False) -> Gathered:
         """Whatever `predict` accepts, as images."""

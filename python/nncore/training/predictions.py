@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.arguments import check_int
+from nncore.arguments import check_int, listed
 from nncore.data.dataset import ImageDataset
 from nncore.data.pictures.decode import MAX_PIXELS, decode_image
 from nncore.data.preprocessing import Preprocessing
@@ -140,8 +140,7 @@ def gather_images(
         return Gathered(
             data_set_images(x.images, image_shape), [path or None for path in x.paths], []
         )
-    if _is_path(x) or _is_picture(x):
-        x = [x]
+    x = [x] if _is_path(x) or _is_picture(x) else _sources_of(x)
     if isinstance(x, (list, tuple)) and not x:
         raise DataError("there is nothing to predict: the list is empty")
     if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
@@ -152,6 +151,22 @@ def gather_images(
         array = array[np.newaxis]
     pixels = image_array(array, image_shape)
     return Gathered(pixels, [None] * len(pixels), [])
+
+
+def _sources_of(x: Any) -> Any:
+    """A list, where `x` is a column, an array or a generator of files or pictures."""
+    x = listed(x)
+    if isinstance(x, (list, tuple)) or not hasattr(x, "__array__"):
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind not in "OUT":
+        return x
+    if array.ndim > 1 and array.shape[1:] != (1,):
+        raise TypeError(
+            f"x is a table of shape {array.shape} that holds {type(array.flat[0]).__name__}; give "
+            "the column of the paths"
+        )
+    return array.ravel().tolist()
 
 
 def _from_sources(

@@ -132,7 +132,7 @@ def prepare(
         known.inputs.check_augmentation()
     input_shape = known.inputs.input_shape(images.shape[1:])
     units = known.stack.output_size(input_shape)
-    classes = known.classes or classes_of(x, units, known.stack.names[-1])
+    classes = known.classes or classes_of(x, y, units, known.stack.names[-1])
     preprocessing = known.preprocessing or preprocessing_of(x, images)
     preprocessing = known.inputs.preprocessing(preprocessing)
     labels = labels_of(x, y, len(images), classes)

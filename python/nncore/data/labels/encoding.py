@@ -21,8 +21,19 @@ def integer_labels(labels: ArrayLike, argument: str = "labels") -> NDArray[Any]:
         Not one-dimensional.
     """
     values = np.asarray(labels)
+    if values.dtype.kind == "O" and values.size and all(map(_is_integer, values.flat)):
+        values = values.astype(np.int64)  # as a column with a type of its own comes
     if values.size == 0 and not isinstance(labels, np.ndarray):
         values = values.astype(np.int64)  # NumPy calls [] a float array
+    names = class_names(labels, argument)
+    if names is not None:
+        raise TypeError(
+            f"{argument} must be integers, not class names such as {names[0]!r}; encode them by a "
+            "class map: ClassMap.from_names([...]).encode(names)"
+        )
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        position = int(np.argmax(np.isnan(values.ravel())))
+        raise TypeError(f"{argument} must be integers, but {argument}[{position}] is missing (NaN)")
     if values.dtype.kind not in "iu":
         raise TypeError(
             f"{argument} must be integers, not {values.dtype}; "
@@ -31,6 +42,40 @@ def integer_labels(labels: ArrayLike, argument: str = "labels") -> NDArray[Any]:
     if values.ndim != 1:
         raise ValueError(f"{argument} must have shape (N,), not {values.shape}")
     return values
+
+
+def class_names(labels: Any, argument: str = "labels") -> list[str] | None:
+    """The N class names that `labels` are; None if they are something else.
+
+    A list, an array or a column, (N,) or (N, 1), of texts.
+
+    Raises
+    ------
+    TypeError
+        Some are texts and others are not.
+    """
+    if not isinstance(labels, (list, tuple)):
+        values = np.asarray(labels)
+        if values.dtype.kind not in "UTO":
+            return None
+        labels = one_column(values).tolist()
+    elif labels and all(isinstance(one, (list, tuple)) and len(one) == 1 for one in labels):
+        labels = [one[0] for one in labels]
+    if not isinstance(labels, (list, tuple)) or not any(isinstance(one, str) for one in labels):
+        return None
+    for position, one in enumerate(labels):
+        if not isinstance(one, str):
+            raise TypeError(f"{argument}[{position}] is {one!r}, others are class names")
+    return list(map(str, labels))
+
+
+def one_column(values: NDArray[Any]) -> NDArray[Any]:
+    """(N, 1) as (N,)."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def check_labels(labels: NDArray[Any], num_classes: int, argument: str = "labels") -> None:
