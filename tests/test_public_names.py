@@ -98,12 +98,6 @@ def test_instances_pickle(name):
         assert copy.to_dict() == made.to_dict()
 
 
-def test_a_built_model_says_how_it_is_saved():
-    model, _ = trained()
-    with pytest.raises(TypeError, match=r"model\.save\(path\).*nncore\.load\(path\)"):
-        pickle.dumps(model)
-
-
 def test_each_name_is_listed_once():
     stub = Path(nn.__file__).with_suffix(".pyi")
     names = [
