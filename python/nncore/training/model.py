@@ -156,7 +156,7 @@ class Sequential(SteppedModel):
         ----------
         x, y
             An `ImageDataset` alone, or images and labels: images uint8 or float32 (N, H, W, C),
-            (N, H, W) or (N, features); labels int (N,), one-hot (N, K), or names that the model knows.
+            (N, H, W) or (N, features); labels int (N,), one-hot (N, K) or known names.
         validation_data
             An `ImageDataset` or a pair (x, y), evaluated after each epoch.
         epochs
