@@ -13,7 +13,7 @@ struct Shape {
     ptrdiff_t floats(ptrdiff_t row) const { return extent(rows, row, columns); }
 };
 
-void loss(Call& call, decltype(Kernels::squared_error) Kernels::*kernel) {
+void loss(Call& call, decltype(Kernels::squared_error) Kernels::* kernel) {
     const Shape s(call);
     const ptrdiff_t output_row = s.columns + call.gap(), target_row = s.columns + call.gap(),
                     gradient_row = s.columns + call.gap();
