@@ -19,6 +19,9 @@ namespace nncore::images {
 namespace {
 
 constexpr int kAdobe = JPEG_APP0 + 14;
+// Of one picture. Encoders make a dozen; each goes over the whole picture in as few bytes as a
+// stranger likes. Python's MOST_SCANS is the same.
+constexpr int kMostScans = 100;
 
 std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -35,6 +38,10 @@ struct Errors {
 
 void leave_if_warning(j_common_ptr info, int level) {
     if (level < 0) leave(info);  // others are a trace
+}
+
+void leave_if_endless(j_common_ptr info) {
+    if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMostScans) leave(info);
 }
 
 boolean leave_at_marker(j_decompress_ptr info) { leave(reinterpret_cast<j_common_ptr>(info)); }
@@ -62,6 +69,7 @@ class Decompressor {
 
     jpeg_decompress_struct info_{};
     Errors errors_{};
+    jpeg_progress_mgr progress_{};
 };
 
 bool Decompressor::read_header(Bytes file, bool skip_applications) {
@@ -70,6 +78,8 @@ bool Decompressor::read_header(Bytes file, bool skip_applications) {
     errors_.manager.emit_message = leave_if_warning;
     if (setjmp(errors_.caller) != 0) return false;
     jpeg_create_decompress(&info_);
+    progress_.progress_monitor = leave_if_endless;
+    info_.progress = &progress_;
     jpeg_mem_src(&info_, file.data(), static_cast<unsigned long>(file.size()));
     for (int marker = JPEG_APP0 + 1; marker < JPEG_APP0 + 16; ++marker)
         if (!skip_applications || marker == kAdobe)
@@ -112,7 +122,8 @@ bool Decompressor::read_pixels(std::uint8_t* out) {
     jpeg_start_decompress(&info_);
     if (!is_complete()) return false;
     while (info_.output_scanline < info_.output_height) {
-        const std::size_t line_bytes = std::size_t{info_.output_width} * info_.output_components;
+        const std::size_t line_bytes =
+            std::size_t{info_.output_width} * static_cast<std::size_t>(info_.output_components);
         JSAMPROW line = out + info_.output_scanline * line_bytes;
         jpeg_read_scanlines(&info_, &line, 1);
     }

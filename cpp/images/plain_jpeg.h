@@ -30,9 +30,9 @@ struct Jpeg {
 //
 // A JPEG is plain if it is baseline, extended or progressive with Huffman codes and 8 bits, gray or
 // YCbCr with chroma as fine as luma, half as wide, or half as wide and high, and libjpeg-turbo has
-// not even a warning about it up to its end marker. All others are left to Pillow, so that there is
-// one opinion about odd and damaged files. The pixels are Pillow's: it decodes by the same library
-// at the same settings.
+// not even a warning about it up to its end marker, which comes within a hundred scans. All others
+// are left to Pillow, so that there is one opinion about odd and damaged files. The pixels are
+// Pillow's: it decodes by the same library at the same settings.
 std::optional<Jpeg> plain_jpeg(Bytes file, const JpegRequest& request);
 
 }  // namespace nncore::images

@@ -52,12 +52,14 @@ void conv(Call& call) {
     walk.fill(p);
     p.channels = call.size(80);
     p.blocks = blocks_of(p.channels);
+    // All channels of the weights, or some.
+    p.weights_row = (p.blocks + call.random.below(2)) * kBlock;
     p.y_pixel = p.channels + call.gap();
     p.y_row = p.columns * p.y_pixel + call.gap();
     p.activity_pixel = p.channels + call.gap();
     p.activity_row = p.columns * p.activity_pixel + call.gap();
     const Floats x = call.floats(walk.floats()),
-                 weights = call.floats(walk.taps() * p.blocks * kBlock),
+                 weights = call.floats(extent(walk.taps(), p.weights_row, p.blocks * kBlock)),
                  bias = call.floats(p.blocks * kBlock),
                  activity = call.rectified(extent(p.rows, p.activity_row,
                                                   extent(p.columns, p.activity_pixel, p.channels)));
@@ -79,6 +81,7 @@ void conv_pool_2x2(Call& call) {
     walk.fill(p.conv);
     p.conv.channels = p.conv.y_pixel = call.size(60);
     p.conv.blocks = blocks_of(p.conv.channels);
+    p.conv.weights_row = p.conv.blocks * kBlock;
     p.conv.y_row = p.conv.columns * p.conv.channels;
     p.activation = call.activation();
     const Floats x = call.floats(walk.floats()),

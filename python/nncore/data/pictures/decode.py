@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nncore.data.pictures.fitting import Fit
 from nncore.data.pictures.formats import WEAK, UnidentifiedError, open_picture
+from nncore.data.pictures.jpeg_scans import MOST_SCANS, has_too_many_scans
 from nncore.data.pictures.pixels import as_array, as_image, flatten, turn_of, turned
 from nncore.data.pictures.plain import Jpeg, plain_jpeg, plain_png
 from nncore.data.pictures.request import Request
@@ -277,6 +278,10 @@ def _decode_file(file: IO[bytes], name: str, request: Request) -> NDArray[np.uin
     image = _identify(file, name)
     try:
         _check_pixels(image, name, max_pixels)
+        if image.format in ("JPEG", "MPO") and has_too_many_scans(_content(file)):
+            raise BrokenImageError(
+                name, f"has more than {MOST_SCANS} scans, which no encoder makes"
+            )
         width, height = image.size
         tagged = _tagged_jpeg(image, file, max_pixels, side)
         if tagged is not None:
