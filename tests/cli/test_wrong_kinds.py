@@ -57,6 +57,8 @@ KINDS = {
     "pdf": (b"%PDF-1.7\n%\xe2\xe3", "PDF", "folder or table"),
     "parquet": (b"PAR1" + bytes(40), "Parquet", ".csv"),
     "coco.json": (json.dumps({"images": []}).encode(), "JSON", ".csv"),
+    "config.toml": (b"[run]\nseed = 0\n", "settings", "table"),
+    "list.json": (b"[\n  1]", "JSON", ".csv"),
     "page": (b"<!DOCTYPE html><html>", "web page", ".csv"),
     "mp4": (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "film", "pictures"),
     "jpg": (saved(PICTURE.save, format="JPEG"), r"picture \(JPEG\)", "nncore predict"),

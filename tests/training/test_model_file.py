@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save as save_tensors
 
 from model_files import NAMES, content, data_set, make_model, weights, write
@@ -16,6 +19,7 @@ from nncore.data import ClassMap
 from nncore.errors import ModelFileError
 from nncore.layers import Activation, Conv2D, Dense, DepthwiseConv2D, Flatten
 from nncore.optimizers import SGD, Adam
+from nncore.training import model_format
 from nncore.training.model import Sequential
 from nncore.training.model_file import load
 
@@ -162,7 +166,7 @@ def test_missing_file(tmp_path):
 
 
 def test_folder_instead_of_a_file(tmp_path):
-    with pytest.raises(ModelFileError, match="cannot be read"):
+    with pytest.raises(ModelFileError, match=r"is a folder; give the file, such as .*best\.safe"):
         load(tmp_path)
 
 
@@ -180,18 +184,46 @@ def test_every_truncation_is_noticed(path):
 @pytest.mark.parametrize(
     "data",
     [
-        b"PK\x03\x04" + bytes(100),
-        b"\x80\x04\x95",
         struct.pack("<Q", 2**63) + b"{}",
         struct.pack("<Q", 2) + b"[]",
         struct.pack("<Q", 10) + b'{"a":NaN} ',
         struct.pack("<Q", 40_000) + b"[" * 40_000,
-        b'{"nncore": 1}',
     ],
 )
 def test_not_safetensors(path, data):
     path.write_bytes(data)
     with pytest.raises(ModelFileError, match="not a whole safetensors file"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"PK\x03\x04" + bytes(100), "a zip archive"),
+        (b"\x80\x04\x95", "a pickle of Python"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
+        (b'{"nncore": 1}', "JSON"),
+        (b'\n[run]\ncommand = "nncore train"\n', "a file of settings"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_for_what_it_is(path, data, name):
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match=rf"pets\.safetensors: is {name}.* no model of nncore"):
+        load(path)
+
+
+def test_a_picture_is_no_model(path):
+    Image.new("RGB", (8, 8)).save(path, format="PNG")  # as where model and picture are swapped
+    with pytest.raises(ModelFileError, match=r"is a picture \(PNG\), no model of nncore"):
+        load(path)
+
+
+def test_a_disk_that_fails_while_reading_names_the_file(path, monkeypatch):
+    def fails(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(model_format, "_read_header", fails)
+    with pytest.raises(ModelFileError, match=r"pets\.safetensors: cannot be read: "):
         load(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from dataclasses import dataclass
 
@@ -49,6 +50,9 @@ _IN_ZIP = (
     ("content.xml", Kind("an OpenDocument file, such as a spreadsheet", _SAVE_AS_CSV)),
     ("Index/", Kind("a file of Apple's Numbers or Pages", _SAVE_AS_CSV)),
 )
+# The first line of TOML or INI; JSON has no word in brackets.
+_SECTION = re.compile(rb"\[\[?[A-Za-z_][\w. -]*\]\]?")
+SAFETENSORS = Kind("a model file (safetensors)", _GIVE_DATA)
 
 
 def kind_of(content: bytes) -> Kind | None:
@@ -64,7 +68,7 @@ def kind_of(content: bytes) -> Kind | None:
         if content.startswith(start):
             return kind
     if content[8:9] == b"{" and 0 < int.from_bytes(content[:8], "little") < 1 << 32:
-        return Kind("a model file (safetensors)", _GIVE_DATA)
+        return SAFETENSORS
     if content[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         return Kind("a pickle of Python", _EXPORT)
     if content[4:8] == b"ftyp" and content[8:12] in (b"isom", b"mp42", b"qt  ", b"M4V ", b"avc1"):
@@ -77,6 +81,8 @@ def text_kind_of(content: bytes) -> Kind | None:
     first = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if first == b"<":
         return Kind("a web page or XML", _MAKE_TABLE)
+    if first == b"[" and _SECTION.fullmatch(content.lstrip().split(b"\n", 1)[0].strip()):
+        return Kind("a file of settings (TOML or INI)", _GIVE_DATA)
     return Kind("JSON", _MAKE_TABLE) if first in (b"{", b"[") else None
 
 

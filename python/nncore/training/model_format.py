@@ -35,7 +35,8 @@ import dataclasses
 import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -44,8 +45,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.atomic import atomic_write_bytes
+from nncore.data.content_kinds import SAFETENSORS
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.sources.wrong_kind import file_kind
 from nncore.errors import ModelFileError
 from nncore.home import place
 from nncore.layers import Layer, Shape
@@ -237,12 +240,18 @@ def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
     return header.described, tensors
 
 
-def _opened(path: Path) -> IO[bytes]:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        return open(open_regular(path)[0], "rb")
+        with open(open_regular(path)[0], "rb") as file:
+            yield file
     except FileNotFoundError:
         message = f"{path}: there is no such model file"
         raise ModelFileNotFoundError(message) from None
+    except IsADirectoryError as error:
+        raise ModelFileError(
+            f"{path}: is a folder; give the file, such as {path / 'best.safetensors'}"
+        ) from error
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -298,6 +307,12 @@ def _refuse_constant(name: str) -> None:
 
 
 def _not_whole(path: Path, why: str) -> ModelFileError:
+    kind = file_kind(path)
+    if kind is not None and kind is not SAFETENSORS:
+        return ModelFileError(
+            f"{path}: is {kind.name}, no model of nncore; give a .safetensors file, or for a "
+            "command the folder of a run"
+        )
     return ModelFileError(
         f"{path}: not a whole safetensors file ({why}); it may be truncated or of another kind: "
         "copy or train it again"

@@ -20,6 +20,13 @@ def refuse_wrong_kind(path: str | os.PathLike[str]) -> None:
 
     A file that is missing or cannot be read is for whoever opens it to tell.
     """
+    kind = file_kind(path)
+    if kind is not None:
+        raise DataError(f"{os.fspath(path)}: is {kind.name}, no table of pictures; {kind.advice}")
+
+
+def file_kind(path: str | os.PathLike[str]) -> Kind | None:
+    """What a file is by its content; None for a table, what is not known or cannot be read."""
     try:
         descriptor, _ = open_regular(path)
         with open(descriptor, "rb") as file:
@@ -27,10 +34,8 @@ def refuse_wrong_kind(path: str | os.PathLike[str]) -> None:
             if content.startswith(b"PK"):
                 content += file.read(_LOOKED_AT)
     except OSError:
-        return
-    kind = kind_of(content) or text_kind_of(content) or _picture(path, content)
-    if kind is not None:
-        raise DataError(f"{os.fspath(path)}: is {kind.name}, no table of pictures; {kind.advice}")
+        return None
+    return kind_of(content) or text_kind_of(content) or _picture(path, content)
 
 
 def _picture(path: str | os.PathLike[str], content: bytes) -> Kind | None:
