@@ -288,7 +288,8 @@ py::array_t<float> extract(const Network& network, const py::array& x) {
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
 // microseconds of Python that a check of every possible argument takes. None if the array is
 // anything else, or something in or out is not finite: then the long way says what is wrong.
-py::object probabilities(const Network& network, const py::object& x, bool softmax) {
+py::object probabilities(const Network& network, const py::object& x, bool softmax,
+                         float inverse_temperature) {
     if (!py::isinstance<py::array>(x)) return py::none();
     const auto array = py::reinterpret_borrow<py::array>(x);
     const Shape& shape = network.input_shape();
@@ -315,7 +316,7 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
     float* const data = outputs.mutable_data();
     unlocked([&] {
         if (softmax) {
-            network.forward_softmax(images, data);
+            network.forward_softmax(images, inverse_temperature, data);
         } else {
             network.forward(images, data);
         }
@@ -525,7 +526,8 @@ void register_network(py::module_& m) {
                                    return unlocked([&] { return network.shows_average(); });
                                })
         .def("forward", &forward, arg("images"))
-        .def("probabilities", &probabilities, arg("images"), arg("softmax"))
+        .def("probabilities", &probabilities, arg("images"), arg("softmax"),
+             arg("inverse_temperature"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),
              arg("extracted") = false)
         .def("extract", &extract, arg("images"))

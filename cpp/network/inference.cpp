@@ -128,13 +128,17 @@ void Network::forward(const Images& images, float* outputs) const {
           });
 }
 
-void Network::forward_softmax(const Images& images, float* probabilities) const {
+void Network::forward_softmax(const Images& images, float inverse_temperature,
+                              float* probabilities) const {
     const std::ptrdiff_t classes = output_size();
     infer(images, stages().size(),
           [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
               const Rows& y = pass.workspace.activations.back();
-              pass.kernels.softmax(rows, classes, y.row(0), y.stride(),
-                                   probabilities + first * classes, classes,
+              float* const to = probabilities + first * classes;
+              for (std::ptrdiff_t r = 0; r < rows; ++r)
+                  for (std::ptrdiff_t c = 0; c < classes; ++c)
+                      to[r * classes + c] = y.row(r)[c] * inverse_temperature;
+              pass.kernels.softmax(rows, classes, to, classes, to, classes,
                                    pass.workspace.rowwise_scratch[0]);
           });
 }

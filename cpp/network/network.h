@@ -101,7 +101,9 @@ class Network {
     // outputs: images.count x output_size.
     void forward(const Images& images, float* outputs) const;
     // The same, with a softmax after the last layer.
-    void forward_softmax(const Images& images, float* probabilities) const;
+    // inverse_temperature: what outputs are multiplied by before.
+    void forward_softmax(const Images& images, float inverse_temperature,
+                         float* probabilities) const;
     // Also the loss of each image. With cross_entropy or focal, outputs are logits unless the last
     // layer is a softmax.
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int, check_seed, check_sequence
+from nncore.arguments import check_int, check_number, check_seed, check_sequence
 from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
@@ -66,10 +66,23 @@ class LayeredModel:
         self.optimizer: Optimizer | None = None
         self.history: History | None = None
         self.facts: TrainingFacts | None = None
+        self._temperature = 1.0
         self.interrupted = False
         self.interrupt_signal: int | None = None
         # During a `fit` that is to keep them: the weights of the best epoch so far.
         self.best_weights: list[F32] = []
+
+    @property
+    def temperature(self) -> float:
+        """What outputs are divided by before softmax, 1.0 before `calibrate` and after `fit`.
+
+        May be set; a ValueError says that it is not above 0.
+        """
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._temperature = check_number("temperature", value, above=0)
 
     def __repr__(self) -> str:
         state = f"input {self.input_shape}" if self.built else "not built"

@@ -15,43 +15,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int
 from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
-from nncore.data.labels.class_map import ClassMap
-from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
-from nncore.losses import SOFTMAX_LOSSES
 from nncore.optimizers import Optimizer
 from nncore.signals import stopping_signal
+from nncore.training.answering_model import AnsweringModel
 from nncore.training.callbacks import Callback, CallbackList
-from nncore.training.evaluation import answers_of, loss_of_all
 from nncore.training.features import inputs_for
 from nncore.training.fit import EpochEnds, FitSettings
-from nncore.training.fixed_layers import FixedLayers
 from nncore.training.history import History
-from nncore.training.inputs import IMAGES_AT_ONCE
-from nncore.training.labelled import LabelledArrays, numbered_classes
+from nncore.training.labelled import LabelledArrays
 from nncore.training.loop import TrainingLoop
 from nncore.training.model_format import ModelContents, serialize, write_model_file
 from nncore.training.model_reading import model_of_bytes
-from nncore.training.prepared import Known, Prepared, prepare
-from nncore.training.probabilities import to_probabilities
-from nncore.training.progress import fixed_layers_progress, make_progress
-from nncore.training.report import Report
+from nncore.training.prepared import Prepared, prepare
+from nncore.training.progress import make_progress
 from nncore.training.resume_point import ResumePoint
-from nncore.training.single_steps import SteppedModel
 from nncore.training.weights import ClassWeight
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
-    from nncore.training.arrays import ImagesOrMapped
-    from nncore.training.predictions import Gathered, Predictions
 
 F32 = NDArray[np.float32]
 
 
-class Sequential(SteppedModel):
+class Sequential(AnsweringModel):
     """A network of layers, each of which feeds the next.
 
     Parameters
@@ -93,6 +82,9 @@ class Sequential(SteppedModel):
         alone (the default).
     facts : TrainingFacts or None
         What the model file tells about the training.
+    temperature : float
+        What outputs are divided by for probabilities that say how often they are right; see
+        `calibrate`.
     """
 
     def __init__(
@@ -102,7 +94,6 @@ class Sequential(SteppedModel):
         features: Features | str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(layers, name, inputs_for(features))
-        self._fixed_layers = FixedLayers()
         self.stop_training = False
         self.learning_rate_factor = 1.0
 
@@ -110,20 +101,6 @@ class Sequential(SteppedModel):
         if "file" in state:
             state = vars(model_of_bytes(state["file"], Sequential, state["features"]))
         vars(self).update(state)
-
-    @property
-    def cache(self) -> CacheChoice:
-        """See the class."""
-        return self._fixed_layers.cache
-
-    @cache.setter
-    def cache(self, place: CacheChoice) -> None:
-        self._fixed_layers.cache = place
-
-    @property
-    def cache_notes(self) -> tuple[str, ...]:
-        """What people should know of `cache`, such as that its folder cannot be written."""
-        return tuple(self._fixed_layers.notes)
 
     # Long because: its seventeen arguments are explained here; the story itself has fifty lines.
     def fit(
@@ -241,6 +218,7 @@ class Sequential(SteppedModel):
         record = self.history = history or History(settings.loss, iterations)
         record.weighted = record.weighted or data.train.weights is not None
         self.interrupted, self.interrupt_signal, self.stop_training = False, None, False
+        self.temperature = 1.0
         self.learning_rate_factor = 1.0
         done = len(record.iteration_loss)
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
@@ -270,83 +248,6 @@ class Sequential(SteppedModel):
         hooks.on_train_end()
         ends.restore_best()
         return record
-
-    def evaluate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Report:
-        """How well the model does on labelled images; arguments as in `fit`.
-
-        The classes of an `ImageDataset` are matched with the model's by name; it may lack some.
-
-        Raises
-        ------
-        DataError
-            Classes that the model does not know, or another preprocessing than in training.
-        ValueError, TypeError
-            Arrays of a wrong shape or dtype, or a model that is not built.
-        """
-        network, loss = self._built_network(), self.loss or "cross_entropy"
-        known = dataclasses.replace(self._known(), classes=self._classes())
-        data = known.labelled(x, y)
-        if self._fixed_layers.in_use:
-            (data,) = self._extracted([data], 0)
-        answers, losses = answers_of(network, data, loss, self._to_probabilities)
-        return Report.from_answers(
-            answers,
-            self._classes().names,
-            loss_of_all(network, losses, loss),
-            loss,
-            paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
-        )
-
-    def predict(
-        self, x: Any, top_k: int = 1, *, max_pixels: int | None = None, skip_unusable: bool = False
-    ) -> Predictions:
-        """The most probable classes of images.
-
-        Parameters
-        ----------
-        x
-            A file, a folder, a PIL image, a list of these, an array of one image or of several, or
-            an `ImageDataset` (its labels are not looked at).
-        top_k
-            How many classes to list in `Prediction.top`, 1 to K.
-        max_pixels
-            Larger pictures are refused before they are decoded; by default 2**26.
-        skip_unusable
-            Leave out files that were named and give no image, too, and list them in `skipped`.
-
-        Returns
-        -------
-        Predictions
-            A list of `Prediction`; its `skipped` has files found in folders that give no image.
-
-        Raises
-        ------
-        DataError
-            A named file is missing or no image, or there is no image at all.
-        ValueError, TypeError
-            A bad `top_k`, or an array of a wrong shape or dtype.
-        """
-        from nncore.training.predictions import predictions_of
-
-        names = self._classes().names
-        top_k = check_int("top_k", top_k, 1, len(names))
-        gathered = self._gathered(x, max_pixels, skip_unusable)
-        return predictions_of(gathered, self._probabilities, names, top_k)
-
-    def predict_proba(self, x: Any) -> F32:
-        """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
-
-        Softmax of the outputs after training with cross_entropy; after mse or sse, the nearest
-        distribution to the outputs. See `nncore.training.probabilities`.
-        """
-        ready = self._inputs.at_once(x, self.preprocessing)
-        if ready is not None and self._network is not None:
-            last_is_softmax = self._stack.output_activation() == "softmax"
-            if last_is_softmax or (self.loss or "cross_entropy") in SOFTMAX_LOSSES:
-                result = self._network.probabilities(ready, not last_is_softmax)
-                if result is not None:
-                    return result
-        return self._probabilities(self._gathered(x).images)
 
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
         """Write weights, classes, preprocessing and training facts as one .safetensors file.
@@ -403,6 +304,7 @@ class Sequential(SteppedModel):
             self.optimizer,
             self.facts,
             resume,
+            self.temperature,
         )
         return serialize(contents)
 
@@ -430,13 +332,6 @@ class Sequential(SteppedModel):
         train, validation = self._extracted([data.train, data.validation], verbose)
         return dataclasses.replace(data, train=train, validation=validation)
 
-    def _extracted(
-        self, sets: Sequence[LabelledArrays], verbose: int | str
-    ) -> Sequence[LabelledArrays]:
-        network, layers = self._built_network(), self._fixed_layers
-        with fixed_layers_progress(verbose) as seen:
-            return layers.apply(network, sets, self._fixed_description, seen)
-
     def _resume_point(self, with_history: bool) -> ResumePoint:
         if not with_history:
             return ResumePoint(self._position, self.optimizer_state)
@@ -454,9 +349,6 @@ class Sequential(SteppedModel):
             self.stop_training,
         )
 
-    def _known(self) -> Known:
-        return Known(self._stack, self._inputs, self.input_shape, self.classes, self.preprocessing)
-
     def _take(self, data: Prepared, seed: int) -> None:
         """Get ready for `data`: weights, inputs and preprocessing; classes stay."""
         if self._network is None:
@@ -464,34 +356,3 @@ class Sequential(SteppedModel):
         self._inputs = data.inputs
         if self.preprocessing is None:
             self._set_preprocessing(data.preprocessing)
-
-    def _classes(self) -> ClassMap:
-        """The class names, "0" to "K-1" where training gave none."""
-        return self.classes or numbered_classes(self._built_network().output_size)
-
-    def _gathered(self, x: Any, max_pixels: int | None = None, skip: bool = False) -> Gathered:
-        """Whatever `predict` accepts, as images."""
-        # Not at the top: predicting arrays needs no decoder.
-        from nncore.training.predictions import gather_images
-
-        shape = self._inputs.image_shape(tuple(self._built_network().input_shape))
-        assert shape is not None
-        gathered = gather_images(x, shape, self.preprocessing, max_pixels, skip)
-        self._inputs.check_values(gathered.images, self.preprocessing)
-        return gathered
-
-    def _probabilities(self, images: ImagesOrMapped, first: int = 0) -> F32:
-        network = self._built_network()
-        blocks = [
-            network.forward(self._inputs.of_new(images[start : start + IMAGES_AT_ONCE]))
-            for start in range(0, len(images), IMAGES_AT_ONCE)
-        ]
-        return self._to_probabilities(np.concatenate(blocks), first)
-
-    def _to_probabilities(self, outputs: F32, first: int = 0) -> F32:
-        return to_probabilities(
-            outputs,
-            first=first,
-            last_activation=self._stack.output_activation(),
-            loss=self.loss or "cross_entropy",
-        )

@@ -11,6 +11,7 @@ Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds o
     classes         names in the order of the outputs, or null
     preprocessing   as `Preprocessing.to_dict`, or null (trained on float arrays)
     loss, optimizer of the training, or null
+    temperature     of a calibrated model: what outputs are divided by before softmax
     training        as `TrainingFacts`, or null
     features        only of a model on frozen features: the network's file name, SHA-256 and
                     settings (as `Features.to_dict`); the tensors "features/mean" and "features/std"
@@ -98,6 +99,8 @@ class ModelContents:
         Record of the frozen features, or None.
     resume
         What resuming needs, or None.
+    temperature
+        As of `Sequential`.
     """
 
     name: str
@@ -112,6 +115,7 @@ class ModelContents:
     optimizer: Optimizer | None
     facts: TrainingFacts | None
     resume: ResumePoint | None = None
+    temperature: float = 1.0
 
     def describe(self) -> dict[str, Any]:
         """The JSON text of the file, as a dict."""
@@ -131,6 +135,7 @@ class ModelContents:
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
             **({} if self.features is None else {"features": dict(self.features)}),
             "loss": self.loss,
+            **({} if self.temperature == 1.0 else {"temperature": self.temperature}),
             "optimizer": None if self.optimizer is None else self.optimizer.to_dict(),
             "training": None if self.facts is None else dataclasses.asdict(self.facts),
             "state": None if self.resume is None else self.resume.to_dict(),

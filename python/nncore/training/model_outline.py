@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nncore.arguments import check_int
+from nncore.arguments import check_int, check_number
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import ModelFileError
@@ -51,6 +51,8 @@ class ModelOutline:
     keeps
         What the file has beside the weights: "optimizer" where it has what the optimizer
         remembers, "history" where a training can go on from it with its record.
+    temperature
+        As of `Sequential`.
     sealed
         Whether the file carries digests, by which damage is found.
     """
@@ -67,6 +69,7 @@ class ModelOutline:
     optimizer: dict[str, Any] | None
     training: dict[str, Any] | None
     keeps: list[str]
+    temperature: float
     sealed: bool
 
 
@@ -187,5 +190,6 @@ def _outline(header: Header) -> ModelOutline:
         optimizer=None if optimizer is None else optimizer_from_dict(optimizer).to_dict(),
         training=None if facts is None else dataclasses.asdict(facts),
         keeps=[name for name in ("optimizer", "history") if (state or {}).get(name) is not None],
+        temperature=check_number("temperature", described.get("temperature", 1.0), above=0),
         sealed=header.sealed,
     )

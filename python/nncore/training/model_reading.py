@@ -133,6 +133,7 @@ def _restore_facts(
         model._set_preprocessing(preprocessing)
     if described["loss"] is not None:
         model.loss = check_loss(described["loss"])
+    model.temperature = described.get("temperature", 1.0)
     if described["optimizer"] is not None:
         model.optimizer = optimizer_from_dict(described["optimizer"])
     if described["training"] is not None:

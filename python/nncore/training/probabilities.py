@@ -14,13 +14,17 @@ from nncore.losses import SOFTMAX_LOSSES
 F32 = NDArray[np.float32]
 
 
-def to_probabilities(outputs: F32, *, last_activation: str, loss: str, first: int = 0) -> F32:
+def to_probabilities(
+    outputs: F32, *, last_activation: str, loss: str, first: int = 0, temperature: float = 1.0
+) -> F32:
     """Probabilities (N, K) that add up to 1 in each row, in the order of the outputs.
 
     - A last layer with softmax: its outputs are probabilities already.
     - Trained with cross-entropy or focal loss: softmax of the outputs, as in the loss.
     - Otherwise (mse, sse), the outputs were trained to equal one-hot rows but may leave [0, 1]:
-      the nearest point of the probability simplex.
+      the nearest point of the probability simplex, at any temperature.
+
+    Outputs before a softmax are divided by `temperature`; of probabilities that is their logarithm.
 
     Raises
     ------
@@ -33,9 +37,19 @@ def to_probabilities(outputs: F32, *, last_activation: str, loss: str, first: in
             f"the network's outputs for x[{first + int(np.argmin(finite))}] are not finite: its "
             "weights or the inputs are too large"
         )
-    if last_activation == "softmax":
+    if last_activation != "softmax" and loss not in SOFTMAX_LOSSES:
+        return project_on_simplex(outputs)
+    if temperature != 1.0:
+        return kernels.softmax(logits_of(outputs, last_activation) * np.float32(1 / temperature))
+    return outputs if last_activation == "softmax" else kernels.softmax(outputs)
+
+
+def logits_of(outputs: F32, last_activation: str) -> F32:
+    """What stands before a softmax, up to a number per row."""
+    if last_activation != "softmax":
         return outputs
-    return kernels.softmax(outputs) if loss in SOFTMAX_LOSSES else project_on_simplex(outputs)
+    result: F32 = np.log(np.maximum(outputs, np.finfo(np.float32).tiny))
+    return result
 
 
 def project_on_simplex(outputs: F32) -> F32:

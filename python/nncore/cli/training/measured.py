@@ -5,11 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nncore.cli.inputs import BEST
+from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Plan
+    from nncore.training.calibration import Calibration
     from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
+
+
+def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
+    """Calibrate the model on the validation images, if they are enough; then it is written anew."""
+    from nncore.training.calibration import FEWEST_IMAGES
+
+    model, images = plan.model, plan.parts.val
+    if len(images) < FEWEST_IMAGES or plan.training.loss not in SOFTMAX_LOSSES:
+        return None
+    calibration = model.calibrate(images)
+    model.save(run.file(BEST), include_optimizer=False)
+    return calibration
 
 
 def measured(plan: Plan, run: RunDirectory) -> Report:

@@ -11,6 +11,7 @@ from nncore.cli.parts import Parts, SplitSettings
 if TYPE_CHECKING:
     from nncore.cli.flags.features import FeatureSettings
     from nncore.data import Reading
+    from nncore.training.calibration import Calibration
     from nncore.training.history import History
     from nncore.training.model import Sequential
     from nncore.training.recipes.recipe import Recipe
@@ -61,10 +62,12 @@ class Plan:
 @dataclass(frozen=True)
 class Outcome:
     """What one training led to. `report` is on the images of `part`; None where Ctrl-C came before
-    the first epoch was finished."""
+    the first epoch was finished. `calibration` is None where the probabilities are as the network
+    gives them."""
 
     plan: Plan
     run: RunDirectory
     history: History
     part: str
     report: Report | None
+    calibration: Calibration | None = None

@@ -17,7 +17,7 @@ from nncore.cli.parts import NEW, Parts, split
 from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
-from nncore.cli.training.measured import measured
+from nncore.cli.training.measured import calibrated, measured
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
@@ -67,8 +67,9 @@ def _carried_out(plan: Plan, run: RunDirectory, out: Output) -> Outcome:
     if len(history) and not run.file(BEST).exists():
         # Of an epoch that was trained before a change of settings.
         plan.model.save(run.file(BEST), include_optimizer=False)
+    calibration = calibrated(plan, run) if len(history) else None
     report = measured(plan, run) if len(history) else None
-    return Outcome(plan, run, history, plan.parts.measured[0], report)
+    return Outcome(plan, run, history, plan.parts.measured[0], report, calibration)
 
 
 def _plan(settings: TrainSettings, out: Output) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from nncore.cli.inputs import BEST
 from nncore.cli.output import Output, count, listed, printable, skipped_json, skipped_lines
 from nncore.cli.training import recipe
 from nncore.cli.training.measured import refits
+from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan
@@ -101,6 +103,7 @@ def text(outcome: Outcome, hints: bool) -> str:
             ],
         }[outcome.part],
         *_refit_lines(outcome),
+        *_calibration_lines(outcome),
         f"model     {printable(str(path / BEST))}",
         f"curves    {printable(str(path / 'loss.png'))}, accuracy.png",
         f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
@@ -115,6 +118,20 @@ def text(outcome: Outcome, hints: bool) -> str:
             f"  nncore info {quoted}                 what is in the model file",
         ]
     return "\n".join(lines)
+
+
+def _calibration_lines(outcome: Outcome) -> list[str]:
+    found = outcome.calibration
+    if found is None:
+        if outcome.plan.training.loss not in SOFTMAX_LOSSES:
+            return []
+        few = count(len(outcome.plan.parts.val), "validation image")
+        return [f"  probabilities are not calibrated: {few} say too little about them"]
+    return [
+        f"  probabilities are calibrated on {count(found.images, 'validation image')}: temperature "
+        f"{found.temperature:g},",
+        f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after",
+    ]
 
 
 def _refit_lines(outcome: Outcome) -> list[str]:
@@ -148,6 +165,9 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "counts": outcome.plan.parts.whole.counts,
         "skipped": skipped_json(outcome.plan.parts.whole.skipped),
         "interrupted": outcome.plan.model.interrupted,
+        "calibration": None
+        if outcome.calibration is None
+        else dataclasses.asdict(outcome.calibration),
         "recipe": recipe.as_json(outcome.plan.recipe),
     }
     if report is not None:

@@ -82,6 +82,7 @@ def as_json(model: ModelOutline, file: str) -> dict[str, Any]:
         "preprocessing": model.preprocessing,
         "features": model.features_record,
         "loss": model.loss,
+        "temperature": model.temperature,
         "optimizer": model.optimizer,
         "training": model.training,
         "keeps": model.keeps,
@@ -106,6 +107,8 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
         facts["features"] = "; ".join([first.partition(": ")[2], *others])
     if data["loss"] is not None:
         facts["loss"] = data["loss"]
+    if data["temperature"] != 1.0:
+        facts["calibrated"] = f"temperature {data['temperature']:g}"
     if data["optimizer"] is not None:
         facts["optimizer"] = _call(data["optimizer"])
     if data["training"] is not None:

@@ -1,0 +1,229 @@
+"""What a model says about images, and how good that is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nncore.arguments import check_int
+from nncore.data.dataset import ImageDataset
+from nncore.data.reading.settings import CacheChoice
+from nncore.layers import Layer
+from nncore.losses import SOFTMAX_LOSSES
+from nncore.training.calibration import Calibration, calibration_of
+from nncore.training.evaluation import answers_of, evaluate_arrays, loss_of_all
+from nncore.training.fixed_layers import FixedLayers
+from nncore.training.inputs import IMAGES_AT_ONCE, Inputs
+from nncore.training.labelled import LabelledArrays, numbered_classes
+from nncore.training.prepared import Known
+from nncore.training.probabilities import logits_of, to_probabilities
+from nncore.training.progress import fixed_layers_progress
+from nncore.training.report import Report
+from nncore.training.single_steps import SteppedModel
+
+if TYPE_CHECKING:
+    from nncore.data.labels.class_map import ClassMap
+    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.predictions import Gathered, Predictions
+
+F32 = NDArray[np.float32]
+
+
+class AnsweringModel(SteppedModel):
+    """A model that predicts, and that can be measured and calibrated."""
+
+    def __init__(self, layers: Sequence[Layer], name: str | None, inputs: Inputs) -> None:
+        super().__init__(layers, name, inputs)
+        self._fixed_layers = FixedLayers()
+
+    @property
+    def cache(self) -> CacheChoice:
+        """See the class."""
+        return self._fixed_layers.cache
+
+    @cache.setter
+    def cache(self, place: CacheChoice) -> None:
+        self._fixed_layers.cache = place
+
+    @property
+    def cache_notes(self) -> tuple[str, ...]:
+        """What people should know of `cache`, such as that its folder cannot be written."""
+        return tuple(self._fixed_layers.notes)
+
+    def evaluate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Report:
+        """How well the model does on labelled images; arguments as in `fit`.
+
+        The classes of an `ImageDataset` are matched with the model's by name; it may lack some.
+
+        Raises
+        ------
+        DataError
+            Classes that the model does not know, or another preprocessing than in training.
+        ValueError, TypeError
+            Arrays of a wrong shape or dtype, or a model that is not built.
+        """
+        network, loss = self._built_network(), self.loss or "cross_entropy"
+        data = self._labelled(x, y)
+        answers, losses = answers_of(network, data, loss, self._to_probabilities)
+        return Report.from_answers(
+            answers,
+            self._classes().names,
+            loss_of_all(network, losses, loss),
+            loss,
+            paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
+        )
+
+    def predict(
+        self, x: Any, top_k: int = 1, *, max_pixels: int | None = None, skip_unusable: bool = False
+    ) -> Predictions:
+        """The most probable classes of images.
+
+        Parameters
+        ----------
+        x
+            A file, a folder, a PIL image, a list of these, an array of one image or of several, or
+            an `ImageDataset` (its labels are not looked at).
+        top_k
+            How many classes to list in `Prediction.top`, 1 to K.
+        max_pixels
+            Larger pictures are refused before they are decoded; by default 2**26.
+        skip_unusable
+            Leave out files that were named and give no image, too, and list them in `skipped`.
+
+        Returns
+        -------
+        Predictions
+            A list of `Prediction`; its `skipped` has files found in folders that give no image.
+
+        Raises
+        ------
+        DataError
+            A named file is missing or no image, or there is no image at all.
+        ValueError, TypeError
+            A bad `top_k`, or an array of a wrong shape or dtype.
+        """
+        from nncore.training.predictions import predictions_of
+
+        names = self._classes().names
+        top_k = check_int("top_k", top_k, 1, len(names))
+        gathered = self._gathered(x, max_pixels, skip_unusable)
+        return predictions_of(gathered, self._probabilities, names, top_k)
+
+    def predict_proba(self, x: Any, *, calibrated: bool = True) -> F32:
+        """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
+
+        Softmax of the outputs after training with cross_entropy, which are divided by `temperature`
+        before unless `calibrated` is False; after mse or sse, the nearest distribution to the
+        outputs. See `nncore.training.probabilities`.
+        """
+        temperature = self.temperature if calibrated else 1.0
+        ready = self._inputs.at_once(x, self.preprocessing)
+        if ready is not None and self._network is not None:
+            last_is_softmax = self._stack.output_activation() == "softmax"
+            if self._has_softmax and (temperature == 1.0 or not last_is_softmax):
+                result = self._network.probabilities(ready, not last_is_softmax, 1 / temperature)
+                if result is not None:
+                    return result
+        return self._probabilities(self._gathered(x).images, temperature=temperature)
+
+    def calibrate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Calibration:
+        """Choose `temperature` so that probabilities say how often they are right.
+
+        Accuracy stays. Do it on images that the model has not learned from, such as those for
+        validation, when training has ended; see `nncore.training.calibration`.
+
+        Parameters
+        ----------
+        x, y
+            Labelled images, as in `evaluate`; at least 50.
+
+        Returns
+        -------
+        Calibration
+            The temperature, and the calibration error with and without it.
+
+        Raises
+        ------
+        DataError
+            As of `evaluate`.
+        ValueError, TypeError
+            Too few images, a loss without softmax (mse, sse), and what `evaluate` raises.
+        """
+        network, loss = self._built_network(), self.loss or "cross_entropy"
+        if not self._has_softmax:
+            raise ValueError(
+                f"a model that was trained with {loss} has no temperature: its outputs are not "
+                "what stands before a softmax; train with cross_entropy"
+            )
+        last = self._stack.output_activation()
+        data = self._labelled(x, y)
+        kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: logits_of(outputs, last))
+        found = calibration_of(np.concatenate(kept), np.asarray(data.targets))
+        self.temperature = found.temperature
+        return found
+
+    # -- inside
+
+    @property
+    def _has_softmax(self) -> bool:
+        """Whether probabilities are made by softmax, in the network or behind it."""
+        last = self._stack.output_activation()
+        return last == "softmax" or (self.loss or "cross_entropy") in SOFTMAX_LOSSES
+
+    def _labelled(self, x: ImageDataset | ArrayLike, y: ArrayLike | None) -> LabelledArrays:
+        """Images to measure the model on."""
+        known = dataclasses.replace(self._known(), classes=self._classes())
+        data = known.labelled(x, y)
+        if self._fixed_layers.in_use:
+            (data,) = self._extracted([data], 0)
+        return data
+
+    def _extracted(
+        self, sets: Sequence[LabelledArrays], verbose: int | str
+    ) -> Sequence[LabelledArrays]:
+        network, layers = self._built_network(), self._fixed_layers
+        with fixed_layers_progress(verbose) as seen:
+            return layers.apply(network, sets, self._fixed_description, seen)
+
+    def _known(self) -> Known:
+        return Known(self._stack, self._inputs, self.input_shape, self.classes, self.preprocessing)
+
+    def _classes(self) -> ClassMap:
+        """The class names, "0" to "K-1" where training gave none."""
+        return self.classes or numbered_classes(self._built_network().output_size)
+
+    def _gathered(self, x: Any, max_pixels: int | None = None, skip: bool = False) -> Gathered:
+        """Whatever `predict` accepts, as images."""
+        # Not at the top: predicting arrays needs no decoder.
+        from nncore.training.predictions import gather_images
+
+        shape = self._inputs.image_shape(tuple(self._built_network().input_shape))
+        assert shape is not None
+        gathered = gather_images(x, shape, self.preprocessing, max_pixels, skip)
+        self._inputs.check_values(gathered.images, self.preprocessing)
+        return gathered
+
+    def _probabilities(
+        self, images: ImagesOrMapped, first: int = 0, *, temperature: float | None = None
+    ) -> F32:
+        network = self._built_network()
+        blocks = [
+            network.forward(self._inputs.of_new(images[start : start + IMAGES_AT_ONCE]))
+            for start in range(0, len(images), IMAGES_AT_ONCE)
+        ]
+        return self._to_probabilities(np.concatenate(blocks), first, temperature=temperature)
+
+    def _to_probabilities(
+        self, outputs: F32, first: int = 0, *, temperature: float | None = None
+    ) -> F32:
+        return to_probabilities(
+            outputs,
+            first=first,
+            last_activation=self._stack.output_activation(),
+            loss=self.loss or "cross_entropy",
+            temperature=self.temperature if temperature is None else temperature,
+        )
