@@ -102,7 +102,8 @@ def list_table(
     where = at_home(csv_path)
     rows = []
     skipped = []
-    for row in read_table(where, root):
+    notes: list[str] = []
+    for row in read_table(where, root, notes):
         if row.reason:
             skipped.append(SkippedFile(row.path, row.reason, "foreign"))
         else:
@@ -129,6 +130,7 @@ def list_table(
         [row.part for row in rows if row.part is not None] or None,
         [row.group for row in rows] if any(row.group for row in rows) else None,
         skipped,
+        notes,
     )
 
 

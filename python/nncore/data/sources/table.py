@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nncore.data.labels.class_map import canonical_name, read_text
 from nncore.data.labels.parts import part_of
+from nncore.data.sources.split_columns import SplitColumns
 from nncore.data.sources.table_paths import TablePaths
 from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
@@ -37,11 +38,13 @@ class TableRow:
 
 
 def read_table(
-    csv_path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+    csv_path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    notes: list[str] | None = None,
 ) -> list[TableRow]:
     """Rows of a table with the columns ``path`` and ``label``, and perhaps ``split`` and ``group``.
 
-    Other columns are ignored. Relative paths are joined to `root`, by default the folder of the
+    Other columns are ignored; `notes` gets a line for each that looks like a split. Relative paths are joined to `root`, by default the folder of the
     table. A split is train, val or test (or training, valid, validation, testing).
 
     Raises
@@ -54,7 +57,9 @@ def read_table(
     places = TablePaths(os.fspath(file.parent) if root is None else at_home(root))
     rows: list[TableRow] = []
     first: dict[str, TableRow] = {}
+    unused = SplitColumns(COLUMNS)
     for line, cells in table_lines(file, ("path", "label")):
+        unused.see(cells)
         path = places.find(cell_path(file, line, cells))
         if not is_utf8(cells["path"]) and not os.path.lexists(path):
             raise not_utf8(file, line)
@@ -81,6 +86,8 @@ def read_table(
         rows.append(row)
     if not rows:
         raise DataError(f"{file}: lists no images")
+    if notes is not None:
+        notes += unused.notes(file)
     return rows
 
 
