@@ -31,7 +31,7 @@ def notes(folder: Path, column: str, words: list[str]) -> list[str]:
 )
 def test_told_with_the_name_of_the_column(tmp_path, column, words):
     (note,) = notes(tmp_path, column, words)
-    assert f"{str(tmp_path / 't.csv')}: the column {column.lower()!r} looks like a split" in note
+    assert f"{tmp_path / 't.csv'!s}: the column {column.lower()!r} looks like a split" in note
     assert words[0] in note
     assert "call it split" in note
 

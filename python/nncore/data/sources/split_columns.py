@@ -33,8 +33,8 @@ class SplitColumns:
     def notes(self, file: object) -> list[str]:
         """What a person should know of the table `file`."""
         return [
-            f"{file}: the column {column!r} looks like a split ({', '.join(sorted(words))}), but is "
-            "not used; if it is one, call it split, with train, val or test in each line"
+            f"{file}: the column {column!r} looks like a split ({', '.join(sorted(words))}), but "
+            "is not used; if it is one, call it split, with train, val or test in each line"
             for column, words in self._words.items()
             if not self._split and _are_parts(words)
         ]

@@ -44,8 +44,9 @@ def read_table(
 ) -> list[TableRow]:
     """Rows of a table with the columns ``path`` and ``label``, and perhaps ``split`` and ``group``.
 
-    Other columns are ignored; `notes` gets a line for each that looks like a split. Relative paths are joined to `root`, by default the folder of the
-    table. A split is train, val or test (or training, valid, validation, testing).
+    Other columns are ignored; `notes` gets a line for each that looks like a split. Relative paths
+    are joined to `root`, by default the folder of the table. A split is train, val or test (or
+    training, valid, validation, testing).
 
     Raises
     ------
