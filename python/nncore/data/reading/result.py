@@ -43,5 +43,5 @@ def check_broken(where: str, kept: int, skipped: Sequence[SkippedFile], max_brok
         raise DataError(
             f"{where}: {len(broken)} of {total} image files are broken, more than "
             f"max_broken={max_broken:g} allows: {in_words(broken)}. "
-            "Repair or remove them, or raise max_broken"
+            "Repair or remove them, or raise max_broken (--max-broken)"
         )
