@@ -287,9 +287,10 @@ py::array_t<float> extract(const Network& network, const py::array& x) {
 
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
 // microseconds of Python that a check of every possible argument takes. None if the array is
-// anything else, or something in or out is not finite: then the long way says what is wrong.
+// anything else, floats are not from low to high, or something that comes out is not finite: then
+// the long way says what is wrong.
 py::object probabilities(const Network& network, const py::object& x, bool softmax,
-                         float inverse_temperature) {
+                         float inverse_temperature, float low, float high) {
     if (!py::isinstance<py::array>(x)) return py::none();
     const auto array = py::reinterpret_borrow<py::array>(x);
     const Shape& shape = network.input_shape();
@@ -306,7 +307,7 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
     images.count = array.shape(0);
     if (py::isinstance<py::array_t<float>>(array)) {
         images.floats = static_cast<const float*>(array.data());
-        if (!network::all_finite(images.floats, array.size())) return py::none();
+        if (!network::all_within(images.floats, array.size(), low, high)) return py::none();
     } else if (py::isinstance<py::array_t<std::uint8_t>>(array)) {
         images.bytes = static_cast<const std::uint8_t*>(array.data());
     } else {
@@ -527,7 +528,7 @@ void register_network(py::module_& m) {
                                })
         .def("forward", &forward, arg("images"))
         .def("probabilities", &probabilities, arg("images"), arg("softmax"),
-             arg("inverse_temperature"))
+             arg("inverse_temperature"), arg("low"), arg("high"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),
              arg("extracted") = false)
         .def("extract", &extract, arg("images"))

@@ -17,4 +17,13 @@ inline bool all_finite(const float* values, std::ptrdiff_t count) {
     return (bad >> 31) == 0;
 }
 
+// From low to high, which are finite: so NaN and infinities are not.
+inline bool all_within(const float* values, std::ptrdiff_t count, float low, float high) {
+    std::uint32_t outside = 0;
+    for (std::ptrdiff_t i = 0; i < count; ++i)
+        outside |= static_cast<std::uint32_t>(!(values[i] >= low)) |
+                   static_cast<std::uint32_t>(!(values[i] <= high));
+    return outside == 0;
+}
+
 }  // namespace nncore::network

@@ -216,7 +216,12 @@ class Network:
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
     def non_finite_parameter(self) -> str | None: ...
     def probabilities(
-        self, images: object, softmax: bool, inverse_temperature: float
+        self,
+        images: object,
+        softmax: bool,
+        inverse_temperature: float,
+        low: float,
+        high: float,
     ) -> F32 | None: ...
     @property
     def optimizer_method(self) -> str: ...

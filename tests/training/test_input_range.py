@@ -180,3 +180,32 @@ def test_integers_say_what_to_convert_them_to():
         network().fit(BYTES.astype(np.int64), Y, verbose=0)
     with pytest.raises(TypeError, match="scaled to the range 0 to 1"):
         network().fit(BYTES.astype(np.int64) * 257, Y, verbose=0)
+
+
+@pytest.mark.parametrize("trained", ["bytes", "floats"])
+def test_a_range_around_zero_is_another_one(trained):
+    """-1 to 1, as many recipes scale, for a network that was trained on 0 to 1."""
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (40, 6, 6), dtype=np.uint8)
+    x = pixels if trained == "bytes" else (pixels / np.float32(255)).astype(np.float32)
+    model = nn.Sequential([nn.Flatten(), nn.Dense(2)])
+    model.fit(x, np.arange(40) % 2, epochs=1, verbose=0)
+    unit = (pixels / 255).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict_proba(unit)
+        model.predict_proba(unit - np.float32(0.1))  # a filter's overshoot
+    for around_zero in (2 * unit - 1, unit - np.float32(0.5)):
+        for look in (model.predict_proba, lambda x: model.evaluate(x, np.arange(40) % 2)):
+            with pytest.warns(UserWarning, match="x holds floats from -"):
+                look(around_zero)
+
+
+def test_floats_that_are_not_finite_are_an_error_and_no_range():
+    model = nn.Sequential([nn.Flatten(), nn.Dense(2)])
+    x = np.random.default_rng(2).random((20, 4, 4)).astype(np.float32)
+    model.fit(x, np.arange(20) % 2, epochs=1, verbose=0)
+    for bad in (np.nan, np.inf, -np.inf):
+        x[3, 1, 1] = bad
+        with pytest.raises(ValueError, match=r"finite|NaN|inf"):
+            model.predict_proba(x)

@@ -125,7 +125,10 @@ class AnsweringModel(SteppedModel):
         if ready is not None and self._network is not None:
             last_is_softmax = self._stack.output_activation() == "softmax"
             if self._has_softmax and (temperature == 1.0 or not last_is_softmax):
-                result = self._network.probabilities(ready, not last_is_softmax, 1 / temperature)
+                array, limits = ready
+                result = self._network.probabilities(
+                    array, not last_is_softmax, 1 / temperature, *limits
+                )
                 if result is not None:
                     return result
         return self._probabilities(self._gathered(x).images, temperature=temperature)

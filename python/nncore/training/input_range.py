@@ -18,8 +18,6 @@ from nncore.data.mapped import MappedImages
 from nncore.layers import BatchNormalization, Flatten, LayerNormalization, Rescaling
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from nncore.data.preprocessing import Preprocessing
     from nncore.layers import Layer
     from nncore.training.arrays import ImagesOrMapped
@@ -28,6 +26,9 @@ _LARGE = 30.0  # no standardised value, and few rates of learning, reach so far
 _SMALL = 0.05  # what scaling twice leaves of a range
 _BYTE = np.dtype(np.uint8)
 _FEW = 64  # images that tell whether bytes are bytes
+
+Limits = tuple[float, float]
+ANY: Limits = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,13 @@ class InputRange:
         pairs = list(zip(preprocessing.mean, preprocessing.std, strict=True))
         return min(-mean / std for mean, std in pairs), max((1 - mean) / std for mean, std in pairs)
 
-    def admits(self, images: NDArray[Any], preprocessing: Preprocessing | None) -> bool:
-        """Whether it is plain that nothing contradicts it; takes no time that counts."""
-        if images.dtype == _BYTE:
-            return self._is_unit
+    def plain(self, dtype: np.dtype[Any], preprocessing: Preprocessing | None) -> Limits | None:
+        """Between which floats nothing can contradict it; None where a closer look is needed."""
+        if dtype == _BYTE:
+            return ANY if self._is_unit else None
         if self.bytes and preprocessing is not None and preprocessing.mean:
-            return False
-        # Values in a range cannot have more energy than its end has.
-        return bool(np.vdot(images, images) <= images.size * self._energy)
+            return None
+        return self._plain_floats
 
     @cached_property
     def _is_unit(self) -> bool:
@@ -68,10 +68,11 @@ class InputRange:
         return self.bytes or (self.low >= -0.1 and self.high <= 2)
 
     @cached_property
-    def _energy(self) -> float:
-        """Of its outer end; less than any where smaller values would be odd, too."""
-        usual = max(abs(self.low), abs(self.high))
-        return usual * usual if usual <= _LARGE else -1.0
+    def _plain_floats(self) -> Limits | None:
+        # Where the usual is large, small values are odd, too.
+        if max(abs(self.low), abs(self.high)) > _LARGE:
+            return None
+        return _tolerated(self.low, self.high)
 
     def contradiction(
         self, images: ImagesOrMapped, preprocessing: Preprocessing | None
@@ -91,8 +92,9 @@ class InputRange:
         array = np.asarray(images)
         first, last = float(array.min()), float(array.max())
         found = f"x holds floats from {first:.4g} to {last:.4g}, but the network was trained on"
-        width, most = (high - low) or 1.0, max(abs(first), abs(last))
-        if first < low - width or last > high + width:
+        most = max(abs(first), abs(last))
+        lowest, highest = _tolerated(low, high)
+        if first < lowest or last > highest:
             return f"{found} {trained}{self._meant(low, high)}: {_advice(first, last, self.bytes)}"
         if first == last:
             return None
@@ -109,6 +111,13 @@ class InputRange:
 
     def _meant(self, low: float, high: float) -> str:
         return f", for which the range of floats is{_span(low, high)}" if self.bytes else ""
+
+
+def _tolerated(low: float, high: float) -> Limits:
+    """Between which values images of another day may be. None of those that a model knows was below
+    zero: then -1 to 1 is another range."""
+    width = (high - low) or 1.0
+    return low - (width / 4 if low >= 0 else width), high + width
 
 
 def warn_of_values(

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from nncore.layers import Layer, Shape
 from nncore.training.arrays import data_set_images
-from nncore.training.input_range import InputRange, warn_of_training_values, warn_of_values
+from nncore.training.input_range import (
+    ANY,
+    InputRange,
+    Limits,
+    warn_of_training_values,
+    warn_of_values,
+)
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -86,8 +92,11 @@ class Inputs(Protocol):
     def check_training_values(self, images: ImagesOrMapped, layers: Sequence[Layer]) -> None:
         """A UserWarning where layers can hardly be trained on such images."""
 
-    def at_once(self, x: object, preprocessing: Preprocessing | None) -> NDArray[Any] | None:
-        """`x` itself, where it is an array that the engine may be given unchecked; else None."""
+    def at_once(
+        self, x: object, preprocessing: Preprocessing | None
+    ) -> tuple[NDArray[Any], Limits] | None:
+        """`x` itself, where it is an array that the engine may be given unchecked as long as its
+        floats are within the limits; else None."""
 
     def tensors(self) -> dict[str, F32]:
         """What the model file stores beside the weights."""
@@ -160,13 +169,14 @@ class PixelInputs:
     def of_new(self, images: ImagesOrMapped) -> _core.Images:
         return images[:]
 
-    def at_once(self, x: object, preprocessing: Preprocessing | None) -> NDArray[Any] | None:
+    def at_once(
+        self, x: object, preprocessing: Preprocessing | None
+    ) -> tuple[NDArray[Any], Limits] | None:
         # The engine looks at dtype and shape itself, and declines what needs friendlier words.
         if not isinstance(x, np.ndarray) or x.ndim == 0 or len(x) > IMAGES_AT_ONCE:
             return None
-        if self.range is None or x.dtype not in _PIXELS:
-            return x
-        return x if self.range.admits(x, preprocessing) else None
+        limits = ANY if self.range is None else self.range.plain(x.dtype, preprocessing)
+        return None if limits is None else (x, limits)
 
     def tensors(self) -> dict[str, F32]:
         return {}
