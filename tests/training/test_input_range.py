@@ -209,3 +209,19 @@ def test_floats_that_are_not_finite_are_an_error_and_no_range():
         x[3, 1, 1] = bad
         with pytest.raises(ValueError, match=r"finite|NaN|inf"):
             model.predict_proba(x)
+
+
+@pytest.mark.parametrize("shape", [(30, 3, 12, 12), (30, 1, 9, 16)])
+def test_channels_that_come_first_are_told(shape):
+    x, y = np.random.default_rng(0).random(shape).astype(np.float32), np.arange(30) % 2
+
+    def model(*first):
+        return nn.Sequential([*first, nn.Flatten(), nn.Dense(2)])
+
+    with pytest.warns(UserWarning, match=r"move it last by x\.transpose\(0, 2, 3, 1\)"):
+        model(nn.Conv2D(2, 1)).fit(x, y, epochs=1, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model().fit(x, y, epochs=1, verbose=0)
+        model(nn.Conv2D(2, 1)).fit(x.transpose(0, 2, 3, 1), y, epochs=1, verbose=0)
+        model(nn.Conv2D(2, 1)).fit(x[:, :, :4, :], y, epochs=1, verbose=0)

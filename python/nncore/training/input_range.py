@@ -131,6 +131,13 @@ def warn_of_values(
 
 def warn_of_training_values(images: ImagesOrMapped, layers: Sequence[Layer]) -> None:
     """A UserWarning where images can hardly be trained on by layers that know none yet."""
+    if _has_channels_first(images.shape) and not isinstance(layers[0], Flatten):
+        warnings.warn(
+            f"x has shape {tuple(images.shape)}, which is read as images of "
+            f"{images.shape[1]}x{images.shape[2]} pixels with {images.shape[3]} channels: if the "
+            f"{images.shape[1]} is the number of channels, move it last by x.transpose(0, 2, 3, 1)",
+            stacklevel=2,
+        )
     scaled = _scaled(layers)
     if scaled is None:
         return
@@ -160,6 +167,10 @@ def warn_of_training_values(images: ImagesOrMapped, layers: Sequence[Layer]) -> 
             f"goes best in a range such as 0 to 1: {_advice(low, high, True)}",
             stacklevel=2,
         )
+
+
+def _has_channels_first(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[1] in (1, 3) and shape[2] >= 8 and shape[3] >= 8
 
 
 def _scaled(layers: Sequence[Layer]) -> tuple[float, Rescaling | None] | None:
