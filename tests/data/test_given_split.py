@@ -345,3 +345,16 @@ def test_wrong_split_files(photos: Path, tmp_path: Path):
         data.with_split(table(tmp_path, "path,split\nx.png,train\nx.png,val\n"))
     with pytest.raises(DataError, match="no such file"):
         data.with_split(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(("train", "test"), [("cat", "Cat"), ("CAT", "cat"), ("Straße", "STRASSE")])
+def test_classes_that_differ_in_case_between_parts_are_told(tmp_path, train, test):
+    for part, name in (("train", train), ("train", "dog"), ("test", test), ("test", "dog")):
+        folder = tmp_path / part / name
+        folder.mkdir(parents=True)
+        for number in range(3):
+            pixels = np.full((4, 4), 40 * number + len(name) + (part == "test"), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    data = ImageDataset.from_folder(tmp_path)
+    with pytest.raises(DataError, match=f"{test!r}; is {train!r} meant, which differs in upper"):
+        data.split()

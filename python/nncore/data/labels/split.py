@@ -180,9 +180,18 @@ def _check_trained(
     lost = [names[label] for label in sorted(set(labels.tolist()) - trained)]
     if lost:
         shown = ", ".join(map(repr, lost[:20])) + (" and more" if len(lost) > 20 else "")
+        alike = _differ_in_case(lost[0], [names[label] for label in sorted(trained)])
         raise DataError(
-            f"the split leaves no training image of class {shown}; add some, or make a new split"
+            f"the split leaves no training image of class {shown}; "
+            + (alike or "add some, or make a new split")
         )
+
+
+def _differ_in_case(lost: str, trained: Sequence[str]) -> str:
+    for name in trained:
+        if name.casefold() == lost.casefold():
+            return f"is {name!r} meant, which differs in upper and lower case? Call both alike"
+    return ""
 
 
 def _shared_notes(keys: Sequence[bytes], labels: NDArray[np.int32]) -> list[str]:
