@@ -37,7 +37,11 @@ def test_probabilities_are_calibrated_on_validation_images(noisy, tmp_path, caps
     model = nn.load(tmp_path / "runs" / "run-1" / "best.safetensors")
     assert model.temperature == found["temperature"] != 1.0
     assert main(["info", str(tmp_path / "runs" / "run-1"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["temperature"] == found["temperature"]
+    info = json.loads(capsys.readouterr().out)
+    assert info["temperature"] == found["temperature"]
+    # What the file says of its training is still that of the best epoch, not of the last one.
+    assert printed["best_epoch"] < printed["epochs"]
+    assert info["training"]["epochs"] == printed["best_epoch"]
     assert main(["info", str(tmp_path / "runs" / "run-1")]) == 0
     assert f"temperature {found['temperature']:g}" in capsys.readouterr().out
 

@@ -222,8 +222,9 @@ void conv(const ConvArgs& p) {
             const auto place = [&](ptrdiff_t at) {
                 return at / p.columns * line + at % p.columns * pixel;
             };
+            if (image == nullptr) return Lines{nullptr, 0};
             const ptrdiff_t begin = place(first);
-            return Lines{image + begin, image == nullptr ? 0 : place(first + count) - begin};
+            return Lines{image + begin, place(first + count) - begin};
         };
         for_strips(pixels, p.x_pixel, [&](ptrdiff_t first, ptrdiff_t count, ptrdiff_t next) {
             const ptrdiff_t turns = (count + kPixels<kWidest> - 1) / kPixels<kWidest> *

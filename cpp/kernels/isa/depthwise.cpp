@@ -182,8 +182,8 @@ void depthwise_conv(const DepthwiseConvArgs& args) {
         return Lines{p.x + first * p.x_row + below, (last - first) * p.x_row};
     };
     const auto activity = [&](ptrdiff_t first, ptrdiff_t last) {
-        return Lines{p.input_activity + first * p.activity_row,
-                     p.input_activity ? (last - first) * p.activity_row : 0};
+        if (p.input_activity == nullptr) return Lines{nullptr, 0};
+        return Lines{p.input_activity + first * p.activity_row, (last - first) * p.activity_row};
     };
     const auto results = [&](ptrdiff_t first, ptrdiff_t last) {
         return Lines{p.y + first * p.y_row, (last - first) * p.y_row};

@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 
 
 def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
-    """Calibrate the model on the validation images, if they are enough; then it is written anew."""
+    """Calibrate the model on the validation images, if they are enough, and so the file of it.
+
+    The file keeps what it says of the best epoch; the model in memory has seen later ones.
+    """
     from nncore.training.calibration import FEWEST_IMAGES
+    from nncore.training.model_file import load
 
     model, images = plan.model, plan.parts.val
     if len(images) < FEWEST_IMAGES or plan.training.loss not in SOFTMAX_LOSSES:
         return None
     calibration = model.calibrate(images)
-    model.save(run.file(BEST), include_optimizer=False)
+    best = load(run.file(BEST))
+    best.temperature = calibration.temperature
+    best.save(run.file(BEST), include_optimizer=False)
     return calibration
 
 
