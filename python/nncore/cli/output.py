@@ -151,7 +151,7 @@ def listed(words: Iterable[str], most: int, rest: str) -> str:
 
 def skipped_json(skipped: Sequence[SkippedFile]) -> list[dict[str, str]]:
     """The skipped files for JSON."""
-    return [{"path": s.path, "reason": s.reason, "kind": s.kind} for s in skipped]
+    return [file.to_dict() for file in skipped]
 
 
 def count(number: int, noun: str) -> str:

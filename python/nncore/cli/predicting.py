@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nncore.cli.failures import UsageError
 from nncore.cli.inputs import open_image_model
-from nncore.cli.output import printable, skipped_json
+from nncore.cli.output import printable
 from nncore.file_names import as_text
 from nncore.writable import check_file
 
@@ -88,19 +88,3 @@ def line(one: Prediction) -> str:
 
 def _top(one: Prediction) -> list[str]:
     return [cell for label, p in one.top for cell in (label, f"{p:.6f}")]
-
-
-def as_json(found: Predictions) -> dict[str, Any]:
-    """What `nncore predict --json` prints."""
-    return {
-        "predictions": [
-            {
-                "path": one.path,
-                "label": one.label,
-                "probability": one.probability,
-                "top": [{"label": label, "probability": p} for label, p in one.top],
-            }
-            for one in found
-        ],
-        "skipped": skipped_json(found.skipped),
-    }

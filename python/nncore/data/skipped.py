@@ -27,6 +27,10 @@ class SkippedFile:
     reason: str
     kind: SkipKind = "broken"
 
+    def to_dict(self) -> dict[str, str]:
+        """JSON-ready form."""
+        return {"path": self.path, "reason": self.reason, "kind": self.kind}
+
 
 def in_words(skipped: Sequence[SkippedFile], most: int = 5) -> str:
     """The first files with their reasons, and how many there are besides."""

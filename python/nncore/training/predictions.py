@@ -53,6 +53,15 @@ class Prediction:
     probability: float
     top: tuple[tuple[str, float], ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "path": self.path,
+            "label": self.label,
+            "probability": self.probability,
+            "top": [{"label": label, "probability": p} for label, p in self.top],
+        }
+
 
 class Predictions(list[Prediction]):
     """Predictions in the order of the images.
@@ -66,6 +75,13 @@ class Predictions(list[Prediction]):
     ) -> None:
         super().__init__(predictions)
         self.skipped = list(skipped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form: what `nncore predict --json` prints and `nncore serve` answers."""
+        return {
+            "predictions": [one.to_dict() for one in self],
+            "skipped": [file.to_dict() for file in self.skipped],
+        }
 
 
 @dataclass(frozen=True)

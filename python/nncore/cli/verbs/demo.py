@@ -211,5 +211,5 @@ def _json(
         "test_report": tested.files,
         "gradient_descent": descent,
         "training": words.as_json(trained),
-        "predictions": predicting.as_json(predictions)["predictions"],
+        "predictions": predictions.to_dict()["predictions"],
     }

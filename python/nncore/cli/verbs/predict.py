@@ -10,7 +10,7 @@ import argparse
 from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.flags import common, features, reading, values
 from nncore.cli.output import Output, count, write_error
-from nncore.cli.predicting import PredictSettings, as_json, line, predict, unpredicted
+from nncore.cli.predicting import PredictSettings, line, predict, unpredicted
 from nncore.errors import DataError
 
 HELP = "name what is on pictures"
@@ -46,7 +46,7 @@ def run(settings: PredictSettings, out: Output) -> int:
     found = predict(settings)
     missing = unpredicted(found)
     if found or out.json:
-        out.result("\n".join(line(one) for one in found), as_json(found))
+        out.result("\n".join(line(one) for one in found), found.to_dict())
     if not found:
         from nncore.data.skipped import in_words
 
