@@ -74,6 +74,10 @@ class BrokenImageError(UnusableImageError):
     """An image that is missing, truncated, damaged, too large or of an unsupported kind."""
 
 
+class TooManyPixelsError(BrokenImageError):
+    """A picture that is refused before it is decoded."""
+
+
 class NotAnImageError(UnusableImageError):
     """The content is no image (whatever the name says)."""
 
@@ -252,13 +256,13 @@ def _identify(file: IO[bytes], name: str) -> ImageFile:
 def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise BrokenImageError(
+        raise TooManyPixelsError(
             name,
             f"{width} x {height} pixels are more than the limit of {max_pixels} pixels "
             "(max_pixels raises it)",
         )
     if max(width, height) > _MAX_SIDE:
-        raise BrokenImageError(
+        raise TooManyPixelsError(
             name, f"{width} x {height} pixels: no side may be longer than {_MAX_SIDE} pixels"
         )
     if width * height == 0:
