@@ -8,6 +8,7 @@ from pathlib import Path
 
 LIMIT = 3_000_000  # bytes
 ALLOWED = {".py", ".pyi", ".so", ".typed", ".md", ".npz", ".png", ".txt", ".csv"}
+ALLOWED |= {".html", ".css", ".js"}  # of pages
 
 path = Path(sys.argv[1])
 names = zipfile.ZipFile(path).namelist()
