@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli.failures import UsageError
 from nncore.errors import ModelFileError
 from nncore.layers.efficientnet_lite import VARIANTS
-from nncore.layers.presets import HIDDEN, cnn, lenet, linear, mlp, resnet
+from nncore.layers.presets import BY_NAME, HIDDEN, mlp, resnet
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
@@ -175,7 +175,7 @@ class Network:
             return resnet(classes, shape, **given)
         if self.model == "mlp":
             return mlp(classes, self.hidden or HIDDEN)
-        return {"linear": linear, "lenet": lenet, "cnn": cnn}[self.model](classes)
+        return BY_NAME[self.model](classes)
 
 
 def choose(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nncore.layers.base import Layer, Shape
 from nncore.layers.basic import Activation, Dense, Dropout, Flatten
@@ -115,3 +115,12 @@ def _convolution(filters: int, pooled: bool) -> list[Layer]:
     if pooled:
         layers.append(MaxPool2D(2))
     return [*layers, BatchNormalization(momentum=_MOMENTUM), Activation("relu")]
+
+
+BY_NAME: Mapping[str, Callable[[int], list[Layer]]] = {
+    "linear": linear,
+    "mlp": mlp,
+    "lenet": lenet,
+    "cnn": cnn,
+}
+"""Those that the number of classes alone decides on."""

@@ -78,14 +78,38 @@ def recipe(
         `minutes` is no positive number, `width` or `epochs` no positive whole number, or there is
         no image.
     """
+    images = len(train), train.preprocessing.input_shape, train.counts
+    return recipe_of(
+        *images,
+        validated=validated,
+        minutes=minutes,
+        width=width,
+        epochs=epochs,
+        stem_pool=stem_pool,
+    )
+
+
+def recipe_of(
+    count: int,
+    shape: Shape,
+    counts: Mapping[str, int],
+    *,
+    validated: bool = True,
+    minutes: float = MINUTES,
+    width: int | None = None,
+    epochs: int | None = None,
+    stem_pool: bool | None = None,
+) -> Recipe:
+    """`recipe` where there is no data set: for so many images of this shape, (H, W, C), of which
+    each class has so many."""
     minutes = check_number("minutes", minutes, above=0)
     width = None if width is None else check_int("width", width, 1)
     epochs = None if epochs is None else check_int("epochs", epochs, 1)
     if stem_pool is not None and not isinstance(stem_pool, bool):
         raise TypeError(f"stem_pool must be True, False or None, not {stem_pool!r}")
-    if len(train) == 0:
+    if count == 0:
         raise ValueError("there is no training image to choose a recipe for")
-    images = _Images(len(train), train.preprocessing.input_shape, train.counts)
+    images = _Images(count, shape, counts)
     chosen = Choices()
     network = _choose_network(chosen, images, _Asked(width, stem_pool, epochs), minutes)
     _choose_steps(chosen, images.count)
