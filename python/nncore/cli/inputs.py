@@ -76,7 +76,7 @@ def open_outline(path: str, verify: bool = False) -> tuple[ModelOutline, str]:
     """
     from nncore.training.model_outline import read_outline
 
-    file = model_file(path)
+    file = _model_file(path)
     outline = read_outline(file)
     if verify:
         from nncore.training.model_file import load_to_show
@@ -85,8 +85,7 @@ def open_outline(path: str, verify: bool = False) -> tuple[ModelOutline, str]:
     return outline, str(file)
 
 
-def model_file(path: str) -> Path:
-    """A model file, or the best one of a run directory; ModelFileError if that has none."""
+def _model_file(path: str) -> Path:
     file = Path(path)
     # Unlike those of pathlib, these take a path that no file can have.
     if os.path.isdir(path):
@@ -96,6 +95,19 @@ def model_file(path: str) -> Path:
                 f"{path}: this folder holds no {BEST}; give a model file or a run directory"
             )
     return file
+
+
+def open_any_model(path: str) -> Sequential:
+    """A model, whatever it was trained on; the network of its frozen features may be missing.
+
+    Raises
+    ------
+    ModelFileError
+        As `open_outline`.
+    """
+    from nncore.training.model_file import load_to_show
+
+    return load_to_show(_model_file(path))
 
 
 def open_image_model(
@@ -112,7 +124,7 @@ def open_image_model(
     """
     from nncore.training.model_file import load
 
-    file = str(model_file(path))
+    file = str(_model_file(path))
     model = load(file, features)
     if model.preprocessing is None or model.classes is None:
         raise ModelFileError(
