@@ -10,6 +10,7 @@ from .data import Preprocessing as Preprocessing
 from .data import from_one_hot as from_one_hot
 from .data import one_hot as one_hot
 from .errors import DataError as DataError
+from .errors import ExportError as ExportError
 from .errors import ModelFileError as ModelFileError
 from .errors import NncoreError as NncoreError
 from .errors import TrainingError as TrainingError

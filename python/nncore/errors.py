@@ -26,3 +26,7 @@ class TrainingError(NncoreError, RuntimeError):
 
 class MissingExtraError(NncoreError, ImportError):
     """An optional dependency is not installed; the message names the extra to install."""
+
+
+class ExportError(NncoreError, ValueError):
+    """A model cannot be written in the format that was asked for (exit code 1)."""

@@ -98,6 +98,19 @@ def model_file(path: str) -> Path:
     return file
 
 
+def open_any_model(path: str) -> Sequential:
+    """A model, whatever it was trained on; the network of its frozen features may be missing.
+
+    Raises
+    ------
+    ModelFileError
+        As `open_outline`.
+    """
+    from nncore.training.model_file import load_to_show
+
+    return load_to_show(_model_file(path))
+
+
 def open_image_model(
     path: str, features: str | None = None
 ) -> tuple[Sequential, ClassMap, Preprocessing, str]:

@@ -126,6 +126,9 @@ class FrozenInputs:
     def float_range(self) -> None:
         return None
 
+    def bytes_refused(self) -> None:
+        return None
+
     def check_values(self, images: object, preprocessing: object) -> None: ...
 
     def check_training_values(self, images: object, layers: object) -> None: ...

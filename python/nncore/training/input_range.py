@@ -54,6 +54,15 @@ class InputRange:
         pairs = list(zip(preprocessing.mean, preprocessing.std, strict=True))
         return min(-mean / std for mean, std in pairs), max((1 - mean) / std for mean, std in pairs)
 
+    def bytes_refused(self) -> str | None:
+        """Why bytes, which become 0 to 1, cannot stand for these; None where they can."""
+        if self._is_unit:
+            return None
+        return (
+            f"this model was trained on floats from {self.low:.4g} to {self.high:.4g}, and bytes "
+            'become 0 to 1: export it for floats as they are, by input="float32" (--input float32)'
+        )
+
     def plain(self, dtype: np.dtype[Any], preprocessing: Preprocessing | None) -> Limits | None:
         """Between which floats nothing can contradict it; None where a closer look is needed."""
         if dtype == _BYTE:

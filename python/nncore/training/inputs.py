@@ -86,6 +86,9 @@ class Inputs(Protocol):
     def float_range(self) -> list[float] | None:
         """Smallest and largest value of the training images, if they were floats."""
 
+    def bytes_refused(self) -> str | None:
+        """Why bytes cannot stand for what the model was trained on; None where they can."""
+
     def check_values(self, images: ImagesOrMapped, preprocessing: Preprocessing | None) -> None:
         """A UserWarning where images are unlike those that the model was trained on."""
 
@@ -154,6 +157,9 @@ class PixelInputs:
     def float_range(self) -> list[float] | None:
         known = self.range
         return None if known is None or known.bytes else [known.low, known.high]
+
+    def bytes_refused(self) -> str | None:
+        return None if self.range is None else self.range.bytes_refused()
 
     def check_values(self, images: ImagesOrMapped, preprocessing: Preprocessing | None) -> None:
         if self.range is not None:

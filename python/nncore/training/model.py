@@ -20,8 +20,8 @@ from nncore.data.dataset import ImageDataset
 from nncore.layers import Layer
 from nncore.optimizers import Optimizer
 from nncore.signals import stopping_signal
-from nncore.training.answering_model import AnsweringModel
 from nncore.training.callbacks import Callback, CallbackList
+from nncore.training.exporting_model import ExportingModel
 from nncore.training.features import inputs_for
 from nncore.training.fit import EpochEnds, FitSettings
 from nncore.training.history import History
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 F32 = NDArray[np.float32]
 
 
-class Sequential(AnsweringModel):
+class Sequential(ExportingModel):
     """A network of layers, each of which feeds the next.
 
     Parameters
