@@ -319,6 +319,8 @@ class BatchNormalization:
         self.gradients["gamma"] = (dy * n).sum(axis=axes)
         self.gradients["beta"] = dy.sum(axis=axes)
         dn = dy * self.parameters["gamma"]
+        if not self.training:
+            return dn / self.deviation
         return (dn - dn.mean(axis=axes) - n * (dn * n).mean(axis=axes)) / self.deviation
 
     def move_averages(self) -> None:

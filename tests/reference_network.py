@@ -136,6 +136,10 @@ class ReferenceNetwork:
     def add_activation(self, name: str, activation: str) -> None:
         self.add(name, Activation(activation))
 
+    def add_dropout(self, name: str, rate: float) -> None:
+        """Of inference alone, where nothing is dropped."""
+        self.add(name, Activation("linear"))
+
     def add_batch_normalization(self, name: str, momentum: float, epsilon: float) -> None:
         self.add(name, BatchNormalization(momentum, epsilon))
 
@@ -224,6 +228,24 @@ class ReferenceNetwork:
 
     def layer_output(self, layer: str) -> F64:
         return self.outputs[layer].copy()
+
+    def look(self, layer: str, images: NDArray, classes: NDArray) -> tuple[F64, F64]:
+        """What a layer gives in inference, and how each image's score for its class changes with
+        that; the score is what stands before the last activation."""
+        self.forward(images)
+        asked, gradients = self.every[layer], []
+        backward = asked.backward
+        asked.backward = lambda dy: backward(gradients.append(dy) or dy)
+        try:
+            *before, last = self.layers.values()
+            scores = getattr(last, "backward_before_activation", last.backward)
+            dx = scores(self.true_outputs(classes))
+            for one in reversed(before):
+                dx = one.backward(dx)
+        finally:
+            del asked.backward
+        (gradient,) = gradients
+        return self.layer_output(layer), gradient
 
     def true_outputs(self, targets: NDArray) -> F64:
         """Targets (N, K) from class indices (N,)."""

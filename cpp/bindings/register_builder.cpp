@@ -23,7 +23,7 @@ void register_builder(py::module_& m) {
     using py::arg;
     auto builder = py::class_<Builder>(m, "Builder");
     def_architecture(builder);
-    builder.def(py::init<Shape>(), arg("input_shape"))
+    builder.def(py::init<Shape, std::string>(), arg("input_shape"), arg("probe") = "")
         .def_property("trainable", &Builder::trainable, &Builder::set_trainable)
         .def(
             "add_dense",
@@ -105,7 +105,8 @@ void register_builder(py::module_& m) {
         .def("next_branch", &Builder::next_branch)
         .def("end_block", &Builder::end_block, arg("activation") = "linear")
         .def("add_rescaling", &Builder::add_rescaling, arg("name"), arg("scale"), arg("offset"))
-        .def("build", &Builder::build, arg("seed"));
+        .def("build", &Builder::build, arg("seed"))
+        .def("build_probe", &Builder::build_probe);
 }
 
 }  // namespace nncore::bindings

@@ -23,6 +23,7 @@ using network::Images;
 using network::Loss;
 using network::Network;
 using network::Optimizer;
+using network::Probe;
 using network::Shape;
 using network::Slot;
 using network::Targets;
@@ -285,6 +286,38 @@ py::array_t<float> extract(const Network& network, const py::array& x) {
     return values;
 }
 
+// Labels of the classes whose scores are explained, one for each image.
+const std::int32_t* classes_of(const Network& network, const py::array& classes,
+                               std::ptrdiff_t count) {
+    if (!py::isinstance<py::array_t<std::int32_t>>(classes))
+        throw py::type_error("classes must have dtype int32, got " +
+                             std::string(py::str(classes.dtype())));
+    return targets_of(network, classes, count).labels;
+}
+
+py::tuple look(const Network& network, const Probe& probe, const py::array& x,
+               const py::array& classes) {
+    const Images images = images_of(network, x);
+    const std::int32_t* const labels = classes_of(network, classes, images.count);
+    Shape shape = probe.shape();
+    shape.insert(shape.begin(), images.count);
+    py::array_t<float> values = new_floats(shape), gradients = new_floats(shape);
+    float *const to = values.mutable_data(), *const gradient = gradients.mutable_data();
+    unlocked([&] { network.look(probe, images, labels, to, gradient); });
+    return py::make_tuple(values, gradients);
+}
+
+py::array_t<float> explain(const Network& network, const Probe& probe, const py::array& x,
+                           const py::array& classes) {
+    const Images images = images_of(network, x);
+    const std::int32_t* const labels = classes_of(network, classes, images.count);
+    const Shape& shape = network.input_shape();
+    py::array_t<float> maps = new_floats({images.count, shape[0], shape.size() > 1 ? shape[1] : 1});
+    float* const data = maps.mutable_data();
+    unlocked([&] { network.explain(probe, images, labels, data); });
+    return maps;
+}
+
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
 // microseconds of Python that a check of every possible argument takes. None if the array is
 // anything else, floats are not from low to high, or something that comes out is not finite: then
@@ -398,6 +431,11 @@ void register_network(py::module_& m) {
              arg("clipnorm") = 0.0, arg("global_clipnorm") = 0.0, arg("use_ema") = false,
              arg("ema_momentum") = 0.99)
         .def_readonly("learning_rate", &Optimizer::learning_rate);
+
+    py::class_<Probe>(m, "Probe")
+        .def_readonly("layer", &Probe::layer)
+        .def_property_readonly("shape",
+                               [](const Probe& probe) { return shape_tuple(probe.shape()); });
 
     auto network = py::class_<Network>(m, "Network");
     def_architecture(network);
@@ -532,6 +570,8 @@ void register_network(py::module_& m) {
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),
              arg("extracted") = false)
         .def("extract", &extract, arg("images"))
+        .def("look", &look, arg("probe"), arg("images"), arg("classes"))
+        .def("explain", &explain, arg("probe"), arg("images"), arg("classes"))
         .def(
             "is_trained",
             [](const Network& network, const std::string& name) {

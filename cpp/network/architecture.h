@@ -38,6 +38,11 @@ struct Architecture {
     }
     // Of the forward pass of one image from that stage on; convolutions and dense products alone.
     double multiply_adds(std::size_t first = 0) const;
+    std::ptrdiff_t output_size() const { return element_count(stages.back()->output_shape); }
+    // Softmax and losses work on rows of the widest flat output.
+    std::ptrdiff_t widest_row() const;
+    // How many stages give the scores of the classes: a softmax at the end is left out.
+    std::size_t stages_before_softmax() const { return stages.size() - ends_with_softmax; }
 };
 
 }  // namespace nncore::network

@@ -11,6 +11,7 @@
 #include "grouped_conv_stage.h"
 #include "layer_norm_stage.h"
 #include "pool_stages.h"
+#include "probe_stage.h"
 #include "rescaling_stage.h"
 #include "self_gated_stage.h"
 
@@ -49,7 +50,8 @@ void check_epsilon(const std::string& what, const std::string& name, float epsil
 
 }  // namespace
 
-Builder::Builder(Shape input) : shape_(std::move(input)) {
+Builder::Builder(Shape input, std::string probe)
+    : shape_(std::move(input)), probe_(std::move(probe)), trainable_(probe_.empty()) {
     if (shape_.size() != 1 && shape_.size() != 3)
         throw std::invalid_argument(
             "the input shape must be (features,) or (height, width, channels), got " +
@@ -97,6 +99,13 @@ void Builder::push_stage(std::unique_ptr<Stage> stage) {
 
 void Builder::push_layer(const std::string& name, Shape output_shape) {
     shape_ = output_shape;
+    if (name == probe_) {
+        if (shape_.size() != 3)
+            throw std::invalid_argument("layer \"" + name + "\" gives " + to_string(shape_) +
+                                        " for each image, and no image that could be looked at");
+        probe_stage_ = architecture_.stages.size();
+        push_stage(std::make_unique<ProbeStage>(shape_));
+    }
     architecture_.layers.push_back({name, std::move(output_shape), architecture_.stages.size()});
     if (open_blocks_.empty()) boundaries_.push_back(architecture_.stages.size());
 }
@@ -255,8 +264,9 @@ void Builder::add_batch_normalization(const std::string& name, float momentum, f
              "momentum must be at least 0 and below 1, got " + std::to_string(momentum));
     check_epsilon(what, name, epsilon);
     check_room(name, 4 * padded(shape_.back()));
-    push_stage(make_batch_norm_stage(name, shape_, momentum, epsilon, fusible_.batch_normalization,
-                                     !trainable_, architecture_.parameter_floats));
+    push_stage(make_batch_norm_stage(name, shape_, momentum, epsilon,
+                                     fusible_.batch_normalization && probe_.empty(), !trainable_,
+                                     architecture_.parameter_floats));
     fusible_.activation = true;
     push_layer(name, shape_);
 }
@@ -369,11 +379,11 @@ void Builder::add_rescaling(const std::string& name, const std::vector<float>& s
     push_layer(name, shape);
 }
 
-void Builder::find_fixed_stages() {
-    const auto& stages = architecture_.stages;
+void Builder::mark_gradients() {
     std::vector<bool> trained_below{false};  // of each buffer
-    for (const auto& stage : stages) {
-        stage->trains = std::any_of(stage->parameters.begin(), stage->parameters.end(),
+    for (const auto& stage : architecture_.stages) {
+        stage->trains = stage->index == probe_stage_ ||
+                        std::any_of(stage->parameters.begin(), stage->parameters.end(),
                                     [](const Parameter& p) { return p.trainable; });
         // Where nothing below is trained, nobody asks for a gradient.
         const auto inputs = stage->inputs();
@@ -381,6 +391,10 @@ void Builder::find_fixed_stages() {
                                                   [&](std::size_t i) { return trained_below[i]; });
         trained_below.push_back(stage->takes_part_backward());
     }
+}
+
+void Builder::find_fixed_stages() {
+    const auto& stages = architecture_.stages;
     const auto first_where = [&](const auto& holds) {
         return static_cast<std::size_t>(std::find_if(stages.begin(), stages.end(), holds) -
                                         stages.begin());
@@ -398,12 +412,32 @@ void Builder::find_fixed_stages() {
         architecture_.fixed_stages = 0;
 }
 
-std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
+void Builder::check_is_whole() const {
     if (built_) throw std::logic_error("the network is built already");
     if (!open_blocks_.empty())
         throw std::logic_error("block \"" + open_blocks_.back().name + "\" has no end");
     if (architecture_.parameter_floats == 0)
         throw std::logic_error("the network has no layer with weights");
+}
+
+std::unique_ptr<Probe> Builder::build_probe() {
+    check_is_whole();
+    if (!probe_stage_) {
+        std::string known;
+        for (const Layer& layer : architecture_.layers)
+            known += (known.empty() ? "" : ", ") + layer.name;
+        throw std::invalid_argument("no layer \"" + probe_ + "\"; known: " + known);
+    }
+    mark_gradients();
+    built_ = true;
+    return std::make_unique<Probe>(std::move(architecture_), probe_, *probe_stage_);
+}
+
+std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
+    check_is_whole();
+    if (!probe_.empty())
+        throw std::logic_error("this builder looks at layer \"" + probe_ + "\": use build_probe");
+    mark_gradients();
     find_fixed_stages();
     const auto& stages = architecture_.stages;
     for (std::size_t i = 1; i < stages.size(); ++i)

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,14 @@ namespace nncore::network {
 class Builder {
  public:
     // input: (features) or (height, width, channels). Throws std::invalid_argument on bad shapes.
-    explicit Builder(Shape input);
+    // probe: the name of a layer that is to be looked at; then nothing is trainable, and
+    // build_probe() ends the building.
+    explicit Builder(Shape input, std::string probe = {});
 
     // Whether the layers that are added from now on are trained; they are unless this says no.
     // Those that are not keep their weights, and a batch normalization uses its moving averages in
     // training, too.
-    void set_trainable(bool trainable) { trainable_ = trainable; }
+    void set_trainable(bool trainable) { trainable_ = trainable && probe_.empty(); }
     bool trainable() const { return trainable_; }
 
     // --- layers; each throws std::logic_error after build() ---------------------------------
@@ -70,6 +73,10 @@ class Builder {
     // The network of all these layers, its weights initialised from the seed, its biases zero.
     // Once; throws std::logic_error without weights, or if a block has no end.
     std::unique_ptr<Network> build(std::uint64_t seed);
+    // What looks at the layer that was named first, in the network that `build` makes of the same
+    // layers. Once; throws std::logic_error likewise, and std::invalid_argument if no layer is
+    // called so.
+    std::unique_ptr<Probe> build_probe();
 
     // --- what there is so far ---------------------------------------------------------------
     const Architecture& architecture() const { return architecture_; }
@@ -102,6 +109,9 @@ class Builder {
     std::ptrdiff_t room() const;
     void check_filters(const std::string& what, const ConvGeometry& geometry) const;
     void push_stage(std::unique_ptr<Stage> stage);
+    void check_is_whole() const;
+    // Who is asked for a gradient.
+    void mark_gradients();
     // From what is trained, what a step may leave out.
     void find_fixed_stages();
     // A layer whose output the last stage writes.
@@ -115,6 +125,8 @@ class Builder {
     Shape shape_;  // of the last layer's output
     Fusible fusible_;
     std::vector<Block> open_blocks_;
+    const std::string probe_;
+    std::optional<std::size_t> probe_stage_;
     std::uint32_t dropout_layers_ = 0;
     std::vector<std::size_t> boundaries_;  // between layers, outside of blocks
     bool trainable_ = true;

@@ -2,7 +2,10 @@
 #include <algorithm>
 
 #include "../kernels/dispatch.h"
+#include "heat_map.h"
 #include "network.h"
+#include "planning.h"
+#include "probe_stage.h"
 
 namespace nncore::network {
 namespace {
@@ -38,15 +41,22 @@ const float* Network::inference_parameters() const {
 
 template <class Finish>
 void Network::infer(const Images& images, std::size_t last, const Finish& finish) const {
+    infer({architecture_, idle_crews_, Purpose::inference}, images, last, finish);
+}
+
+template <class Finish>
+void Network::infer(const Route& route, const Images& images, std::size_t last,
+                    const Finish& finish) const {
     const std::shared_lock lock(mutex_);
     if (images.count == 0) return;
+    const Architecture& architecture = route.architecture;
     const std::size_t first = first_stage(images.extracted);
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
     std::ptrdiff_t floats = 0;
     for (std::size_t i = first; i <= last; ++i)
-        floats += element_count(architecture_.shape_before(i));
+        floats += element_count(architecture.shape_before(i));
     const double multiply_adds =
-        architecture_.multiply_adds(first) - architecture_.multiply_adds(last);
+        architecture.multiply_adds(first) - architecture.multiply_adds(last);
     const std::ptrdiff_t limit = threads_for(multiply_adds * static_cast<double>(images.count));
     // A chunk reads the weights once. Where the activations of one image are more than these, it is
     // they that have to stay in the cache.
@@ -63,22 +73,15 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
     const std::ptrdiff_t chunks = (images.count + chunk_rows - 1) / chunk_rows;
     const int threads = together ? 1 : static_cast<int>(std::min(chunks, limit));
 
-    std::unique_ptr<Crew> crew;
-    {
-        const std::lock_guard guard(idle_mutex_);
-        if (!idle_crews_.empty()) {
-            crew = std::move(idle_crews_.back());
-            idle_crews_.pop_back();
-        }
-    }
-    if (crew == nullptr) crew = std::make_unique<Crew>();
+    const bool backward = route.purpose != Purpose::inference;
+    std::unique_ptr<Crew> crew = route.crews.take();
     while (static_cast<int>(crew->size()) < threads) crew->push_back(std::make_unique<Workspace>());
     for (int thread = 0; thread < threads; ++thread)
-        plan(*(*crew)[static_cast<std::size_t>(thread)], chunk_rows, false,
+        plan(architecture, *(*crew)[static_cast<std::size_t>(thread)], chunk_rows, backward,
              together ? static_cast<int>(limit) : 1, false, first);
 
-    const std::ptrdiff_t values = element_count(architecture_.shape_before(first));
-    const float* const parameters = inference_parameters();
+    const std::ptrdiff_t values = element_count(architecture.shape_before(first));
+    const float* const parameters = backward ? parameters_.data() : inference_parameters();
     // A row's bits do not depend on its chunk.
     const auto infer_chunk = [&](const runtime::Team& team, std::ptrdiff_t chunk, int thread) {
         const std::ptrdiff_t first_image = chunk * chunk_rows;
@@ -87,7 +90,8 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
                         .team = team,
                         .workspace = *(*crew)[static_cast<std::size_t>(thread)],
                         .rows = rows,
-                        .parameters = parameters};
+                        .parameters = parameters,
+                        .purpose = route.purpose};
         Images part = images;
         if (part.rows != nullptr) {
             part.rows += first_image;
@@ -98,7 +102,7 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
         }
         for_each(pass, rows,
                  [&](const Pass& own, std::ptrdiff_t r) { load_image(own, part, nullptr, r); });
-        for (std::size_t i = first; i < last; ++i) forward_stage(pass, i);
+        for (std::size_t i = first; i < last; ++i) forward_stage(pass, *architecture.stages[i]);
         finish(pass, first_image, rows);
     };
     runtime::run_team(together ? static_cast<int>(limit) : threads, [&](runtime::Team& team) {
@@ -114,8 +118,7 @@ void Network::infer(const Images& images, std::size_t last, const Finish& finish
         }
     });
 
-    const std::lock_guard guard(idle_mutex_);
-    idle_crews_.push_back(std::move(crew));
+    route.crews.give_back(std::move(crew));
 }
 
 void Network::forward(const Images& images, float* outputs) const {
@@ -172,6 +175,63 @@ void Network::evaluate(const Images& images, const Targets& targets, Loss loss, 
               compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
               std::copy_n(pass.workspace.losses, rows, losses + first);
           });
+}
+
+template <class Show>
+void Network::look(const Probe& probe, const Images& images, const std::int32_t* classes,
+                   const Show& show) const {
+    const Architecture& probed = probe.architecture;
+    if (probed.input_shape != input_shape() || probed.output_size() != output_size() ||
+        probed.parameter_floats != architecture_.parameter_floats)
+        throw std::invalid_argument("the probe of layer \"" + probe.layer +
+                                    "\" is not one of this network");
+    const std::size_t scores = probed.stages_before_softmax();
+    infer({probed, probe.idle_crews, Purpose::explanation}, images, scores,
+          [&](const Pass& forward, std::ptrdiff_t first, std::ptrdiff_t rows) {
+              const BackwardPass pass{forward, nullptr, nullptr, nullptr};
+              const Rows& delta = pass.workspace.deltas[scores];
+              for (std::ptrdiff_t r = 0; r < rows; ++r) {
+                  std::fill_n(delta.row(r), output_size(), 0.0f);
+                  delta.row(r)[classes[first + r]] = 1.0f;
+              }
+              for (std::size_t i = probe.stage + 1; i < scores; ++i)
+                  if (probed.stages[i]->takes_part_backward())
+                      probed.stages[i]->prepare_backward(pass);
+              for (std::size_t i = scores; i-- > probe.stage + 1;)
+                  if (probed.stages[i]->takes_part_backward())
+                      probed.stages[i]->backward_data(pass);
+              for_each(pass, rows,
+                       [&](const BackwardPass& own, std::ptrdiff_t r) { show(own, first + r, r); });
+          });
+}
+
+void Network::look(const Probe& probe, const Images& images, const std::int32_t* classes,
+                   float* values, float* gradients) const {
+    const std::ptrdiff_t floats = element_count(probe.shape());
+    look(probe, images, classes, [&](const Pass& pass, std::ptrdiff_t image, std::ptrdiff_t r) {
+        const Rows& y = pass.workspace.activations[probe.stage + 1];
+        float* to = values + image * floats;
+        for (std::ptrdiff_t line = 0; line < y.layout.height; ++line)
+            to = std::copy_n(y.line(r, line), y.layout.run, to);
+        std::copy_n(pass.workspace.deltas[probe.stage + 1].row(r), floats,
+                    gradients + image * floats);
+    });
+}
+
+void Network::explain(const Probe& probe, const Images& images, const std::int32_t* classes,
+                      float* maps) const {
+    const auto& stage = static_cast<const ProbeStage&>(*probe.architecture.stages[probe.stage]);
+    const std::ptrdiff_t height = probe.shape()[0], width = probe.shape()[1];
+    std::vector<float> small(static_cast<std::size_t>(images.count * height * width));
+    look(probe, images, classes, [&](const Pass& pass, std::ptrdiff_t image, std::ptrdiff_t r) {
+        stage.grad_cam(pass, r, small.data() + image * height * width);
+    });
+    const std::ptrdiff_t rows = input_shape()[0], columns = input_shape()[1];
+    for (std::ptrdiff_t i = 0; i < images.count; ++i)
+        enlarge(small.data() + i * height * width, height, width, rows, columns,
+                maps + i * rows * columns);
+    for (std::ptrdiff_t i = 0; i < images.count; ++i)
+        scale_to_one(rows * columns, maps + i * rows * columns);
 }
 
 }  // namespace nncore::network

@@ -182,14 +182,6 @@ bool Network::fuses_softmax(Loss loss) const {
     return takes_logits(loss) && architecture_.ends_with_softmax;
 }
 
-// Softmax and losses work on rows of the widest flat output.
-std::ptrdiff_t Network::widest_softmax() const {
-    std::ptrdiff_t widest = output_size();
-    for (const auto& stage : stages())
-        if (stage->output_shape.size() == 1) widest = std::max(widest, stage->output_shape[0]);
-    return widest;
-}
-
 std::ptrdiff_t Network::last_rows() const {
     const std::shared_lock lock(mutex_);
     return last_rows_;

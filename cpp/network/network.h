@@ -15,9 +15,11 @@
 #include "../runtime/aligned_buffer.h"
 #include "../runtime/pace.h"
 #include "architecture.h"
+#include "crews.h"
 #include "fair_lock.h"
 #include "optimizer_state.h"
 #include "penalties.h"
+#include "probe.h"
 #include "types.h"
 
 namespace nncore::network {
@@ -29,7 +31,7 @@ class Network {
 
     // --- description ------------------------------------------------------------------------
     const Shape& input_shape() const { return architecture_.input_shape; }
-    std::ptrdiff_t output_size() const { return element_count(stages().back()->output_shape); }
+    std::ptrdiff_t output_size() const { return architecture_.output_size(); }
     const std::vector<Layer>& layers() const { return architecture_.layers; }
     const Architecture& architecture() const { return architecture_; }
     std::vector<Parameter> parameters() const;
@@ -112,6 +114,15 @@ class Network {
     // takes these for images where they are marked as `extracted`. Throws std::logic_error where no
     // stage is fixed.
     void extract(const Images& images, float* values) const;
+    // What the layer of `probe` gives each image, and how the image's score for its class, which is
+    // what stands before a softmax or the last activation, changes with that: both images.count x
+    // the layer's shape. Throw std::invalid_argument if the probe is not of the layers of this
+    // network.
+    void look(const Probe& probe, const Images& images, const std::int32_t* classes, float* values,
+              float* gradients) const;
+    // Of each image a heat map as large as itself, by grad_cam: images.count x height x width.
+    void explain(const Probe& probe, const Images& images, const std::int32_t* classes,
+                 float* maps) const;
 
  private:
     const std::vector<std::unique_ptr<Stage>>& stages() const { return architecture_.stages; }
@@ -119,12 +130,7 @@ class Network {
     std::size_t first_stage(bool extracted) const {
         return extracted ? architecture_.fixed_stages : 0;
     }
-    // Allocates what `rows` samples and `threads` threads need from stage `first` on, unless it is
-    // there already.
-    void plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
-              bool keeps_inner, std::size_t first) const;
     int threads_for(double multiply_adds) const;
-    std::ptrdiff_t widest_softmax() const;
     bool fuses_softmax(Loss loss) const;
 
     // Steps of a pass; of row r.
@@ -139,7 +145,7 @@ class Network {
     // What fold_weights multiplies by, if anything; before a team is at work.
     void prepare_folds();
     // The stage, which finds zeros around its output.
-    void forward_stage(const Pass& pass, std::size_t index) const;
+    static void forward_stage(const Pass& pass, const Stage& stage);
     void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
                       bool weighted) const;
     double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
@@ -147,10 +153,24 @@ class Network {
     void backward(const BackwardPass& pass, Loss loss) const;
     // How many stages stand before the loss: a softmax at the end may be part of it.
     std::size_t stages_before(Loss loss) const { return stages().size() - fuses_softmax(loss); }
+    // Where a pass that changes nothing goes along.
+    struct Route {
+        const Architecture& architecture;
+        IdleCrews& crews;
+        Purpose purpose;
+    };
     // `finish` gets each chunk's pass, where its first image stands, and its number of images.
     // Stages from the first that `images` need to the one before `last`.
     template <class Finish>
+    void infer(const Route& route, const Images& images, std::size_t last,
+               const Finish& finish) const;
+    template <class Finish>
     void infer(const Images& images, std::size_t last, const Finish& finish) const;
+    // `show` gets the pass in which a row's values and gradients stand, the image's number and the
+    // row.
+    template <class Show>
+    void look(const Probe& probe, const Images& images, const std::int32_t* classes,
+              const Show& show) const;
     // What inference reads: the parameters, with the batch normalizations folded in.
     const float* inference_parameters() const;
     void show_weights();
@@ -179,10 +199,7 @@ class Network {
     std::ptrdiff_t last_rows_ = 0;
     bool has_statistics_ = false;  // of the last compute_gradients, for the moving averages
 
-    // Workspaces of inference, one per thread of a team, that nobody uses just now.
-    using Crew = std::vector<std::unique_ptr<Workspace>>;
-    mutable std::mutex idle_mutex_;
-    mutable std::vector<std::unique_ptr<Crew>> idle_crews_;
+    mutable IdleCrews idle_crews_;
     mutable runtime::Pace inference_pace_;
 };
 

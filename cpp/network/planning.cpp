@@ -3,10 +3,11 @@
 //
 // Moments: 0, images are loaded; i + 1, stage i forward; S + 1, the loss; 2 S + 1 - i, stage i
 // backward, S being the number of stages.
+#include "planning.h"
+
 #include <algorithm>
 
 #include "buffer_plan.h"
-#include "network.h"
 
 namespace nncore::network {
 namespace {
@@ -86,8 +87,8 @@ class Moments {
 
 }  // namespace
 
-void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int threads,
-                   bool keeps_inner, std::size_t first) const {
+void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t rows,
+          bool backward, int threads, bool keeps_inner, std::size_t first) {
     if (workspace.capacity >= rows && workspace.threads >= threads &&
         workspace.has_backward == backward && workspace.first == first &&
         (workspace.keeps_inner || !keeps_inner))
@@ -98,21 +99,22 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
     // Built aside: if memory runs out, the old workspace still stands.
     Workspace w;
 
-    const std::size_t buffers = stages().size() + 1;
+    const Stages& stages = architecture.stages;
+    const std::size_t buffers = stages.size() + 1;
     const auto flat = [](std::ptrdiff_t floats) { return Layout::of({floats}); };
     // A buffer has the border that its reader asks for. Where that is a stage whose output shows
     // the buffer itself, it is the next reader who asks.
     std::vector<Border> borders(buffers);
-    for (std::size_t i = stages().size(); i-- > 0;)
+    for (std::size_t i = stages.size(); i-- > 0;)
         borders[i] =
-            stages()[i]->shown_buffer(backward) == i ? borders[i + 1] : stages()[i]->input_border();
+            stages[i]->shown_buffer(backward) == i ? borders[i + 1] : stages[i]->input_border();
     // Which buffer each one is, and from when to when that is needed.
-    const Moments moments(stages(), backward);
+    const Moments moments(stages, backward);
     std::vector<std::size_t> memory_of(buffers);
     std::vector<Span> spans(buffers);
     for (std::size_t i = first; i < buffers; ++i) {
         const std::optional<std::size_t> shown =
-            i == first ? std::nullopt : stages()[i - 1]->shown_buffer(backward);
+            i == first ? std::nullopt : stages[i - 1]->shown_buffer(backward);
         memory_of[i] = shown && borders[*shown] == borders[i] ? memory_of[*shown] : i;
         spans[i] = moments.of_values(i);
         spans[memory_of[i]].take_in(spans[i].first);
@@ -122,11 +124,11 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
     // want all there is; and what is loaded or given back stays as well.
     const auto lasts = [&](std::size_t i) {
         return keeps_inner || i == first || i + 2 >= buffers ||
-               architecture_.shape_before(i).size() == 1;
+               architecture.shape_before(i).size() == 1;
     };
     // A normalization that is folded into the stage before has no delta of its own.
     const auto is_passed_on = [&](std::size_t i) {
-        return i + 1 < buffers && stages()[i]->folds_in_training();
+        return i + 1 < buffers && stages[i]->folds_in_training();
     };
     const auto has_delta = [&](std::size_t i) {
         return backward && i > first && moments.goes_backward(i - 1);
@@ -134,11 +136,11 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
 
     BufferPlan shared_memory;
     std::vector<std::size_t> value_places(buffers), delta_places(buffers),
-        partial_places(stages().size());
+        partial_places(stages.size());
     w.shares_memory.assign(buffers, false);
     std::ptrdiff_t image = 0;
     for (std::size_t i = first; i < buffers; ++i) {
-        const Shape& shape = architecture_.shape_before(i);
+        const Shape& shape = architecture.shape_before(i);
         if (memory_of[i] == i && !lasts(i)) {
             value_places[i] =
                 shared_memory.add(rows * Layout::of(shape, borders[i]).stride + kBlock,
@@ -156,8 +158,8 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
                 shared_memory.add(rows * Layout::of(shape).stride, span.first, span.last);
         }
     }
-    for (std::size_t i = first; i < stages().size(); ++i) {
-        const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
+    for (std::size_t i = first; i < stages.size(); ++i) {
+        const Stage::Sizes sizes = stages[i]->sizes(rows, backward);
         image = std::max(image, sizes.image);
         if (sizes.partials > 0)
             partial_places[i] =
@@ -177,13 +179,13 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         total = 0;
         w.activations.assign(buffers, {});
         w.deltas.assign(buffers, {});
-        w.saved.assign(stages().size(), {});
-        w.inner.assign(stages().size(), {});
-        w.shared.assign(stages().size(), nullptr);
-        w.partials.assign(stages().size(), nullptr);
-        w.scratch.assign(stages().size(), {});
+        w.saved.assign(stages.size(), {});
+        w.inner.assign(stages.size(), {});
+        w.shared.assign(stages.size(), nullptr);
+        w.partials.assign(stages.size(), nullptr);
+        w.scratch.assign(stages.size(), {});
         w.images.clear();
-        w.image_users.assign(static_cast<std::size_t>(threads), stages().size());
+        w.image_users.assign(static_cast<std::size_t>(threads), stages.size());
         w.rowwise_scratch.clear();
         w.augmented.clear();
         float* const shared_base = take(shared_floats);
@@ -191,7 +193,7 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
             return base == nullptr ? nullptr : shared_base + shared_memory.place(number);
         };
         for (std::size_t i = first; i < buffers; ++i) {
-            const Shape& shape = architecture_.shape_before(i);
+            const Shape& shape = architecture.shape_before(i);
             const Layout layout = Layout::of(shape, borders[i]);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
             w.activations[i] = memory_of[i] != i ? w.activations[memory_of[i]]
@@ -206,28 +208,28 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
         }
         for (std::size_t i = first; i + 1 < buffers; ++i)
             if (is_passed_on(i)) w.deltas[i] = w.deltas[i + 1];
-        for (std::size_t i = first; i < stages().size(); ++i) {
-            const Stage::Sizes sizes = stages()[i]->sizes(rows, backward);
+        for (std::size_t i = first; i < stages.size(); ++i) {
+            const Stage::Sizes sizes = stages[i]->sizes(rows, backward);
             w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
             if (keeps_inner) {
-                const bool folded = stages()[i]->folded && stages()[i]->folded->in_training;
+                const bool folded = stages[i]->folded && stages[i]->folded->in_training;
                 const Layout inner =
-                    folded ? Layout::of(stages()[i]->output_shape) : flat(sizes.inner);
+                    folded ? Layout::of(stages[i]->output_shape) : flat(sizes.inner);
                 w.inner[i] = {take(rows * inner.stride + kBlock), inner};
             }
             w.shared[i] = take(sizes.shared);
             if (sizes.partials > 0) w.partials[i] = shared_place(partial_places[i]);
             for (int t = 0; t < threads; ++t) w.scratch[i].push_back(take(sizes.scratch));
         }
-        const Layout targets = flat(output_size());
+        const Layout targets = flat(architecture.output_size());
         w.targets = {take(rows * targets.stride), targets};
         w.losses = take(rows);
         for (int t = 0; t < threads; ++t) {
-            w.rowwise_scratch.push_back(take(3 * kBlock * padded(widest_softmax())));
+            w.rowwise_scratch.push_back(take(3 * kBlock * padded(architecture.widest_row())));
             w.images.push_back(take(image));
         }
         for (int t = 0; backward && t < threads; ++t)
-            w.augmented.push_back(take(element_count(input_shape())));
+            w.augmented.push_back(take(element_count(architecture.input_shape)));
     };
     deal();
     w.storage = runtime::AlignedBuffer(static_cast<std::size_t>(total));
@@ -236,7 +238,6 @@ void Network::plan(Workspace& workspace, std::ptrdiff_t rows, bool backward, int
     w.predicted.assign(static_cast<std::size_t>(rows), 0);
     w.labels.assign(static_cast<std::size_t>(rows), 0);
     w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
-    if (backward) w.penalties.assign(penalties_.size(), 0.0);
     w.capacity = rows;
     w.threads = threads;
     w.has_backward = backward;

@@ -40,10 +40,11 @@ namespace nncore::network {
 
 // What a pass through the network is for.
 enum class Purpose {
-    inference,  // forward alone: moving averages instead of the batch's statistics, all folded
-    gradients,  // forward and backward, for people who look inside: nothing is random, no weight
-                // changes, and the outputs of layers that were fused away are kept
-    training    // forward, backward and update: dropout, augmentation; moving averages move
+    inference,    // forward alone: moving averages instead of the batch's statistics, all folded
+    explanation,  // forward likewise, with nothing folded, and backward to a Probe
+    gradients,    // forward and backward, for people who look inside: nothing is random, no weight
+                  // changes, and the outputs of layers that were fused away are kept
+    training      // forward, backward and update: dropout, augmentation; moving averages move
 };
 
 // What a stage needs for one pass forward.
@@ -176,8 +177,8 @@ class Stage {
 
     std::size_t index = 0;              // reads buffer `index`, writes buffer `index + 1`
     bool needs_input_gradient = false;  // whether backward_data is to write delta[index]
-    // Whether any of its parameters is trained. Where none of them is, backward_weights is not
-    // called, and backward_data is not to update any.
+    // Whether any of its parameters is trained, or a Probe looks at it. Where none of them is,
+    // backward_weights is not called, and backward_data is not to update any.
     bool trains = false;
     // Else there is nothing to do backward, and no delta of its output.
     bool takes_part_backward() const { return trains || needs_input_gradient; }

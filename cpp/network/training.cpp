@@ -7,6 +7,7 @@
 #include "../kernels/dispatch.h"
 #include "augmentation.h"
 #include "network.h"
+#include "planning.h"
 
 namespace nncore::network {
 
@@ -149,11 +150,11 @@ void Network::unfold_gradients(const BackwardPass& pass, const Stage& stage) con
                    });
 }
 
-void Network::forward_stage(const Pass& pass, std::size_t index) const {
-    const Rows& y = pass.workspace.activations[index + 1];
-    if (pass.workspace.shares_memory[index + 1] && y.layout.stride > y.layout.height * y.layout.run)
+void Network::forward_stage(const Pass& pass, const Stage& stage) {
+    const std::size_t to = stage.index + 1;
+    const Rows& y = pass.workspace.activations[to];
+    if (pass.workspace.shares_memory[to] && y.layout.stride > y.layout.height * y.layout.run)
         for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) { clear_border(y, r); });
-    const Stage& stage = *stages()[index];
     stage.forward(pass);
     if (pass.purpose == Purpose::gradients && stage.folded && stage.folded->in_training) {
         Pass apart = pass;
@@ -173,7 +174,8 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
         load_target(own, targets, indices, r);
     });
     fold_weights(pass, first_stage(images.extracted));
-    for (std::size_t i = first_stage(images.extracted); i < run; ++i) forward_stage(pass, i);
+    for (std::size_t i = first_stage(images.extracted); i < run; ++i)
+        forward_stage(pass, *stages()[i]);
     compute_loss(pass, loss, used, true, targets.weights != nullptr);
     penalties_.compute(pass.kernels, pass.team, pass.parameters, pass.workspace.penalties.data());
     for (std::size_t i = architecture_.first_trained; i < used; ++i)
@@ -217,7 +219,8 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
     const int threads =
         threads_for(3 * architecture_.multiply_adds() * static_cast<double>(images.count));
     Workspace& workspace = training_workspace_;
-    plan(workspace, images.count, true, threads, true, 0);
+    plan(architecture_, workspace, images.count, true, threads, true, 0);
+    workspace.penalties.resize(penalties_.size());
     prepare_folds();
     last_rows_ = images.count;
     double result = 0;
@@ -291,7 +294,8 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const int threads = threads_for(3 * architecture_.multiply_adds(first_stage(images.extracted)) *
                                     static_cast<double>(batch_size));
     Workspace& workspace = training_workspace_;
-    plan(workspace, batch_size, true, threads, false, first_stage(images.extracted));
+    plan(architecture_, workspace, batch_size, true, threads, false, first_stage(images.extracted));
+    workspace.penalties.resize(penalties_.size());
     folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);

@@ -46,6 +46,8 @@ WAITING: dict[str, Callable[[Network], Any]] = {
     "probabilities": lambda n: n.probabilities(X, True, 1.0, -1e30, 1e30),
     "evaluate": lambda n: n.evaluate(X, Y, "mse"),
     "extract": lambda n: n.extract(X),
+    "look": lambda n: n.look(probe(), X, Y),
+    "explain": lambda n: n.explain(probe(), X, Y),
 }
 # What never changes.
 FIXED = {
@@ -62,9 +64,8 @@ FIXED = {
 }
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    builder = _core.Builder((16, 16, 8))
+def layers(looked_at: str = "") -> _core.Builder:
+    builder = _core.Builder((16, 16, 8), looked_at)
     builder.trainable = False
     builder.add_conv2d("fixed", 8, (1, 1))
     builder.trainable = True
@@ -72,7 +73,16 @@ def network() -> Network:
     builder.add_conv2d("e", 32, (3, 3), padding="same", activation="relu")
     builder.add_flatten("f")
     builder.add_dense("d", 4)
-    made = builder.build(0)
+    return builder
+
+
+def probe() -> _core.Probe:
+    return layers("c").build_probe()
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    made = layers().build(0)
     made.train_steps(X, Y, ORDER, 1, "mse", SGD)
     return made
 

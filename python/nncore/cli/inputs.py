@@ -76,7 +76,7 @@ def open_outline(path: str, verify: bool = False) -> tuple[ModelOutline, str]:
     """
     from nncore.training.model_outline import read_outline
 
-    file = _model_file(path)
+    file = model_file(path)
     outline = read_outline(file)
     if verify:
         from nncore.training.model_file import load_to_show
@@ -85,7 +85,8 @@ def open_outline(path: str, verify: bool = False) -> tuple[ModelOutline, str]:
     return outline, str(file)
 
 
-def _model_file(path: str) -> Path:
+def model_file(path: str) -> Path:
+    """A model file, or the best one of a run directory; ModelFileError if that has none."""
     file = Path(path)
     # Unlike those of pathlib, these take a path that no file can have.
     if os.path.isdir(path):
@@ -124,7 +125,7 @@ def open_image_model(
     """
     from nncore.training.model_file import load
 
-    file = str(_model_file(path))
+    file = str(model_file(path))
     model = load(file, features)
     if model.preprocessing is None or model.classes is None:
         raise ModelFileError(

@@ -11,13 +11,25 @@ from typing import Any, NoReturn
 from nncore.cli.failures import UsageError
 from nncore.cli.flags.common import Common, common_of, common_options
 from nncore.cli.output import Output, write_out
-from nncore.cli.verbs import check, demo, evaluate, export, info, lr_find, plot, predict, train
+from nncore.cli.verbs import (
+    check,
+    demo,
+    evaluate,
+    export,
+    info,
+    lr_find,
+    plot,
+    predict,
+    serve,
+    train,
+)
 
 VERBS = {
     "check": check,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "serve": serve,
     "export": export,
     "lr-find": lr_find,
     "info": info,

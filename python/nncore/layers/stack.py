@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nncore.layers.base import Layer, Shape
+from nncore.layers.last_convolution import last_convolution
 from nncore.layers.naming import unique_names
 from nncore.layers.normalization import BatchNormalization
 
@@ -134,10 +135,34 @@ class LayerStack:
         if not any(self.parameter_shapes(input_shape)):
             raise ValueError("no layer has weights to train: add Dense(number of classes)")
         builder = _core.Builder(input_shape)
-        shapes = self.input_shapes(input_shape)
-        for name, layer, shape in zip(self.names, self.layers, shapes, strict=True):
-            layer.append_to(builder, name, shape)
+        self._append_to(builder, input_shape)
         return builder.build(seed)
+
+    def new_probe(self, input_shape: Shape, layer: str) -> _core.Probe:
+        """What looks at the output of one layer in a network of these layers.
+
+        Raises
+        ------
+        ValueError
+            No layer is called so, or it gives no image.
+        """
+        from nncore import _core
+
+        builder = _core.Builder(input_shape, layer)
+        self._append_to(builder, input_shape)
+        return builder.build_probe()
+
+    def last_convolution(self, input_shape: Shape) -> str | None:
+        """See `nncore.layers.last_convolution`."""
+        return last_convolution(self._with_shapes(input_shape))
+
+    def _append_to(self, builder: _core.Builder, input_shape: Shape) -> None:
+        for name, layer, shape in self._with_shapes(input_shape):
+            layer.append_to(builder, name, shape)
+
+    def _with_shapes(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """Name, description and input shape of each layer."""
+        return [*zip(self.names, self.layers, self.input_shapes(input_shape), strict=True)]
 
 
 def with_trainable(layer: Layer, trainable: bool) -> Layer:

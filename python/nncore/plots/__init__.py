@@ -1,7 +1,8 @@
 """Pictures of training and evaluation, drawn with matplotlib and without pyplot.
 
-Every function returns the `matplotlib.figure.Figure` (`gradient_descent` the weights too) and, if
-`path` is given, writes it as PNG, SVG or PDF by its extension. Equal input gives equal bytes.
+Every function returns the `matplotlib.figure.Figure` (`gradient_descent` the weights too, and
+`heat_overlay` pixels) and, if `path` is given, writes it as PNG, SVG or PDF by its extension. Equal
+input gives equal bytes.
 Matplotlib is imported when the first plot is drawn.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from nncore.plots._augmented import augmented
 from nncore.plots._confusion import confusion_matrix
 from nncore.plots._descent import Descent, gradient_descent
+from nncore.plots._heat import heat_overlay
 from nncore.plots._learning_rates import learning_rates
 from nncore.plots._mistakes import mistakes
 from nncore.plots._sheet import contact_sheet
@@ -22,6 +24,7 @@ __all__ = [
     "contact_sheet",
     "curves",
     "gradient_descent",
+    "heat_overlay",
     "iteration_loss",
     "learning_rates",
     "mistakes",

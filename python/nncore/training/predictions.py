@@ -169,6 +169,18 @@ def gather_images(
     return Gathered(pixels, [None] * len(pixels), [])
 
 
+def is_one_image(x: Any, image_shape: Shape) -> bool:
+    """Whether `x`, which `gather_images` takes, is one image by itself rather than some of them."""
+    if _is_path(x):
+        return not os.path.isdir(x)
+    if _is_picture(x) or isinstance(x, ImageDataset):
+        return _is_picture(x)
+    if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
+        return False
+    shape = np.shape(x)
+    return shape == image_shape or (*shape, 1) == image_shape
+
+
 def _sources_of(x: Any) -> Any:
     """A list, where `x` is a column, an array or a generator of files or pictures."""
     x = listed(x)

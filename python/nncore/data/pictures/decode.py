@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
-    ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image
+    Bytes: TypeAlias = bytes | bytearray | memoryview
+    ImageSource: TypeAlias = str | os.PathLike[str] | Bytes | IO[bytes] | Image.Image
 
 MAX_PIXELS = 1 << 26  # 67 megapixels: decoding them takes half a GB to one, by their mode
 _MAX_SIDE = 1 << 24  # pixels of lines so long or so many take several times the memory

@@ -1,0 +1,136 @@
+"""What is answered: one method per path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nncore._core import __version__
+from nncore.data.pictures.decode import NotAnImageError, TooManyPixelsError, UnusableImageError
+from nncore.data.skipped import SkippedFile
+from nncore.serve.admission import Admission
+from nncore.serve.gate import json_response
+from nncore.serve.limits import Limits
+from nncore.serve.metrics import CONTENT_TYPE, Metrics
+from nncore.serve.models import Models
+from nncore.serve.openapi import document
+from nncore.serve.refusals import Refusal, TooBusy
+from nncore.serve.uploads import Upload, uploaded
+from nncore.serve.workers import Batch, Job, Workers
+from nncore.training.predictions import Gathered, Predictions, predictions_of
+
+
+class Endpoints:
+    """The answers, and all that they need."""
+
+    def __init__(self, models: Models, limits: Limits, threads: int) -> None:
+        self.models, self.limits = models, limits
+        self.admission = Admission(limits)
+        self.metrics = Metrics()
+        self.workers = Workers(threads, limits.pixels, self._count_batch)
+
+    async def predict(self, request: Request) -> Response:
+        """`POST /predict`: what `nncore predict --json` prints."""
+        served = self.models.current
+        top_k = _top_k(request, len(served.names))
+        with self.admission.holding() as holding:
+            uploads = await uploaded(request, self.limits, self.admission, holding)
+            with self.admission.turn():
+                try:
+                    with anyio.fail_after(self.limits.seconds):
+                        job = await self.workers.answer(served, uploads)
+                except TimeoutError:
+                    raise TooBusy(f"not computed after {self.limits.seconds:g} s") from None
+        if job.failure is not None:
+            raise job.failure
+        found = _predictions(job, uploads, served.names, top_k)
+        self.metrics.pictures.add(len(found), outcome="predicted")
+        if found.skipped:
+            self.metrics.pictures.add(len(found.skipped), outcome="unusable")
+        if not found:
+            raise _unusable(job.errors, found)
+        milliseconds = f"decode;dur={job.decode_seconds * 1e3:.3f}, "
+        milliseconds += f"compute;dur={job.compute_seconds * 1e3:.3f}"
+        return json_response(found.to_dict(), headers={"Server-Timing": milliseconds})
+
+    async def health(self, request: Request) -> Response:
+        """`GET /health`: 200 as long as pictures are answered."""
+        alive = self.workers.alive
+        return json_response({"status": "ok" if alive else "failed"}, 200 if alive else 503)
+
+    async def model(self, request: Request) -> Response:
+        """`GET /model`: what answers, and what may be asked of it."""
+        limits = self.limits
+        told = {"body": limits.body, "pixels": limits.pixels, "parts": limits.parts}
+        return json_response(
+            {**self.models.current.description, "limits": told, "version": __version__}
+        )
+
+    async def metrics_text(self, request: Request) -> Response:
+        """`GET /metrics`: for Prometheus."""
+        admission, models = self.admission, self.models
+        now = {
+            "nncore_requests_in_turn": ("Requests that are being computed.", admission.requests),
+            "nncore_held_bytes": ("Bytes of bodies in memory.", admission.held_bytes),
+            "nncore_pictures_waiting": ("Pictures not begun.", self.workers.waiting),
+            "nncore_model_opened_timestamp_seconds": (
+                "When the model in use was opened.",
+                models.current.opened,
+            ),
+        }
+        text = self.metrics.text(now, models.reloads)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+
+    async def openapi(self, request: Request) -> Response:
+        """`GET /openapi.json`: all of this for programs."""
+        return json_response(document(self.limits))
+
+    def _count_batch(self, batch: Batch) -> None:
+        self.metrics.batches.observe(batch.pictures)
+        self.metrics.compute.add(batch.seconds)
+
+
+def _top_k(request: Request, classes: int) -> int:
+    """How many labels are asked for; 400 where the query is not understood."""
+    query = request.query_params
+    unknown = sorted(set(query) - {"top_k"})
+    if unknown:
+        raise Refusal(400, f"unknown in the query: {', '.join(unknown)}; known: top_k")
+    text = query.get("top_k", "1")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= classes):
+        raise Refusal(400, f"top_k must be from 1 to {classes}, not {text[:20]!r}")
+    return int(text)
+
+
+def _predictions(
+    job: Job, uploads: Sequence[Upload], names: Sequence[str], top_k: int
+) -> Predictions:
+    """As `Sequential.predict` makes them of its probabilities."""
+    paths: list[str | None] = []
+    rows, skipped = [], []
+    for upload, row, error in zip(uploads, job.rows, job.errors, strict=True):
+        if row is not None:
+            paths.append(upload.name)
+            rows.append(row)
+        elif error is not None:
+            skipped.append(SkippedFile(upload.name or "", error.reason))
+    if not rows:
+        return Predictions([], skipped)
+    gathered = Gathered(np.stack(rows), paths, skipped)
+    return predictions_of(gathered, lambda block, first: np.asarray(block), names, top_k)
+
+
+def _unusable(errors: Sequence[UnusableImageError | None], found: Predictions) -> Refusal:
+    """No picture was one: the status tells which way."""
+    kinds: list[type[UnusableImageError]] = [TooManyPixelsError, NotAnImageError]
+    status = 422
+    for kind, its_status in zip(kinds, (413, 415), strict=True):
+        if all(isinstance(error, kind) for error in errors):
+            status = its_status
+    first = found.skipped[0]
+    message = f"{first.path}: {first.reason}".removeprefix(": ")
+    return Refusal(status, message, more=found.to_dict())
