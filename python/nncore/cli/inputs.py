@@ -108,7 +108,7 @@ def open_any_model(path: str) -> Sequential:
     """
     from nncore.training.model_file import load_to_show
 
-    return load_to_show(_model_file(path))
+    return load_to_show(model_file(path))
 
 
 def open_image_model(
