@@ -9,6 +9,8 @@ const FEW_PIXELS = 64;
 
 const element = (id) => document.getElementById(id);
 const say = (text) => { element("said").textContent = text; };
+// For those who do not see the cards.
+const tell = (text) => { element("heard").textContent = text; };
 const waiting = [];
 let working = 0;
 let model = null;
@@ -33,7 +35,7 @@ async function askForModel() {
   if (!answer.ok) {
     element("model").textContent =
       answer.status === 401 ? "This server wants a token." : `The server answers ${answer.status}.`;
-    if (answer.status === 401 && token) say("That is not the token.");
+    element("token-wrong").textContent = answer.status === 401 && token ? "That is not the token." : "";
     return;
   }
   model = await answer.json();
@@ -50,6 +52,7 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 2 : 
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
 
 function add(files) {
+  say("");
   const list = element("results");
   for (const file of files) {
     const card = element("result").content.firstElementChild.cloneNode(true);
@@ -110,7 +113,7 @@ async function predict({ file, card }) {
       ? `, of which the server decoded for ${milliseconds(parts.decode)} and computed for ${milliseconds(parts.compute)}.`
       : ".");
   card.querySelector(".took").hidden = false;
-  say(`${card.querySelector(".name").textContent}: ${found.label}, ${percent(found.probability)}`);
+  tell(`${card.querySelector(".name").textContent}: ${found.label}, ${percent(found.probability)}`);
 }
 
 function serverTiming(text) {
@@ -170,7 +173,7 @@ function fail(card, text) {
   card.querySelector(".waits").hidden = true;
   card.querySelector(".failed").textContent = text;
   card.querySelector(".failed").hidden = false;
-  say(`${card.querySelector(".name").textContent}: ${text}`);
+  tell(`${card.querySelector(".name").textContent}: ${text}`);
 }
 
 for (const id of ["files", "camera"]) {
@@ -207,6 +210,7 @@ element("clear").addEventListener("click", () => {
   for (const card of [...element("results").children]) forget(card);
   element("clear").hidden = true;
   say("");
+  tell("");
   element("files").focus();
 });
 
