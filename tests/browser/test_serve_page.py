@@ -152,6 +152,16 @@ def test_a_photo_may_be_taken(page):
     assert camera.get_dom_attribute("capture") == "environment"
 
 
+def test_where_the_model_looked(page):
+    give(page, "drop", ("a.png", "image/png", picture(4)))
+    results(page, 1)
+    page.driver.find_element("class name", "look").click()
+    until(page, "return document.querySelector('.heat img').naturalWidth === 5")
+    assert "What spoke for" in page.run("return document.querySelector('.heat').innerText")
+    page.screenshot("serve-heat")
+    page.driver.find_element("id", "clear").click()
+
+
 def test_the_token_is_asked_for(browser):
     with running(make_model(), Limits(), token="0123456789abcdef") as found:
         browser.open(f"http://127.0.0.1:{found.port}/")

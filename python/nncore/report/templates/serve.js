@@ -66,8 +66,9 @@ function add(files) {
 }
 
 function forget(card) {
-  const shown = card.querySelector(".shown");
-  if (shown.src) URL.revokeObjectURL(shown.src);
+  for (const image of card.querySelectorAll("img")) {
+    if (image.src) URL.revokeObjectURL(image.src);
+  }
   card.remove();
 }
 
@@ -113,7 +114,35 @@ async function predict({ file, card }) {
       ? `, of which the server decoded for ${milliseconds(parts.decode)} and computed for ${milliseconds(parts.compute)}.`
       : ".");
   card.querySelector(".took").hidden = false;
+  const button = card.querySelector(".look");
+  button.hidden = false;
+  button.addEventListener("click", () => look(file, card, found.label));
   tell(`${card.querySelector(".name").textContent}: ${found.label}, ${percent(found.probability)}`);
+}
+
+async function look(file, card, label) {
+  const button = card.querySelector(".look");
+  button.disabled = true;
+  let answer;
+  try {
+    answer = await fetch("explain", { method: "POST", body: file, headers: headers() });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+  } catch (error) {
+    button.disabled = false;
+    say(`No heat map: ${error.message}`);
+    return;
+  }
+  const figure = card.querySelector(".heat");
+  const image = figure.querySelector("img");
+  image.addEventListener("load", () => {
+    image.classList.toggle("few-pixels", Math.max(image.naturalWidth, image.naturalHeight) <= FEW_PIXELS);
+  });
+  image.src = URL.createObjectURL(await answer.blob());
+  image.alt = `Heat map of what spoke for ${label}`;
+  figure.querySelector("figcaption").textContent = `What spoke for ${label}: the brighter, the more.`;
+  figure.hidden = false;
+  button.hidden = true;
+  tell(image.alt);
 }
 
 function serverTiming(text) {
