@@ -60,7 +60,8 @@ struct Seen {
 
 Seen look(const Network& network, const Probe& probe, const Images& images,
           const std::int32_t* classes) {
-    const auto floats = static_cast<std::size_t>(images.count * element_count(probe.shape()));
+    const auto floats =
+        static_cast<std::size_t>(images.count * network::element_count(probe.shape()));
     const auto pixels = static_cast<std::size_t>(images.count * network.input_shape()[0] *
                                                  network.input_shape()[1]);
     Seen seen{std::vector<float>(floats), std::vector<float>(floats), std::vector<float>(pixels)};
@@ -160,7 +161,7 @@ TEST(no_images) {
 TEST(what_cannot_be_looked_at) {
     CHECK_THROWS(std::invalid_argument, "no layer \"nose\"; known: layer0,",
                  kNetworks[0].build_probe("nose"));
-    CHECK_THROWS(std::invalid_argument, "gives (5)", kNetworks[0].build_probe(layer_name(10)));
+    CHECK_THROWS(std::invalid_argument, "gives (5,)", kNetworks[0].build_probe(layer_name(10)));
     const auto network = kNetworks[0].build(5);
     const auto other = kNetworks[1].build_probe(layer_name(0));
     float place = 0;
