@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int
 from nncore.data.dataset import ImageDataset
-from nncore.data.reading.pictures import holds_pictures, is_path, sources_of
 from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
@@ -78,8 +76,6 @@ class AnsweringModel(SteppedModel):
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
-        if not isinstance(x, ImageDataset):
-            x = sources_of(x)
         data = self._labelled(x, y)
         answers, losses = answers_of(network, data, loss, self._to_probabilities)
         return Report.from_answers(
@@ -87,7 +83,7 @@ class AnsweringModel(SteppedModel):
             self._classes().names,
             loss_of_all(network, losses, loss),
             loss,
-            paths=_paths_of(x),
+            paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
         )
 
     def predict(
@@ -352,12 +348,3 @@ class AnsweringModel(SteppedModel):
             loss=self.loss or "cross_entropy",
             temperature=self.temperature if temperature is None else temperature,
         )
-
-
-def _paths_of(x: Any) -> list[str] | None:
-    """The files that images come from, "" for those that come from none; None where all do."""
-    if isinstance(x, ImageDataset):
-        return x.paths if any(x.paths) else None
-    if not holds_pictures(x):
-        return None
-    return [os.fspath(one) if is_path(one) else "" for one in x]

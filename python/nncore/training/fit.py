@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nncore.arguments import check_int, check_number, check_seed
 from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import Optimizer
-from nncore.training.callbacks import CallbackList, ModelInTraining
+from nncore.training.callbacks import CallbackList, FitSize, ModelInTraining
 from nncore.training.history import History
 from nncore.training.loop import TrainingPlan
 from nncore.training.position import Position, TrainingFacts
@@ -59,6 +59,11 @@ class FitSettings:
     def iterations(self, images: int) -> int:
         """Steps per epoch."""
         return math.ceil(images / self.batch_size)
+
+    def size(self, images: int, before: int, steps_before: int) -> FitSize:
+        """What callbacks are told of a training on so many images, and of what was before."""
+        steps, size = self.iterations(images), self.batch_size
+        return FitSize(self.epochs, steps, images, size, before, steps_before)
 
     def plan(
         self, optimizer: Optimizer, factor: Callable[[], float], data: Prepared, done: int
@@ -131,6 +136,10 @@ class EpochEnds:
         if not keep_best:
             model.best_weights = []
         model.facts = facts
+
+    def on_steps_end(self, steps: int, loss: float) -> None:
+        """Nobody is asked."""
+        self.callbacks.on_steps_end(len(self.history) + 1, steps, loss)
 
     def on_block_end(self) -> bool:
         """Whether to go on."""

@@ -24,11 +24,12 @@ class Interrupt:
     So training stops where weights, history and position agree, and can be resumed to the same
     bits. A second Ctrl-C raises at once. In threads other than the main one, and where the program
     has its own SIGINT handler, nothing is changed. SIGTERM and SIGHUP likewise, where `raise_stop`
-    is their handler.
+    is their handler. `ask` is the same as a first Ctrl-C, from any thread.
     """
 
     def __init__(self) -> None:
         self.requested: int | None = None
+        self._asked = False
         self._installed: list[int] = []
 
     def __enter__(self) -> Interrupt:
@@ -51,10 +52,16 @@ class Interrupt:
             # Noted after the last check: it must not get lost.
             self.check()
 
+    def ask(self) -> None:
+        """Let the next `check` raise as after Ctrl-C. A real Ctrl-C after it is still the first."""
+        self._asked = True
+
     def check(self) -> None:
         """Raise the KeyboardInterrupt that was held back, if there was one."""
         if self.requested is not None:
             self._raise(self.requested)
+        if self._asked:
+            raise KeyboardInterrupt
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None:

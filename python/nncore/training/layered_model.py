@@ -17,6 +17,7 @@ from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
 from nncore.training.history import History
 from nncore.training.inputs import Inputs
+from nncore.training.interrupt import Interrupt
 from nncore.training.layer_view import LayerView, as_parameter
 from nncore.training.optimizer_state import (
     OptimizerState,
@@ -54,6 +55,7 @@ class LayeredModel:
         self.name = "sequential" if name is None else name
         self._inputs = inputs
         self._trainer: int | None = None  # the thread that trains it
+        self._interrupt: Interrupt | None = None  # by which its training can be ended
         self._network: _core.Network | None = None
         self._forget()
 
@@ -341,9 +343,14 @@ class LayeredModel:
                 )
             self._trainer = this
 
+    def _begin_to_listen(self) -> Interrupt:
+        """From now on the training can be ended from outside, until `_release`."""
+        self._interrupt = Interrupt()
+        return self._interrupt
+
     def _release(self, progress: Progress) -> None:
         """Training is over, and its progress has no more to tell."""
-        self._trainer = None
+        self._trainer = self._interrupt = None
         progress.close()
 
     def _built_network(self) -> _core.Network:

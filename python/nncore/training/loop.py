@@ -69,7 +69,10 @@ class TrainingPlan:
 
 
 class Ends(Protocol):
-    """What the loop calls between its parts; each returns whether to go on."""
+    """What the loop calls between its parts; those at an end return whether to go on."""
+
+    def on_steps_end(self, steps: int, loss: float) -> object:
+        """After each block of steps, so many of the epoch being done; its answer is not used."""
 
     def on_block_end(self) -> bool:
         """After each block of steps within an epoch."""
@@ -90,11 +93,12 @@ class TrainingLoop:
         history: History,
         progress: Progress,
         ends: Ends,
+        interrupt: Interrupt,
     ) -> None:
         self.network, self.plan = network, plan
         self.train, self.validation = data.train, data.validation
         self.position, self.history = position, history
-        self.progress, self.ends = progress, ends
+        self.progress, self.ends, self.interrupt = progress, ends, interrupt
         self.learning_rate = math.nan  # of the last iteration
         self.iterations = math.ceil(len(self.train) / plan.batch_size)
         # Number of steps per call of the engine. It decides how soon Python looks up, never what
@@ -109,7 +113,7 @@ class TrainingLoop:
         NonFiniteLossError
             The loss or a weight became NaN or infinite.
         """
-        with Interrupt() as interrupt:
+        with self.interrupt as interrupt:
             for number in range(1, self.plan.epochs + 1):
                 if not self._train_epoch(number, interrupt):
                     return False
@@ -170,7 +174,9 @@ class TrainingLoop:
             position.key = key
             self._adapt_block(steps, elapsed)
             done = min(position.iteration * plan.batch_size, len(self.train))
-            self.progress.iterations(number, position.iteration, self._epoch_loss(done))
+            loss = self._epoch_loss(done)
+            self.progress.iterations(number, position.iteration, loss)
+            self.ends.on_steps_end(position.iteration, loss)
             interrupt.check()
             if position.iteration < self.iterations and not self.ends.on_block_end():
                 return False

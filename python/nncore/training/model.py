@@ -132,10 +132,8 @@ class Sequential(ExportingModel):
         Parameters
         ----------
         x, y
-            An `ImageDataset` alone, or images and labels. Images uint8 or float32 (N, H, W, C),
-            (N, H, W) or (N, features), as an array of NumPy, PyTorch, JAX or anything with
-            ``__array__`` or ``__dlpack__``; or N files or PIL images, as a list or a column. Labels
-            int (N,), one-hot (N, K) or names, which a new model numbers in their order.
+            An `ImageDataset` alone, or images and labels: images uint8 or float32 (N, H, W, C),
+            (N, H, W) or (N, features); labels int (N,), one-hot (N, K) or known names.
         validation_data
             An `ImageDataset` or a pair (x, y), evaluated after each epoch.
         epochs
@@ -231,8 +229,9 @@ class Sequential(ExportingModel):
         facts = settings.facts(data, position.epoch, sample_weight is not None)
         ends = EpochEnds(self, facts, position, record, hooks, restore_best_weights)
         hooks.set_model(self)
-        progress = make_bar()
-        loop = TrainingLoop(network, plan, data, position, record, progress, ends)
+        hooks.set_size(settings.size(len(data.train), len(record), position.iteration))
+        progress, interrupt = make_bar(), self._begin_to_listen()
+        loop = TrainingLoop(network, plan, data, position, record, progress, ends, interrupt)
         try:
             hooks.on_train_begin()
             loop.run()
@@ -250,6 +249,15 @@ class Sequential(ExportingModel):
         hooks.on_train_end()
         ends.restore_best()
         return record
+
+    def interrupt(self) -> None:
+        """End the `fit` that runs just now as Ctrl-C does, also from another thread.
+
+        It ends after the steps in progress, `interrupted` becomes True, and a further `fit` can
+        take up the epoch. Without a `fit` nothing happens.
+        """
+        if self._interrupt is not None:
+            self._interrupt.ask()
 
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = True) -> None:
         """Write weights, classes, preprocessing and training facts as one .safetensors file.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
+from nncore.training.callbacks.base import Callback, FitSize, Logs, ModelInTraining
 from nncore.training.callbacks.callback_list import CallbackList
 from nncore.training.callbacks.checkpoint import ModelCheckpoint
 from nncore.training.callbacks.csv_logger import CSVLogger
@@ -16,6 +16,7 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "FitSize",
     "LambdaCallback",
     "Logs",
     "ModelCheckpoint",

@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nncore.data.labels.class_map import ClassMap
 from nncore.training.history import History
 
 Logs = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FitSize:
+    """How much one call of `fit` is to do.
+
+    Attributes
+    ----------
+    epochs, steps
+        Epochs of this call, and steps in each.
+    images, batch_size
+        Training images, and how many a step takes (the last one of an epoch may take fewer).
+    before
+        Epochs of the same history that were trained before.
+    steps_before
+        Steps of the first of its epochs that were trained before.
+    """
+
+    epochs: int
+    steps: int
+    images: int
+    batch_size: int
+    before: int = 0
+    steps_before: int = 0
+
+    def images_after(self, steps: int) -> int:
+        """How many images of an epoch its first `steps` steps take."""
+        return min(steps * self.batch_size, self.images)
 
 
 class ModelInTraining(Protocol):
@@ -21,15 +51,28 @@ class ModelInTraining(Protocol):
     ----------
     history
         The record of this training, which grows with each epoch.
+    classes
+        Class names in the order of the outputs.
     stop_training
         Set it to end `fit` after the epoch (or, in `on_block_end`, after the block of steps).
+    interrupted
+        Whether `fit` was ended by Ctrl-C or `interrupt`; known in `on_train_end`.
     learning_rate_factor
         Multiplies the optimizer's learning rate.
     """
 
     history: History | None
+    classes: ClassMap | None
     stop_training: bool
+    interrupted: bool
     learning_rate_factor: float
+
+    def interrupt(self) -> None:
+        """End `fit` as Ctrl-C does, after the steps in progress; from any thread."""
+
+    def predict_proba(self, x: Any) -> NDArray[np.float32]:
+        """Probabilities of the classes with the weights as they are; see
+        `Sequential.predict_proba`."""
 
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Copies of all parameters."""
@@ -67,6 +110,9 @@ class Callback:
         `log_names` are those of the logs that `on_epoch_end` will get.
         """
 
+    def set_size(self, size: FitSize) -> None:
+        """Called once by `fit`, after `set_model`."""
+
     def on_train_begin(self) -> None:
         """Called before the first epoch of a call of `fit`."""
 
@@ -75,6 +121,20 @@ class Callback:
 
         When it sets `self.model.stop_training`, training ends there as it does after Ctrl-C: the
         epoch in progress does not count, and a further `fit` can take it up.
+        """
+
+    def on_steps_end(self, epoch: int, steps: int, loss: float) -> None:
+        """Called after every block of steps, that which ends an epoch included: for those who only
+        look on. The rest of the epoch (validation) is still to come then.
+
+        Parameters
+        ----------
+        epoch
+            Its number in the history, from 1.
+        steps
+            How many of its steps are done.
+        loss
+            Mean per image so far in this epoch.
         """
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
+from nncore.training.callbacks.base import Callback, FitSize, Logs, ModelInTraining
 from nncore.training.history import History, log_names
 
 
@@ -40,6 +40,10 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_model(model)
 
+    def set_size(self, size: FitSize) -> None:
+        for callback in self.callbacks:
+            callback.set_size(size)
+
     def on_train_begin(self) -> None:
         for callback in self.callbacks:
             callback.on_train_begin()
@@ -47,6 +51,10 @@ class CallbackList(Callback):
     def on_block_end(self) -> None:
         for callback in self.callbacks:
             callback.on_block_end()
+
+    def on_steps_end(self, epoch: int, steps: int, loss: float) -> None:
+        for callback in self.callbacks:
+            callback.on_steps_end(epoch, steps, loss)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         for callback in self.callbacks:
