@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import nncore
+from live_pages import Follower
 from nncore import _core
 
 
@@ -64,3 +66,14 @@ def same_everywhere(restore_threads: None) -> Callable[[Callable[[], Any]], Any]
         return first
 
     return check
+
+
+@pytest.fixture
+def followers() -> Iterator[Callable[[str], Follower]]:
+    """What opens a page by its address and reads what it is told; closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def follow(address: str) -> Follower:
+            return stack.enter_context(contextlib.closing(Follower(address)))
+
+        yield follow

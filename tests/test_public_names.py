@@ -46,6 +46,7 @@ MADE: dict[str, Any] = {
     "History": lambda: trained()[1],
     "ImageDataset": data,
     "LambdaCallback": lambda: nn.LambdaCallback(on_epoch_end=print),
+    "Live": lambda: nn.Live(data()),
     "ModelCheckpoint": lambda: nn.ModelCheckpoint("best.safetensors"),
     "OneCycle": lambda: nn.OneCycle(0.1),
     "Later": lambda: nn.Later(0.1, 5),

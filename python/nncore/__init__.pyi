@@ -1,5 +1,6 @@
 """The public names, each with its home. `__init__.py` reads this file, and so do type checkers."""
 
+from . import callbacks as callbacks
 from . import kernels as kernels
 from . import plots as plots
 from ._core import __version__ as __version__
@@ -30,6 +31,7 @@ from .layers import MaxPool2D as MaxPool2D
 from .layers import Multiply as Multiply
 from .layers import Rescaling as Rescaling
 from .layers import Residual as Residual
+from .live import Live as Live
 from .optimizers import SGD as SGD
 from .optimizers import Adam as Adam
 from .optimizers import AdamW as AdamW

@@ -22,7 +22,6 @@ LINES = {
     "train": ("a", "--epochs", "2"),
     "evaluate": ("a", "b"),
     "predict": ("a", "b"),
-    "explain": ("a", "b", "--output", "c"),
     "lr-find": ("a",),
     "info": (),
     "plot": ("a",),

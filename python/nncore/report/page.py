@@ -47,7 +47,7 @@ def render(
     styles, scripts
         Files in `templates/`, beside the styles of all pages; they are put into the page.
     connects
-        Whether scripts may talk to the server that the page came from.
+        Whether scripts may talk to the server that the page came from, and show pages of it.
     """
     css, code = _assets(styles, scripts)
     return (
@@ -83,7 +83,7 @@ def security_policy(styles: Sequence[str], scripts: Sequence[str], connects: boo
         "img-src": "data: blob: 'self'" if connects else "data:",
         "style-src": _digests(styles),
         "script-src": _digests(scripts),
-        **({"connect-src": "'self'"} if connects else {}),
+        **({"connect-src": "'self'", "frame-src": "'self'"} if connects else {}),
         "base-uri": "'none'",
         "form-action": "'none'",
     }

@@ -18,6 +18,7 @@ from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
 from nncore.cli.training.measured import calibrated, measured
+from nncore.cli.training.onlookers import Onlookers
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
@@ -34,31 +35,37 @@ if TYPE_CHECKING:
     from nncore.training.settings import TrainingSettings
 
 
-def train(settings: TrainSettings, out: Output) -> Outcome:
+def train(settings: TrainSettings, out: Output, onlookers: Onlookers | None = None) -> Outcome:
     """Load, split, train, evaluate and write the run directory."""
+    onlookers = onlookers or Onlookers()
     _check_place(settings.place)
     _check_split(settings.split.table)
+    onlookers.say("Reading the pictures")
     plan = _plan(settled(settings, out), out)
     words.say_plan(plan, out)
     _compute_features(plan, out)
     if settings.split.test and "test" in (plan.parts.whole.given_split or ()):
         out.warn("--test is not used: the split that is given has test images")
-    return _carried_out(plan, _make_run(plan, out), out)
+    return _carried_out(plan, _make_run(plan, out), out, onlookers)
 
 
-def go_on(settings: ResumeSettings, out: Output) -> Outcome:
+def go_on(settings: ResumeSettings, out: Output, onlookers: Onlookers | None = None) -> Outcome:
     """Take up a training where it was stopped, to the same end."""
+    onlookers = onlookers or Onlookers()
     run = open_run(settings)
+    onlookers.say("Reading the pictures")
     plan = resumed(settings, run, out)
     _compute_features(plan, out)
     _write_facts(plan, run, out)
-    return _carried_out(dataclasses.replace(plan, training=remaining(plan)), run, out)
+    plan = dataclasses.replace(plan, training=remaining(plan))
+    return _carried_out(plan, run, out, onlookers)
 
 
-def _carried_out(plan: Plan, run: RunDirectory, out: Output) -> Outcome:
+def _carried_out(plan: Plan, run: RunDirectory, out: Output, onlookers: Onlookers) -> Outcome:
     from nncore.training.ended_worse import ended_worse
 
-    history = _fit(plan, run, out)
+    history = _fit(plan, run, out, onlookers.callbacks(plan, run))
+    onlookers.say("Measuring, and writing the report")
     out.warn_all(plan.model.cache_notes)
     worse = ended_worse(history)
     if worse is not None and not out.verbose:  # else the progress has told it
@@ -160,7 +167,7 @@ def _write_facts(plan: Plan, run: RunDirectory, out: Output) -> None:
         out.say(f"augmentation: {printable(str(run.file('augmented.png')))} shows it")
 
 
-def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
+def _fit(plan: Plan, run: RunDirectory, out: Output, onlookers: list[Callback]) -> History:
     from nncore.training.resume import fit_rest
 
     training, model, parts = plan.training, plan.model, plan.parts
@@ -176,7 +183,7 @@ def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
             validation_data=validation,
             seed=plan.settings.seed,
             verbose=out.verbose,
-            callbacks=[first, last],
+            callbacks=[first, *onlookers, last],
             tell=out.say,
             history=model.history,
         )
@@ -189,7 +196,7 @@ def _fit(plan: Plan, run: RunDirectory, out: Output) -> History:
         loss=training.loss,
         seed=plan.settings.seed,
         verbose=out.verbose,
-        **arguments | {"callbacks": [first, *arguments["callbacks"], last]},
+        **arguments | {"callbacks": [first, *onlookers, *arguments["callbacks"], last]},
     )
 
 

@@ -7,7 +7,7 @@ import argparse
 from dataclasses import dataclass
 
 from nncore.cli.failures import UsageError, interrupted_by
-from nncore.cli.flags import common, features, reading, training, values
+from nncore.cli.flags import common, features, onlookers, reading, training, values
 from nncore.cli.flags.augmentation import add_augmentation
 from nncore.cli.flags.network import (
     add_backbone,
@@ -22,7 +22,8 @@ from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, DEFAULT_MODEL
 from nncore.cli.output import Output, StandardOutputError, abandon_stdout, write_error
 from nncore.cli.parts import VAL, SplitSettings
 from nncore.cli.training import words
-from nncore.cli.training.plan import RunPlace, TrainSettings
+from nncore.cli.training.onlookers import Onlookers
+from nncore.cli.training.plan import Outcome, RunPlace, TrainSettings
 from nncore.cli.training.resume import ResumeSettings
 from nncore.cli.training.run import go_on, train
 
@@ -31,7 +32,7 @@ CHECKPOINT_SECONDS = 5.0
 # Flags that say how, not what is trained.
 _OF_THE_COMMAND = (
     *("data", "resume", "accept_changes", "checkpoint_seconds", "min_accuracy", "cache"),
-    *("json", "quiet", "threads"),
+    *("json", "quiet", "threads", *onlookers.NAMES),
 )
 
 
@@ -110,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overwrite", action="store_true", help="replace an older run of the same name"
     )
     common.add_min_accuracy(results)
+    onlookers.add_onlookers(parser)
     _add_resume(parser)
 
 
@@ -137,15 +139,16 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """A training, new or to go on, and the accuracy that it must reach."""
+    """A training, new or to go on, the accuracy that it must reach, and who looks on."""
 
     train: TrainSettings | ResumeSettings
     min_accuracy: float | None
+    onlookers: onlookers.OnlookerSettings
 
 
 def settings(args: argparse.Namespace) -> Settings:
     if args.resume is not None:
-        return Settings(_resumed(args), args.min_accuracy)
+        return Settings(_resumed(args), args.min_accuracy, onlookers.onlookers_of(args))
     if args.accept_changes:
         raise UsageError("--accept-changes is for --resume")
     if args.data is None:
@@ -178,7 +181,7 @@ def settings(args: argparse.Namespace) -> Settings:
         seed=args.seed,
         checkpoint_seconds=args.checkpoint_seconds or CHECKPOINT_SECONDS,
     )
-    return Settings(chosen, args.min_accuracy)
+    return Settings(chosen, args.min_accuracy, onlookers.onlookers_of(args))
 
 
 def _resumed(args: argparse.Namespace) -> ResumeSettings:
@@ -201,7 +204,18 @@ def _resumed(args: argparse.Namespace) -> ResumeSettings:
 
 def run(settings: Settings, out: Output) -> int:
     asked = settings.train
-    outcome = go_on(asked, out) if isinstance(asked, ResumeSettings) else train(asked, out)
+    with Onlookers(settings.onlookers) as looking_on:
+        if isinstance(asked, ResumeSettings):
+            outcome = go_on(asked, out, looking_on)
+        else:
+            outcome = train(asked, out, looking_on)
+        code = _tell(settings, outcome, out)
+        looking_on.finish(outcome)
+    return code
+
+
+def _tell(settings: Settings, outcome: Outcome, out: Output) -> int:
+    """Print what came of it; the exit code."""
     told = words.text(outcome, hints=not out.quiet)
     try:
         out.result(told, words.as_json(outcome))

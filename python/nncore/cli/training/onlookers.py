@@ -1,0 +1,96 @@
+"""Who looks on while `nncore train` trains: the live page."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from nncore.cli.failures import describe
+from nncore.cli.flags.onlookers import OnlookerSettings
+from nncore.cli.output import count
+from nncore.standard_error import STANDARD_ERROR
+
+if TYPE_CHECKING:
+    from nncore.cli.training.plan import Outcome, Plan
+    from nncore.live import Live
+    from nncore.training.callbacks import Callback
+    from nncore.training.run_directory import RunDirectory
+
+# For pages that are open to take the report, where nobody can end the waiting.
+_LAST_SECONDS = 5.0
+REPORT = "report.html"
+
+
+class Onlookers:
+    """Those of one training. Entered before anything is read, left when all is written."""
+
+    def __init__(self, settings: OnlookerSettings | None = None) -> None:
+        self.settings = settings or OnlookerSettings()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Onlookers:
+        if self.settings.live:
+            from nncore.live import Live
+
+            self._live = Live(port=self.settings.live_port)
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._live is None:
+            return
+        if error is not None:
+            self._live.finish(describe(error)[1], good=False)
+        self._live.close(_LAST_SECONDS)
+
+    def say(self, words: str) -> None:
+        """What happens just now."""
+        if self._live is not None:
+            self._live.say(words)
+
+    def callbacks(self, plan: Plan, run: RunDirectory) -> list[Callback]:
+        """For `fit`."""
+        if self._live is None:
+            return []
+        parts = plan.parts
+        self._live.validation_data = parts.val if len(parts.val) else parts.train
+        self._live.describe(
+            os.path.basename(os.path.abspath(plan.settings.source)),
+            f"{count(len(parts.train), 'image')} in {count(len(parts.whole.classes), 'class')}, "
+            f"{len(parts.val):,} for validation; written to {run.path}",
+        )
+        return [self._live]
+
+    def finish(self, outcome: Outcome) -> None:
+        """All is written and told: show it, for as long as it is looked at from a terminal."""
+        live = self._live
+        if live is None:
+            return
+        live.finish(_told(outcome), report=outcome.run.path / REPORT)
+        by_hand = outcome.plan.model.interrupted and not live.stop_asked
+        if live.was_watched and not by_hand and _at_a_terminal():
+            _wait_for_ctrl_c(f"nncore: the page stays until Ctrl-C: {live.address}")
+
+
+def _told(outcome: Outcome) -> str:
+    stopped = "Stopped. " if outcome.plan.model.interrupted else ""
+    if outcome.report is None:
+        return f"{stopped}No epoch was finished"
+    images = count(outcome.report.images, f"{outcome.part} image")
+    return f"{stopped}Accuracy {outcome.report.accuracy:.2%} on {images}"
+
+
+def _at_a_terminal() -> bool:
+    return STANDARD_ERROR.isatty() and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _wait_for_ctrl_c(line: str) -> None:
+    """All is done and saved: however this ends, it ends well."""
+    try:
+        print(line, file=STANDARD_ERROR, flush=True)
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:  # SIGTERM and SIGHUP, too
+        return
