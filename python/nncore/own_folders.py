@@ -37,6 +37,8 @@ RUN_FILES = (
     "report.json",
     "confusion.png",
     "mistakes.png",
+    "provenance.json",
+    "report.html",
     MARKER,
 )
 """The names of what a training leaves behind in its folder."""

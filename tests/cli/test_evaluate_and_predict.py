@@ -43,7 +43,9 @@ def test_evaluate_for_people(call, run, new_pictures):
 def test_evaluate_writes_files(call, fails, run, new_pictures, tmp_path):
     out = tmp_path / "a" / "b"
     told = json.loads(call("evaluate", run, new_pictures, "--output", out, "--json").out)
-    assert told["files"] == [f"{out}/report.json", f"{out}/confusion.png", f"{out}/mistakes.png"]
+    files = ("report.html", "report.json", "confusion.png", "mistakes.png")
+    assert told["files"] == [f"{out}/{name}" for name in files]
+    assert all((out / name).exists() for name in files)
     assert json.loads((out / "report.json").read_text())["accuracy"] == told["accuracy"]
     Image.open(out / "confusion.png").verify()
     (tmp_path / "file").write_text("")

@@ -239,7 +239,8 @@ def test_many_classes_are_counted_without_a_matrix() -> None:
     names = [str(number) for number in range(k)]
     truth, answer = np.array([7, 7, 7, 29_999]), np.array([7, 3, 7, 0])
     half = np.full(4, 0.5, np.float32)
-    result = Report.from_answers(Answers(truth, answer, half, half), names, None, "mse")
+    answers = Answers(truth, answer, half, half, truth, half, half)
+    result = Report.from_answers(answers, names, None, "mse")
     assert result.confusion_triples.tolist() == [[7, 3, 1], [7, 7, 2], [29_999, 0, 1]]
     assert result.to_dict()["confusion"] == {
         "shape": [k, k],

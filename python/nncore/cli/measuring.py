@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli import feature_words
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
+from nncore.cli.provenance import provenance
 from nncore.own_folders import make_own_folder
 from nncore.writable import check_folder
 
@@ -17,13 +20,14 @@ if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
     from nncore.training.report import Report
 
-REPORT_FILES = ("report.json", "confusion.png", "mistakes.png")
+REPORT_FILES = ("report.html", "report.json", "confusion.png", "mistakes.png")
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
     """The model and the images; `split` is a table, `part` a part of a split, `features` where the
-    network of frozen features is, if not beside the model, `output` a folder for `REPORT_FILES`."""
+    network of frozen features is, if not beside the model, `output` a folder for `REPORT_FILES`;
+    `command` is how to say it again."""
 
     model: str
     source: str
@@ -32,6 +36,7 @@ class EvaluateSettings:
     part: str | None = None
     features: str | None = None
     output: str | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,14 @@ class Outcome:
 def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     """Load the model and the images, measure, and write the files asked for."""
     from nncore.data.sources.split_csv import read_split_csv
+    from nncore.report.run_page import write_page
     from nncore.training.run_directory import RunDirectory
 
     if settings.output is not None:
         check_folder(settings.output)
     if settings.split is not None:
         read_split_csv(settings.split)
+    begun = time.perf_counter()
     model, classes, preprocessing, file = open_image_model(settings.model, settings.features)
     reading = dataclasses.replace(settings.reading, preprocessing=preprocessing)
     data = load_labelled(settings.source, reading, out, classes=classes, allow_missing_classes=True)
@@ -65,12 +72,20 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     if model.features is not None:
         model.features.cache = settings.reading.cache
         feature_words.compute(model.features, data, out)
+    seconds = {"reading": time.perf_counter() - begun}
     report = model.evaluate(data)
+    seconds["measuring"] = time.perf_counter() - begun - seconds["reading"]
     files = []
     if settings.output is not None:
         folder = Path(settings.output)
         make_own_folder(folder)
-        RunDirectory(folder).write_report(report, data.images)
+        kept = dataclasses.replace(
+            provenance(settings.command, settings.source, part, data, seconds, data.skipped),
+            notes=tuple(data.notes),
+            model=os.path.abspath(file),
+        )
+        RunDirectory(folder).write_report(report, data.images, kept.to_dict())
+        write_page(folder, model=model, images=data.images)
         files = [str(folder / name) for name in REPORT_FILES]
     return Outcome(settings.source, file, data, part, report, files)
 

@@ -20,6 +20,7 @@ from nncore.cli.verbs import (
     lr_find,
     plot,
     predict,
+    report,
     serve,
     train,
 )
@@ -34,6 +35,7 @@ VERBS = {
     "lr-find": lr_find,
     "info": info,
     "plot": plot,
+    "report": report,
     "demo": demo,
 }
 
@@ -42,6 +44,7 @@ examples:
   nncore demo                          everything once, on real handwritten digits
   nncore check photos/                 what is in a folder with one sub-folder per class
   nncore train photos/ --test 0.15     train; the results go to runs/run-1/
+  nncore report runs/run-1 runs/run-2  both on one page, side by side
   nncore predict runs/run-1 new.jpg    name what is on pictures
 
 exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,9 @@ class AnsweringModel(SteppedModel):
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
         data = self._labelled(x, y)
-        answers, losses = answers_of(network, data, loss, self._to_probabilities)
+        uncalibrated = functools.partial(self._to_probabilities, temperature=1.0)
+        without = None if self.temperature == 1.0 else uncalibrated
+        answers, losses = answers_of(network, data, loss, self._to_probabilities, without)
         return Report.from_answers(
             answers,
             self._classes().names,

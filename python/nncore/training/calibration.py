@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore import kernels
+from nncore.training.reliability import reliability
 
 F32 = NDArray[np.float32]
 Labels = NDArray[np.integer]
 
 FEWEST_IMAGES = 50  # Fewer say too little.
 _STEP, _STEPS = 1.01, 300  # Temperatures looked at: 1.01 to the power of -300 to 300.
-_BINS = 15  # of the calibration error, as in the paper
 _MOST_NUMBERS = 1 << 23  # Outputs that are looked at.
 
 
@@ -72,7 +72,7 @@ def calibration_of(logits: F32, labels: Labels) -> Calibration:
 
 def calibration_error(probabilities: F32, labels: Labels) -> float:
     """Expected calibration error: by how much the probability of the answer differs from how often
-    it is right, in 15 bins of equal width, weighted by the images in them.
+    it is right, see `Reliability`.
 
     Parameters
     ----------
@@ -81,11 +81,8 @@ def calibration_error(probabilities: F32, labels: Labels) -> float:
     labels
         (N,), the numbers of the true classes.
     """
-    sure = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(bins, weights=right - sure, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    return reliability(probabilities.max(axis=1), right).error
 
 
 def _best_temperature(logits: F32, labels: Labels) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nncore import _core
 
 Kept = TypeVar("Kept")
+# From the outputs (n, K) of a block and the number of its first image to probabilities (n, K).
+ToProbabilities: TypeAlias = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 _EVALUATION_BLOCK = 4096  # Images between two looks at Ctrl-C.
 _BLOCK_NUMBERS = 1 << 22  # Outputs that are in memory at the same time.
@@ -52,13 +54,18 @@ def answers_of(
     network: _core.Network,
     data: LabelledArrays,
     loss: _core.LossName,
-    probabilities: Callable[[NDArray[np.float32], int], NDArray[np.float32]],
+    probabilities: ToProbabilities,
+    uncalibrated: ToProbabilities | None = None,
 ) -> tuple[Answers, NDArray[np.float64]]:
-    """What is answered for each image, and its loss (N,); `probabilities` gives (n, K) for the
-    outputs of a block and the number of its first image."""
+    """What is answered for each image, and its loss (N,); `uncalibrated` gives the probabilities
+    without a temperature, where that is another one than 1."""
 
     def scored(outputs: NDArray[np.float32], block: slice) -> Answers:
-        return Answers.of(probabilities(outputs, block.start), data.targets[block])
+        return Answers.of(
+            probabilities(outputs, block.start),
+            data.targets[block],
+            None if uncalibrated is None else uncalibrated(outputs, block.start),
+        )
 
     kept, losses = evaluate_arrays(network, data, loss, scored)
     return Answers.joined(kept), losses

@@ -19,9 +19,10 @@ from nncore.layers.stack import LayerStack
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
 from nncore.training.features import RecordedFeatures
+from nncore.training.model_digests import DIGESTS, UNSEALED
 from nncore.training.model_format import Header, read_header, reason
 from nncore.training.position import TrainingFacts
-from nncore.training.summary import summary
+from nncore.training.summary import summary, summary_rows
 
 # Of one image, all layers together: 1 GB as float32. A file of some bytes could ask for any size.
 MAX_VALUES_PER_IMAGE = 2**28
@@ -44,8 +45,8 @@ class ModelOutline:
     ----------
     name, input_shape, layers, parameter_count
         The architecture.
-    table
-        Its layers as a table for people.
+    table, rows
+        Its layers as a table for people, and what stands in its lines (`summary_rows`).
     classes, preprocessing, features_record, loss, optimizer, training
         As JSON-ready values; None where not known.
     keeps
@@ -55,6 +56,8 @@ class ModelOutline:
         As of `Sequential`.
     sealed
         Whether the file carries digests, by which damage is found.
+    weights_digest
+        BLAKE2b-128 of the weights, 32 hexadecimal digits; None where there is no digest.
     """
 
     name: str
@@ -62,6 +65,7 @@ class ModelOutline:
     layers: Sequence[LayerOutline]
     parameter_count: int
     table: str
+    rows: list[tuple[str, str, str]]
     classes: list[str] | None
     preprocessing: dict[str, Any] | None
     features_record: dict[str, Any] | None
@@ -71,6 +75,7 @@ class ModelOutline:
     keeps: list[str]
     temperature: float
     sealed: bool
+    weights_digest: str | None
 
 
 def read_outline(path: Path) -> ModelOutline:
@@ -183,6 +188,7 @@ def _outline(header: Header) -> ModelOutline:
         layers=[LayerOutline(*part) for part in parts],
         parameter_count=count,
         table=summary(stack, image_shape, shape, count),
+        rows=summary_rows(stack, image_shape, shape),
         classes=classes,
         preprocessing=None if preprocessing is None else preprocessing.to_dict(),
         features_record=None if record is None else dict(record),
@@ -192,4 +198,5 @@ def _outline(header: Header) -> ModelOutline:
         keeps=[name for name in ("optimizer", "history") if (state or {}).get(name) is not None],
         temperature=check_number("temperature", described.get("temperature", 1.0), above=0),
         sealed=header.sealed,
+        weights_digest=described[DIGESTS][: len(UNSEALED) // 2] if header.sealed else None,
     )

@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.atomic import atomic_write_bytes
 from nncore.errors import DataError
+from nncore.training.answered_images import AnsweredImage, typical_images, uncertain_images
 from nncore.training.answers import Answers
+from nncore.training.reliability import Reliability, reliability
 
 # Beyond this many classes the confusion table is wider than a terminal.
 _CONFUSION_IN_TEXT = 20
@@ -105,6 +107,13 @@ class Report:
         One per class, in the order of `classes`.
     worst : tuple of Mistake
         The most confident mistakes first; of equal ones the lower index.
+    uncertain : tuple of AnsweredImage
+        Images whose two most probable classes lie closest, the closest first.
+    typical : tuple of AnsweredImage
+        Some images of each class that are most surely known as such.
+    reliability, reliability_before : Reliability
+        How often answers of each probability are right; and how often without the model's
+        temperature.
     """
 
     loss: float | None
@@ -117,6 +126,10 @@ class Report:
     confusion_triples: NDArray[np.int64]
     per_class: tuple[ClassScore, ...]
     worst: tuple[Mistake, ...]
+    uncertain: tuple[AnsweredImage, ...]
+    typical: tuple[AnsweredImage, ...]
+    reliability: Reliability
+    reliability_before: Reliability
 
     @classmethod
     def from_predictions(
@@ -184,18 +197,23 @@ class Report:
         confusion = answers.confusion(len(names))
         confusion.setflags(write=False)
         per_class = _class_scores(names, answers)
-        correct = int((answers.truth == answers.answer).sum())
+        right = answers.truth == answers.answer
+        correct = int(right.sum())
         return cls(
             loss=None if loss is None else float(loss),
             loss_name=loss_name,
             accuracy=correct / n,
-            accuracy_interval=_wilson(correct, n),
+            accuracy_interval=wilson_interval(correct, n),
             baseline_accuracy=max(score.support for score in per_class) / n,
             images=n,
             classes=names,
             confusion_triples=confusion,
             per_class=per_class,
             worst=_worst(answers, names, paths, worst),
+            uncertain=uncertain_images(answers, names, paths),
+            typical=typical_images(answers, names, paths),
+            reliability=reliability(answers.probability, right),
+            reliability_before=reliability(answers.uncalibrated, right),
         )
 
     @property
@@ -235,6 +253,10 @@ class Report:
             "confusion": self._confusion_for_json(),
             "per_class": per_class,
             "worst": [asdict(mistake) for mistake in self.worst],
+            "uncertain": [asdict(image) for image in self.uncertain],
+            "typical": [asdict(image) for image in self.typical],
+            "reliability": self.reliability.to_dict(),
+            "reliability_before": self.reliability_before.to_dict(),
         }
 
     def _confusion_for_json(self) -> Any:
@@ -389,7 +411,8 @@ def _worst(
     )
 
 
-def _wilson(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share of which `successes` of `n` trials are known; Wilson (1927)."""
     share, z2 = successes / n, _Z95 * _Z95
     centre = share + z2 / (2 * n)
     half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))

@@ -13,6 +13,7 @@
 - `augmented.png`: images and the changed copies that training saw, if it did
 - `history.csv`, `loss.png`, `accuracy.png`: one row or point per epoch
 - `report.json`, `confusion.png`, `mistakes.png`: the evaluation
+- `provenance.json`: what `report.html`, the page of all this, says besides: command, times, notes
 """
 
 from __future__ import annotations
@@ -231,11 +232,20 @@ class RunDirectory:
             plots.curves(history, self.file("loss.png"), which="loss")
             plots.curves(history, self.file("accuracy.png"), which="accuracy")
 
-    def write_report(self, report: Report, images: Pixels | None = None) -> None:
-        """Write report.json, confusion.png and, given the evaluated uint8 images, mistakes.png."""
+    def write_report(
+        self,
+        report: Report,
+        images: Pixels | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write report.json, confusion.png, given the evaluated uint8 images mistakes.png, and
+        given where all this comes from provenance.json."""
         from nncore import plots
 
         report.write_json(self.file("report.json"))
+        if provenance is not None:
+            text = json.dumps(provenance, ensure_ascii=True, allow_nan=False)
+            atomic_write_text(self.file("provenance.json"), text + "\n")
         plots.confusion_matrix(report, path=self.file("confusion.png"))
         if images is not None:
             plots.mistakes(images, report, self.file("mistakes.png"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from nncore.cli.inputs import BEST
+from nncore.cli.training.provenance import of_training
 from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
     return calibration
 
 
-def measured(plan: Plan, run: RunDirectory) -> Report:
+def measured(plan: Plan, run: RunDirectory, calibration: Calibration | None) -> Report:
     """Measure the model on the part that is there for it, and write the report.
 
     Where the head learns from the validation images in the end (`--refit`), that comes before test
@@ -41,8 +43,10 @@ def measured(plan: Plan, run: RunDirectory) -> Report:
     part, images = plan.parts.measured
     if part == "test":
         _refit(plan, run)
+    begun = time.perf_counter()
     report = plan.model.evaluate(images)
-    run.write_report(report, images.images)
+    seconds = {**plan.seconds, "measuring": time.perf_counter() - begun}
+    run.write_report(report, images.images, of_training(plan, seconds, calibration).to_dict())
     if part == "validation":
         _refit(plan, run)
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,13 +51,14 @@ class TrainSettings:
 @dataclass(frozen=True)
 class Plan:
     """What is about to be trained: `training` is what was asked for, with what the images decided;
-    `recipe` is None for networks that have none."""
+    `recipe` is None for networks that have none; `seconds` is what was spent so far, by what on."""
 
     settings: TrainSettings
     parts: Parts
     training: TrainingSettings
     recipe: Recipe | None
     model: Sequential
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def say(named: str, training: TrainingSettings, chosen: Recipe, out: Output) -> None:
     """Each choice as a flag, with its reason; and the time that it will take."""
     if not (out.json or out.quiet):  # then nobody waits for the time to be measured
-        flags = {name: _flag(name, value) for name, value in chosen.settings.items()}
-        width = max(map(len, flags.values()))
+        flags = choices(chosen)
+        width = max(len(flag) for flag, _ in flags)
         out.say(f"recipe of {named}, chosen from the data; flags change it:")
-        for name, reason in reasons(chosen).items():
-            out.say(f"  {flags[name]:{width}}  {printable(reason)}")
+        for flag, reason in flags:
+            out.say(f"  {flag:{width}}  {printable(reason)}")
         seconds = chosen.seconds()
         out.say(
             f"time: about {_duration(seconds)} here; Ctrl-C ends it earlier and keeps what is "
@@ -41,6 +41,12 @@ def reasons(chosen: Recipe) -> dict[str, str]:
     if chosen.short_of_time:
         found["epochs"] += " (--max-minutes)"
     return found
+
+
+def choices(chosen: Recipe) -> list[tuple[str, str]]:
+    """Each choice as its flag, with its reason."""
+    why = reasons(chosen)
+    return [(_flag(name, value), why[name]) for name, value in chosen.settings.items()]
 
 
 def as_json(chosen: Recipe | None) -> dict[str, Any] | None:

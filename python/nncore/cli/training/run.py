@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -41,7 +42,8 @@ def train(settings: TrainSettings, out: Output, onlookers: Onlookers | None = No
     _check_place(settings.place)
     _check_split(settings.split.table)
     onlookers.say("Reading the pictures")
-    plan = _plan(settled(settings, out), out)
+    begun = time.perf_counter()
+    plan = _timed(_plan(settled(settings, out), out), begun)
     words.say_plan(plan, out)
     _compute_features(plan, out)
     if settings.split.test and "test" in (plan.parts.whole.given_split or ()):
@@ -52,9 +54,9 @@ def train(settings: TrainSettings, out: Output, onlookers: Onlookers | None = No
 def go_on(settings: ResumeSettings, out: Output, onlookers: Onlookers | None = None) -> Outcome:
     """Take up a training where it was stopped, to the same end."""
     onlookers = onlookers or Onlookers()
-    run = open_run(settings)
+    run, begun = open_run(settings), time.perf_counter()
     onlookers.say("Reading the pictures")
-    plan = resumed(settings, run, out)
+    plan = _timed(resumed(settings, run, out), begun)
     _compute_features(plan, out)
     _write_facts(plan, run, out)
     plan = dataclasses.replace(plan, training=remaining(plan))
@@ -62,6 +64,7 @@ def go_on(settings: ResumeSettings, out: Output, onlookers: Onlookers | None = N
 
 
 def _carried_out(plan: Plan, run: RunDirectory, out: Output, onlookers: Onlookers) -> Outcome:
+    from nncore.report.run_page import write_page
     from nncore.training.ended_worse import ended_worse
 
     history = _fit(plan, run, out, onlookers.callbacks(plan, run))
@@ -75,8 +78,14 @@ def _carried_out(plan: Plan, run: RunDirectory, out: Output, onlookers: Onlooker
         # Of an epoch that was trained before a change of settings.
         plan.model.save(run.file(BEST), include_optimizer=False)
     calibration = calibrated(plan, run) if len(history) else None
-    report = measured(plan, run) if len(history) else None
+    report = measured(plan, run, calibration) if len(history) else None
+    if report is not None:
+        write_page(run.path, model=plan.model, images=plan.parts.measured[1].images)
     return Outcome(plan, run, history, plan.parts.measured[0], report, calibration)
+
+
+def _timed(plan: Plan, begun: float) -> Plan:
+    return dataclasses.replace(plan, seconds={"reading": time.perf_counter() - begun})
 
 
 def _plan(settings: TrainSettings, out: Output) -> Plan:

@@ -105,6 +105,7 @@ def text(outcome: Outcome, hints: bool) -> str:
         *_refit_lines(outcome),
         *_calibration_lines(outcome),
         f"model     {printable(str(path / BEST))}",
+        f"report    {printable(str(path / 'report.html'))}",
         f"curves    {printable(str(path / 'loss.png'))}, accuracy.png",
         f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
     ]

@@ -127,8 +127,9 @@ class Commands:
         from nncore.data import Reading
 
         test, report = str(self.digits.test), str(self.root / "test-report")
-        settings = EvaluateSettings(self.model, test, Reading(cache=True), output=report)
-        return _command("evaluate", self.model, test, "--output", report), settings
+        command = _command("evaluate", self.model, test, "--output", report)
+        reading = Reading(cache=True)
+        return command, EvaluateSettings(self.model, test, reading, output=report, command=command)
 
     def predict(self) -> tuple[str, PredictSettings]:
         folder = str(self.digits.unlabelled)

@@ -61,6 +61,7 @@ def settings(args: argparse.Namespace) -> Settings:
         part=args.part,
         features=args.features,
         output=args.output,
+        command=args.command_line,
     )
     return Settings(chosen, args.min_accuracy)
 

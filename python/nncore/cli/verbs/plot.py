@@ -18,13 +18,12 @@ from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
 from nncore.errors import DataError
 from nncore.own_folders import make_own_folder
-from nncore.regular_files import read_regular
 
 if TYPE_CHECKING:
     from nncore.training.history import History
+    from nncore.training.report import Report
 
 HELP = "draw the pictures of a run again, or the lesson's"
-_LARGEST = 1 << 30  # bytes of a report.json
 _DESCENT = "gradient-descent"
 _LESSON = ("start", "learning_rate", "steps")
 
@@ -121,28 +120,10 @@ def _full_history(run: Path) -> History | None:
         return None  # The table is enough to draw from.
 
 
-@dataclass(frozen=True)
-class _Confusion:
-    """What a report.json says of it: of few classes a matrix, of many only what is not zero."""
-
-    classes: list[str]
-    confusion: Any
-    confusion_triples: Any
-
-
-def _read_report(path: Path) -> _Confusion | None:
-    """Confusion matrix and classes of a report.json; None where there is none."""
-    import json
+def _read_report(path: Path) -> Report | None:
+    from nncore.training.report_reading import read_report
 
     try:
-        data = json.loads(read_regular(path, _LARGEST).decode("utf-8"))
-        counts = data["confusion"]
-        triples = counts["triples"] if isinstance(counts, dict) else None
-        return _Confusion(data["classes"], counts, triples)
+        return read_report(path)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(
-            f"{path}: is not a report ({reason}); write it again by `nncore evaluate --output`"
-        ) from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nncore.report.charts.axis import Axis, Form, Tick, label, value_axis
 
 WIDTH, HEIGHT = 400, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 38
+LEFT, RIGHT, TOP, BOTTOM = 52, WIDTH - 12, 10, HEIGHT - 38  # of what is within the axes
 # More points than this cannot be told apart at this width, and make a page large.
 _MOST_POINTS = 400
 _MOST_ROWS = 30
@@ -62,7 +62,7 @@ class LineChart:
     diagonal: tuple[float, float, float, float] | None = None
 
     width, height = WIDTH, HEIGHT
-    left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
+    left, right, top, bottom = LEFT, RIGHT, TOP, BOTTOM
 
 
 def line_chart(
@@ -89,8 +89,8 @@ def line_chart(
     """
     every = [value for line in lines for value in line.values]
     first, last = (x[0], x[-1]) if x else (0.0, 1.0)
-    x_axis = Axis(first, last, _LEFT + 6, WIDTH - _RIGHT - 6)
-    y_axis = value_axis(every, HEIGHT - _BOTTOM, _TOP, limits)
+    x_axis = Axis(first, last, LEFT + 6, RIGHT - 6)
+    y_axis = value_axis(every, BOTTOM, TOP, limits)
     header, rows, left_out = _table(x, lines, x_label, form, mark)
     return LineChart(
         title=title,
@@ -99,7 +99,8 @@ def line_chart(
         x_ticks=tuple(x_axis.ticks(6, "count")),
         y_ticks=tuple(y_axis.ticks(5, form)),
         lines=tuple(
-            _drawn(line, number % COLORS, x, x_axis, y_axis) for number, line in enumerate(lines)
+            drawn_line(line.name, number, _places(line, x, x_axis, y_axis))
+            for number, line in enumerate(lines)
         ),
         mark_at=None if mark is None else x_axis.place(mark.x),
         mark_words="" if mark is None else mark.words,
@@ -109,18 +110,25 @@ def line_chart(
     )
 
 
-def _drawn(line: Line, kind: int, x: Sequence[float], x_axis: Axis, y_axis: Axis) -> DrawnLine:
-    points = [
-        (x_axis.place(at), y_axis.place(value)) if _can_be_drawn(value, y_axis) else None
-        for at, value in _thinned(list(zip(x, line.values, strict=True)), _MOST_POINTS)
-    ]
+def drawn_line(name: str, kind: int, points: Sequence[tuple[float, float] | None]) -> DrawnLine:
+    """A line through places, with gaps where there is none; of few each is marked."""
     path, pen_up = [], True
     for point in points:
         if point is not None:
             path.append(f"{'M' if pen_up else 'L'}{point[0]:g} {point[1]:g}")
         pen_up = point is None
     dots = tuple(point for point in points if point is not None)
-    return DrawnLine(line.name, kind, "".join(path), dots if len(points) <= _MARKED_UP_TO else ())
+    marked = dots if len(points) <= _MARKED_UP_TO else ()
+    return DrawnLine(name, kind % COLORS, "".join(path), marked)
+
+
+def _places(
+    line: Line, x: Sequence[float], x_axis: Axis, y_axis: Axis
+) -> list[tuple[float, float] | None]:
+    return [
+        (x_axis.place(at), y_axis.place(value)) if _can_be_drawn(value, y_axis) else None
+        for at, value in _thinned(list(zip(x, line.values, strict=True)), _MOST_POINTS)
+    ]
 
 
 def _can_be_drawn(value: float, axis: Axis) -> bool:

@@ -1,0 +1,96 @@
+"""Single images that say much about a classifier: those it cannot decide on, and typical ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nncore.training.answers import Answers
+
+Paths = Sequence[str | os.PathLike[str]] | None
+
+_MOST_UNCERTAIN = 20
+# Of each class, where there are so many of them; together they fill a page.
+_TYPICAL = ((10, 4), (20, 2), (40, 1))
+
+
+@dataclass(frozen=True)
+class AnsweredImage:
+    """One image, the model's answer and its second choice.
+
+    Attributes
+    ----------
+    path : str or None
+        File of the image, where known.
+    index : int
+        Row of the image in the evaluated arrays, from 0.
+    true, predicted, runner_up : str
+        Names of the right class, of the one that the model answered and of the next one.
+    probability, true_probability, runner_up_probability : float
+        What the model gave to them.
+    """
+
+    path: str | None
+    index: int
+    true: str
+    predicted: str
+    probability: float
+    true_probability: float
+    runner_up: str
+    runner_up_probability: float
+
+
+def uncertain_images(
+    answers: Answers, names: Sequence[str], paths: Paths
+) -> tuple[AnsweredImage, ...]:
+    """Those with the smallest distance between the two most probable classes, the smallest first;
+    of equal ones the lower index."""
+    distance = answers.probability - answers.runner_up_probability
+    order = np.argsort(distance, kind="stable")[:_MOST_UNCERTAIN]
+    return _described(order.tolist(), answers, names, paths)
+
+
+def typical_images(
+    answers: Answers, names: Sequence[str], paths: Paths
+) -> tuple[AnsweredImage, ...]:
+    """Of each class the images that are most surely known as such; with many classes fewer of each,
+    and beyond 40 those of the 40 classes with the most mistakes."""
+    k = len(names)
+    each = next((images for classes, images in _TYPICAL if k <= classes), 1)
+    shown: Sequence[int] = range(k)
+    if k > _TYPICAL[-1][0]:
+        wrong = answers.answer != answers.truth
+        mistakes = np.bincount(answers.truth[wrong], minlength=k)
+        shown = sorted(np.argsort(-mistakes, kind="stable")[: _TYPICAL[-1][0]].tolist())
+    right = np.flatnonzero(answers.answer == answers.truth)
+    by_class = np.lexsort((right, -answers.probability[right], answers.truth[right]))
+    order, labels = right[by_class], answers.truth[right][by_class]
+    starts = np.searchsorted(labels, shown)
+    ends = np.searchsorted(labels, shown, side="right")
+    rows = [
+        row
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        for row in order[start : min(end, start + each)].tolist()
+    ]
+    return _described(rows, answers, names, paths)
+
+
+def _described(
+    rows: Iterable[int], answers: Answers, names: Sequence[str], paths: Paths
+) -> tuple[AnsweredImage, ...]:
+    return tuple(
+        AnsweredImage(
+            path=None if paths is None else os.fspath(paths[row]),
+            index=row,
+            true=names[answers.truth[row]],
+            predicted=names[answers.answer[row]],
+            probability=float(answers.probability[row]),
+            true_probability=float(answers.true_probability[row]),
+            runner_up=names[answers.runner_up[row]],
+            runner_up_probability=float(answers.runner_up_probability[row]),
+        )
+        for row in rows
+    )

@@ -1,0 +1,222 @@
+"""The page of a run: all that is known is on it, and nothing that is named in it acts."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import nncore as nn
+from conftest import HOSTILE_CLASSES, call
+from nncore.errors import DataError
+from nncore.report.kept import read_kept
+from nncore.report.run_page import write_page
+from nncore.report.words import shown
+
+VOID = {"meta", "link", "img", "br", "circle", "path", "rect"}
+
+
+class Page(HTMLParser):
+    """Elements, words, and whether what is opened is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words, self.open = "", []
+        self.ids: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def read(path: Path) -> Page:
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 3_000_000
+    found = Page(text)
+    for tag, attributes in found.elements:
+        assert tag not in ("script", "iframe", "object", "form", "base", "b", "i"), tag
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            assert name != "style", tag
+            if name in ("href", "src"):
+                assert (value or "").startswith(("#", "data:")), value
+    targets = {attributes.get("id") for _, attributes in found.elements}
+    for link in found.all("a"):
+        assert (link["href"] or "")[1:] in targets
+    for image in found.all("img"):
+        assert image["alt"]
+        assert int(image["width"] or 0) > 0
+    return found
+
+
+def test_hostile_names_are_on_the_page_as_words(hostile_run):
+    found = read(hostile_run / "report.html")
+    for name in HOSTILE_CLASSES:
+        assert shown(name) in found.words
+    assert "\\xff\\n.png" in found.words
+    assert "broken <i>.png" in found.words
+    assert "49" not in re.findall(r"and (\d+)", found.words)
+    raw = (hostile_run / "report.html").read_text(encoding="utf-8")
+    assert "\u202e" not in raw
+
+
+def test_all_that_is_known_is_told(hostile_run):
+    kept = read_kept(hostile_run)
+    words = " ".join(read(hostile_run / "report.html").words.split())
+    report, made = kept.report, kept.provenance
+    assert f"{report.accuracy:.2%}" in words
+    assert kept.outline is not None
+    assert kept.outline.weights_digest is not None
+    for told in (
+        kept.outline.weights_digest,
+        shown(made.command),
+        "flatten (Flatten)",
+        "1 broken",
+        made.split,
+        f"of {len(kept.history or [])}",
+        "training 0.",
+        "95% interval",
+        "No image was put into a wrong class." if report.accuracy == 1 else "Most often mistaken",
+        *(["training", "validation", "test"]),
+    ):
+        assert told in words, told
+    assert made.notes
+    assert shown(made.notes[0]) in words
+
+
+def test_the_numbers_are_those_of_the_report(hostile_run):
+    report = read_kept(hostile_run).report
+    page = read(hostile_run / "report.html")
+    shown_pictures = len(report.worst) + len(report.uncertain) + len(report.typical)
+    assert (
+        len([one for one in page.all("img") if one["alt"].startswith("picture")]) == shown_pictures
+    )
+    classes = [attributes.get("class") for attributes in page.all("td")]
+    k = len(report.classes)
+    assert len([c for c in classes if c and c.startswith("shade-")]) == k * k
+
+
+def test_the_verb_makes_the_same_page(hostile_run, tmp_path):
+    before = (hostile_run / "report.html").read_bytes()
+    told = json.loads(call("report", hostile_run, "--output", tmp_path / "r.html", "--json"))
+    assert (tmp_path / "r.html").read_bytes() == before
+    assert told["report"] == str(tmp_path / "r.html")
+    assert told["runs"][0]["accuracy"] == read_kept(hostile_run).report.accuracy
+    assert (hostile_run / "report.html").read_bytes() == before
+
+
+def test_pictures_that_have_gone_are_told(hostile_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(hostile_run, run)
+    for name in ("report.json", "provenance.json"):
+        text = (run / name).read_text().replace("hostile", "elsewhere")
+        (run / name).write_text(text)
+    write_page(run)
+    page = read(run / "report.html")
+    report = read_kept(run).report
+    named = [*report.worst, *report.uncertain, *report.typical]
+    missing = len({one.index for one in named})
+    assert f"{missing} of the pictures cannot be shown" in page.words
+    assert page.words.count("not found") == len(named)
+    assert page.all("img") == []
+
+
+def test_a_run_of_an_older_version_has_a_page(hostile_run, tmp_path):
+    run = tmp_path / "old"
+    run.mkdir()
+    data = json.loads((hostile_run / "report.json").read_text())
+    for key in ("uncertain", "typical", "reliability", "reliability_before"):
+        del data[key]
+    (run / "report.json").write_text(json.dumps(data))
+    write_page(run)
+    words = read(run / "report.html").words
+    assert "older version" in words
+    assert "best.safetensors" in words
+    assert "Calibration error" not in words
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("report.json", "[", "report.json"),
+        ("report.json", '{"classes": ["a"]}', "report.json"),
+        ("provenance.json", "[]", "provenance.json"),
+        ("provenance.json", '{"seconds": 5}', "seconds"),
+        ("provenance.json", '{"notes": [5]}', "notes"),
+        ("provenance.json", '{"calibration": {"temperature": 1}}', "calibration"),
+        ("provenance.json", '{"skipped_first": [["a"]]}', "skipped_first"),
+        ("history.csv", "epoch\n", "history"),
+    ],
+)
+def test_damaged_files_are_named(hostile_run, tmp_path, name, text, told):
+    run = tmp_path / "run"
+    shutil.copytree(hostile_run, run)
+    (run / name).write_text(text)
+    with pytest.raises(DataError, match=told):
+        write_page(run)
+
+
+def test_what_is_no_run_is_said(tmp_path):
+    with pytest.raises(DataError, match=r"holds no report\.json"):
+        write_page(tmp_path)
+    with pytest.raises(DataError, match="is no folder"):
+        write_page(tmp_path / "nothing")
+
+
+def test_a_damaged_model_is_told_on_the_page(hostile_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(hostile_run, run)
+    (run / "best.safetensors").write_bytes(b"no model")
+    write_page(run)
+    assert "best.safetensors" in read(run / "report.html").words
+
+
+def test_an_evaluation_has_a_page(hostile_run, hostile_pictures, tmp_path):
+    out = tmp_path / "evaluation"
+    call("evaluate", hostile_run, hostile_pictures, "--output", out)
+    page = read(out / "report.html")
+    words = " ".join(page.words.split())
+    assert "An evaluation on" in words
+    assert "nncore evaluate" in words
+    assert str(hostile_run / "best.safetensors") in words
+    assert page.all("img")
+    before = (out / "report.html").read_bytes()
+    write_page(out)
+    assert (out / "report.html").read_bytes() == before
+
+
+def test_a_model_trained_on_arrays_has_a_page(tmp_path):
+    import numpy as np
+
+    from nncore.training.run_directory import RunDirectory
+
+    rng = np.random.default_rng(0)
+    x, y = rng.random((30, 4)).astype(np.float32), np.arange(30) % 3
+    model = nn.Sequential([nn.Dense(3)])
+    model.fit(x, y, epochs=1, verbose=0)
+    run = RunDirectory.create(tmp_path, "arrays")
+    model.save(run.file("best.safetensors"))
+    run.write_report(model.evaluate(x, y))
+    write_page(run.path)
+    words = read(run.path / "report.html").words
+    assert "cannot be shown" in words
