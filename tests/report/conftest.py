@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from pathlib import Path
 
@@ -11,26 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore.cli import main
-
-HOSTILE_CLASSES = (
-    "<script>alert(1)</script>".replace("/", "\u2215"),
-    "\" onload='alert(1)'><b>",
-    "many words and {{ 7 * 7 }} {% raw %}",
-    "\u202eevil \u05d0\u05d1\u05d2",
-    "z" + "\u0301" * 40,
-    "plain",
-)
-HOSTILE_FILE = b"<img src=x onerror=alert(1)>\xff\n.png"
-
-
-def call(*words: object) -> str:
-    """Standard output of a command that must succeed."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([str(word) for word in words])
-    assert code == 0, err.getvalue()
-    return out.getvalue()
+from pages import HOSTILE_CLASSES, HOSTILE_FILE, call
 
 
 def write_pictures(folder: Path, classes: tuple[str, ...], count: int) -> None:

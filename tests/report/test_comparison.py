@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_run_page import read
 
-from conftest import call
 from nncore.report.comparison import class_rows, differing_settings, metrics, run_names
 from nncore.report.kept import read_kept
+from pages import call, read
 
 
 @pytest.fixture(scope="module")

@@ -5,68 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 import nncore as nn
-from conftest import HOSTILE_CLASSES, call
 from nncore.errors import DataError
 from nncore.report.kept import read_kept
 from nncore.report.run_page import write_page
 from nncore.report.words import shown
-
-VOID = {"meta", "link", "img", "br", "circle", "path", "rect"}
-
-
-class Page(HTMLParser):
-    """Elements, words, and whether what is opened is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words, self.open = "", []
-        self.ids: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def read(path: Path) -> Page:
-    text = path.read_text(encoding="utf-8")
-    assert len(text) < 3_000_000
-    found = Page(text)
-    for tag, attributes in found.elements:
-        assert tag not in ("script", "iframe", "object", "form", "base", "b", "i"), tag
-        for name, value in attributes.items():
-            assert not name.startswith("on"), (tag, name)
-            assert name != "style", tag
-            if name in ("href", "src"):
-                assert (value or "").startswith(("#", "data:")), value
-    targets = {attributes.get("id") for _, attributes in found.elements}
-    for link in found.all("a"):
-        assert (link["href"] or "")[1:] in targets
-    for image in found.all("img"):
-        assert image["alt"]
-        assert int(image["width"] or 0) > 0
-    return found
+from pages import HOSTILE_CLASSES, call, read
 
 
 def test_hostile_names_are_on_the_page_as_words(hostile_run):
