@@ -64,6 +64,23 @@ def windows() -> nn.Sequential:
     )
 
 
+def pooled() -> nn.Sequential:
+    """Pools directly behind convolutions, or behind their activation."""
+    return built(
+        [
+            nn.Conv2D(6, 3, padding=((2, 0), (1, 1)), activation="sigmoid"),
+            nn.MaxPool2D((2, 1), (2, 1)),
+            nn.Conv2D(8, 2, strides=(1, 2), groups=2, use_bias=False),
+            nn.MaxPool2D(1, 2),
+            nn.Residual([nn.Conv2D(8, 1, activation="gelu"), nn.MaxPool2D(1)]),
+            nn.Conv2D(4, 1, activation="relu"),
+            nn.MaxPool2D(2, 2),
+            nn.Flatten(),
+            nn.Dense(CLASSES),
+        ]
+    )
+
+
 def blocks() -> nn.Sequential:
     """Blocks in blocks, normalizations with and without a layer that they fold into."""
     squeeze = [nn.GlobalAveragePool2D(), nn.Dense(3, "silu"), nn.Dense(12, "sigmoid")]
@@ -125,7 +142,8 @@ def normalized() -> nn.Sequential:
 
 
 MAKERS: dict[str, Callable[[], nn.Sequential]] = {
-    maker.__name__: maker for maker in (windows, blocks, activations, without_softmax, normalized)
+    maker.__name__: maker
+    for maker in (windows, pooled, blocks, activations, without_softmax, normalized)
 }
 
 

@@ -6,6 +6,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from exported_networks import HOSTILE, MAKERS, built, network
 from nncore.interop.export.buffer_plan import plan_buffer
 from nncore.interop.export.c_source import c_source
 from nncore.interop.export.c_text import comment, identifier, number, string
+from nncore.interop.export.pooled import with_pooled_convolutions
 from nncore.interop.export.program import program_of
 
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -80,6 +82,14 @@ def test_class_names_stay_in_their_strings(library):
     assert [name.decode() for name in names] == list(HOSTILE)
 
 
+def test_these_networks_need_every_function():
+    sources = [c_source(network(name)[0]._trained_network(), name).source for name in MAKERS]
+    sources.append(c_source(floats()._trained_network(), "floats", "float32").source)
+    used = {name for text in sources for name in re.findall(r"^static void (\w+)\(", text, re.M)}
+    kernels = (resources.files("nncore.interop.export") / "c_kernels.c").read_text()
+    assert used == {*re.findall(r"^static void (\w+)\(", kernels, re.M)}
+
+
 def test_the_header_states_what_is_needed():
     model, _, _ = network("normalized")
     made = c_source(model._trained_network(), "my-net")
@@ -101,9 +111,15 @@ def test_the_header_states_what_is_needed():
     assert "void my_net_predict(const uint8_t *image, float *probabilities);" in made.header
 
 
+def apart(plan, one, other) -> bool:
+    """Whether two values have no place in common."""
+    begins = plan.offsets[one], plan.offsets[other]
+    return begins[0] + one.size <= begins[1] or begins[1] + other.size <= begins[0]
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_values_that_live_at_once_do_not_overlap(name):
-    program = program_of(network(name)[0]._trained_network())
+    program = with_pooled_convolutions(program_of(network(name)[0]._trained_network()))
     plan = plan_buffer(program)
     last = {value: at for at, one in enumerate(program.operations) for value in one.inputs}
     for at, operation in enumerate(program.operations):
@@ -112,15 +128,16 @@ def test_values_that_live_at_once_do_not_overlap(name):
             for one in program.operations[:at]
             if last[one.output] > at or one.output == program.end
         }
-        made = plan.offsets[operation.output]
-        for value in living:
-            start = plan.offsets[value]
-            assert start + value.size <= made or made + operation.output.size <= start
+        busy = living | {operation.output} | {one for one in operation.inputs if one.number}
+        for value in operation.scratch:
+            assert all(apart(plan, value, other) for other in busy)
+        assert all(apart(plan, operation.output, other) for other in living)
     assert plan.size >= max(one.output.size for one in program.operations)
 
 
 def test_the_buffer_is_as_small_as_two_neighbours():
-    """A chain needs no more than its largest pair; pools and activations no room of their own."""
+    """A chain needs no more than its largest pair; activations need no room of their own, and what
+    is pooled is not kept."""
     model = built(
         [
             nn.Conv2D(32, 3, activation="relu"),
@@ -133,7 +150,8 @@ def test_the_buffer_is_as_small_as_two_neighbours():
         (28, 28, 1),
     )
     made = c_source(model._trained_network(), "net")
-    assert made.buffer_bytes == 4 * (28 * 28 + 26 * 26 * 32)
+    pair = 13 * 13 * 32 + 5 * 5 * 64
+    assert made.buffer_bytes == 4 * (pair + 64)
 
 
 def test_text_cannot_break_out():

@@ -81,7 +81,8 @@ def _lives(program: Program) -> dict[Value, _Life]:
     for time, operation in enumerate(program.operations):
         for value in operation.inputs:
             last[value] = time
-        first[operation.output] = time
+        for value in (operation.output, *operation.scratch):
+            first[value] = time
     # The end is read when all is over.
     last[program.end] = len(program.operations)
     return {value: _Life(value, at, last.get(value, at)) for value, at in first.items()}
@@ -98,6 +99,7 @@ def _groups(operations: Sequence[Operation], lives: dict[Value, _Life]) -> Itera
         else:
             group_of[shared].append(lives[operation.output])
             group_of[operation.output] = group_of[shared]
+        group_of |= {value: [lives[value]] for value in operation.scratch}
     seen: set[int] = set()
     for group in group_of.values():
         if id(group) not in seen:

@@ -12,38 +12,72 @@ static void from_bytes(const uint8_t *restrict x, const float *restrict factors,
             y[c] = (float)x[c] * factors[c] + offsets[c];
 }
 
-/* A convolution: kernel is (rows, columns, channels / groups, filters). */
-static void convolution(const float *restrict x, const float *restrict kernel,
-                        const float *restrict bias, float *restrict y, int32_t height,
-                        int32_t width, int32_t channels, int32_t out_height, int32_t out_width,
-                        int32_t filters, int32_t rows, int32_t columns, int32_t stride_down,
-                        int32_t stride_across, int32_t dilation_down, int32_t dilation_across,
-                        int32_t top, int32_t left, int32_t groups)
+/* One pixel of a convolution, whose window begins at a row and column that may lie beside x; kernel
+   is (rows, columns, channels / groups, filters). */
+static void convolution_pixel(const float *restrict x, const float *restrict kernel,
+                              const float *restrict bias, float *restrict y, int32_t height,
+                              int32_t width, int32_t channels, int32_t filters, int32_t rows,
+                              int32_t columns, int32_t dilation_down, int32_t dilation_across,
+                              int32_t groups, int32_t first_row, int32_t first_column)
 {
     const int32_t inputs = channels / groups, outputs = filters / groups;
-    for (int32_t i = 0; i < out_height; ++i)
-        for (int32_t j = 0; j < out_width; ++j, y += filters) {
-            for (int32_t o = 0; o < filters; ++o)
-                y[o] = bias ? bias[o] : 0.0f;
-            for (int32_t k = 0; k < rows; ++k) {
-                const int32_t row = i * stride_down + k * dilation_down - top;
-                if (row < 0 || row >= height)
-                    continue;
-                for (int32_t l = 0; l < columns; ++l) {
-                    const int32_t column = j * stride_across + l * dilation_across - left;
-                    if (column < 0 || column >= width)
-                        continue;
-                    const float *pixel = x + (row * width + column) * channels;
-                    const float *weights = kernel + (k * columns + l) * inputs * filters;
-                    for (int32_t n = 0; n < inputs; ++n, weights += filters)
-                        for (int32_t g = 0; g < groups; ++g) {
-                            const float value = pixel[g * inputs + n];
-                            for (int32_t o = g * outputs; o < (g + 1) * outputs; ++o)
-                                y[o] += value * weights[o];
-                        }
+    for (int32_t o = 0; o < filters; ++o)
+        y[o] = bias ? bias[o] : 0.0f;
+    for (int32_t k = 0; k < rows; ++k) {
+        const int32_t row = first_row + k * dilation_down;
+        if (row < 0 || row >= height)
+            continue;
+        for (int32_t l = 0; l < columns; ++l) {
+            const int32_t column = first_column + l * dilation_across;
+            if (column < 0 || column >= width)
+                continue;
+            const float *pixel = x + (row * width + column) * channels;
+            const float *weights = kernel + (k * columns + l) * inputs * filters;
+            for (int32_t n = 0; n < inputs; ++n, weights += filters)
+                for (int32_t g = 0; g < groups; ++g) {
+                    const float value = pixel[g * inputs + n];
+                    for (int32_t o = g * outputs; o < (g + 1) * outputs; ++o)
+                        y[o] += value * weights[o];
                 }
-            }
         }
+    }
+}
+
+/* A convolution. */
+static void convolution(const float *x, const float *kernel, const float *bias, float *y,
+                        int32_t height, int32_t width, int32_t channels, int32_t out_height,
+                        int32_t out_width, int32_t filters, int32_t rows, int32_t columns,
+                        int32_t stride_down, int32_t stride_across, int32_t dilation_down,
+                        int32_t dilation_across, int32_t top, int32_t left, int32_t groups)
+{
+    for (int32_t i = 0; i < out_height; ++i)
+        for (int32_t j = 0; j < out_width; ++j, y += filters)
+            convolution_pixel(x, kernel, bias, y, height, width, channels, filters, rows, columns,
+                              dilation_down, dilation_across, groups, i * stride_down - top,
+                              j * stride_across - left);
+}
+
+/* The largest value of each window of a convolution, of which `line` holds one pixel. */
+static void pooled_convolution(const float *x, const float *kernel, const float *bias, float *line,
+                               float *y, int32_t height, int32_t width, int32_t channels,
+                               int32_t out_height, int32_t out_width, int32_t filters, int32_t rows,
+                               int32_t columns, int32_t stride_down, int32_t stride_across,
+                               int32_t dilation_down, int32_t dilation_across, int32_t top,
+                               int32_t left, int32_t groups, int32_t pool_rows,
+                               int32_t pool_columns, int32_t pool_down, int32_t pool_across)
+{
+    for (int32_t i = 0; i < out_height; ++i)
+        for (int32_t j = 0; j < out_width; ++j, y += filters)
+            for (int32_t k = 0; k < pool_rows; ++k)
+                for (int32_t l = 0; l < pool_columns; ++l) {
+                    const int32_t row = (i * pool_down + k) * stride_down - top;
+                    const int32_t column = (j * pool_across + l) * stride_across - left;
+                    float *to = k == 0 && l == 0 ? y : line;
+                    convolution_pixel(x, kernel, bias, to, height, width, channels, filters, rows,
+                                      columns, dilation_down, dilation_across, groups, row, column);
+                    for (int32_t o = 0; o < filters; ++o)
+                        y[o] = to[o] > y[o] ? to[o] : y[o];
+                }
 }
 
 /* A convolution of each channel by itself: kernel is (rows, columns, channels). */

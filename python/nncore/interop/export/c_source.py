@@ -30,10 +30,12 @@ from nncore.interop.export.operations import (
     NormalizeChannels,
     Operation,
     Pool,
+    PooledConvolution,
     Product,
     Scale,
     Value,
 )
+from nncore.interop.export.pooled import with_pooled_convolutions
 from nncore.interop.export.program import Program, program_of
 
 F32 = NDArray[np.float32]
@@ -73,7 +75,7 @@ def c_source(network: TrainedNetwork, stem: str, dtype: str = "uint8") -> CSourc
         As of `program_of`, or a class name is longer than a string of C may be.
     """
     name = c_text.identifier(stem)
-    program = program_of(network, dtype)
+    program = with_pooled_convolutions(program_of(network, dtype))
     plan = plan_buffer(program)
     calls = _Calls(program, plan)
     for operation in program.operations:
@@ -178,14 +180,23 @@ def _source(
     yield f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{"
     yield from (f"    {one}," for one in classes)
     yield "};\n"
-    for function, text in _functions().items():
-        if function in calls.functions:
-            yield text + "\n"
+    for text in _needed(calls.functions):
+        yield text + "\n"
     yield f"void {name}_predict(const {_c_type(dtype)} *image, float *probabilities)\n{{"
     yield from (f"    {line}" for line in calls.lines)
     yield f"    for (int32_t k = 0; k < {name.upper()}_CLASSES; ++k)"
     yield f"        probabilities[k] = {calls.place(program.end)}[k];"
     yield "}"
+
+
+def _needed(called: set[str]) -> list[str]:
+    """Those functions and the ones that they call, which stand before them."""
+    known = _functions()
+    texts: list[str] = []
+    for function, text in reversed(known.items()):
+        if function in called or any(f" {function}(" in caller for caller in texts):
+            texts.insert(0, text)
+    return texts
 
 
 def _functions() -> dict[str, str]:
@@ -271,8 +282,7 @@ class _Calls:
 
     @_add.register
     def _convolution(self, operation: Convolution) -> None:
-        channels, filters = operation.input.shape[2], operation.output.shape[2]
-        by_itself = operation.groups == channels == filters
+        by_itself = operation.is_depthwise
         (top, _), (left, _) = operation.pads
         self._call(
             "depthwise_convolution" if by_itself else "convolution",
@@ -288,6 +298,28 @@ class _Calls:
             top,
             left,
             *(() if by_itself else (operation.groups,)),
+        )
+
+    @_add.register
+    def _pooled_convolution(self, operation: PooledConvolution) -> None:
+        (top, _), (left, _) = operation.pads
+        self._call(
+            "pooled_convolution",
+            self.place(operation.input),
+            self._array(operation.kernel),
+            self._array(operation.bias),
+            self.place(operation.line),
+            self.place(operation.output),
+            *operation.input.shape,
+            *operation.output.shape,
+            *operation.kernel.shape[:2],
+            *operation.strides,
+            *operation.dilation,
+            top,
+            left,
+            operation.groups,
+            *operation.window,
+            *operation.pool_strides,
         )
 
     @_add.register

@@ -50,6 +50,11 @@ class Operation:
         """How many products are added up, for one image."""
         return 0
 
+    @property
+    def scratch(self) -> tuple[Value, ...]:
+        """Room that it needs while it is computed."""
+        return ()
+
 
 @dataclass(frozen=True, eq=False)
 class FromBytes(Operation):
@@ -71,9 +76,34 @@ class Convolution(Operation):
     groups: int
 
     @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel gives one by itself."""
+        return self.groups == self.input.shape[2] == self.output.shape[2]
+
+    @property
     def multiply_adds(self) -> int:
         height, width, _ = self.output.shape
         return height * width * self.kernel.size
+
+
+@dataclass(frozen=True, eq=False)
+class PooledConvolution(Convolution):
+    """A convolution, then the largest value of windows without padding; see `pooled.py`.
+
+    `line` holds one pixel of the convolution.
+    """
+
+    window: Pair
+    pool_strides: Pair
+    line: Value
+
+    @property
+    def scratch(self) -> tuple[Value, ...]:
+        return (self.line,)
+
+    @property
+    def multiply_adds(self) -> int:
+        return super().multiply_adds * math.prod(self.window)
 
 
 @dataclass(frozen=True, eq=False)
