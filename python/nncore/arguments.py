@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -40,8 +40,10 @@ def check_sequence(name: str, values: object) -> None:
 
 def listed(values: Any) -> Any:
     """A list of what can be gone through once, or has no order of its own to be indexed by: a
-    generator, a `map`, the values of a dictionary. Anything else as it is."""
-    if isinstance(values, (str, bytes, os.PathLike, Sequence)) or hasattr(values, "__array__"):
+    generator, a `map`, the values of a dictionary. Anything else as it is, a dictionary too."""
+    if isinstance(values, (str, bytes, os.PathLike, Sequence, Mapping)) or hasattr(
+        values, "__array__"
+    ):
         return values
     return list(values) if isinstance(values, Iterable) else values
 

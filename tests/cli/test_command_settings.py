@@ -22,6 +22,7 @@ LINES = {
     "train": ("a", "--epochs", "2"),
     "evaluate": ("a", "b"),
     "predict": ("a", "b"),
+    "explain": ("a", "b", "--output", "c"),
     "lr-find": ("a",),
     "info": (),
     "plot": ("a",),

@@ -284,8 +284,7 @@ std::string NetworkSpec::describe() const {
 
 std::string layer_name(std::size_t index) { return "layer" + std::to_string(index); }
 
-std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
-    Builder builder(input_shape(*this));
+void NetworkSpec::add_to(Builder& builder) const {
     std::vector<bool> shortcuts;  // whether the open blocks have one
     for (std::size_t i = 0; i < layers.size(); ++i) {
         const LayerSpec& layer = layers[i];
@@ -350,6 +349,17 @@ std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
                 break;
         }
     }
+}
+
+std::unique_ptr<nncore::network::Probe> NetworkSpec::build_probe(const std::string& layer) const {
+    Builder builder(input_shape(*this), layer);
+    add_to(builder);
+    return builder.build_probe();
+}
+
+std::unique_ptr<Network> NetworkSpec::build(std::uint64_t seed) const {
+    Builder builder(input_shape(*this));
+    add_to(builder);
     auto network = builder.build(seed);
     Random random(seed);
     for (const auto& parameter : network->parameters()) {

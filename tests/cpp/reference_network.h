@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "network/builder.h"
 #include "network/join_stages.h"
 #include "network/network.h"
 
@@ -74,6 +75,11 @@ struct NetworkSpec {
     std::string describe() const;  // "100-84 relu-10 softmax"
     // The network of nncore, its weights from the seed, all vectors random instead of 0 or 1.
     std::unique_ptr<nncore::network::Network> build(std::uint64_t seed) const;
+    // What looks at one of its layers.
+    std::unique_ptr<nncore::network::Probe> build_probe(const std::string& layer) const;
+
+ private:
+    void add_to(nncore::network::Builder& builder) const;
 };
 
 // A network over images; the number of inputs follows from the shape.

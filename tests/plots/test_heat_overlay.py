@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nncore.plots import heat_overlay
 
@@ -43,6 +44,15 @@ def test_images_of_one_channel_and_of_floats_are_taken():
     np.testing.assert_array_equal(heat_overlay(image[..., np.newaxis], HEAT), expected)
     np.testing.assert_array_equal(heat_overlay(image / 51.0 - 2, HEAT), expected)
     assert (heat_overlay(np.full((2, 3), 0.3), HEAT)[1] == 0).all()
+
+
+def test_a_file_is_written_and_known_as_a_chart(tmp_path):
+    overlay = heat_overlay(np.full((2, 3), 100, np.uint8), HEAT, tmp_path / "heat.png")
+    with Image.open(tmp_path / "heat.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), overlay)
+        assert picture.info["Software"] == "nncore"
+    with pytest.raises(ValueError, match=r"'heat.jpg': its name must end in .png"):
+        heat_overlay(np.full((2, 3), 100, np.uint8), HEAT, "heat.jpg")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,9 @@ def test_answers_are_as_the_document_says(serving):
     assert [answer.status for answer in posts] == [200, 200, 415, 400, 421, 413]
     for answer in posts:
         check(serving, "/predict", answer, "post")
+    explained = serving.ask("/explain", picture())
+    assert explained.status == 200
+    check(serving, "/explain", explained, "post")
 
 
 def test_the_document_can_be_wrong():

@@ -1,4 +1,4 @@
-"""Names for pictures, as `predict` and `demo` give them."""
+"""Names for pictures, as `predict` and `demo` give them, and pictures that get none."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nncore.cli.failures import UsageError
+from nncore.cli.failures import BAD_DATA, DONE, UsageError
 from nncore.cli.inputs import open_image_model
-from nncore.cli.output import printable
+from nncore.cli.output import Output, count, printable, write_error
+from nncore.errors import DataError
 from nncore.file_names import as_text
 from nncore.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data.skipped import SkippedFile
     from nncore.training.predictions import Prediction, Predictions
+
+
+# So many files that give no image are named.
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def _write_csv(path: str, found: Predictions, top_k: int) -> None:
     for place in range(2, top_k + 1):
         header += [f"label_{place}", f"probability_{place}"]
     rows = [[_from(path, one.path or ""), *_top(one)] for one in found]
-    missing = unpredicted(found)
+    missing = unusable(found.skipped)
     if missing:
         nothing = [""] * (len(header) - 1)
         rows = [[*row, ""] for row in rows]
@@ -76,9 +81,36 @@ def _from(table: str, path: str) -> str:
     return as_text(os.path.join(os.path.relpath(".", os.path.realpath(folder)), path))
 
 
-def unpredicted(found: Predictions) -> list[SkippedFile]:
+def unusable(skipped: Sequence[SkippedFile]) -> list[SkippedFile]:
     """What was meant to be a picture, by its name or by being named, and gave none."""
-    return [file for file in found.skipped if file.kind == "broken"]
+    return [file for file in skipped if file.kind == "broken"]
+
+
+def left_out(skipped: Sequence[SkippedFile], done: int, what: str, out: Output) -> int:
+    """Warn of the files that gave no image, and say how many of the pictures are not `what`, which
+    `done` of them are; returns the exit code.
+
+    Raises
+    ------
+    DataError
+        None is.
+    """
+    missing = unusable(skipped)
+    if not done:
+        from nncore.data.skipped import in_words
+
+        raise DataError(in_words(missing or skipped))
+    # Those that should have been pictures first: hidden files must not push them off the list.
+    in_order = sorted(skipped, key=lambda file: file.kind != "broken")
+    for file in in_order[:_NAMED]:
+        out.warn(f"skipped {file.path}: {file.reason}")
+    if len(in_order) > _NAMED:
+        out.warn(f"skipped {count(len(in_order) - _NAMED, 'more file')}")
+    if not missing:
+        return DONE
+    total = count(done + len(missing), "picture")
+    write_error(f"{len(missing):,} of {total} could not be {what}; the others are")
+    return BAD_DATA
 
 
 def line(one: Prediction) -> str:

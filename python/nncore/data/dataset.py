@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_sequence, listed
+from nncore.arguments import check_sequence
+from nncore.array_protocols import native
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.labels.encoding import check_labels, one_hot
 from nncore.data.labels.given_classes import Classes, as_class_map
@@ -293,7 +294,7 @@ class ImageDataset:
             ("groups", groups),
         ):
             check_sequence(name, values)
-        pixels, labels = image_array(listed(images)), listed(labels)
+        pixels, labels = image_array(native(images, "images")), native(labels, "labels")
         if len(pixels) == 0:
             raise DataError("images is empty")
         class_map = None if classes is None else as_class_map(classes)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_number
+from nncore.atomic import atomic_write_bytes
 from nncore.errors import MissingExtraError
+from nncore.own_folders import SOFTWARE
 
 # Its lightness rises with the heat, for every kind of colour vision and on gray paper, too.
 _COLORS = "inferno"
@@ -16,7 +21,13 @@ _COLORS = "inferno"
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def heat_overlay(image: Any, heat: Any, opacity: float = 0.75) -> NDArray[np.uint8]:
+def heat_overlay(
+    image: Any,
+    heat: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    opacity: float = 0.75,
+) -> NDArray[np.uint8]:
     """A picture in gray under the colours of a heat map: dark red is warm, yellow is hot.
 
     The picture loses its colours so that every colour is that of the heat.
@@ -27,19 +38,27 @@ def heat_overlay(image: Any, heat: Any, opacity: float = 0.75) -> NDArray[np.uin
         Of float values the smallest becomes black, the largest white.
     heat : float (H, W)
         0 to 1, as `Sequential.explain` gives it for the picture.
+    path : path, optional
+        Where to write the overlay: .png.
     opacity : float
         How much of a pixel with heat 1 is colour, 0 to 1; others have less of it, by their heat.
 
     Returns
     -------
     uint8 (H, W, 3)
-        To be shown or saved: ``PIL.Image.fromarray(overlay)``.
+        In a notebook ``PIL.Image.fromarray(overlay)`` shows it.
 
     Raises
     ------
     ValueError, TypeError
-        Arrays of other shapes, heat outside of 0 to 1, or a bad opacity.
+        Arrays of other shapes, heat outside of 0 to 1, a bad opacity, or another extension.
+    OSError
+        `path` cannot be written.
     """
+    if path is not None and Path(path).suffix.lower() != ".png":
+        raise ValueError(
+            f"cannot write an overlay to {os.fspath(path)!r}: its name must end in .png"
+        )
     opacity = check_number("opacity", opacity, low=0, high=1)
     gray = _gray(np.asarray(image))
     warmth = np.asarray(heat, np.float64)
@@ -54,7 +73,19 @@ def heat_overlay(image: Any, heat: Any, opacity: float = 0.75) -> NDArray[np.uin
     result: NDArray[np.uint8] = np.rint(
         gray[..., np.newaxis] * (1 - share) + colors * share
     ).astype(np.uint8)
+    if path is not None:
+        atomic_write_bytes(path, _png(result))
     return result
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    mark, stream = PngInfo(), io.BytesIO()
+    mark.add_text("Software", SOFTWARE)  # by which it is known among pictures
+    Image.fromarray(pixels).save(stream, "PNG", pnginfo=mark)
+    return stream.getvalue()
 
 
 def _gray(image: NDArray[Any]) -> NDArray[np.float64]:

@@ -75,6 +75,7 @@ def create_app(
 
     routes = [
         Route("/predict", endpoints.predict, methods=["POST"]),
+        Route("/explain", endpoints.explain, methods=["POST"]),
         Route("/health", endpoints.health),
         Route("/model", endpoints.model),
         Route("/metrics", endpoints.metrics_text),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
 import numpy as np
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,10 +16,12 @@ from nncore.data.pictures.decode import NotAnImageError, TooManyPixelsError, Unu
 from nncore.data.skipped import SkippedFile
 from nncore.serve.admission import Admission
 from nncore.serve.gate import json_response
+from nncore.serve.heat import heat_picture
 from nncore.serve.limits import Limits
 from nncore.serve.metrics import CONTENT_TYPE, Metrics
-from nncore.serve.models import Models
+from nncore.serve.models import Models, ServedModel
 from nncore.serve.openapi import document
+from nncore.serve.queries import label_of, top_k_of
 from nncore.serve.refusals import Refusal, TooBusy
 from nncore.serve.uploads import Upload, uploaded
 from nncore.serve.workers import Batch, Job, Workers
@@ -32,11 +36,12 @@ class Endpoints:
         self.admission = Admission(limits)
         self.metrics = Metrics()
         self.workers = Workers(threads, limits.pixels, self._count_batch)
+        self._one_explains = anyio.CapacityLimiter(1)
 
     async def predict(self, request: Request) -> Response:
         """`POST /predict`: what `nncore predict --json` prints."""
         served = self.models.current
-        top_k = _top_k(request, len(served.names))
+        top_k = top_k_of(request, len(served.names))
         with self.admission.holding() as holding:
             uploads = await uploaded(request, self.limits, self.admission, holding)
             with self.admission.turn():
@@ -44,7 +49,7 @@ class Endpoints:
                     with anyio.fail_after(self.limits.seconds):
                         job = await self.workers.answer(served, uploads)
                 except TimeoutError:
-                    raise TooBusy(f"not computed after {self.limits.seconds:g} s") from None
+                    raise self._too_slow() from None
         if job.failure is not None:
             raise job.failure
         found = _predictions(job, uploads, served.names, top_k)
@@ -56,6 +61,35 @@ class Endpoints:
         milliseconds = f"decode;dur={job.decode_seconds * 1e3:.3f}, "
         milliseconds += f"compute;dur={job.compute_seconds * 1e3:.3f}"
         return json_response(found.to_dict(), headers={"Server-Timing": milliseconds})
+
+    async def explain(self, request: Request) -> Response:
+        """`POST /explain`: where the model looked, as a PNG."""
+        served = self.models.current
+        label = label_of(request, served.names)
+        with self.admission.holding() as holding:
+            uploads = await uploaded(request, self.limits, self.admission, holding)
+            if len(uploads) != 1:
+                raise Refusal(400, f"one picture is explained at a time, not {len(uploads)}")
+            with self.admission.turn():
+                content = await self._heat(served, uploads[0], label)
+        return Response(content, headers={"Cache-Control": "no-store"}, media_type="image/png")
+
+    async def _heat(self, served: ServedModel, upload: Upload, label: str | None) -> bytes:
+        work = partial(heat_picture, served, upload, label, self.limits.pixels)
+        try:
+            with anyio.fail_after(self.limits.seconds):
+                return await to_thread.run_sync(
+                    work, limiter=self._one_explains, abandon_on_cancel=True
+                )
+        except TimeoutError:
+            raise self._too_slow() from None
+        except UnusableImageError as error:
+            raise Refusal(_status([error]), error.reason) from None
+        except ValueError as error:
+            raise Refusal(422, str(error)) from None
+
+    def _too_slow(self) -> TooBusy:
+        return TooBusy(f"not computed after {self.limits.seconds:g} s; try again")
 
     async def health(self, request: Request) -> Response:
         """`GET /health`: 200 as long as pictures are answered."""
@@ -94,18 +128,6 @@ class Endpoints:
         self.metrics.compute.add(batch.seconds)
 
 
-def _top_k(request: Request, classes: int) -> int:
-    """How many labels are asked for; 400 where the query is not understood."""
-    query = request.query_params
-    unknown = sorted(set(query) - {"top_k"})
-    if unknown:
-        raise Refusal(400, f"unknown in the query: {', '.join(unknown)}; known: top_k")
-    text = query.get("top_k", "1")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= classes):
-        raise Refusal(400, f"top_k must be from 1 to {classes}, not {text[:20]!r}")
-    return int(text)
-
-
 def _predictions(
     job: Job, uploads: Sequence[Upload], names: Sequence[str], top_k: int
 ) -> Predictions:
@@ -125,12 +147,15 @@ def _predictions(
 
 
 def _unusable(errors: Sequence[UnusableImageError | None], found: Predictions) -> Refusal:
-    """No picture was one: the status tells which way."""
-    kinds: list[type[UnusableImageError]] = [TooManyPixelsError, NotAnImageError]
-    status = 422
-    for kind, its_status in zip(kinds, (413, 415), strict=True):
-        if all(isinstance(error, kind) for error in errors):
-            status = its_status
+    """No picture was one."""
     first = found.skipped[0]
     message = f"{first.path}: {first.reason}".removeprefix(": ")
-    return Refusal(status, message, more=found.to_dict())
+    return Refusal(_status(errors), message, more=found.to_dict())
+
+
+def _status(errors: Sequence[UnusableImageError | None]) -> int:
+    """It tells in which way all pictures are none."""
+    for kind, status in ((TooManyPixelsError, 413), (NotAnImageError, 415)):
+        if all(isinstance(error, kind) for error in errors):
+            return status
+    return 422

@@ -21,6 +21,7 @@ def document(limits: Limits) -> Schema:
         },
         "paths": {
             "/predict": {"post": _predict(limits)},
+            "/explain": {"post": _explain()},
             "/health": {"get": _get("Whether pictures are answered.", "Health", needs_token=False)},
             "/model": {"get": _get("The model that answers, and its limits.", "Model")},
             "/metrics": {"get": _metrics()},
@@ -50,42 +51,57 @@ def _predict(limits: Limits) -> Schema:
                 "schema": {"type": "integer", "minimum": 1, "default": 1},
             }
         ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/*": {},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "additionalProperties": {
-                            "type": "string",
-                            "contentMediaType": "application/octet-stream",
-                        },
-                    }
-                },
-            },
-        },
+        "requestBody": _PICTURES,
+        "responses": {"200": _answer("The predictions.", "Predictions"), **_refusals()},
+        "security": [{"token": []}, {}],
+    }
+
+
+def _explain() -> Schema:
+    return {
+        "operationId": "explain",
+        "summary": "Where the model looked: a picture under its heat map.",
+        "description": "The body is one picture, as for /predict.",
+        "parameters": [
+            {
+                "name": "label",
+                "in": "query",
+                "description": "The class to explain; by default the most probable one.",
+                "schema": {"type": "string"},
+            }
+        ],
+        "requestBody": _PICTURES,
         "responses": {
-            "200": _answer("The predictions.", "Predictions"),
-            **{
-                str(status): _answer(text, "Error")
-                for status, text in (
-                    (400, "The query, the multipart body or the host is not valid."),
-                    (401, "A token is needed."),
-                    (403, "A page of another server asks."),
-                    (408, "The body did not come in time."),
-                    (413, "Too many bytes, pictures or pixels."),
-                    (415, "Not a picture."),
-                    (421, "The server is not called so."),
-                    (422, "A picture that is damaged."),
-                )
+            "200": {
+                "description": "A PNG as large as the pictures that the model sees.",
+                "content": {"image/png": {}},
             },
-            "503": {
-                **_answer("Too much to do: try again.", "Error"),
-                "headers": {"Retry-After": {"schema": {"type": "integer"}}},
-            },
+            **_refusals(),
         },
         "security": [{"token": []}, {}],
+    }
+
+
+def _refusals() -> Schema:
+    """Of requests with a body."""
+    return {
+        **{
+            str(status): _answer(text, "Error")
+            for status, text in (
+                (400, "The query, the multipart body or the host is not valid."),
+                (401, "A token is needed."),
+                (403, "A page of another server asks."),
+                (408, "The body did not come in time."),
+                (413, "Too many bytes, pictures or pixels."),
+                (415, "Not a picture."),
+                (421, "The server is not called so."),
+                (422, "A picture that is damaged."),
+            )
+        },
+        "503": {
+            **_answer("Too much to do: try again.", "Error"),
+            "headers": {"Retry-After": {"schema": {"type": "integer"}}},
+        },
     }
 
 
@@ -128,6 +144,21 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
+_PICTURES = {
+    "required": True,
+    "content": {
+        "image/*": {},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "string",
+                    "contentMediaType": "application/octet-stream",
+                },
+            }
+        },
+    },
+}
 _TEXT = {"type": "string"}
 _NAME = {"type": ["string", "null"]}
 _COUNT = {"type": "integer", "minimum": 0}

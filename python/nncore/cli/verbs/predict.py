@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import argparse
 
-from nncore.cli.failures import BAD_DATA, DONE
 from nncore.cli.flags import common, features, reading, values
-from nncore.cli.output import Output, count, write_error
-from nncore.cli.predicting import PredictSettings, line, predict, unpredicted
-from nncore.errors import DataError
+from nncore.cli.output import Output
+from nncore.cli.predicting import PredictSettings, left_out, line, predict
 
 HELP = "name what is on pictures"
-_NAMED = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,21 +41,6 @@ def settings(args: argparse.Namespace) -> PredictSettings:
 
 def run(settings: PredictSettings, out: Output) -> int:
     found = predict(settings)
-    missing = unpredicted(found)
     if found or out.json:
         out.result("\n".join(line(one) for one in found), found.to_dict())
-    if not found:
-        from nncore.data.skipped import in_words
-
-        raise DataError(in_words(missing or found.skipped))
-    # Those that should have been pictures first: hidden files must not push them off the list.
-    skipped = sorted(found.skipped, key=lambda file: file.kind != "broken")
-    for file in skipped[:_NAMED]:
-        out.warn(f"skipped {file.path}: {file.reason}")
-    if len(skipped) > _NAMED:
-        out.warn(f"skipped {count(len(skipped) - _NAMED, 'more file')}")
-    if not missing:
-        return DONE
-    total = count(len(found) + len(missing), "picture")
-    write_error(f"{len(missing):,} of {total} could not be predicted; the others are")
-    return BAD_DATA
+    return left_out(found.skipped, len(found), "predicted", out)

@@ -9,6 +9,8 @@ const FEW_PIXELS = 64;
 
 const element = (id) => document.getElementById(id);
 const say = (text) => { element("said").textContent = text; };
+// For those who do not see the cards.
+const tell = (text) => { element("heard").textContent = text; };
 const waiting = [];
 let working = 0;
 let model = null;
@@ -33,7 +35,7 @@ async function askForModel() {
   if (!answer.ok) {
     element("model").textContent =
       answer.status === 401 ? "This server wants a token." : `The server answers ${answer.status}.`;
-    if (answer.status === 401 && token) say("That is not the token.");
+    element("token-wrong").textContent = answer.status === 401 && token ? "That is not the token." : "";
     return;
   }
   model = await answer.json();
@@ -50,6 +52,7 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 2 : 
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
 
 function add(files) {
+  say("");
   const list = element("results");
   for (const file of files) {
     const card = element("result").content.firstElementChild.cloneNode(true);
@@ -63,8 +66,9 @@ function add(files) {
 }
 
 function forget(card) {
-  const shown = card.querySelector(".shown");
-  if (shown.src) URL.revokeObjectURL(shown.src);
+  for (const image of card.querySelectorAll("img")) {
+    if (image.src) URL.revokeObjectURL(image.src);
+  }
   card.remove();
 }
 
@@ -110,7 +114,35 @@ async function predict({ file, card }) {
       ? `, of which the server decoded for ${milliseconds(parts.decode)} and computed for ${milliseconds(parts.compute)}.`
       : ".");
   card.querySelector(".took").hidden = false;
-  say(`${card.querySelector(".name").textContent}: ${found.label}, ${percent(found.probability)}`);
+  const button = card.querySelector(".look");
+  button.hidden = false;
+  button.addEventListener("click", () => look(file, card, found.label));
+  tell(`${card.querySelector(".name").textContent}: ${found.label}, ${percent(found.probability)}`);
+}
+
+async function look(file, card, label) {
+  const button = card.querySelector(".look");
+  button.disabled = true;
+  let answer;
+  try {
+    answer = await fetch("explain", { method: "POST", body: file, headers: headers() });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+  } catch (error) {
+    button.disabled = false;
+    say(`No heat map: ${error.message}`);
+    return;
+  }
+  const figure = card.querySelector(".heat");
+  const image = figure.querySelector("img");
+  image.addEventListener("load", () => {
+    image.classList.toggle("few-pixels", Math.max(image.naturalWidth, image.naturalHeight) <= FEW_PIXELS);
+  });
+  image.src = URL.createObjectURL(await answer.blob());
+  image.alt = `Heat map of what spoke for ${label}`;
+  figure.querySelector("figcaption").textContent = `What spoke for ${label}: the brighter, the more.`;
+  figure.hidden = false;
+  button.hidden = true;
+  tell(image.alt);
 }
 
 function serverTiming(text) {
@@ -170,7 +202,7 @@ function fail(card, text) {
   card.querySelector(".waits").hidden = true;
   card.querySelector(".failed").textContent = text;
   card.querySelector(".failed").hidden = false;
-  say(`${card.querySelector(".name").textContent}: ${text}`);
+  tell(`${card.querySelector(".name").textContent}: ${text}`);
 }
 
 for (const id of ["files", "camera"]) {
@@ -207,6 +239,7 @@ element("clear").addEventListener("click", () => {
   for (const card of [...element("results").children]) forget(card);
   element("clear").hidden = true;
   say("");
+  tell("");
   element("files").focus();
 });
 

@@ -1,0 +1,222 @@
+"""Show where a model looked: for each picture a PNG file in --output, the picture in gray under the
+heat of what raised the score of its class. One line per picture: path, label, probability and that
+file, separated by tabs. Folders are read with all their sub-folders. Files that give no image are
+named, the others explained all the same; the exit code is then 3.
+
+Such a map says about where something spoke for the class, not why, nor that the answer is right."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nncore.cli.failures import UsageError
+from nncore.cli.flags import common, features, reading, values
+from nncore.cli.inputs import open_image_model
+from nncore.cli.output import Output, count, printable
+from nncore.cli.predicting import left_out
+from nncore.writable import check_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nncore.training.model import Sequential
+    from nncore.training.predictions import Gathered
+
+HELP = "show where a model looked"
+
+# Pictures between two movements of the progress bar.
+_TOGETHER = 16
+# Small pictures are enlarged to about this side: their pixels are what the model saw.
+_SIDE = 224
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser)
+    parser.add_argument(
+        "paths", type=values.path, metavar="PATH", nargs="+", help="image files and folders of them"
+    )
+    parser.add_argument(
+        "--output",
+        type=values.path,
+        required=True,
+        metavar="DIR",
+        help="where the pictures with heat maps are written (made if missing)",
+    )
+    parser.add_argument(
+        "--label",
+        metavar="CLASS",
+        help="the class to explain (default: the most probable one of each picture)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=("gradcam", "occlusion"),
+        default="gradcam",
+        help="gradcam (default): by the gradients of the last convolution; occlusion: by covering "
+        "parts of the picture, for networks of any kind, a hundred times slower",
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="for gradcam: another layer, as `nncore info` names them (default: the last "
+        "convolution)",
+    )
+    reading.add_max_pixels(parser)
+    features.add_place(parser)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The model, the files and folders, and what the flags say."""
+
+    model: str
+    paths: tuple[str, ...]
+    output: str
+    label: str | None
+    method: str
+    layer: str | None
+    max_pixels: int
+    features: str | None
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    if args.layer is not None and args.method != "gradcam":
+        raise UsageError("--layer is for --method gradcam: occlusion looks at no layer")
+    return Settings(
+        args.model,
+        tuple(args.paths),
+        args.output,
+        args.label,
+        args.method,
+        args.layer,
+        args.max_pixels,
+        args.features,
+    )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A picture, the class that is explained, and the file written; `empty` where nothing in the
+    picture speaks for that class."""
+
+    path: str
+    label: str
+    probability: float
+    overlay: str
+    empty: bool
+
+
+def run(settings: Settings, out: Output) -> int:
+    from nncore.own_folders import make_own_folder
+    from nncore.training.predictions import gather_images
+
+    check_folder(settings.output)
+    model, classes, preprocessing, _ = open_image_model(settings.model, settings.features)
+    label = None if settings.label is None else classes.index(settings.label)
+    _check_layer(model, settings, preprocessing.input_shape)
+    gathered = gather_images(
+        list(settings.paths),
+        preprocessing.input_shape,
+        preprocessing,
+        settings.max_pixels,
+        skip_unusable=True,
+    )
+    if gathered.paths:
+        make_own_folder(settings.output)
+    with out.progress("explaining") as progress:
+        found = list(_explained(model, gathered, label, settings, progress))
+    if found or out.json:
+        out.result("\n".join(map(_line, found)), _as_json(settings, found, gathered))
+    for one in [one for one in found if one.empty][:1]:
+        empty = sum(one.empty for one in found)
+        out.warn(f"nothing speaks for {one.label} on {one.path}: its map is empty")
+        if empty > 1:
+            out.warn(f"and likewise on {count(empty - 1, 'more picture')}")
+    return left_out(gathered.skipped, len(found), "explained", out)
+
+
+def _check_layer(model: Sequential, settings: Settings, shape: tuple[int, ...]) -> None:
+    """Say what is wrong with the network or --layer before any file is read."""
+    import numpy as np
+
+    if settings.method != "gradcam":
+        return
+    try:
+        model.explain(np.zeros(shape, np.uint8), 0, layer=settings.layer)
+    except ValueError as error:
+        raise UsageError(str(error).replace("method='occlusion'", "--method occlusion")) from None
+
+
+def _explained(
+    model: Sequential, gathered: Gathered, label: int | None, settings: Settings, progress: Any
+) -> Iterator[Explained]:
+    """Writes the files, block by block."""
+    import numpy as np
+
+    names = _file_names([path or "" for path in gathered.paths], settings.output)
+    assert model.classes is not None
+    for start in range(0, len(names), _TOGETHER):
+        block = slice(start, start + _TOGETHER)
+        images = gathered.images[block]
+        probabilities = model.predict_proba(images)
+        labels = probabilities.argmax(axis=1) if label is None else np.full(len(images), label)
+        maps = model.explain(images, labels, settings.method, settings.layer)
+        for at, (image, heat) in enumerate(zip(images, maps, strict=True)):
+            number = int(labels[at])
+            _draw(image, heat, names[start + at])
+            yield Explained(
+                gathered.paths[start + at] or "",
+                model.classes.name(number),
+                float(probabilities[at, number]),
+                names[start + at],
+                not heat.any(),
+            )
+        if progress is not None:
+            progress(start + len(images), len(names))
+
+
+def _draw(image: NDArray[np.uint8], heat: NDArray[np.float32], path: str) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from nncore import plots
+
+    height, width, _ = image.shape
+    times = max(1, round(_SIDE / min(height, width)))
+    large = image.repeat(times, axis=0).repeat(times, axis=1)
+    size = (width * times, height * times)
+    smooth = Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR)
+    plots.heat_overlay(large, np.clip(np.asarray(smooth), 0, 1), path)
+
+
+def _file_names(paths: list[str], folder: str) -> list[str]:
+    """A file in `folder` for each picture, none of them twice, and none a picture that is read."""
+    taken = {os.path.realpath(path).casefold() for path in paths}
+    names = []
+    for path in paths:
+        stem, number = os.path.splitext(os.path.basename(path))[0], 1
+        name = os.path.join(folder, f"{stem}.png")
+        while os.path.realpath(name).casefold() in taken:
+            number += 1
+            name = os.path.join(folder, f"{stem}-{number}.png")
+        taken.add(os.path.realpath(name).casefold())
+        names.append(name)
+    return names
+
+
+def _line(one: Explained) -> str:
+    cells = (one.path, one.label, f"{one.probability:.6f}", one.overlay)
+    return "\t".join(map(printable, cells))
+
+
+def _as_json(settings: Settings, found: list[Explained], gathered: Gathered) -> dict[str, Any]:
+    return {
+        "method": settings.method,
+        "layer": settings.layer,
+        "explanations": [dict(vars(one)) for one in found],
+        "skipped": [file.to_dict() for file in gathered.skipped],
+    }
