@@ -64,7 +64,7 @@ def test_pictures_that_come_together_are_computed_together(serve):
     answer = serving.ask("/predict", *multipart(*files))
     assert [one["path"] for one in answer.json["predictions"]] == [name for name, _ in files]
     assert serving.metric("nncore_batch_pictures_sum") == 48
-    assert serving.metric("nncore_batch_pictures_count") <= 8
+    assert 3 <= serving.metric("nncore_batch_pictures_count") <= 12
     assert serving.metric('nncore_pictures_total{outcome="predicted"}') == 48
 
 

@@ -53,6 +53,7 @@ class Endpoints:
         if job.failure is not None:
             raise job.failure
         found = _predictions(job, uploads, served.names, top_k)
+        self.metrics.decode.add(job.decode_seconds)
         self.metrics.pictures.add(len(found), outcome="predicted")
         if found.skipped:
             self.metrics.pictures.add(len(found.skipped), outcome="unusable")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_PICTURES = (1, 2, 4, 8, 16, 32, 64)
+_PICTURES = (1, 2, 4, 8, 16)
 _PAGE_BYTES = resource.getpagesize()
 _STARTED = time.time()
 
@@ -77,6 +77,7 @@ class Metrics:
         self.batches = Histogram(
             "nncore_batch_pictures", "Pictures that were computed at once.", _PICTURES
         )
+        self.decode = Counter("nncore_decode_seconds_total", "Seconds of decoding pictures.")
         self.compute = Counter("nncore_compute_seconds_total", "Seconds of computing batches.")
 
     def text(self, now: Mapping[str, tuple[str, float]], reloads: Mapping[str, int]) -> str:
@@ -85,8 +86,8 @@ class Metrics:
         for outcome, count in reloads.items():
             reloaded.add(count, outcome=outcome)
         lines: list[str] = []
-        counted = (self.requests, self.seconds, self.pictures, self.batches, self.compute, reloaded)
-        for one in counted:
+        requests = (self.requests, self.seconds, self.pictures)
+        for one in (*requests, self.batches, self.decode, self.compute, reloaded):
             lines += _head(one.name, one.text, one.kind)
             lines += one.lines()
         for name, (text, value) in {**now, **_process()}.items():

@@ -23,9 +23,10 @@ from nncore.data.pictures.request import Request
 from nncore.serve.models import ServedModel
 from nncore.serve.uploads import Upload
 
-# One thread takes so many pictures at the most before others get their turn.
+# So many pictures a thread takes at the most before others get their turn. More at once are not
+# computed faster, and make those wait who are ready, and all clients ask again at the same moment.
 _DECODED_AT_ONCE = 16
-_COMPUTED_AT_ONCE = 64
+_COMPUTED_AT_ONCE = 16
 
 
 @dataclass(eq=False)
