@@ -6,7 +6,11 @@ import contextlib
 import http.client
 import io
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,6 +102,30 @@ def running(model: Any, limits: Limits, **settings: Any) -> Iterator[Serving]:
             server.end()
             thread.join(20)
             assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def process(
+    *words: object, json_answer: bool = False
+) -> Iterator[tuple[subprocess.Popen[str], Serving, str]]:
+    """`nncore serve` as a process, where it serves, and what it has printed."""
+    command = [sys.executable, "-m", "nncore", "serve", *map(str, words), "--port", "0"]
+    command += ["--json"] * json_answer
+    done = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    try:
+        told = ""
+        while not re.search(r"http://\S+:(\d+)/", told):
+            line = done.stdout.readline()
+            assert line, done.stderr.read()
+            told += line
+        if json_answer:
+            told += done.stdout.readline() + done.stdout.readline() + done.stdout.readline()
+        yield done, Serving(int(re.search(r":(\d+)/", told)[1])), told
+    finally:
+        done.kill()
+        done.communicate()
 
 
 def picture(seed: int = 0, kind: str = "PNG", size: tuple[int, int] = (5, 4)) -> bytes:

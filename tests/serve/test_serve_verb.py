@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from nncore.cli import main
 from nncore.serve.token_file import read_token
-from serving import Serving, everything, multipart, picture
+from serving import everything, multipart, picture, process
 
 
 @pytest.fixture
 def file(model, tmp_path):
     model.save(tmp_path / "m.safetensors")
     return tmp_path / "m.safetensors"
-
-
-@contextlib.contextmanager
-def process(*words, json_answer=False):
-    """The process and where it serves."""
-    command = [sys.executable, "-m", "nncore", "serve", *map(str, words), "--port", "0"]
-    command += ["--json"] * json_answer
-    done = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-    )
-    try:
-        told = ""
-        while not re.search(r"http://\S+:(\d+)/", told):
-            line = done.stdout.readline()
-            assert line, done.stderr.read()
-            told += line
-        if json_answer:
-            told += done.stdout.readline() + done.stdout.readline() + done.stdout.readline()
-        yield done, Serving(int(re.search(r":(\d+)/", told)[1])), told
-    finally:
-        done.kill()
-        done.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
