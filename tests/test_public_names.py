@@ -33,6 +33,7 @@ def trained() -> tuple[nn.Sequential, nn.History]:
 # One of each class that is made of arguments of its own; the others say where they come from.
 MADE: dict[str, Any] = {
     "Activation": lambda: nn.Activation("relu"),
+    "Audit": lambda: nn.audit(data(), folds=2),
     "Augmentation": lambda: nn.Augmentation(crop_padding=2),
     "CSVLogger": lambda: nn.CSVLogger("log.csv"),
     "ClassMap": lambda: data().classes,

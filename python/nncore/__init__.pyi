@@ -4,6 +4,8 @@ from . import callbacks as callbacks
 from . import kernels as kernels
 from . import plots as plots
 from ._core import __version__ as __version__
+from .auditing import Audit as Audit
+from .auditing import audit as audit
 from .data import Augmentation as Augmentation
 from .data import ClassMap as ClassMap
 from .data import ImageDataset as ImageDataset

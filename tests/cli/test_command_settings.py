@@ -19,6 +19,7 @@ from nncore.training import settings
 ROOM = Path(nncore.cli.__file__).parent
 LINES = {
     "check": ("a",),
+    "audit": ("a",),
     "train": ("a", "--epochs", "2"),
     "evaluate": ("a", "b"),
     "predict": ("a", "b"),

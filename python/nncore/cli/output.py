@@ -77,7 +77,7 @@ class Output:
     def warn_of_skipped(self, skipped: Sequence[SkippedFile]) -> None:
         """Say that files were left out where `say` cannot list them; what is hidden or nncore's own
         was to be expected."""
-        skipped = [file for file in skipped if file.kind not in ("hidden", "own")]
+        skipped = [file for file in skipped if file.kind not in ("hidden", "own", "audited")]
         if skipped and (self.json or self.quiet):
             first = skipped[0]
             self.warn(f"{count(len(skipped), 'file')} skipped, first {first.path}: {first.reason}")
@@ -88,14 +88,16 @@ class Output:
         return 0 if self.quiet else 1
 
     @contextlib.contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[int, int], object] | None]:
+    def progress(
+        self, what: str, unit: str = "file"
+    ) -> Iterator[Callable[[int, int], object] | None]:
         """A callback (done, total) that draws a bar; None unless a person watches a terminal."""
         if self.quiet or not STANDARD_ERROR.isatty():
             yield None
             return
         from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-        with tqdm(desc=what, unit="file", file=STANDARD_ERROR, leave=False) as bar:
+        with tqdm(desc=what, unit=unit, file=STANDARD_ERROR, leave=False) as bar:
 
             def update(done: int, total: int) -> None:
                 bar.total = total

@@ -12,6 +12,7 @@ from nncore.cli.failures import UsageError
 from nncore.cli.flags.common import Common, common_of, common_options
 from nncore.cli.output import Output, write_out
 from nncore.cli.verbs import (
+    audit,
     check,
     demo,
     evaluate,
@@ -31,6 +32,7 @@ VERBS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "audit": audit,
     "explain": explain,
     "serve": serve,
     "export": export,
@@ -45,6 +47,7 @@ _EPILOG = """\
 examples:
   nncore demo                          everything once, on real handwritten digits
   nncore check photos/                 what is in a folder with one sub-folder per class
+  nncore audit photos/                 which labels in it may be wrong
   nncore train photos/ --test 0.15     train; the results go to runs/run-1/
   nncore report runs/run-1 runs/run-2  both on one page, side by side
   nncore predict runs/run-1 new.jpg    name what is on pictures

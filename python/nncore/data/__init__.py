@@ -14,6 +14,7 @@ from __future__ import annotations
 from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
 from nncore.data.labels.class_map import ClassMap, sort_class_names
+from nncore.data.labels.corrections import Corrections
 from nncore.data.labels.encoding import from_one_hot, one_hot
 from nncore.data.pictures.decode import (
     BrokenImageError,
@@ -32,6 +33,7 @@ __all__ = [
     "Augmentation",
     "BrokenImageError",
     "ClassMap",
+    "Corrections",
     "ImageDataset",
     "NotAnImageError",
     "Preprocessing",

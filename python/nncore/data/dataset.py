@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from nncore.arguments import check_sequence
 from nncore.array_protocols import native
 from nncore.data.labels.class_map import ClassMap
+from nncore.data.labels.corrections import Corrections, corrected
 from nncore.data.labels.encoding import check_labels, one_hot
 from nncore.data.labels.given_classes import Classes, as_class_map
-from nncore.data.labels.parts import PARTS, TEST, TRAIN, VAL, part_of
+from nncore.data.labels.parts import PARTS, TEST, TRAIN, VAL, parts_of
 from nncore.data.labels.split import keep_together, split_sides
 from nncore.data.mapped import Pixels, chosen_images, contiguous_images
 from nncore.data.pictures.decode import MAX_PIXELS
@@ -27,6 +28,7 @@ from nncore.data.reading.source import Source
 from nncore.data.reading.workers import Progress
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrays import image_array, label_array
+from nncore.data.sources.audit_csv import read_audit_csv
 from nncore.data.sources.listing import Listing, list_folder, list_source, list_table
 from nncore.data.sources.split_csv import listed_parts
 from nncore.data.sources.table_paths import with_near_ones
@@ -323,7 +325,7 @@ class ImageDataset:
                 "gray" if pixels.shape[3] == 1 else "rgb",
             ),
             paths=[""] * len(pixels) if names is None else [str(name) for name in names],
-            given_split=None if split is None else _parts(split),
+            given_split=None if split is None else parts_of(split),
             groups=None if groups is None else [str(group) for group in groups],
         )
 
@@ -472,14 +474,20 @@ class ImageDataset:
         parts, notes = listed_parts(path, self.paths, self.kept_together)
         return replace(self, given_split=parts, split_notes=[*self.split_notes, *notes])
 
+    def with_audit(self, table: str | os.PathLike[str] | Corrections) -> ImageDataset:
+        """The same images, labelled or left out (and in `skipped`) as a table of an audit says.
+
+        Raises
+        ------
+        DataError
+            As of `read_audit_csv`; or a class has no image any more.
+        """
+        if not isinstance(table, Corrections):
+            table = read_audit_csv(table, self.paths, self.classes)
+        labels, kept, left_out = corrected(table, self.paths, self.labels, self.classes)
+        chosen = replace(self, labels=labels).subset(kept)
+        return replace(chosen, skipped=[*self.skipped, *left_out], notes=self.notes)
+
 
 def _at(values: list[Any] | None, positions: Any) -> list[Any] | None:
     return None if values is None else [values[position] for position in positions]
-
-
-def _parts(split: Sequence[str]) -> list[str]:
-    parts = [part_of(name) for name in split]
-    for position, part in enumerate(parts):
-        if part is None:
-            raise ValueError(f"split[{position}] is {split[position]!r}; known: {', '.join(PARTS)}")
-    return [part for part in parts if part is not None]

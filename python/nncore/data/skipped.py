@@ -11,7 +11,7 @@ from nncore.atomic import atomic_write_bytes
 from nncore.data.csv_text import csv_bytes
 from nncore.file_names import as_text
 
-SkipKind = Literal["broken", "foreign", "own", "hidden"]
+SkipKind = Literal["broken", "foreign", "own", "hidden", "audited"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class SkippedFile:
     """One file that is not in the data set.
 
     `kind` is ``"broken"`` (meant to be an image, cannot be used), ``"foreign"`` (no image),
-    ``"own"`` (written by nncore: a file, or a folder with all that is in it) or ``"hidden"``
-    (dot-files, ``__MACOSX``).
+    ``"own"`` (written by nncore: a file, or a folder with all that is in it), ``"hidden"``
+    (dot-files, ``__MACOSX``) or ``"audited"`` (a person left it out, see ``with_audit``).
     """
 
     path: str

@@ -39,6 +39,7 @@ def config(plan: Plan) -> dict[str, dict[str, Any]]:
             "val": parts.val_fraction,
             "test": settings.split.test,
             "split": parts.source,
+            **_audit(plan),
             "images": len(data),
             "train_images": len(parts.train),
             "val_images": len(parts.val),
@@ -72,6 +73,14 @@ def config(plan: Plan) -> dict[str, dict[str, Any]]:
         # For the record: the results do not depend on these.
         "machine": {name: machine[name] for name in ("isa", "threads", "compiler")},
     }
+
+
+def _audit(plan: Plan) -> dict[str, Any]:
+    """The table of an audit, and of how many images it has decided."""
+    table, found = plan.settings.audit, plan.corrections
+    if table is None or found is None:
+        return {}
+    return {"audit": os.path.abspath(table), "moved": found.moved, "left_out": found.left_out}
 
 
 def _head_penalty(plan: Plan) -> float | None:

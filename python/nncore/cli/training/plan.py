@@ -11,7 +11,7 @@ from nncore.cli.parts import Parts, SplitSettings
 
 if TYPE_CHECKING:
     from nncore.cli.flags.features import FeatureSettings
-    from nncore.data import Reading
+    from nncore.data import Corrections, Reading
     from nncore.training.calibration import Calibration
     from nncore.training.history import History
     from nncore.training.model import Sequential
@@ -32,7 +32,8 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """All that a person says about a training; `command` is how to say it again."""
+    """All that a person says about a training; `command` is how to say it again, `audit` the table
+    that says what becomes of single images."""
 
     command: str
     source: str
@@ -42,6 +43,7 @@ class TrainSettings:
     features: FeatureSettings | None = None
     split: SplitSettings = field(default_factory=SplitSettings)
     classes: str | None = None
+    audit: str | None = None
     normalize: bool = True
     place: RunPlace = field(default_factory=RunPlace)
     seed: int = 0
@@ -51,13 +53,15 @@ class TrainSettings:
 @dataclass(frozen=True)
 class Plan:
     """What is about to be trained: `training` is what was asked for, with what the images decided;
-    `recipe` is None for networks that have none; `seconds` is what was spent so far, by what on."""
+    `recipe` is None for networks that have none, `corrections` where there was no audit; `seconds`
+    is what was spent so far, by what on."""
 
     settings: TrainSettings
     parts: Parts
     training: TrainingSettings
     recipe: Recipe | None
     model: Sequential
+    corrections: Corrections | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 

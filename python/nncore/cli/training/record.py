@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from nncore.cli.training.plan import Plan, RunPlace, TrainSettings
 from nncore.errors import DataError
 
 if TYPE_CHECKING:
-    from nncore.data import ImageDataset
+    from nncore.data import Corrections, ImageDataset
     from nncore.training.run_directory import RunDirectory
 
 FORMAT = 1
@@ -56,6 +56,7 @@ def record_of(plan: Plan) -> dict[str, Any]:
         "nncore": _core.__version__,
         "settings": {
             **{name: getattr(absolute, name) for name in _PLAIN},
+            "audit": None if settings.audit is None else os.path.abspath(settings.audit),
             "reading": _plain(reading),
             "network": _plain(dataclasses.asdict(_with_absolute_file(settings.network))),
             "features": None
@@ -67,6 +68,7 @@ def record_of(plan: Plan) -> dict[str, Any]:
         "training": _plain(dataclasses.asdict(plan.training)),
         "recipe": recipe.as_json(plan.recipe),
         "split": {"source": parts.source, "val_fraction": parts.val_fraction},
+        "corrections": _corrected(plan.corrections, source),
         "preprocessing": parts.whole.preprocessing.to_dict(),
         "classes": list(parts.whole.classes.names),
         "images": [
@@ -98,6 +100,7 @@ def settings_of(record: Mapping[str, Any], run: RunDirectory) -> TrainSettings:
         features = found["features"]
         return TrainSettings(
             **{name: found[name] for name in _PLAIN},
+            audit=found.get("audit"),
             reading=Reading(**_tuples(found["reading"])),
             training=TrainingSettings(**_tuples(record["training"])),
             network=Network(**_tuples(found["network"])),
@@ -106,6 +109,30 @@ def settings_of(record: Mapping[str, Any], run: RunDirectory) -> TrainSettings:
             place=RunPlace(str(run.path.parent), run.path.name),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(run, error) from None
+
+
+def _corrected(corrections: Corrections | None, source: str) -> dict[str, str | None] | None:
+    """What an audit has decided, by the paths below the source."""
+    if corrections is None:
+        return None
+    found = corrections.by_path
+    return dict(zip(_below(found, source), found.values(), strict=True))
+
+
+def corrections_of(
+    record: Mapping[str, Any], data: ImageDataset, source: str, run: RunDirectory
+) -> Corrections | None:
+    """What an audit had decided of these images, whatever became of its table; None without one."""
+    from nncore.data import Corrections
+
+    kept = record.get("corrections")
+    if kept is None:
+        return None
+    try:
+        below = zip(data.paths, _below(data.paths, source), strict=True)
+        return Corrections({path: kept[name] for path, name in below if name in kept})
+    except (TypeError, ValueError) as error:
         raise _damaged(run, error) from None
 
 
@@ -158,11 +185,19 @@ def _changed(known: Mapping[str, Image], found: list[tuple[str, str, int]]) -> l
 
 def _images(data: ImageDataset, source: str) -> Iterator[tuple[str, str, int]]:
     """Path below the source, digest of the file and label of each image."""
-    base = os.path.join(source if os.path.isdir(source) else os.path.dirname(source), "")
     digests = data.digests or [b""] * len(data)
-    for path, digest, label in zip(data.paths, digests, data.labels.tolist(), strict=True):
-        below = path.startswith(base)
-        yield path[len(base) :] if below else os.path.relpath(path, base), digest.hex(), label
+    paths, labels = _below(data.paths, source), data.labels.tolist()
+    for path, digest, label in zip(paths, digests, labels, strict=True):
+        yield path, digest.hex(), label
+
+
+def _below(paths: Iterable[str], source: str) -> list[str]:
+    """Paths from the source on, which may have moved when the training goes on."""
+    base = os.path.join(source if os.path.isdir(source) else os.path.dirname(source), "")
+    return [
+        path[len(base) :] if path.startswith(base) else os.path.relpath(path, base)
+        for path in paths
+    ]
 
 
 def _with_absolute_file(network: Network) -> Network:

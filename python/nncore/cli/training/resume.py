@@ -73,6 +73,9 @@ def resumed(settings: ResumeSettings, run: RunDirectory, out: Output) -> Plan:
         changes.append(f"nncore {kept['nncore']} began it, and this is {_core.__version__}")
     now, changed_settings = _settings(was, settings, kept)
     data = load_labelled(now.source, now.reading, out, classes=str(run.file("classes.csv")))
+    corrections = record.corrections_of(kept, data, now.source, run)
+    if corrections is not None:
+        data = data.with_audit(corrections)
     parts, changed_data = record.parts_of(kept, data, now.source, run)
     changes += changed_data
     if changes and not settings.accept_changes:
@@ -86,7 +89,8 @@ def resumed(settings: ResumeSettings, run: RunDirectory, out: Output) -> Plan:
         from nncore.data.normalization import with_normalization
 
         parts = dataclasses.replace(parts, train=with_normalization(parts.train))
-    plan = Plan(now, parts, now.training, _recipe(kept), _model(now, run, parts, out))
+    model = _model(now, run, parts, out)
+    plan = Plan(now, parts, now.training, _recipe(kept), model, corrections)
     _say(plan, run, out)
     return plan
 
@@ -108,6 +112,7 @@ def _settings(
         "features": None if was.features is None else was.features.file,
         "normalize": was.normalize,
         "classes": was.classes,
+        "audit": was.audit,
         "seed": was.seed,
     }
     changed = []

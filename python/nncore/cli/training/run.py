@@ -40,7 +40,7 @@ def train(settings: TrainSettings, out: Output, onlookers: Onlookers | None = No
     """Load, split, train, evaluate and write the run directory."""
     onlookers = onlookers or Onlookers()
     _check_place(settings.place)
-    _check_split(settings.split.table)
+    _check_tables(settings)
     onlookers.say("Reading the pictures")
     begun = time.perf_counter()
     plan = _timed(_plan(settled(settings, out), out), begun)
@@ -91,6 +91,7 @@ def _timed(plan: Plan, begun: float) -> Plan:
 def _plan(settings: TrainSettings, out: Output) -> Plan:
     """Read and split the images, and see what they decide."""
     from nncore.data.normalization import with_normalization
+    from nncore.data.sources.audit_csv import read_audit_csv
 
     reading, network = settings.reading, settings.network
     reading = dataclasses.replace(reading, fit=reading.fit or network.fit)
@@ -99,13 +100,17 @@ def _plan(settings: TrainSettings, out: Output) -> Plan:
         reading = dataclasses.replace(reading, size=backbone.size, color=backbone.data_color)
     reading = network.reading(reading)
     data = load_labelled(settings.source, reading, out, classes=settings.classes)
+    corrections = None
+    if settings.audit is not None:
+        corrections = read_audit_csv(settings.audit, data.paths, data.classes)
+        data = data.with_audit(corrections)
     parts = split(data, settings.split, settings.seed)
     if settings.normalize and backbone is None and not network.on_backbone:
         parts = dataclasses.replace(parts, train=with_normalization(parts.train))
     training, recipe, model = _chosen(settings, parts, backbone)
     check_warmup(training)
     settings = dataclasses.replace(settings, reading=reading)
-    return Plan(settings, parts, training, recipe, model)
+    return Plan(settings, parts, training, recipe, model, corrections)
 
 
 def _chosen(
@@ -236,12 +241,17 @@ def _check_place(place: RunPlace) -> None:
             _explain(FileExistsError(errno.EEXIST, "", str(folder)))
 
 
-def _check_split(table: str | None) -> None:
-    """DataError if the table of a split is missing or wrong, before the first picture is read."""
+def _check_tables(settings: TrainSettings) -> None:
+    """DataError if the table of a split or of an audit is missing or wrong, before the first
+    picture is read."""
+    from nncore.data.sources.audit_csv import audit_lines
     from nncore.data.sources.split_csv import read_split_csv
 
+    table = settings.split.table
     if table is not None and table != NEW:
         read_split_csv(table)
+    if settings.audit is not None:
+        audit_lines(settings.audit)
 
 
 def _explain(error: OSError) -> NoReturn:

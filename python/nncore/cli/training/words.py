@@ -37,6 +37,12 @@ def say_plan(plan: Plan, out: Output) -> None:
     for line in [*count_lines(data.counts, by_part), *skipped_lines(data.skipped)]:
         out.say(line)
     out.warn_of_skipped(data.skipped)
+    found = plan.corrections
+    if found is not None:
+        out.say(
+            f"audit ({printable(str(settings.audit))}): {count(found.moved, 'image')} moved to "
+            f"another class, {found.left_out:,} left out"
+        )
     sizes = [f"{len(part):,} {name}" for name, part in plan.parts.by_name.items() if len(part)]
     out.say(f"split ({printable(plan.parts.source)}): {', '.join(sizes)}")
     notes = plan.parts.train.split_notes

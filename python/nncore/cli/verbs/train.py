@@ -54,35 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reading.add_layout(data)
     reading.add_size_and_color(data)
     reading.add_fit(data)
-    data.add_argument(
-        "--val",
-        type=values.fraction,
-        metavar="FRACTION",
-        help="part for validation, which chooses the best epoch (default 0.15; less where that is "
-        "more than 3,000 images)",
-    )
-    data.add_argument(
-        "--test",
-        type=values.fraction,
-        default=0.0,
-        metavar="FRACTION",
-        help="part that training never sees, for an honest accuracy (default 0)",
-    )
-    data.add_argument(
-        "--split",
-        type=values.path_or("new"),
-        metavar="FILE|new",
-        help="table with the columns path and split, such as the split.csv of a run; new: do not "
-        "use the split that comes with the data (default: that one if there is one, from folders "
-        "train, val and test or a column split; what it lacks is made)",
-    )
-    data.add_argument(
-        "--classes",
-        type=values.path,
-        metavar="FILE",
-        help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
-        "classes.csv, or its sub-folders in sorted order)",
-    )
+    _add_parts(data)
     data.add_argument(
         "--normalize",
         action=argparse.BooleanOptionalAction,
@@ -113,6 +85,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_min_accuracy(results)
     onlookers.add_onlookers(parser)
     _add_resume(parser)
+
+
+def _add_parts(data: argparse._ArgumentGroup) -> None:
+    """Which images are for what, and of which class."""
+    data.add_argument(
+        "--val",
+        type=values.fraction,
+        metavar="FRACTION",
+        help="part for validation, which chooses the best epoch (default 0.15; less where that is "
+        "more than 3,000 images)",
+    )
+    data.add_argument(
+        "--test",
+        type=values.fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="part that training never sees, for an honest accuracy (default 0)",
+    )
+    data.add_argument(
+        "--split",
+        type=values.path_or("new"),
+        metavar="FILE|new",
+        help="table with the columns path and split, such as the split.csv of a run; new: do not "
+        "use the split that comes with the data (default: that one if there is one, from folders "
+        "train, val and test or a column split; what it lacks is made)",
+    )
+    data.add_argument(
+        "--classes",
+        type=values.path,
+        metavar="FILE",
+        help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
+        "classes.csv, or its sub-folders in sorted order)",
+    )
+    data.add_argument(
+        "--audit",
+        type=values.path,
+        metavar="FILE",
+        help="table of nncore audit: move images to the class, or leave them out, as its column "
+        "action says",
+    )
 
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +188,7 @@ def settings(args: argparse.Namespace) -> Settings:
         features=frozen,
         split=SplitSettings(args.val, args.test, args.split),
         classes=args.classes,
+        audit=args.audit,
         normalize=args.normalize,
         place=RunPlace(args.output, args.name, args.overwrite),
         seed=args.seed,

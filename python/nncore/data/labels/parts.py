@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 TRAIN, VAL, TEST = 0, 1, 2
@@ -49,6 +50,15 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 def part_of(name: str) -> str | None:
     """`PARTS` entry that a folder name or a table cell stands for; None if for none."""
     return _NAMES.get(name.strip().lower())
+
+
+def parts_of(split: Sequence[str]) -> list[str]:
+    """The same of each image; ValueError for a name that stands for none."""
+    parts = [part_of(name) for name in split]
+    for position, part in enumerate(parts):
+        if part is None:
+            raise ValueError(f"split[{position}] is {split[position]!r}; known: {', '.join(PARTS)}")
+    return [part for part in parts if part is not None]
 
 
 @dataclass(frozen=True)

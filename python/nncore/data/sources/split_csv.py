@@ -134,12 +134,13 @@ def write_split_csv(path: str | os.PathLike[str], parts: Mapping[str, LabelledFi
         names = dataset.classes.decode(dataset.labels)
         groups = dataset.groups or [""] * len(dataset.paths)
         for image, name, group in zip(dataset.paths, names, groups, strict=True):
-            row = (as_text(_relative(image, base)) if image else "", name, part)
+            row = (as_text(relative_path(image, base)) if image else "", name, part)
             rows.append((*row, group) if grouped else row)
     atomic_write_bytes(path, csv_bytes(rows))
 
 
-def _relative(image: str, base: str) -> str:
+def relative_path(image: str, base: str) -> str:
+    """How a table in the folder `base` names an image."""
     # The file's own link is kept, links among its folders are resolved: "../" must lead back.
     folder, name = os.path.split(image)
     return os.path.join(os.path.relpath(os.path.realpath(folder), base), name)

@@ -92,8 +92,13 @@ def read_table(
     return rows
 
 
-def table_lines(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by column name, in lower case, of every data line."""
+def table_lines(
+    file: Path, required: tuple[str, ...], meant: tuple[str, ...] = COLUMNS
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column name, in lower case, of every data line.
+
+    `meant` are the columns that mean something: they occur once, and all but the first are UTF-8.
+    """
     refuse_wrong_kind(file)
     delimiter = DELIMITERS.get(file.suffix.lower(), ",")
     text = io.StringIO(read_text(file, keep_odd_bytes=True), newline="")
@@ -102,7 +107,7 @@ def table_lines(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, di
         header = [column.strip().lower() for column in next(reader, [])]
         if not all(map(is_utf8, header)):
             raise not_utf8(file, 1)
-        known = [column for column in header if column in COLUMNS]
+        known = [column for column in header if column in meant]
         if len(set(known)) != len(known) or not set(required) <= set(known):
             columns = " and one column ".join(map(repr, required))
             raise DataError(
@@ -120,7 +125,7 @@ def table_lines(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, di
                     f"{len(header)}"
                 )
             row = dict(zip(header, cells, strict=True))
-            if not all(is_utf8(row[name]) for name in COLUMNS[1:] if name in row):
+            if not all(is_utf8(row[name]) for name in meant[1:] if name in row):
                 raise not_utf8(file, reader.line_num)
             yield reader.line_num, row
     except csv.Error as error:
