@@ -166,6 +166,26 @@ TEST(inference_does_not_allocate) {
     runtime::set_thread_limit(1);
 }
 
+// Nor does a look at a layer, but for the small map of each image.
+TEST(explaining_again_plans_nothing) {
+    const Data data(70, 12 * 12 * 3, 10, 7);
+    std::vector<float> maps(70 * 12 * 12);
+    for (const auto& [spec, threads] :
+         {std::pair{kImages, 1}, {kImages, 2}, {kNormalized, 1}, {kNormalized, 2}}) {
+        const auto network = spec.build(7);
+        const auto probe = spec.build_probe(layer_name(0));
+        runtime::set_thread_limit(threads);
+        const auto explain = [&] {
+            return count_allocations(
+                [&] { network->explain(*probe, data.images(), data.labels.data(), maps.data()); });
+        };
+        const long first = explain(), second = explain();
+        CHECK(first > 1);
+        CHECK_EQUAL(1L, second);
+    }
+    runtime::set_thread_limit(1);
+}
+
 // Nor do augmented images with weights.
 TEST(augmented_and_weighted_steps_do_not_allocate) {
     const std::ptrdiff_t batch = 9;

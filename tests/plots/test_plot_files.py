@@ -31,6 +31,7 @@ EVERY = {
     "confusion_matrix": lambda path: plots.confusion_matrix([[3, 1], [0, 2]], ["a", "b"], path),
     "mistakes": lambda path: plots.mistakes(IMAGES, [Mistake(None, 1, "a", "b", 0.9, 0.1)], path),
     "no mistakes": lambda path: plots.mistakes(IMAGES, [], path),
+    "heat_maps": lambda path: plots.heat_maps(IMAGES, IMAGES / 255, path, titles=["a", "b"]),
     "gradient_descent": lambda path: plots.gradient_descent(steps=3, path=path).figure,
 }
 every_plot = pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY.keys())

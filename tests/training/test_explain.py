@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import nncore as nn
+from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.training.heat_maps import occlusion
 
 SIDE = 18
@@ -155,6 +156,26 @@ def test_the_map_follows_the_weights_and_the_layers(model):
     assert np.abs(other.explain(x, y) - model.explain(x, y)).max() > 0.3
     other.build((9, 7, 3))
     assert other.explain(np.zeros((9, 7, 3), np.uint8)).shape == (9, 7)
+
+
+def test_gradients_are_those_that_training_adds_up():
+    """Of a whole backbone: the gradient of a bias is the sum over images, classes and pixels of the
+    loss's gradient by each score times that score's by the layer's output."""
+    made = nn.Sequential([*efficientnet_lite(VARIANTS["efficientnet-lite0"]), nn.Dense(3)])
+    made.build((64, 64, 3), seed=2)
+    rng = np.random.default_rng(3)
+    x, y = rng.random((2, 64, 64, 3), dtype=np.float32), np.array([2, 0])
+    network = made._built_network()
+    made.compute_gradients(x, y)
+    by_scores = (nn.kernels.softmax(network.forward(x)) - np.eye(3)[y]) / 2
+    for layer in ("block1_project", "block4/project", "block15_project"):
+        probe = made._stack.new_probe((64, 64, 3), layer)
+        total = np.zeros(probe.shape[2])
+        for label in range(3):
+            _, gradients = network.look(probe, x, np.full(2, label, np.int32))
+            total += np.tensordot(by_scores[:, label], gradients.sum(axis=(1, 2)), 1)
+        trained = network.get_gradient(f"{layer}/bias")
+        np.testing.assert_allclose(total, trained, atol=1e-4 * np.abs(trained).max())
 
 
 def test_a_softmax_at_the_end_makes_no_difference():

@@ -12,6 +12,7 @@ from nncore.plots._augmented import augmented
 from nncore.plots._confusion import confusion_matrix
 from nncore.plots._descent import Descent, gradient_descent
 from nncore.plots._heat import heat_overlay
+from nncore.plots._heat_maps import heat_maps
 from nncore.plots._learning_rates import learning_rates
 from nncore.plots._mistakes import mistakes
 from nncore.plots._sheet import contact_sheet
@@ -24,6 +25,7 @@ __all__ = [
     "contact_sheet",
     "curves",
     "gradient_descent",
+    "heat_maps",
     "heat_overlay",
     "iteration_loss",
     "learning_rates",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nncore.arguments import check_int
-from nncore.plots._figure import GREY, checked_format, house_style, new_figure, save
+from nncore.plots._figure import GREY, as_bytes, checked_format, house_style, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +71,7 @@ def augmented(
     chosen = np.linspace(0, len(images) - 1, count).astype(np.int32)
     columns: list[Images] = [images[chosen]]
     columns += [augmentation.apply(images, seed, epoch, chosen) for epoch in range(copies)]
-    shown = _as_bytes(np.stack(columns, axis=1))
+    shown = as_bytes(np.stack(columns, axis=1))
 
     height, width = images.shape[1:3]
     tile_height, tile_width = (
@@ -100,10 +99,3 @@ def augmented(
         figure.suptitle("what training sees of an image", fontsize=10)
         save(figure, path)
     return figure
-
-
-def _as_bytes(pictures: NDArray[Any]) -> NDArray[np.uint8]:
-    if pictures.dtype == np.uint8:
-        return pictures
-    low, high = float(pictures.min()), float(pictures.max())
-    return ((pictures - low) * (255 / (high - low or 1))).astype(np.uint8)

@@ -118,6 +118,14 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> None:
     atomic_write_bytes(path, buffer.getvalue())
 
 
+def as_bytes(pictures: NDArray[Any]) -> NDArray[np.uint8]:
+    """uint8 as it is; of other numbers the smallest becomes 0, the largest 255."""
+    if pictures.dtype == np.uint8:
+        return pictures
+    low, high = float(pictures.min()), float(pictures.max())
+    return np.rint((pictures - low) * (255 / (high - low or 1))).astype(np.uint8)
+
+
 def shown(text: str, most: int) -> str:
     """A name as it can be drawn: unprintable characters replaced, those that no font has told by
     their code points, the middle of a long one cut.

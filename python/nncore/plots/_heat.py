@@ -14,6 +14,7 @@ from nncore.arguments import check_number
 from nncore.atomic import atomic_write_bytes
 from nncore.errors import MissingExtraError
 from nncore.own_folders import SOFTWARE
+from nncore.plots._figure import as_bytes
 
 # Its lightness rises with the heat, for every kind of colour vision and on gray paper, too.
 _COLORS = "inferno"
@@ -96,10 +97,7 @@ def _gray(image: NDArray[Any]) -> NDArray[np.float64]:
         raise ValueError(
             f"an image must have the shape (H, W), (H, W, 1) or (H, W, 3), not {image.shape}"
         )
-    values = image.astype(np.float64)
-    if image.dtype != np.uint8:
-        low, high = values.min(), values.max()
-        values = (values - low) * (255 / (high - low or 1))
+    values = as_bytes(image).astype(np.float64)
     return (values * _LUMA).sum(axis=2) if values.ndim == 3 else values
 
 
