@@ -59,6 +59,7 @@ MADE: dict[str, Any] = {
     "Residual": lambda: nn.Residual([nn.Dense(3)]),
     "Sequential": lambda: nn.Sequential([nn.Dense(2)]),
     "StepDecay": lambda: nn.StepDecay(0.1),
+    "TensorBoard": lambda: nn.TensorBoard("logs"),
     "TimeLimit": lambda: nn.TimeLimit(1.0),
     "Warmup": lambda: nn.Warmup(0.1),
 }

@@ -60,6 +60,7 @@ from .training import Recipe as Recipe
 from .training import ReduceLROnPlateau as ReduceLROnPlateau
 from .training import Report as Report
 from .training import Sequential as Sequential
+from .training import TensorBoard as TensorBoard
 from .training import TimeLimit as TimeLimit
 from .training import backbone as backbone
 from .training import fit_transfer as fit_transfer

@@ -12,6 +12,7 @@ from nncore.training.callbacks import (
     LambdaCallback,
     ModelCheckpoint,
     ReduceLROnPlateau,
+    TensorBoard,
     TimeLimit,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "Live",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "TensorBoard",
     "TimeLimit",
 ]

@@ -93,3 +93,14 @@ def test_the_title_is_never_cut_off(shape: tuple[int, ...]) -> None:
 def test_wrong_arguments_are_named(images, index, error: type[Exception], named: str) -> None:
     with pytest.raises(error, match=named):
         plots.mistakes(images, [mistake(index)])
+
+
+def test_answers_may_be_right() -> None:
+    right = Mistake("a.png", 2, "Cat", "Cat", 0.9, 0.9)
+    figure = plots.answers(IMAGES, [mistake(1), right, mistake(0)])
+    assert figure.get_suptitle().startswith("1 of 3 are right\n")
+    first, second, _ = pictured(figure)
+    assert np.array_equal(first.images[0].get_array(), IMAGES[1])
+    assert second.get_title(loc="left") == "true: Cat (90.0%)\npredicted: Cat (90.0%)"
+    with pytest.raises(ValueError, match="no answers"):
+        plots.answers(IMAGES, [])

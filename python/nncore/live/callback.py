@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
 
 from nncore.live.board import Board
-from nncore.live.samples import Budget, answers, pictures
+from nncore.live.samples import answers, pictures
 from nncore.report.words import shown
 from nncore.standard_error import STANDARD_ERROR
+from nncore.training.budget import Budget
 from nncore.training.callbacks import Callback, FitSize, Logs
 from nncore.training.history import epoch_logs
 from nncore.training.samples import Samples
@@ -27,6 +28,8 @@ P = ParamSpec("P")
 Watching: TypeAlias = Callable[Concatenate["Live", P], None]
 
 _MOST_SAMPLES = 12
+# What asking the model about them may take: a part of the time, and some seconds at once.
+_SHARE, _AT_ONCE = 0.005, 0.03
 _ENDED = ("trained", "stopped", "measuring")
 # Between two looks at how far it is: within epochs, and as epochs end.
 _BETWEEN = 0.25
@@ -62,8 +65,8 @@ class Live(Callback):
     ----------
     validation_data
         Labelled pictures, an `ImageDataset` or a pair (x, y), twelve of which are shown with what
-        the model says of them. That takes at most a hundredth of the time, and none while nobody
-        looks.
+        the model says of them. That takes at most half a hundredth of the time, and none while
+        nobody looks.
     port
         Where to listen; 0: any free port. One that is taken gives way to a free one.
 
@@ -184,7 +187,7 @@ class Live(Callback):
             return
         size = self._size
         self._speed = Speed(size.epochs * size.images, size.images_after(size.steps_before))
-        self._budget, self._samples = Budget(), None
+        self._budget, self._samples = Budget(_SHARE, _AT_ONCE), None
         self._inside: list[list[float]] = []
         self._shown_at = -_BETWEEN
         rows = [_row(epoch, logs) for epoch, logs in epoch_logs(self.model.history)]

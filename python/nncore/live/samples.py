@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator
 from typing import Any
 
 from nncore.report.thumbnails import thumbnail
 from nncore.report.words import shown
 from nncore.training.samples import Predicting, Samples
-
-# The part of the training's time that may go into looking at them.
-_SHARE = 0.005
-# And what may go into it from the beginning, in seconds.
-_AT_ONCE = 0.03
 
 
 def pictures(samples: Samples) -> list[dict[str, Any]]:
@@ -37,26 +29,3 @@ def answers(samples: Samples, model: Predicting) -> list[dict[str, Any]]:
         }
         for guess in samples.guesses(model)
     ]
-
-
-class Budget:
-    """Whether there is time to look again: what it took so far stays a small part of the whole."""
-
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
-        self._spent = self._longest = 0.0
-
-    @contextlib.contextmanager
-    def spend(self, times: int = 1) -> Iterator[None]:
-        """What happens within is counted; looking again is expected to take `times` as long."""
-        started = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - started
-        self._spent += seconds
-        self._longest = max(self._longest, seconds * times)
-
-    @property
-    def allows(self) -> bool:
-        """Whether looking once more is within the share."""
-        elapsed = time.monotonic() - self._begun
-        return self._spent + self._longest <= _AT_ONCE + _SHARE * elapsed

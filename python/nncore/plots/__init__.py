@@ -8,6 +8,7 @@ Matplotlib is imported when the first plot is drawn.
 
 from __future__ import annotations
 
+from nncore.plots._answers import answers
 from nncore.plots._augmented import augmented
 from nncore.plots._confusion import confusion_matrix
 from nncore.plots._descent import Descent, gradient_descent
@@ -20,6 +21,7 @@ from nncore.plots._training import curves, iteration_loss
 
 __all__ = [
     "Descent",
+    "answers",
     "augmented",
     "confusion_matrix",
     "contact_sheet",

@@ -2,76 +2,38 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nncore.data.mapped import MappedImages, Pixels
+from nncore.plots._answers import Answer, draw_grid, words_of
 from nncore.plots._figure import (
-    DPI,
-    GREY,
     checked_format,
     house_style,
     new_figure,
     save,
     say,
-    shown,
-    width_in_pixels,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
 _MOST = 30
-_COLUMNS = 5
-# Width of a picture in inches.
-_TILE = 2.4
-_LONGEST_NAME = 40
-
-
-class Mistake(Protocol):
-    """What is drawn of an image in the wrong class, as `nncore.Report` names it."""
-
-    @property
-    def index(self) -> int:
-        """Of the image among those evaluated."""
-
-    @property
-    def path(self) -> str | None: ...
-
-    @property
-    def true(self) -> str:
-        """Name of the right class."""
-
-    @property
-    def predicted(self) -> str:
-        """Name of the class that the model answered."""
-
-    @property
-    def probability(self) -> float:
-        """What the model gave to the predicted class."""
-
-    @property
-    def true_probability(self) -> float:
-        """What it gave to the right one."""
 
 
 class Mistakes(Protocol):
     """Several of them, the worst first."""
 
     @property
-    def worst(self) -> Sequence[Mistake]: ...
+    def worst(self) -> Sequence[Answer]: ...
 
 
 def mistakes(
     images: Pixels,
-    mistakes: Mistakes | Sequence[Mistake],
+    mistakes: Mistakes | Sequence[Answer],
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
     """The worst mistakes as pictures, each with the right and the given class.
@@ -107,7 +69,7 @@ def mistakes(
             f"got {np.shape(images)}"
         )
     given: Any = getattr(mistakes, "worst", mistakes)
-    found: list[Mistake] = list(given)
+    found: list[Answer] = list(given)
     for mistake in found:
         if not 0 <= mistake.index < len(pictures):
             raise ValueError(
@@ -116,15 +78,14 @@ def mistakes(
             )
     checked_format(path)
 
-    with house_style(_names(found[:_MOST])):
-        figure = _draw_grid(pictures, found) if found else _draw_none(len(pictures))
+    with house_style(words_of(found[:_MOST])):
+        figure = (
+            draw_grid(pictures, found[:_MOST], _title(found))
+            if found
+            else _draw_none(len(pictures))
+        )
         save(figure, path)
     return figure
-
-
-def _names(found: Sequence[Mistake]) -> list[str]:
-    """All words in the pictures that are the user's."""
-    return [word for one in found for word in (one.true, one.predicted, one.path or "")]
 
 
 def _draw_none(images: int) -> Figure:
@@ -135,52 +96,7 @@ def _draw_none(images: int) -> Figure:
     return figure
 
 
-def _draw_grid(pictures: Pixels, found: Sequence[Mistake]) -> Figure:
-    drawn = found[:_MOST]
-    columns = min(len(drawn), _COLUMNS)
-    rows = math.ceil(len(drawn) / columns)
-    height, width = pictures.shape[1:3]
-    tile = min(max(_TILE * height / width, 0.5), 2 * _TILE)
-    figure = new_figure(max((_TILE + 0.2) * columns, 4.4), (tile + 0.8) * rows + 0.7)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.axis("off")
-    for axes, mistake in zip(grid, drawn, strict=False):
-        _draw_one(axes, pictures[mistake.index], mistake)
-    if len(drawn) < len(found):
-        title = f"The {len(drawn)} most confident of {len(found):,} mistakes"
-    else:
-        title = "The most confident mistakes" if len(drawn) > 1 else "The most confident mistake"
-    figure.suptitle(f"{title}\n(in brackets: the probability given by the model)", fontsize=10)
-    return figure
-
-
-def _draw_one(axes: Axes, picture: NDArray[np.uint8], mistake: Mistake) -> None:
-    gray = picture.shape[2] == 1
-    axes.imshow(
-        picture[..., 0] if gray else picture,
-        cmap="gray" if gray else None,
-        vmin=0,
-        vmax=255,
-        interpolation="nearest",
-    )
-    _fit(
-        axes.set_title("", fontsize=8, loc="left"),
-        lambda most: (
-            f"true: {shown(mistake.true, most)} ({mistake.true_probability:.1%})\n"
-            f"predicted: {shown(mistake.predicted, most)} ({mistake.probability:.1%})"
-        ),
-    )
-    where = f"image {mistake.index}" if mistake.path is None else os.path.basename(mistake.path)
-    below = axes.text(
-        0.0, -0.03, "", transform=axes.transAxes, ha="left", va="top", fontsize=7, color=GREY
-    )
-    _fit(below, lambda most: shown(where, most))
-
-
-def _fit(text: Text, wording: Callable[[int], str]) -> None:
-    """Fill in `wording` with names as long as the width of a tile lets them be."""
-    for most in range(_LONGEST_NAME, 3, -1):
-        text.set_text(wording(most))
-        if width_in_pixels(text) <= _TILE * DPI:
-            break
+def _title(found: Sequence[Answer]) -> str:
+    if len(found) > _MOST:
+        return f"The {_MOST} most confident of {len(found):,} mistakes"
+    return "The most confident mistakes" if len(found) > 1 else "The most confident mistake"

@@ -10,6 +10,7 @@ from nncore.training.callbacks import (
     LambdaCallback,
     ModelCheckpoint,
     ReduceLROnPlateau,
+    TensorBoard,
     TimeLimit,
 )
 from nncore.training.explain import ExplainedStep
@@ -57,6 +58,7 @@ __all__ = [
     "Report",
     "RunDirectory",
     "Sequential",
+    "TensorBoard",
     "TimeLimit",
     "TrainingFacts",
     "TrainingState",

@@ -120,7 +120,7 @@ class ExportingModel(AnsweringModel):
             self.name,
             self._stack,
             tuple(network.input_shape),
-            {name: network.get_parameter(name) for name in network.parameter_names()},
+            self.get_parameters(),
             mean,
             std,
             self._inputs.bytes_refused(),

@@ -209,8 +209,7 @@ class LayeredModel:
 
     def _change_layers(self, stack: LayerStack) -> None:
         """Go on with layers of the same weights and other settings."""
-        network = self._built_network()
-        weights = {name: network.get_parameter(name) for name in network.parameter_names()}
+        network, weights = self._built_network(), self.get_parameters()
         changed = stack.new_network(tuple(network.input_shape), 0)
         for name, weight in weights.items():
             changed.set_parameter(name, weight)
@@ -250,8 +249,7 @@ class LayeredModel:
 
     def get_weights(self) -> list[F32]:
         """Copies of all parameters: kernel and bias, layer by layer, as in Keras."""
-        network = self._built_network()
-        return [network.get_parameter(name) for name in network.parameter_names()]
+        return list(self.get_parameters().values())
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set all parameters from a list as `get_weights` gives it.
@@ -275,6 +273,11 @@ class LayeredModel:
         ]
         for name, array in zip(names, arrays, strict=True):
             network.set_parameter(name, array)
+
+    def get_parameters(self) -> dict[str, F32]:
+        """Copies of all parameters by their full names, such as "dense/kernel"."""
+        network = self._built_network()
+        return {name: network.get_parameter(name) for name in network.parameter_names()}
 
     def set_parameters(self, parameters: Mapping[str, ArrayLike]) -> None:
         """Set some parameters by their full names, such as "dense/kernel".

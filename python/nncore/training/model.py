@@ -300,13 +300,12 @@ class Sequential(ExportingModel):
         resume = None
         if with_state or include_optimizer:
             resume = self._resume_point(with_state)
-        weights = {name: network.get_parameter(name) for name in network.parameter_names()}
         contents = ModelContents(
             self.name,
             self._stack.layers,
             self._stack.names,
             tuple(network.input_shape),
-            weights | self._inputs.tensors(),
+            self.get_parameters() | self._inputs.tensors(),
             self.classes,
             self.preprocessing,
             self._inputs.to_dict(),

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from nncore.cli.failures import UsageError
 from nncore.cli.flags import values
 
-NAMES = ("live", "live_port")
+NAMES = ("live", "live_port", "tensorboard")
 
 
 @dataclass(frozen=True)
 class OnlookerSettings:
-    """What a person says of them."""
+    """What a person says of them; `tensorboard` is the folder of the event files."""
 
     live: bool = False
     live_port: int = 0
+    tensorboard: str | None = None
 
 
 def add_onlookers(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +36,17 @@ def add_onlookers(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="port of that page (default: a free one)",
     )
+    group.add_argument(
+        "--tensorboard",
+        type=values.path,
+        metavar="DIR",
+        help="write event files for TensorBoard there: numbers, weights, sample predictions (needs "
+        'pip install "nncore[tensorboard]")',
+    )
 
 
 def onlookers_of(args: argparse.Namespace) -> OnlookerSettings:
     """What the flags say."""
     if args.live_port is not None and not args.live:
         raise UsageError("--live-port is for --live")
-    return OnlookerSettings(args.live, args.live_port or 0)
+    return OnlookerSettings(args.live, args.live_port or 0, args.tensorboard)

@@ -1,4 +1,4 @@
-"""Who looks on while `nncore train` trains: the live page."""
+"""Who looks on while `nncore train` trains: the live page, and event files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nncore.standard_error import STANDARD_ERROR
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan
     from nncore.live import Live
-    from nncore.training.callbacks import Callback
+    from nncore.training.callbacks import Callback, TensorBoard
     from nncore.training.run_directory import RunDirectory
 
 # For pages that are open to take the report, where nobody can end the waiting.
@@ -29,8 +29,14 @@ class Onlookers:
     def __init__(self, settings: OnlookerSettings | None = None) -> None:
         self.settings = settings or OnlookerSettings()
         self._live: Live | None = None
+        self._tensorboard: TensorBoard | None = None
 
     def __enter__(self) -> Onlookers:
+        if self.settings.tensorboard is not None:
+            from nncore.training.callbacks import TensorBoard
+
+            self._tensorboard = TensorBoard(self.settings.tensorboard)
+            self._tensorboard.check_before_training(())  # before minutes are spent on reading
         if self.settings.live:
             from nncore.live import Live
 
@@ -52,16 +58,24 @@ class Onlookers:
 
     def callbacks(self, plan: Plan, run: RunDirectory) -> list[Callback]:
         """For `fit`."""
-        if self._live is None:
-            return []
+        shown = plan.parts.val if len(plan.parts.val) else plan.parts.train
+        found: list[Callback] = []
+        if self._live is not None:
+            self._describe(self._live, plan, run)
+            self._live.validation_data = shown
+            found.append(self._live)
+        if self._tensorboard is not None:
+            self._tensorboard.images = shown
+            found.append(self._tensorboard)
+        return found
+
+    def _describe(self, live: Live, plan: Plan, run: RunDirectory) -> None:
         parts = plan.parts
-        self._live.validation_data = parts.val if len(parts.val) else parts.train
-        self._live.describe(
+        live.describe(
             os.path.basename(os.path.abspath(plan.settings.source)),
             f"{count(len(parts.train), 'image')} in {count(len(parts.whole.classes), 'class')}, "
             f"{len(parts.val):,} for validation; written to {run.path}",
         )
-        return [self._live]
 
     def finish(self, outcome: Outcome) -> None:
         """All is written and told: show it, for as long as it is looked at from a terminal."""

@@ -9,6 +9,7 @@ from nncore.training.callbacks.csv_logger import CSVLogger
 from nncore.training.callbacks.early_stopping import EarlyStopping
 from nncore.training.callbacks.lambda_callback import LambdaCallback
 from nncore.training.callbacks.plateau import ReduceLROnPlateau
+from nncore.training.callbacks.tensorboard import TensorBoard
 from nncore.training.callbacks.time_limit import TimeLimit
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "ModelCheckpoint",
     "ModelInTraining",
     "ReduceLROnPlateau",
+    "TensorBoard",
     "TimeLimit",
 ]

@@ -74,6 +74,9 @@ class ModelInTraining(Protocol):
         """Probabilities of the classes with the weights as they are; see
         `Sequential.predict_proba`."""
 
+    def get_parameters(self) -> dict[str, NDArray[np.float32]]:
+        """Copies of all parameters by name."""
+
     def get_weights(self) -> list[NDArray[np.float32]]:
         """Copies of all parameters."""
 

@@ -1,4 +1,4 @@
-"""`nncore train --live`: the address, the page to its end, the button, and what goes wrong."""
+"""`nncore train --live` and `--tensorboard`: the page to its end, the button, what goes wrong."""
 
 from __future__ import annotations
 
@@ -130,3 +130,13 @@ def test_waiting_ends_well(capsys):
     _wait_for_ctrl_c("words")
     assert time.monotonic() - started < 10
     assert capsys.readouterr().err == "words\n"
+
+
+def test_event_files(call, fails, pictures, tmp_path):
+    words = (*TRAIN, pictures, "--epochs", 1, "--output", tmp_path, "--name", "x", "--quiet")
+    assert call(*words, "--tensorboard", tmp_path / "logs").code == 0
+    (file,) = (tmp_path / "logs").iterdir()
+    assert b"loss/validation" in file.read_bytes()
+    assert b"samples" in file.read_bytes()
+    told = fails(1, *words, "--tensorboard", file / "below")
+    assert str(file) in told
