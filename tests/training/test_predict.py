@@ -138,7 +138,7 @@ def test_nothing_to_predict(model, tmp_path):
         (np.zeros((6, 5), np.uint8), ValueError, r"\(N, 6, 5, 3\)"),
         (np.zeros((6, 5, 3), np.int64), TypeError, "must be uint8"),
         (np.full((6, 5, 3), np.nan, np.float32), ValueError, "NaN"),
-        (None, TypeError, "must be uint8"),
+        (None, TypeError, "x is None, which is not understood"),
         (["a.png", 3], TypeError, "holds files, folders or PIL images, not int"),
     ],
 )

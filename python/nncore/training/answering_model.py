@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int
 from nncore.data.dataset import ImageDataset
+from nncore.data.reading.pictures import holds_pictures, is_path, sources_of
 from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
@@ -77,6 +79,8 @@ class AnsweringModel(SteppedModel):
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
+        if not isinstance(x, ImageDataset):
+            x = sources_of(x)
         data = self._labelled(x, y)
         uncalibrated = functools.partial(self._to_probabilities, temperature=1.0)
         without = None if self.temperature == 1.0 else uncalibrated
@@ -86,7 +90,7 @@ class AnsweringModel(SteppedModel):
             self._classes().names,
             loss_of_all(network, losses, loss),
             loss,
-            paths=x.paths if isinstance(x, ImageDataset) and any(x.paths) else None,
+            paths=_paths_of(x),
         )
 
     def predict(
@@ -351,3 +355,12 @@ class AnsweringModel(SteppedModel):
             loss=self.loss or "cross_entropy",
             temperature=self.temperature if temperature is None else temperature,
         )
+
+
+def _paths_of(x: Any) -> list[str] | None:
+    """The files that images come from, "" for those that come from none; None where all do."""
+    if isinstance(x, ImageDataset):
+        return x.paths if any(x.paths) else None
+    if not holds_pictures(x):
+        return None
+    return [os.fspath(one) if is_path(one) else "" for one in x]

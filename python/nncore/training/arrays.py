@@ -5,6 +5,7 @@ N images, K classes. The engine refuses whatever is not exactly right; here peop
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -45,7 +46,7 @@ def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -
     DataError
         No image, or a NaN or infinite value; the message gives the first such image.
     """
-    array = np.asarray(images)
+    array = as_array(images, name)
     if of_files(array):
         raise TypeError(
             f"{name} must be an array of pixels, uint8 or float32, not of {array.dtype}"
@@ -65,6 +66,45 @@ def image_array(images: ArrayLike, input_shape: Shape | None, name: str = "x") -
         _refuse_non_finite(array, name)
     result: Images = np.ascontiguousarray(array)
     return result
+
+
+def as_array(images: Any, name: str = "x") -> NDArray[Any]:
+    """`images` as NumPy reads them.
+
+    Raises
+    ------
+    TypeError
+        It is nothing that holds images.
+    ValueError
+        A list of arrays of several shapes.
+    """
+    try:
+        array = np.asarray(images)
+    except ValueError:
+        if not isinstance(images, (list, tuple)):
+            raise
+        shapes = list(dict.fromkeys(np.shape(image) for image in images))
+        raise ValueError(
+            f"{name} is a list of arrays of different shapes, such as {shapes[0]} and "
+            f"{shapes[1]}: all images must have one size"
+        ) from None
+    if array.dtype == object and not of_files(array):
+        one = images if array.ndim == 0 else next(iter(array.flat), 0)
+        if not isinstance(one, numbers.Number):
+            raise TypeError(
+                f"{name} {'is' if array.ndim == 0 else 'holds'} {_kind(one)}, which is not "
+                "understood: give arrays (of NumPy, or anything with __array__ or __dlpack__), a "
+                "list or a column of files or PIL images, or an ImageDataset; fit and evaluate "
+                "take iterators of batches (x, y), too"
+            )
+    return array
+
+
+def _kind(value: object) -> str:
+    kind = type(value)
+    if value is None:
+        return "None"
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def data_set_images(

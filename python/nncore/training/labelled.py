@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.dataset import ImageDataset
-from nncore.data.labels.class_map import ClassMap, list_names
+from nncore.data.labels.class_map import ClassMap, canonical_name, list_names, sort_class_names
 from nncore.data.labels.encoding import class_names
 from nncore.data.mapped import MappedImages
 from nncore.errors import DataError
@@ -80,30 +80,33 @@ def labels_of(x: Data, y: ArrayLike | None, count: int, classes: ClassMap) -> _c
 
 
 def classes_of(x: Data, y: ArrayLike | None, units: int, last_layer: str) -> ClassMap:
-    """The classes that training data bring: a data set's own, "0" to "K-1" for arrays.
+    """The classes that training data bring: a data set's own, for arrays the names among the
+    labels, sorted, or "0" to "K-1".
 
     Raises
     ------
     ValueError
-        The data set has more or fewer classes than the last layer has outputs (`units`).
+        They are more or fewer than the last layer has outputs (`units`).
     TypeError
-        Labels are names, whose numbers nobody has given.
+        Some labels are names and others are not.
     """
     if not isinstance(x, ImageDataset):
         names = class_names(y, "y")
         if names is not None:
-            raise TypeError(
-                f"y holds class names such as {names[0]!r}, and this model knows no names yet: "
-                "train on ImageDataset.from_arrays(x, y), which gives each name a number, or "
-                "encode them by a class map: ClassMap.from_names([...]).encode(names)"
-            )
+            found = ClassMap.from_names(sort_class_names({canonical_name(one) for one in names}))
+            _check_count(found, "y", units, last_layer)
+            return found
         return numbered_classes(units)
-    if len(x.classes) != units:
-        raise ValueError(
-            f"the data set has {len(x.classes)} classes, but the last layer {last_layer!r} has "
-            f"{units} outputs: there must be one output per class"
-        )
+    _check_count(x.classes, "the data set", units, last_layer)
     return x.classes
+
+
+def _check_count(classes: ClassMap, where: str, units: int, last_layer: str) -> None:
+    if len(classes) != units:
+        raise ValueError(
+            f"{where} has {len(classes)} classes ({list_names(classes)}), but the last layer "
+            f"{last_layer!r} has {units} outputs: there must be one output per class"
+        )
 
 
 def numbered_classes(count: int) -> ClassMap:

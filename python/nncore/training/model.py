@@ -132,8 +132,10 @@ class Sequential(ExportingModel):
         Parameters
         ----------
         x, y
-            An `ImageDataset` alone, or images and labels: images uint8 or float32 (N, H, W, C),
-            (N, H, W) or (N, features); labels int (N,), one-hot (N, K) or known names.
+            An `ImageDataset` alone, or images and labels. Images uint8 or float32 (N, H, W, C),
+            (N, H, W) or (N, features), as an array of NumPy, PyTorch, JAX or anything with
+            ``__array__`` or ``__dlpack__``; or N files or PIL images, as a list or a column. Labels
+            int (N,), one-hot (N, K) or names, which a new model numbers in their order.
         validation_data
             An `ImageDataset` or a pair (x, y), evaluated after each epoch.
         epochs

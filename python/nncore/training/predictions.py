@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.arguments import check_int, listed
+from nncore.arguments import check_int
 from nncore.data.dataset import ImageDataset
 from nncore.data.pictures.decode import MAX_PIXELS, decode_image
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.load import load_images
+from nncore.data.reading.pictures import holds_pictures, is_path, is_picture, sources_of
 from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import find_images
 from nncore.errors import DataError
 from nncore.layers import Shape
-from nncore.training.arrays import data_set_images, image_array
+from nncore.training.arrays import as_array, data_set_images, image_array
 from nncore.training.evaluation import block_size
 from nncore.training.prepared import check_preprocessing
 
@@ -156,13 +157,13 @@ def gather_images(
         return Gathered(
             data_set_images(x.images, image_shape), [path or None for path in x.paths], []
         )
-    x = [x] if _is_path(x) or _is_picture(x) else _sources_of(x)
+    x = sources_of(x)
     if isinstance(x, (list, tuple)) and not x:
         raise DataError("there is nothing to predict: the list is empty")
-    if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
+    if holds_pictures(x):
         limit = MAX_PIXELS if max_pixels is None else max_pixels
         return _from_sources(x, _needed(preprocessing), limit, skip_unusable)
-    array = np.asarray(x)
+    array = as_array(x)
     if array.shape == image_shape or (*array.shape, 1) == image_shape:
         array = array[np.newaxis]
     pixels = image_array(array, image_shape)
@@ -171,30 +172,14 @@ def gather_images(
 
 def is_one_image(x: Any, image_shape: Shape) -> bool:
     """Whether `x`, which `gather_images` takes, is one image by itself rather than some of them."""
-    if _is_path(x):
+    if is_path(x):
         return not os.path.isdir(x)
-    if _is_picture(x) or isinstance(x, ImageDataset):
-        return _is_picture(x)
-    if isinstance(x, (list, tuple)) and any(_is_path(one) or _is_picture(one) for one in x):
+    if is_picture(x) or isinstance(x, ImageDataset):
+        return is_picture(x)
+    if holds_pictures(x):
         return False
     shape = np.shape(x)
     return shape == image_shape or (*shape, 1) == image_shape
-
-
-def _sources_of(x: Any) -> Any:
-    """A list, where `x` is a column, an array or a generator of files or pictures."""
-    x = listed(x)
-    if isinstance(x, (list, tuple)) or not hasattr(x, "__array__"):
-        return x
-    array = np.asarray(x)
-    if array.dtype.kind not in "OUT":
-        return x
-    if array.ndim > 1 and array.shape[1:] != (1,):
-        raise TypeError(
-            f"x is a table of shape {array.shape} that holds {type(array.flat[0]).__name__}; give "
-            "the column of the paths"
-        )
-    return array.ravel().tolist()
 
 
 def _from_sources(
@@ -231,9 +216,9 @@ def _from_sources(
 
 
 def _kind(source: object) -> str:
-    if _is_picture(source):
+    if is_picture(source):
         return "picture"
-    if not _is_path(source):
+    if not is_path(source):
         raise TypeError(
             f"a list of images holds files, folders or PIL images, not {type(source).__name__}"
         )
@@ -247,12 +232,3 @@ def _needed(preprocessing: Preprocessing | None) -> Preprocessing:
             "how to prepare a file; pass an array prepared like its training data"
         )
     return preprocessing
-
-
-def _is_path(x: object) -> bool:
-    return isinstance(x, (str, os.PathLike))
-
-
-def _is_picture(x: object) -> bool:
-    # Asked without importing PIL: whoever has such an object has imported it.
-    return any(kind.__module__ == "PIL.Image" for kind in type(x).__mro__)

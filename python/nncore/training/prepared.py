@@ -6,15 +6,18 @@ images -> shape -> classes -> preprocessing -> inputs, in one place. N images, K
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nncore.array_protocols import native
 from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
+from nncore.data.reading.pictures import holds_pictures, read_pictures, sources_of
+from nncore.data.reading.settings import Reading
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.layers.stack import LayerStack
@@ -61,7 +64,7 @@ class Known:
         if not isinstance(x, ImageDataset):
             if y is None:
                 raise TypeError("labels y are missing: give them, or an ImageDataset")
-            images = self.inputs.images(x, self.input_shape)
+            images = self.inputs.images(self._opened(x), self.input_shape)
             self.inputs.check_values(images, self.preprocessing)
             return images
         if y is not None:
@@ -77,9 +80,30 @@ class Known:
         Errors as those of `images` and `labels_of`.
         """
         assert self.classes is not None
+        y = native(y, "y")
         images = self.images(x, y)
         labels = labels_of(x, y, len(images), self.classes)
         return LabelledArrays(self.inputs.of(x, images), labels)
+
+    def _opened(self, x: Any) -> Any:
+        """Pixels, where `x` is files or pictures; else what NumPy can read."""
+        x = sources_of(x)
+        return read_pictures(x, self._reading())[0] if holds_pictures(x) else x
+
+    def _reading(self) -> Reading:
+        """How files become images like those that the model knows; what is still open, the files
+        decide."""
+        shape = self.inputs.image_shape(self.input_shape)
+        if self.preprocessing is not None:
+            return Reading(preprocessing=self.preprocessing)
+        if shape is None:
+            return Reading()
+        if self.inputs.float_range() is not None or len(shape) != 3 or shape[2] not in (1, 3):
+            raise ValueError(
+                "this model was not made for image files nor trained on uint8 images, so it does "
+                "not know how to prepare a file; pass an array prepared like its training data"
+            )
+        return Reading(shape[:2], "gray" if shape[2] == 1 else "rgb")
 
 
 @dataclass(frozen=True)
@@ -127,6 +151,7 @@ def prepare(
     DataError, ValueError, TypeError
         Data do not suit each other or the model.
     """
+    y, sample_weight = native(y, "y"), native(sample_weight, "sample_weight")
     images = known.images(x, y)
     if augmentation is not None:
         known.inputs.check_augmentation()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nncore.array_protocols import native
 from nncore.errors import TrainingError
 from nncore.layers import Shape
 from nncore.losses import check_loss
@@ -122,6 +123,7 @@ class SteppedModel(LayeredModel):
     ) -> tuple[_core.Network, _core.Images, _core.Targets, _core.LossName]:
         """Checked arguments of a single step; builds the network (seed 0) if need be."""
         loss_name = check_loss(loss)
+        x, y = native(x, "x"), native(y, "y")
         given = image_array(x, self._inputs.image_shape(self.input_shape))
         images = self._inputs.of(x, given)
         assert isinstance(images, np.ndarray)
