@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from nncore.data.reading.pictures import holds_pictures, is_path, sources_of
 from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
+from nncore.training.answers import Answers
+from nncore.training.batch_stream import stream_of
 from nncore.training.calibration import Calibration, calibration_of
 from nncore.training.evaluation import answers_of, evaluate_arrays, loss_of_all
 from nncore.training.fixed_layers import FixedLayers
@@ -66,10 +68,18 @@ class AnsweringModel(SteppedModel):
         """What people should know of `cache`, such as that its folder cannot be written."""
         return tuple(self._fixed_layers.notes)
 
-    def evaluate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Report:
+    def evaluate(
+        self,
+        x: ImageDataset | ArrayLike | Iterable[Any],
+        y: ArrayLike | None = None,
+        *,
+        steps: int | None = None,
+    ) -> Report:
         """How well the model does on labelled images; arguments as in `fit`.
 
-        The classes of an `ImageDataset` are matched with the model's by name; it may lack some.
+        The classes of an `ImageDataset` are matched with the model's by name; it may lack some. Of
+        batches that come one by one, `steps` are taken, or all there are; weights are not looked
+        at.
 
         Raises
         ------
@@ -79,18 +89,25 @@ class AnsweringModel(SteppedModel):
             Arrays of a wrong shape or dtype, or a model that is not built.
         """
         network, loss = self._built_network(), self.loss or "cross_entropy"
-        if not isinstance(x, ImageDataset):
+        stream = stream_of(x, y, steps, steps_name="steps")
+        sets: Iterable[tuple[Any, Any]] = [(x, y)]
+        if stream is not None:
+            sets = ((some, labels) for some, labels, _ in stream)
+        elif not isinstance(x, ImageDataset):
             x = sources_of(x)
-        data = self._labelled(x, y)
+            sets = [(x, y)]
         uncalibrated = functools.partial(self._to_probabilities, temperature=1.0)
         without = None if self.temperature == 1.0 else uncalibrated
-        answers, losses = answers_of(network, data, loss, self._to_probabilities, without)
+        parts = [
+            answers_of(network, self._labelled(some, labels), loss, self._to_probabilities, without)
+            for some, labels in sets
+        ]
         return Report.from_answers(
-            answers,
+            Answers.joined([answers for answers, _ in parts]),
             self._classes().names,
-            loss_of_all(network, losses, loss),
+            loss_of_all(network, np.concatenate([losses for _, losses in parts]), loss),
             loss,
-            paths=_paths_of(x),
+            paths=None if stream is not None else _paths_of(x),
         )
 
     def predict(
@@ -101,8 +118,9 @@ class AnsweringModel(SteppedModel):
         Parameters
         ----------
         x
-            A file, a folder, a PIL image, a list of these, an array of one image or of several, or
-            an `ImageDataset` (its labels are not looked at).
+            A file, a folder, a PIL image, a list or column of these, an array of one image or of
+            several, an iterator of images or of batches, or an `ImageDataset` (labels are not
+            looked at).
         top_k
             How many classes to list in `Prediction.top`, 1 to K.
         max_pixels

@@ -49,6 +49,12 @@ class FitSettings:
             raise ValueError(f"label_smoothing is for cross_entropy and focal, not {name}")
         return cls(epochs, batch_size, name, seed, label_smoothing)
 
+    def for_data(self, data: Prepared) -> FitSettings:
+        """Where batches come one by one, these decide on the batch size."""
+        if data.streamed is None:
+            return self
+        return dataclasses.replace(self, batch_size=len(data.train))
+
     def check_history(self, history: History | None) -> None:
         """ValueError where these settings cannot continue `history`."""
         if history is not None and history.loss_name != self.loss:
@@ -56,20 +62,16 @@ class FitSettings:
                 f"history is a record of {history.loss_name}, which {self.loss} cannot continue"
             )
 
-    def iterations(self, images: int) -> int:
-        """Steps per epoch."""
-        return math.ceil(images / self.batch_size)
-
-    def size(self, images: int, before: int, steps_before: int) -> FitSize:
-        """What callbacks are told of a training on so many images, and of what was before."""
-        steps, size = self.iterations(images), self.batch_size
-        return FitSize(self.epochs, steps, images, size, before, steps_before)
+    def size(self, data: Prepared, before: int, steps_before: int) -> FitSize:
+        """What callbacks are told of a training on these data, and of what was before."""
+        size = self.batch_size
+        return FitSize(self.epochs, data.iterations(size), data.images, size, before, steps_before)
 
     def plan(
         self, optimizer: Optimizer, factor: Callable[[], float], data: Prepared, done: int
     ) -> TrainingPlan:
         """What the loop needs; `done` iterations were recorded before, `factor` is asked anew."""
-        total = done + self.epochs * self.iterations(len(data.train))
+        total = done + self.epochs * data.iterations(self.batch_size)
 
         def learning_rates(first: int, count: int) -> NDArray[np.float64]:
             return optimizer.rates(first, count, total) * factor()
@@ -90,7 +92,7 @@ class FitSettings:
         return TrainingFacts(
             epochs_done,
             self.seed,
-            len(data.train),
+            data.images,
             self.batch_size,
             {},
             None if data.augmentation is None else data.augmentation.to_dict(),

@@ -5,8 +5,9 @@ N images, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +44,15 @@ class LabelledArrays:
         if isinstance(self.images, MappedImages):
             return self.images.checked_source(), self.images.rows
         return self.images, None
+
+
+def joined(parts: Sequence[LabelledArrays]) -> LabelledArrays:
+    """One behind the other, without weights."""
+    images: Any = [np.asarray(part.images) for part in parts]
+    dtypes = {one.dtype for one in images}
+    if len(dtypes) > 1:
+        raise DataError(f"some batches hold {' and some '.join(sorted(map(str, dtypes)))}")
+    return LabelledArrays(np.concatenate(images), np.concatenate([p.targets for p in parts]))
 
 
 def labels_of(x: Data, y: ArrayLike | None, count: int, classes: ClassMap) -> _core.Targets:

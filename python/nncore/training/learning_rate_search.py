@@ -101,7 +101,7 @@ def lr_find(
     steps = check_int("steps", steps, 10)
     start = check_number("start", start, above=0)
     end = check_number("end", end, above=start)
-    prepared = prepare(model._known(), x, y)
+    prepared = prepare(model._known(), x, y).in_memory()
     optimizer = model._optimizer(optimizer, loss_name, batch_size, prepared.input_shape)
     model._take(prepared, seed)
     data = prepared.train

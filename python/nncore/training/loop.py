@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nncore.data.mapped import MappedImages
 from nncore.errors import TrainingError
+from nncore.training.batches import Batches, Block, mean_loss
 from nncore.training.evaluation import loss_of_all, right_answers
 from nncore.training.history import History
 from nncore.training.interrupt import Interrupt
@@ -97,10 +98,12 @@ class TrainingLoop:
     ) -> None:
         self.network, self.plan = network, plan
         self.train, self.validation = data.train, data.validation
+        self.batches: Batches = data.batches(plan.batch_size, plan.seed)
+        self.key = None if self.batches.one_by_one else plan.key(len(data.train))
         self.position, self.history = position, history
         self.progress, self.ends, self.interrupt = progress, ends, interrupt
         self.learning_rate = math.nan  # of the last iteration
-        self.iterations = math.ceil(len(self.train) / plan.batch_size)
+        self.iterations = self.batches.iterations
         # Number of steps per call of the engine. It decides how soon Python looks up, never what
         # is computed.
         self.block = 1
@@ -130,71 +133,67 @@ class TrainingLoop:
         return True
 
     def _train_epoch(self, number: int, interrupt: Interrupt) -> bool:
-        from nncore import _core
-
         plan, position = self.plan, self.position
-        key = plan.key(len(self.train))
-        images, rows = self.train.in_memory()
-        order = _core.shuffled_indices(plan.seed, position.epoch, len(self.train))
+        self.batches.begin_epoch(position.epoch)
         if position.iteration:  # what is left of the epoch may be no step, only the validation
             done = len(self.history.iteration_loss) + position.iteration
             self.learning_rate = float(plan.learning_rates(done - 1, 1)[0])
+        looked = time.perf_counter()
         while position.iteration < self.iterations:
-            steps = min(self.block, self.iterations - position.iteration)
-            first = position.iteration * plan.batch_size
-            indices = order[first : first + steps * plan.batch_size]
-            rates = plan.learning_rates(
-                len(self.history.iteration_loss) + position.iteration, steps
-            )
-            self.learning_rate = float(rates[-1])
             started = time.perf_counter()
-            # Should an exception strike before the steps are recorded (a second Ctrl-C), then the
-            # epoch has no key, and `fit` will not continue it from a wrong position.
-            position.key = None
-            losses, correct = self.network.train_steps(
-                images,
-                self.train.targets,
-                indices,
-                plan.batch_size,
-                plan.loss,
-                plan.optimizer,
-                plan.seed,
-                position.epoch,
-                plan.augmentation,
-                self.train.weights,
-                rates,
-                plan.label_smoothing,
-                rows=rows,
-                extracted=self.train.extracted,
-            )
-            elapsed = time.perf_counter() - started
-            if not math.isfinite(losses[-1]):
-                raise self._non_finite_loss(position.iteration + len(losses))
-            self._record(losses, correct, elapsed, len(indices))
-            position.key = key
-            self._adapt_block(steps, elapsed)
-            done = min(position.iteration * plan.batch_size, len(self.train))
-            loss = self._epoch_loss(done)
+            steps = min(self.block, self.iterations - position.iteration)
+            self._train_block(self.batches.block(position.iteration, steps), started)
+            ended = time.perf_counter()
+            unfinished = position.iteration < self.iterations
+            if self.batches.one_by_one and unfinished and ended - looked < _BLOCK_SECONDS:
+                continue
+            looked = ended
+            self._adapt_block(steps, ended - started)
+            loss = self._epoch_loss()
             self.progress.iterations(number, position.iteration, loss)
             self.ends.on_steps_end(position.iteration, loss)
             interrupt.check()
-            if position.iteration < self.iterations and not self.ends.on_block_end():
+            if unfinished and not self.ends.on_block_end():
                 return False
         return True
 
+    def _train_block(self, block: Block, started: float) -> None:
+        plan, position = self.plan, self.position
+        done = len(self.history.iteration_loss) + position.iteration
+        rates = plan.learning_rates(done, block.steps)
+        self.learning_rate = float(rates[-1])
+        # Should an exception strike before the steps are recorded (a second Ctrl-C), then the
+        # epoch has no key, and `fit` will not continue it from a wrong position.
+        position.key = None
+        losses, correct = self.network.train_steps(
+            block.images,
+            block.data.targets,
+            block.indices,
+            block.batch_size,
+            plan.loss,
+            plan.optimizer,
+            plan.seed,
+            block.epoch,
+            plan.augmentation,
+            block.data.weights,
+            rates,
+            plan.label_smoothing,
+            rows=block.rows,
+            extracted=block.data.extracted,
+        )
+        if not math.isfinite(losses[-1]):
+            raise self._non_finite_loss(position.iteration + len(losses))
+        self._record(losses, correct, time.perf_counter() - started)
+        position.key = self.key
+
     def _record(
-        self,
-        losses: NDArray[np.float64],
-        correct: NDArray[np.int64],
-        seconds: float,
-        images: int,
+        self, losses: NDArray[np.float64], correct: NDArray[np.int64], seconds: float
     ) -> None:
         # The engine's losses are the batch's mean, or its sum for sse; the record is per image.
         values = losses.tolist()
         if self.plan.loss == "sse":
-            size = self.plan.batch_size
-            last = images - size * (len(values) - 1)
-            values = [*(v / size for v in values[:-1]), values[-1] / last]
+            sizes = self.batches.sizes(self.position.iteration + len(values))
+            values = [v / size for v, size in zip(values, sizes[-len(values) :], strict=True)]
         self.position.iteration_loss.extend(values)
         self.position.correct += int(correct.sum())
         self.position.seconds += seconds
@@ -204,11 +203,10 @@ class TrainingLoop:
         # Growing at most fourfold: the first measurement includes warming up.
         self.block = max(1, min(fitting, 4 * self.block))
 
-    def _epoch_loss(self, images: int) -> float:
-        """Mean over the `images` seen in this epoch; exact, so that blocks cannot change it."""
-        losses, size = self.position.iteration_loss, self.plan.batch_size
-        last = images - size * (len(losses) - 1)
-        return (math.fsum(losses[:-1]) * size + losses[-1] * last) / images
+    def _epoch_loss(self) -> float:
+        """Mean over the images seen in this epoch."""
+        losses = self.position.iteration_loss
+        return mean_loss(losses, self.batches.sizes(len(losses)))
 
     def _validate(self, interrupt: Interrupt) -> tuple[float, float] | None:
         if self.validation is None:
@@ -224,10 +222,10 @@ class TrainingLoop:
         return loss, right / len(self.validation)
 
     def _finish_epoch(self, number: int, validation: tuple[float, float] | None) -> None:
-        images = len(self.train)
+        images = sum(self.batches.sizes(self.position.iteration))
         val_loss, val_accuracy = validation or (None, None)
         self.history.append_epoch(
-            self._epoch_loss(images),
+            self._epoch_loss(),
             self.position.correct / images,
             val_loss,
             val_accuracy,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,13 +102,13 @@ class Sequential(ExportingModel):
             state = vars(model_of_bytes(state["file"], Sequential, state["features"]))
         vars(self).update(state)
 
-    # Long because: its seventeen arguments are explained here; the story itself has fifty lines.
+    # Long because: its nineteen arguments are explained here; the story itself has fifty lines.
     def fit(
         self,
-        x: ImageDataset | ArrayLike,
+        x: ImageDataset | ArrayLike | Iterable[Any],
         y: ArrayLike | None = None,
         *,
-        validation_data: ImageDataset | tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: ImageDataset | tuple[ArrayLike, ArrayLike] | Iterable[Any] | None = None,
         epochs: int = 10,
         batch_size: int = 32,
         loss: str = "cross_entropy",
@@ -122,6 +122,8 @@ class Sequential(ExportingModel):
         augmentation: Augmentation | None = None,
         class_weight: ClassWeight | None = None,
         sample_weight: ArrayLike | None = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         """Train from the current weights; the first call initialises them from `seed`.
 
@@ -135,9 +137,12 @@ class Sequential(ExportingModel):
             An `ImageDataset` alone, or images and labels. Images uint8 or float32 (N, H, W, C),
             (N, H, W) or (N, features), as an array of NumPy, PyTorch, JAX or anything with
             ``__array__`` or ``__dlpack__``; or N files or PIL images, as a list or a column. Labels
-            int (N,), one-hot (N, K) or names, which a new model numbers in their order.
+            int (N,), one-hot (N, K) or names, which a new model numbers in their order. Or batches
+            alone, (x, y) or (x, y, weights), from a generator, a DataLoader of PyTorch or a list;
+            they are trained on in the order and the sizes in which they come.
         validation_data
-            An `ImageDataset` or a pair (x, y), evaluated after each epoch.
+            An `ImageDataset`, a pair (x, y) or batches of such pairs, which are read once and kept;
+            evaluated after each epoch.
         epochs
             How often to go through all images in this call.
         batch_size
@@ -171,6 +176,8 @@ class Sequential(ExportingModel):
             class names or numbers to weights; classes that it lacks have weight 1.
         sample_weight
             One weight per training image, (N,); multiplied by that of its class.
+        steps_per_epoch, validation_steps
+            How many batches to take; where they have no length, as generators, this has to be said.
 
         Returns
         -------
@@ -208,9 +215,12 @@ class Sequential(ExportingModel):
             augmentation=augmentation,
             class_weight=class_weight,
             sample_weight=sample_weight,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
         )
+        settings = settings.for_data(data)
+        batch_size, iterations = settings.batch_size, data.iterations(settings.batch_size)
         optimizer = self._optimizer(optimizer, settings.loss, batch_size, data.input_shape)
-        iterations = settings.iterations(len(data.train))
         make_bar = make_progress(verbose, settings.epochs, iterations, len(history or ()))
         self._claim()
         self._take(data, settings.seed)
@@ -226,12 +236,12 @@ class Sequential(ExportingModel):
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
         position, network = self._position, self._built_network()
         data = self._past_fixed_layers(data, verbose)
-        if position.key != plan.key(len(data.train)):
+        if data.streamed is not None or position.key != plan.key(len(data.train)):
             position.drop_epoch_in_progress()
         facts = settings.facts(data, position.epoch, sample_weight is not None)
         ends = EpochEnds(self, facts, position, record, hooks, restore_best_weights)
         hooks.set_model(self)
-        hooks.set_size(settings.size(len(data.train), len(record), position.iteration))
+        hooks.set_size(settings.size(data, len(record), position.iteration))
         progress, interrupt = make_bar(), self._begin_to_listen()
         loop = TrainingLoop(network, plan, data, position, record, progress, ends, interrupt)
         try:
@@ -328,14 +338,15 @@ class Sequential(ExportingModel):
         else the images as they are. `extracted` of the result says which.
         """
         self._built_network()
-        data = self._past_fixed_layers(prepare(self._known(), x, y), verbose)
+        data = self._past_fixed_layers(prepare(self._known(), x, y).in_memory(), verbose)
         return data.train
 
     # -- inside
 
     def _past_fixed_layers(self, data: Prepared, verbose: int | str) -> Prepared:
-        """With augmentation the images change from epoch to epoch: then as they are."""
-        if data.augmentation is not None:
+        """With augmentation the images change from epoch to epoch: then as they are; and so where
+        they come batch by batch."""
+        if data.augmentation is not None or data.streamed is not None:
             return data
         if data.validation is None:
             (train,) = self._extracted([data.train], verbose)

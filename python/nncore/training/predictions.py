@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_int
+from nncore.array_protocols import native
 from nncore.data.dataset import ImageDataset
 from nncore.data.pictures.decode import MAX_PIXELS, decode_image
 from nncore.data.preprocessing import Preprocessing
@@ -163,7 +164,7 @@ def gather_images(
     if holds_pictures(x):
         limit = MAX_PIXELS if max_pixels is None else max_pixels
         return _from_sources(x, _needed(preprocessing), limit, skip_unusable)
-    array = as_array(x)
+    array = as_array(_joined_batches(x, image_shape))
     if array.shape == image_shape or (*array.shape, 1) == image_shape:
         array = array[np.newaxis]
     pixels = image_array(array, image_shape)
@@ -180,6 +181,23 @@ def is_one_image(x: Any, image_shape: Shape) -> bool:
         return False
     shape = np.shape(x)
     return shape == image_shape or (*shape, 1) == image_shape
+
+
+def _joined_batches(x: Any, image_shape: Shape) -> Any:
+    """One array, where `x` is a list of batches, (n, *image_shape) each, or of such with labels."""
+    if not isinstance(x, list) or not x:
+        return x
+    parts = [
+        native(one[0], "x")
+        if isinstance(one, (tuple, list)) and len(one) in (2, 3) and hasattr(one[0], "shape")
+        else one
+        for one in x
+    ]
+    for part in parts:
+        shape = np.shape(part)
+        if shape[1:] != image_shape and (not shape or (*shape[1:], 1) != image_shape):
+            return x
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def _from_sources(

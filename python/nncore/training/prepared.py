@@ -5,6 +5,8 @@ images -> shape -> classes -> preprocessing -> inputs, in one place. N images, K
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,10 @@ from nncore.data.reading.settings import Reading
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.layers.stack import LayerStack
+from nncore.training.batch_stream import BatchStream, stream_of
+from nncore.training.batches import ArrayBatches, Batches, StreamedBatches
 from nncore.training.inputs import Inputs
-from nncore.training.labelled import Data, LabelledArrays, classes_of, labels_of
+from nncore.training.labelled import Data, LabelledArrays, classes_of, joined, labels_of
 from nncore.training.weights import ClassWeight, class_weights, image_weights
 
 if TYPE_CHECKING:
@@ -74,16 +78,24 @@ class Known:
         self.inputs.check_values(images, self.preprocessing)
         return images
 
-    def labelled(self, x: Data, y: ArrayLike | None = None) -> LabelledArrays:
-        """`x` and `y` as the engine takes them, by the model's own classes.
+    def labelled(
+        self,
+        x: Data,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        by_class: Mapping[str, float] | None = None,
+    ) -> LabelledArrays:
+        """`x` and `y` as the engine takes them, by the model's own classes; for training with
+        weights.
 
-        Errors as those of `images` and `labels_of`.
+        Errors as those of `images`, `labels_of` and `image_weights`.
         """
         assert self.classes is not None
         y = native(y, "y")
         images = self.images(x, y)
         labels = labels_of(x, y, len(images), self.classes)
-        return LabelledArrays(self.inputs.of(x, images), labels)
+        weights = image_weights(by_class, sample_weight, labels)
+        return LabelledArrays(self.inputs.of(x, images), labels, weights)
 
     def _opened(self, x: Any) -> Any:
         """Pixels, where `x` is files or pictures; else what NumPy can read."""
@@ -122,6 +134,8 @@ class Prepared:
         None where nothing would be changed.
     class_weight
         Weight of each class by name; None without.
+    streamed
+        Where batches come one by one, all of them; `train` is the first.
     """
 
     train: LabelledArrays
@@ -132,25 +146,97 @@ class Prepared:
     input_shape: Shape
     augmentation: Augmentation | None = None
     class_weight: dict[str, float] | None = None
+    streamed: LabelledStream | None = None
+
+    def batches(self, batch_size: int, seed: int) -> Batches:
+        """Where the training loop gets its images."""
+        if self.streamed is None:
+            return ArrayBatches(self.train, batch_size, seed)
+        return StreamedBatches(self.streamed.next, self.streamed.steps)
+
+    def in_memory(self) -> Prepared:
+        """These, or a TypeError where batches come one by one."""
+        if self.streamed is not None:
+            raise TypeError("batches will not do here: give an ImageDataset, or arrays x and y")
+        return self
+
+    def iterations(self, batch_size: int) -> int:
+        """Steps of an epoch."""
+        if self.streamed is None:
+            return math.ceil(len(self.train) / batch_size)
+        return self.streamed.steps
+
+    @property
+    def images(self) -> int:
+        """Training images of an epoch; of a stream as if all batches had the size of the first."""
+        return len(self.train) * (1 if self.streamed is None else self.streamed.steps)
+
+
+class LabelledStream:
+    """The batches of a stream as the engine takes them, by what the first one has settled.
+
+    Parameters
+    ----------
+    stream
+        All but the first.
+    known
+        The model, with what follows from the first.
+    by_class
+        Weights of classes.
+    first
+        The first batch.
+    """
+
+    def __init__(
+        self,
+        stream: BatchStream,
+        known: Known,
+        by_class: Mapping[str, float] | None,
+        first: LabelledArrays,
+    ) -> None:
+        self.steps = stream.steps
+        self._stream, self._known, self._by_class = stream, known, by_class
+        self._first: LabelledArrays | None = first
+
+    def next(self) -> LabelledArrays:
+        """The next batch; errors as of `prepare`, and of `BatchStream.next`."""
+        first, self._first = self._first, None
+        if first is not None:
+            return first
+        x, y, weights = self._stream.next()
+        return self._known.labelled(x, y, native(weights, "weights"), self._by_class)
 
 
 def prepare(
     known: Known,
-    x: Data,
+    x: Any,
     y: ArrayLike | None,
     validation_data: object = None,
     *,
     augmentation: Augmentation | None = None,
     class_weight: ClassWeight | None = None,
     sample_weight: ArrayLike | None = None,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
 ) -> Prepared:
-    """The arguments of `Sequential.fit` that are data, checked before anything is computed.
+    """The arguments of `Sequential.fit` that are data, checked before anything is computed; of a
+    stream of batches the first is taken.
 
     Raises
     ------
     DataError, ValueError, TypeError
         Data do not suit each other or the model.
     """
+    stream = stream_of(x, y, steps_per_epoch)
+    if stream is not None:
+        if sample_weight is not None:
+            raise ValueError("sample_weight of batches is their third part: (x, y, weights)")
+        if class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' cannot be known before all batches are: give the weights "
+                "as a mapping"
+            )
+        x, y, sample_weight = stream.next()
     y, sample_weight = native(y, "y"), native(sample_weight, "sample_weight")
     images = known.images(x, y)
     if augmentation is not None:
@@ -167,17 +253,29 @@ def prepare(
     known.inputs.check_training_values(images, known.stack.layers)
     inputs = known.inputs.fitted(x, images)
     settled = Known(known.stack, inputs, input_shape, classes, preprocessing)
-    validation = _validation(settled, validation_data)
+    validation = _validation(settled, validation_data, validation_steps)
     train = LabelledArrays(inputs.of(x, images), labels, weights)
+    streamed = None if stream is None else LabelledStream(stream, settled, by_class, train)
     return Prepared(
-        train, validation, classes, preprocessing, inputs, input_shape, augmentation, by_class
+        train,
+        validation,
+        classes,
+        preprocessing,
+        inputs,
+        input_shape,
+        augmentation,
+        by_class,
+        streamed,
     )
 
 
-def _validation(known: Known, data: object) -> LabelledArrays | None:
+def _validation(known: Known, data: Any, steps: int | None) -> LabelledArrays | None:
     """The `validation_data` of `fit`; errors as those of `Known.labelled`."""
     if data is None:
         return None
+    stream = stream_of(data, None, steps, "validation_data", "validation_steps")
+    if stream is not None:
+        return joined([known.labelled(x, y) for x, y, _ in stream])
     x: Data
     y: ArrayLike | None
     if isinstance(data, ImageDataset):
@@ -185,7 +283,9 @@ def _validation(known: Known, data: object) -> LabelledArrays | None:
     elif isinstance(data, (tuple, list)) and len(data) == 2:
         x, y = data
     else:
-        raise TypeError("validation_data must be an ImageDataset or a pair (x, y)")
+        raise TypeError(
+            "validation_data must be an ImageDataset, a pair (x, y), or an iterator of such pairs"
+        )
     try:
         return known.labelled(x, y)
     except (DataError, ValueError, TypeError) as error:

@@ -1,0 +1,125 @@
+"""Where the training loop gets its images: from arrays, shuffled, or batch by batch.
+
+N images, B the batch size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nncore.training.labelled import LabelledArrays
+
+if TYPE_CHECKING:
+    from nncore import _core
+
+
+@dataclass(frozen=True)
+class Block:
+    """Images for some steps, as one call of the engine takes them.
+
+    `epoch` is the number by which random numbers differ from those of other blocks that give their
+    images the same numbers, `indices`.
+    """
+
+    data: LabelledArrays
+    images: _core.Images
+    rows: NDArray[np.int32] | None
+    indices: NDArray[np.int32]
+    batch_size: int
+    epoch: int
+
+    @property
+    def steps(self) -> int:
+        """How many they are."""
+        return math.ceil(len(self.indices) / self.batch_size)
+
+
+class Batches(Protocol):
+    """The images of a training, epoch by epoch.
+
+    Attributes
+    ----------
+    iterations
+        Batches of an epoch.
+    one_by_one
+        Whether a block is a batch, however short the steps are.
+    """
+
+    iterations: int
+    one_by_one: bool
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Get ready for this epoch, counted since the weights were initialised."""
+
+    def block(self, iteration: int, steps: int) -> Block:
+        """Images of at most so many iterations, from this one of the epoch on."""
+
+    def sizes(self, iterations: int) -> list[int]:
+        """How many images these first iterations of the epoch have."""
+
+
+class ArrayBatches:
+    """All images in memory, in another order in each epoch."""
+
+    one_by_one = False
+
+    def __init__(self, data: LabelledArrays, batch_size: int, seed: int) -> None:
+        self.data, self.batch_size, self.seed = data, batch_size, seed
+        self.iterations = math.ceil(len(data) / batch_size)
+
+    def begin_epoch(self, epoch: int) -> None:
+        from nncore import _core
+
+        self.images, self.rows = self.data.in_memory()
+        self.epoch, self.order = epoch, _core.shuffled_indices(self.seed, epoch, len(self.data))
+
+    def block(self, iteration: int, steps: int) -> Block:
+        first = iteration * self.batch_size
+        indices = self.order[first : first + steps * self.batch_size]
+        return Block(self.data, self.images, self.rows, indices, self.batch_size, self.epoch)
+
+    def sizes(self, iterations: int) -> list[int]:
+        last = min(self.batch_size, len(self.data) - (iterations - 1) * self.batch_size)
+        return [self.batch_size] * (iterations - 1) + [last]
+
+
+class StreamedBatches:
+    """Batches of any sizes as they come; `take` gives the next one."""
+
+    one_by_one = True
+
+    def __init__(self, take: Callable[[], LabelledArrays], iterations: int) -> None:
+        self.take, self.iterations = take, iterations
+        self._sizes: list[int] = []
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._sizes = []
+
+    def block(self, iteration: int, steps: int) -> Block:
+        batch = self.take()
+        self._sizes.append(len(batch))
+        images, rows = batch.in_memory()
+        indices = np.arange(len(batch), dtype=np.int32)
+        # Image 0 of each batch is another one: so each batch counts as an epoch here.
+        number = self.epoch * self.iterations + iteration
+        return Block(batch, images, rows, indices, len(batch), number)
+
+    def sizes(self, iterations: int) -> list[int]:
+        return self._sizes[:iterations]
+
+
+def mean_loss(losses: Sequence[float], sizes: Sequence[int]) -> float:
+    """Of the images, from the mean loss of each batch and its size; exact sums, so that blocks
+    cannot change it."""
+    *before, last = sizes
+    if len({*before}) <= 1:
+        size = before[0] if before else 0
+        return (math.fsum(losses[:-1]) * size + losses[-1] * last) / sum(sizes)
+    return math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
