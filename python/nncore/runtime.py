@@ -43,3 +43,54 @@ def set_num_threads(threads: int) -> None:
     from nncore import _core
 
     _core.set_num_threads(threads)
+
+
+def environment() -> dict[str, Any]:
+    """Describe the machine and what is installed around the core, for reports of bugs.
+
+    Returns
+    -------
+    dict
+        ``python``; ``platform``; ``processor`` (its name, where the system tells it); ``cpus``
+        (that this process may use); ``packages`` (versions of what nncore needs or can use; None:
+        not installed).
+    """
+    import os
+    import platform
+
+    usable = getattr(os, "sched_getaffinity", None)
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor() or platform.processor() or None,
+        "cpus": len(usable(0)) if usable is not None else os.cpu_count(),
+        "packages": _packages(),
+    }
+
+
+def _processor() -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            found = (line.partition(":")[2].strip() for line in file if "model name" in line)
+            return next(found, None)
+    except OSError:
+        return None
+
+
+def _packages() -> dict[str, str | None]:
+    """Versions of the packages that the installed nncore names, its own extras' included."""
+    import re
+    from importlib import metadata
+
+    try:
+        wanted = metadata.requires("nncore") or []
+    except metadata.PackageNotFoundError:  # run from its sources
+        return {}
+    names = {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in wanted} - {"nncore"}
+    versions: dict[str, str | None] = {}
+    for name in sorted(names, key=str.lower):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions

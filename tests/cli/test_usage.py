@@ -26,7 +26,7 @@ def test_help_lists_every_verb(call):
     assert called.code == 0
     assert called.err == ""
     for verb in VERBS:
-        assert f"\n    {verb} " in called.out
+        assert f"\n    {verb}" in called.out
         assert call(verb, "--help").out.startswith(f"usage: nncore {verb} ")
 
 

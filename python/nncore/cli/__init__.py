@@ -3,6 +3,7 @@
 - `verbs/`: one file per verb, which does not know the others; `parser` knows them all.
 - `flags/`: the flags that verbs share, and the settings that are made of them.
 - `training/`, `measuring`, `predicting`, `inputs`: work that more than one verb does.
+- `help`, `suggestions`: how help reads, and what was meant by words that do not exist.
 - `output`: where words go; `foreign_words`: what others say reaches the user as a line of ours;
    `failures`: which error gives which exit code and line.
 

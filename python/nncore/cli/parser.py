@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from nncore.cli.failures import UsageError
 from nncore.cli.flags.common import Common, common_of, common_options
-from nncore.cli.output import Output, write_out
+from nncore.cli.help import Parser, describe
+from nncore.cli.output import Output
+from nncore.cli.suggestions import did_you_mean
 from nncore.cli.verbs import (
     audit,
     check,
+    completion,
     demo,
     evaluate,
     explain,
@@ -41,6 +44,7 @@ VERBS = {
     "plot": plot,
     "report": report,
     "demo": demo,
+    "completion": completion,
 }
 
 _EPILOG = """\
@@ -67,17 +71,6 @@ class Command:
     common: Common
 
 
-class Parser(argparse.ArgumentParser):
-    """Complains in one line, by an exception."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see: {self.prog} --help)")
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        # Help and version; argparse would hide that they cannot be written.
-        write_out(message)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; `parse` uses it."""
     from nncore._core import __version__
@@ -97,12 +90,19 @@ def build_parser() -> argparse.ArgumentParser:
             name,
             parents=[common],
             help=module.HELP,
-            description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
         module.add_arguments(verb)
+        describe(verb, module)
     return parser
+
+
+def verb_parsers(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Of the whole command line those of the verbs, by name."""
+    kinds = (action for action in parser._actions if action.dest == "verb")
+    verbs: Mapping[str, argparse.ArgumentParser] = next(kinds).choices  # type: ignore[assignment]
+    return verbs
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -117,10 +117,28 @@ def parse(argv: Sequence[str]) -> Command:
     """
     if not argv:
         raise UsageError(f"a verb is needed: {', '.join(VERBS)} (see: nncore --help)")
-    args = build_parser().parse_args(argv)
+    if not argv[0].startswith("-") and argv[0] not in VERBS:
+        raise UsageError(
+            f"there is no verb {argv[0]!r}{did_you_mean(argv[0], VERBS)} (the verbs are "
+            f"{', '.join(VERBS)}; see: nncore --help)"
+        )
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        _refuse(unknown, verb_parsers(parser)[args.verb])
     for flag in (word[:-3] for word in argv if word.startswith("--") and word.endswith("=--")):
         # argparse takes these dashes for the end of the flags, and the value for an empty list.
         raise UsageError(f"argument {flag}: '--' is no value (see: nncore {args.verb} --help)")
+    args.parser = parser  # for the verb that describes all
     args.command_line = shlex.join(["nncore", *argv])  # to type it again
     verb = VERBS[args.verb]
     return Command(verb.run, verb.settings(args), common_of(args))
+
+
+def _refuse(unknown: Sequence[str], verb: argparse.ArgumentParser) -> NoReturn:
+    """UsageError about words that a verb does not know."""
+    flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+    if not flags:
+        verb.error(f"unrecognized arguments: {shlex.join(unknown)}")
+    known = (flag for action in verb._actions for flag in action.option_strings)
+    verb.error(f"unrecognized argument {flags[0]}{did_you_mean(flags[0], known)}")

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from nncore.training.model import Sequential
 
 HELP = "find labels that may be wrong, duplicates and poor pictures"
+EXAMPLES = (
+    ("nncore audit photos/ --output audit", "suspicious labels as a page and a table to edit"),
+)
 TABLE, PAGE = "audit.csv", "audit.html"
 _MOST_NAMED = 10
 _MOST_PAIRS = 5

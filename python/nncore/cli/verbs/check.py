@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from nncore.data.pictures.facts import ImageFacts
 
 HELP = "look at a folder of images before training"
+EXAMPLES = (
+    ("nncore check photos/", "classes, counts, duplicates, unusable files"),
+    ("nncore check photos/ --sheet sheet.png", "and pictures of each class, as a model gets them"),
+)
 _MOST_SIZES = 8
 _MOST_NAMED = 5
 _UNEQUAL = 10  # a class this many times as frequent as another is worth a word

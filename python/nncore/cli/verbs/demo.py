@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nncore.training.predictions import Predictions
 
 HELP = "everything once, on real handwritten digits"
+EXAMPLES = (("nncore demo", "writes the folder nncore-demo"),)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,12 @@ from nncore.cli.measuring import REPORT_FILES, EvaluateSettings, Outcome, as_jso
 from nncore.cli.output import Output, printable, skipped_lines
 
 HELP = "measure a model on labelled images"
+FIRST = ("--part", "--split", "--output", "--min-accuracy", "--json")
+EXAMPLES = (
+    ("nncore evaluate runs/run-1 more-photos/", "pictures that it has not seen"),
+    ("nncore evaluate runs/run-1 photos/ --split runs/run-1/split.csv", "the run's own test part"),
+    ("nncore evaluate runs/run-1 more-photos/ --min-accuracy 0.9", "exit code 5 below that"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from nncore.training.predictions import Gathered
 
 HELP = "show where a model looked"
+EXAMPLES = (
+    (
+        "nncore explain runs/run-1 new.jpg --output maps",
+        "where it looked, as a picture with a heat map",
+    ),
+    (
+        "nncore explain runs/run-1 new.jpg --label dog --output maps",
+        "what speaks for another class",
+    ),
+)
 
 # Pictures between two movements of the progress bar.
 _TOGETHER = 16

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from nncore.interop.export.exported import Exported, Target
 
 HELP = "write a model for other tools: ONNX, C, weights"
+EXAMPLES = (
+    ("nncore export runs/run-1 --output net.onnx", "for ONNX Runtime and all that reads ONNX"),
+    ("nncore export runs/run-1 --output net.c", "C99 for a microcontroller, net.c and net.h"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,5 @@
-"""Without an argument: what is installed (version, instruction set, threads, compiler). With a
+"""Without an argument: what is installed (version, instruction set, threads, packages) and on which
+machine; --json is what a report of a bug should have. With a
 model: its layers, classes, preprocessing and training facts."""
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 50
 HELP = "what is installed, or what is in a model file"
+EXAMPLES = (
+    ("nncore info", "what is installed; --json for reports of bugs"),
+    ("nncore info runs/run-1", "layers, classes, preprocessing, training"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,9 +56,9 @@ def settings(args: argparse.Namespace) -> Settings:
 
 def run(settings: Settings, out: Output) -> int:
     if settings.model is None:
-        from nncore import _core
+        from nncore.runtime import environment, info
 
-        data = _core.info()
+        data = {**info(), **environment()}
         text = _pairs({name: _shown(value) for name, value in data.items()})
     else:
         model, file = open_outline(settings.model, settings.verify)
@@ -155,6 +160,9 @@ def _pairs(values: dict[str, str]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        there = (f"{name} {version}" for name, version in value.items() if version is not None)
+        return ", ".join(there) or "not known"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
     return "no" if value is None else str(value)

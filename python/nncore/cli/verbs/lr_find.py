@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from nncore.training.settings import TrainingSettings
 
 HELP = "find a learning rate for a folder of images"
+EXAMPLES = (
+    (
+        "nncore lr-find photos/ --plot rates.png",
+        "the loss over learning rates, and one to begin with",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from nncore.training.report import Report
 
 HELP = "draw the pictures of a run again, or the lesson's"
+EXAMPLES = (
+    ("nncore plot runs/run-1", "the curves of a run, drawn again"),
+    ("nncore plot gradient-descent", "how gradient descent goes downhill"),
+)
 _DESCENT = "gradient-descent"
 _LESSON = ("start", "learning_rate", "steps")
 

@@ -12,6 +12,10 @@ from nncore.cli.output import Output
 from nncore.cli.predicting import PredictSettings, left_out, line, predict
 
 HELP = "name what is on pictures"
+EXAMPLES = (
+    ("nncore predict runs/run-1 new.jpg --top-k 3", "the three most probable classes"),
+    ("nncore predict runs/run-1 inbox/ --csv found.csv", "all pictures in a folder, as a table"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from nncore.report.kept import Kept
 
 HELP = "a run as a page to look at, or several side by side"
+EXAMPLES = (
+    ("nncore report runs/run-1", "runs/run-1/report.html, made anew"),
+    ("nncore report runs/run-1 runs/run-2", "both on one page, side by side"),
+)
 _COMPARISON = "comparison.html"
 
 

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from nncore.serve.limits import Limits
 
 HELP = "answer over HTTP what is on pictures"
+FIRST = ("--port", "--host", "--token-file", "--reload")
+EXAMPLES = (
+    ("nncore serve runs/run-1", "a page and an API on http://127.0.0.1:8080"),
+    (
+        "curl --data-binary @new.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:8080/predict",
+        "ask it",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,13 @@ from nncore.cli.training.resume import ResumeSettings
 from nncore.cli.training.run import go_on, train
 
 HELP = "train a classifier on a folder of images"
+FIRST = ("--test", "--epochs", "--model", "--max-minutes", "--name")
+EXAMPLES = (
+    ("nncore train photos/ --test 0.15", "the recipe chooses all the rest, and says why"),
+    ("nncore train photos/ --max-minutes 5", "the best that can be had in five minutes"),
+    ("nncore train photos/ --model cnn --epochs 20 --augment light", "a textbook network"),
+    ("nncore train --resume runs/run-1", "go on where a training was stopped"),
+)
 CHECKPOINT_SECONDS = 5.0
 # Flags that say how, not what is trained.
 _OF_THE_COMMAND = (
