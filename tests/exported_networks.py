@@ -117,6 +117,7 @@ def activations() -> nn.Sequential:
         nn.Rescaling(2.0, -1.0),
         nn.Flatten(),
         nn.Dense(16),
+        nn.Rescaling(4.0),  # so that every piece of every curve is reached
         nn.Concatenate([[nn.Activation(name)] for name in names]),
         nn.Multiply([[], [nn.Dense(1, "sigmoid")]]),
         nn.Dense(CLASSES, "softmax"),

@@ -161,3 +161,12 @@ def test_its_fields_are_checked(kinds):
         sharp_dense(4, sharpness=0)
     with pytest.raises(ValueError, match="SharpDense: name 'a/b'"):
         sharp_dense(4, name="a/b")
+
+
+def test_it_is_exported(model, tmp_path):
+    import onnxruntime
+
+    model.build(X.shape[1:], seed=1)
+    model.export(tmp_path / "own.onnx", input="float32")
+    session = onnxruntime.InferenceSession(tmp_path / "own.onnx")
+    assert session.run(None, {"images": X})[0] == pytest.approx(model.predict_proba(X), abs=1e-5)

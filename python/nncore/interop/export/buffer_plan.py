@@ -83,8 +83,6 @@ def _lives(program: Program) -> dict[Value, _Life]:
             last[value] = time
         for value in (operation.output, *operation.scratch):
             first[value] = time
-    # The end is read when all is over.
-    last[program.end] = len(program.operations)
     return {value: _Life(value, at, last.get(value, at)) for value, at in first.items()}
 
 

@@ -80,7 +80,7 @@ def c_source(network: TrainedNetwork, stem: str, dtype: str = "uint8") -> CSourc
     calls = _Calls(program, plan)
     for operation in program.operations:
         calls.add(operation)
-    weight_bytes = sum(array.size for array in calls.arrays.values()) * _FLOAT
+    weight_bytes = sum(values.size for _, values in calls.arrays.values()) * _FLOAT
     size = plan.size * _FLOAT
     sizes = (weight_bytes, size, program.multiply_adds)
     classes = [c_text.string(one) for one in network.classes]
@@ -174,7 +174,8 @@ def _source(
     yield f'#include "{stem}.h"\n'
     yield "#include <float.h>\n#include <math.h>\n"
     yield f"static float buffer[{plan.size}];\n"
-    for array, values in calls.arrays.items():
+    for array, (layer, values) in calls.arrays.items():
+        yield f"/* {c_text.comment(layer)} */"
         yield from c_text.array(array, values)
         yield ""
     yield f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{"
@@ -185,7 +186,7 @@ def _source(
     yield f"void {name}_predict(const {_c_type(dtype)} *image, float *probabilities)\n{{"
     yield from (f"    {line}" for line in calls.lines)
     yield f"    for (int32_t k = 0; k < {name.upper()}_CLASSES; ++k)"
-    yield f"        probabilities[k] = {calls.place(program.end)}[k];"
+    yield f"        probabilities[k] = buffer[{plan.offsets[program.end]} + k];"
     yield "}"
 
 
@@ -218,22 +219,25 @@ class _Calls:
     ----------
     lines : list of str
         The body of the function.
-    arrays : dict of str to float32
-        Constants by name.
+    arrays : dict of str to (str, float32)
+        The layer and the numbers of each constant, by its name.
     functions : set of str
         Those of c_kernels.c that are called.
     """
 
     def __init__(self, program: Program, plan: BufferPlan) -> None:
         self.lines: list[str] = []
-        self.arrays: dict[str, F32] = {}
+        self.arrays: dict[str, tuple[str, F32]] = {}
         self.functions: set[str] = set()
         self._start, self._plan = program.start, plan
         self._layer = ""
 
     def place(self, value: Value) -> str:
         """The value as an expression of C."""
-        return "image" if value == self._start else f"(buffer + {self._plan.offsets[value]})"
+        if value == self._start:
+            return "image"
+        offset = self._plan.offsets[value]
+        return f"buffer + {offset}" if offset else "buffer"
 
     def add(self, operation: Operation) -> None:
         """The calls of one operation."""
@@ -253,7 +257,7 @@ class _Calls:
         if values is None:
             return "0"
         name = f"constant{len(self.arrays)}"
-        self.arrays[name] = values.astype(np.float32)
+        self.arrays[name] = self._layer, values.astype(np.float32)
         return name
 
     def _in_place(self, operation: Operation) -> str:

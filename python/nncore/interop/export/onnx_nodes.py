@@ -66,6 +66,7 @@ class OnnxNodes:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self._names: dict[Value, str] = {}
+        self._layer = "images"
         # Flattened images that stay channels first: what takes them has its kernel in that order.
         self._channels_first: dict[Value, Shape] = {}
 
@@ -78,7 +79,7 @@ class OnnxNodes:
         self._channels_first |= _only_for_products(operations)
         end = start
         for operation in operations:
-            end = operation.output
+            end, self._layer = operation.output, operation.layer
             self._names[end] = self._add(operation)
         return self._names[end]
 
@@ -87,9 +88,16 @@ class OnnxNodes:
         own type."""
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
         result = f"value{len(self.nodes)}"
-        made = self._onnx.helper.make_node(operator, names, [result], **attributes)
-        self.nodes.append(made)
+        self._append(operator, names, [result], **attributes)
         return result
+
+    def _append(
+        self, operator: str, inputs: list[str], outputs: list[str], **attributes: object
+    ) -> None:
+        # For whoever looks at the graph: which layer it is, and a number, since names are unique.
+        name = f"{self._layer}/{operator}_{len(self.nodes)}"
+        made = self._onnx.helper.make_node(operator, inputs, outputs, name=name, **attributes)
+        self.nodes.append(made)
 
     def _constant(self, value: NDArray[Any] | float) -> str:
         array = np.ascontiguousarray(
@@ -227,11 +235,8 @@ class OnnxNodes:
         x = self._input(operation)
         x = self.node("Sub", x, self.node("ReduceMax", x, axes=[1], keepdims=1))
         descending = f"sorted{len(self.nodes)}"
-        names = [x, self._constant(np.array([classes])), descending]
-        made = self._onnx.helper.make_node(
-            "TopK", names[:2], [descending, f"{descending}_places"], axis=1
-        )
-        self.nodes.append(made)
+        given = [x, self._constant(np.array([classes]))]
+        self._append("TopK", given, [descending, f"{descending}_places"], axis=1)
         total = self.node("CumSum", descending, np.array(1))
         excess = self.node("Sub", total, 1.0)
         counts = np.arange(1, classes + 1, dtype=np.float32)
