@@ -274,3 +274,17 @@ def test_the_mean_of_the_pixels_is_not_applied_twice(backbone, data):
     normalized.fit(with_normalization(data), epochs=2, verbose=0)
     assert normalized.preprocessing == plain.preprocessing
     np.testing.assert_array_equal(normalized.predict_proba(data), plain.predict_proba(data))
+
+
+def test_where_it_looked_is_found_by_occlusion(model, data):
+    """Gradients end where the frozen network begins."""
+    images = data.images[:3].copy()
+    images[0] = 60
+    images[0, 5:, 5:] = (230, 40, 40)  # red in one corner
+    with pytest.raises(ValueError, match="use method='occlusion'"):
+        model.explain(images)
+    maps = model.explain(images, "red", method="occlusion")
+    assert maps.shape == (3, 9, 9)
+    y, x = np.unravel_index(maps[0].argmax(), (9, 9))
+    assert y >= 4
+    assert x >= 4
