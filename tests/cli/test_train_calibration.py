@@ -1,6 +1,8 @@
 """`nncore train` calibrates the model that it keeps."""
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,13 +45,44 @@ def test_probabilities_are_calibrated_on_validation_images(noisy, tmp_path, caps
     assert printed["best_epoch"] < printed["epochs"]
     assert info["training"]["epochs"] == printed["best_epoch"]
     assert main(["info", str(tmp_path / "runs" / "run-1")]) == 0
-    assert f"temperature {found['temperature']:g}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"temperature {found['temperature']:g}, prediction sets up to coverage 0.9917" in shown
+    assert info["largest_coverage"] == found["largest_coverage"] == 120 / 121
+
+
+def test_sets_of_classes(noisy, tmp_path, capsys):
+    assert train(noisy, tmp_path / "runs", "--val", "0.3") == 0
+    assert "predict --coverage P gives sets of classes, up to 0.991" in capsys.readouterr().out
+    table = tmp_path / "found.csv"
+    called = ["predict", str(tmp_path / "runs" / "run-1"), str(noisy)]
+    assert main([*called, "--coverage", "0.9", "--csv", str(table), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["predictions"]
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    held = 0
+    for one, row in zip(found, rows, strict=True):
+        assert json.loads(row["set"]) == one["set"]
+        assert one["set"][0] == one["label"]
+        held += Path(one["path"]).parent.name in one["set"]
+    assert {len(one["set"]) for one in found} == {1, 2}
+    assert 0.87 <= held / len(found) <= 0.97  # the images of training are among them
+    assert main([*called, "--coverage", "0.9"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[-1] for line in lines] == [
+        "{" + ", ".join(one["set"]) + "}" for one in found
+    ]
+    assert main([*called, "--coverage", "0.995"]) == 2
+    assert "at least 199 images" in capsys.readouterr().err
+    assert main([*called, "--json"]) == 0
+    assert {one["set"] for one in json.loads(capsys.readouterr().out)["predictions"]} == {None}
 
 
 def test_few_validation_images_say_too_little(noisy, tmp_path, capsys):
     assert train(noisy, tmp_path / "runs", "--val", "0.1") == 0
     assert "not calibrated: 40 validation images say too little" in capsys.readouterr().out
-    assert nn.load(tmp_path / "runs" / "run-1" / "best.safetensors").temperature == 1.0
+    run = tmp_path / "runs" / "run-1"
+    assert nn.load(run / "best.safetensors").temperature == 1.0
+    assert main(["predict", str(run), str(noisy), "--coverage", "0.9"]) == 2
+    assert "coverage is for models that are calibrated" in capsys.readouterr().err
 
 
 def test_without_softmax_nothing_is_said(noisy, tmp_path, capsys):

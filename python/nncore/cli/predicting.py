@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ _NAMED = 10
 @dataclass(frozen=True)
 class PredictSettings:
     """The model, the files and folders, and how many labels each gets; `features` is where the
-    network of frozen features is, if not beside the model, `csv` a file to write, too."""
+    network of frozen features is, if not beside the model, `csv` a file to write, too;
+    `coverage` that of a set of classes, if one is asked for."""
 
     model: str
     paths: Sequence[str]
@@ -34,6 +36,7 @@ class PredictSettings:
     max_pixels: int = 1 << 26
     features: str | None = None
     csv: str | None = None
+    coverage: float | None = None
 
 
 def predict(settings: PredictSettings) -> Predictions:
@@ -47,15 +50,16 @@ def predict(settings: PredictSettings) -> Predictions:
     found = model.predict(
         list(settings.paths),
         top_k=settings.top_k,
+        coverage=settings.coverage,
         max_pixels=settings.max_pixels,
         skip_unusable=True,
     )
     if settings.csv is not None:
-        _write_csv(settings.csv, found, settings.top_k)
+        _write_csv(settings.csv, found, settings.top_k, settings.coverage)
     return found
 
 
-def _write_csv(path: str, found: Predictions, top_k: int) -> None:
+def _write_csv(path: str, found: Predictions, top_k: int, coverage: float | None) -> None:
     """A row per image, and where there are any, one per file that should have been one."""
     from nncore.atomic import atomic_write_bytes
     from nncore.data.csv_text import csv_bytes
@@ -64,6 +68,11 @@ def _write_csv(path: str, found: Predictions, top_k: int) -> None:
     for place in range(2, top_k + 1):
         header += [f"label_{place}", f"probability_{place}"]
     rows = [[_from(path, one.path or ""), *_top(one)] for one in found]
+    if coverage is not None:
+        header.append("set")
+        for row, one in zip(rows, found, strict=True):
+            # JSON: a name may hold whatever could separate two.
+            row.append(json.dumps(one.set, ensure_ascii=False))
     missing = unusable(found.skipped)
     if missing:
         nothing = [""] * (len(header) - 1)
@@ -114,8 +123,10 @@ def left_out(skipped: Sequence[SkippedFile], done: int, what: str, out: Output) 
 
 
 def line(one: Prediction) -> str:
-    """Path, label, probability, and the further ones, separated by tabs."""
-    return "\t".join(printable(cell) for cell in (one.path or "", *_top(one)))
+    """Path, label, probability, and the further ones, separated by tabs; at last the set, if there
+    is one."""
+    held = [] if one.set is None else ["{" + ", ".join(one.set) + "}"]
+    return "\t".join(printable(cell) for cell in (one.path or "", *_top(one), *held))
 
 
 def _top(one: Prediction) -> list[str]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.arguments import check_int
+from nncore.arguments import check_int, check_number
 from nncore.data.dataset import ImageDataset
 from nncore.data.reading.pictures import holds_pictures, is_path, sources_of
 from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
 from nncore.training.answers import Answers
+from nncore.training.assurances import Assurances
 from nncore.training.batch_stream import stream_of
 from nncore.training.calibration import Calibration, calibration_of
 from nncore.training.evaluation import answers_of, evaluate_arrays, loss_of_all
@@ -32,6 +33,7 @@ from nncore.training.heat_maps import (
 )
 from nncore.training.inputs import IMAGES_AT_ONCE, Inputs
 from nncore.training.labelled import LabelledArrays, numbered_classes
+from nncore.training.prediction_sets import TrueProbabilities
 from nncore.training.prepared import Known
 from nncore.training.probabilities import logits_of, to_probabilities
 from nncore.training.progress import fixed_layers_progress
@@ -67,6 +69,12 @@ class AnsweringModel(SteppedModel):
     def cache_notes(self) -> tuple[str, ...]:
         """What people should know of `cache`, such as that its folder cannot be written."""
         return tuple(self._fixed_layers.notes)
+
+    @property
+    def largest_coverage(self) -> float | None:
+        """The largest `coverage` that `predict` can promise; None before `calibrate`."""
+        known = self._assurances.true_probabilities
+        return None if known is None else known.largest_coverage
 
     def evaluate(
         self,
@@ -111,7 +119,13 @@ class AnsweringModel(SteppedModel):
         )
 
     def predict(
-        self, x: Any, top_k: int = 1, *, max_pixels: int | None = None, skip_unusable: bool = False
+        self,
+        x: Any,
+        top_k: int = 1,
+        *,
+        coverage: float | None = None,
+        max_pixels: int | None = None,
+        skip_unusable: bool = False,
     ) -> Predictions:
         """The most probable classes of images.
 
@@ -123,6 +137,9 @@ class AnsweringModel(SteppedModel):
             looked at).
         top_k
             How many classes to list in `Prediction.top`, 1 to K.
+        coverage
+            Give each prediction the `set` of classes that holds the true one with at least this
+            probability, such as 0.95, for images like those that the model was calibrated on.
         max_pixels
             Larger pictures are refused before they are decoded; by default 2**26.
         skip_unusable
@@ -138,14 +155,19 @@ class AnsweringModel(SteppedModel):
         DataError
             A named file is missing or no image, or there is no image at all.
         ValueError, TypeError
-            A bad `top_k`, or an array of a wrong shape or dtype.
+            A bad `top_k` or `coverage`, an array of a wrong shape or dtype, or a model that is not
+            calibrated, or on too few images, where a coverage is asked for.
         """
         from nncore.training.predictions import predictions_of
 
         names = self._classes().names
         top_k = check_int("top_k", top_k, 1, len(names))
+        threshold = None
+        if coverage is not None:
+            coverage = check_number("coverage", coverage, above=0, below=1)
+            threshold = self._assurances.threshold(coverage)
         gathered = self._gathered(x, max_pixels, skip_unusable)
-        return predictions_of(gathered, self._probabilities, names, top_k)
+        return predictions_of(gathered, self._probabilities, names, top_k, threshold)
 
     def predict_proba(self, x: Any, *, calibrated: bool = True) -> F32:
         """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
@@ -168,7 +190,8 @@ class AnsweringModel(SteppedModel):
         return self._probabilities(self._gathered(x).images, temperature=temperature)
 
     def calibrate(self, x: ImageDataset | ArrayLike, y: ArrayLike | None = None) -> Calibration:
-        """Choose `temperature` so that probabilities say how often they are right.
+        """Choose `temperature` so that probabilities say how often they are right, and learn what
+        `predict(..., coverage=0.95)` needs.
 
         Accuracy stays. Do it on images that the model has not learned from, such as those for
         validation, when training has ended; see `nncore.training.calibration`.
@@ -198,9 +221,12 @@ class AnsweringModel(SteppedModel):
             )
         last = self._stack.output_activation()
         data = self._labelled(x, y)
-        kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: logits_of(outputs, last))
-        found = calibration_of(np.concatenate(kept), np.asarray(data.targets))
+        kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: outputs)
+        outputs, labels = np.concatenate(kept), np.asarray(data.targets, np.int64)
+        found = calibration_of(logits_of(outputs, last), labels)
         self.temperature = found.temperature
+        true = TrueProbabilities.of(self._to_probabilities(outputs), labels)
+        self._assurances = Assurances(true)
         return found
 
     def explain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from nncore.arguments import check_int, check_number, check_seed, check_sequence
 from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
+from nncore.training.assurances import Assurances
 from nncore.training.history import History
 from nncore.training.inputs import Inputs
 from nncore.training.interrupt import Interrupt
@@ -68,23 +70,35 @@ class LayeredModel:
         self.optimizer: Optimizer | None = None
         self.history: History | None = None
         self.facts: TrainingFacts | None = None
-        self._temperature = 1.0
+        self.forget_calibration()
         self.interrupted = False
         self.interrupt_signal: int | None = None
         # During a `fit` that is to keep them: the weights of the best epoch so far.
         self.best_weights: list[F32] = []
 
+    def forget_calibration(self) -> None:
+        """Be as before `calibrate`, which says of other weights nothing."""
+        self._temperature, self._assurances = 1.0, Assurances()
+
+    def take_calibration(self, other: LayeredModel) -> None:
+        """Be calibrated as another model of the same layers is."""
+        self._temperature, self._assurances = other._temperature, other._assurances
+
     @property
     def temperature(self) -> float:
         """What outputs are divided by before softmax, 1.0 before `calibrate` and after `fit`.
 
-        May be set; a ValueError says that it is not above 0.
+        May be set; a ValueError says that it is not above 0. What `calibrate` has learned for
+        prediction sets held at the old one, and is forgotten.
         """
         return self._temperature
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        self._temperature = check_number("temperature", value, above=0)
+        value = check_number("temperature", value, above=0)
+        if value != self._temperature:
+            self._assurances = dataclasses.replace(self._assurances, true_probabilities=None)
+        self._temperature = value
 
     def __repr__(self) -> str:
         state = f"input {self.input_shape}" if self.built else "not built"

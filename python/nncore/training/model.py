@@ -230,7 +230,7 @@ class Sequential(ExportingModel):
         record = self.history = history or History(settings.loss, iterations)
         record.weighted = record.weighted or data.train.weights is not None
         self.interrupted, self.interrupt_signal, self.stop_training = False, None, False
-        self.temperature = 1.0
+        self.forget_calibration()
         self.learning_rate_factor = 1.0
         done = len(record.iteration_loss)
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
@@ -317,7 +317,7 @@ class Sequential(ExportingModel):
             self._stack.layers,
             self._stack.names,
             tuple(network.input_shape),
-            self.get_parameters() | self._inputs.tensors(),
+            self.get_parameters() | self._inputs.tensors() | self._assurances.tensors(),
             self.classes,
             self.preprocessing,
             self._inputs.to_dict(),

@@ -11,7 +11,9 @@ Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds o
     classes         names in the order of the outputs, or null
     preprocessing   as `Preprocessing.to_dict`, or null (trained on float arrays)
     loss, optimizer of the training, or null
-    temperature     of a calibrated model: what outputs are divided by before softmax
+    temperature     of a calibrated model: what outputs are divided by before softmax. The tensor
+                    "calibration.true_probability" is what sets with a stated coverage come from,
+                    see `prediction_sets.py`
     training        as `TrainingFacts`, or null
     features        only of a model on frozen features: the network's file name, SHA-256 and
                     settings (as `Features.to_dict`); the tensors "features/mean" and "features/std"
@@ -92,7 +94,7 @@ class ModelContents:
     name, layers, layer_names, input_shape
         The architecture.
     tensors : dict of str to float32
-        Parameters by "<layer>/<parameter>", and what the inputs store beside them.
+        Parameters by "<layer>/<parameter>", and what inputs and calibration store beside them.
     classes, preprocessing, loss, optimizer, facts
         As of `Sequential`; None where not known.
     features

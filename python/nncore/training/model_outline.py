@@ -22,6 +22,7 @@ from nncore.training.features import RecordedFeatures
 from nncore.training.model_digests import DIGESTS, UNSEALED
 from nncore.training.model_format import Header, read_header, reason
 from nncore.training.position import TrainingFacts
+from nncore.training.prediction_sets import largest_coverage_in
 from nncore.training.summary import summary, summary_rows
 
 # Of one image, all layers together: 1 GB as float32. A file of some bytes could ask for any size.
@@ -52,7 +53,7 @@ class ModelOutline:
     keeps
         What the file has beside the weights: "optimizer" where it has what the optimizer
         remembers, "history" where a training can go on from it with its record.
-    temperature
+    temperature, largest_coverage
         As of `Sequential`.
     sealed
         Whether the file carries digests, by which damage is found.
@@ -74,6 +75,7 @@ class ModelOutline:
     training: dict[str, Any] | None
     keeps: list[str]
     temperature: float
+    largest_coverage: float | None
     sealed: bool
     weights_digest: str | None
 
@@ -197,6 +199,7 @@ def _outline(header: Header) -> ModelOutline:
         training=None if facts is None else dataclasses.asdict(facts),
         keeps=[name for name in ("optimizer", "history") if (state or {}).get(name) is not None],
         temperature=check_number("temperature", described.get("temperature", 1.0), above=0),
+        largest_coverage=largest_coverage_in(header.entries),
         sealed=header.sealed,
         weights_digest=described[DIGESTS][: len(UNSEALED) // 2] if header.sealed else None,
     )

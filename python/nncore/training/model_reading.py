@@ -17,6 +17,7 @@ from nncore.errors import ModelFileError
 from nncore.layers import Layer
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
+from nncore.training.assurances import Assurances
 from nncore.training.features import restored_inputs
 from nncore.training.inputs import Inputs
 from nncore.training.layered_model import LayeredModel
@@ -47,8 +48,10 @@ def read_model(
         raise ValueError(f"{path}: this model is on no frozen features: leave features out")
     try:
         inputs = restored_inputs(described, tensors, path, features, need_features)
+        assurances = Assurances.taken(tensors)
         state = StoredState.take(described["state"], tensors)
         model = _rebuild(described, tensors, inputs, make)
+        model._assurances = assurances
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     except RecursionError:  # blocks within blocks, hundreds deep

@@ -24,6 +24,7 @@ from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.training.arrays import as_array, data_set_images, image_array
 from nncore.training.evaluation import block_size
+from nncore.training.prediction_sets import set_sizes
 from nncore.training.prepared import check_preprocessing
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Prediction:
     top : tuple of (str, float)
         The `top_k` most probable classes with their probabilities, the best first; of equal ones
         the first in the model's order.
+    set : tuple of str or None
+        The classes that hold the true one as often as `coverage` asks for, the most probable
+        first, at least one; None where `predict` was asked for no coverage.
     """
 
     path: str | None
@@ -54,6 +58,7 @@ class Prediction:
     index: int
     probability: float
     top: tuple[tuple[str, float], ...]
+    set: tuple[str, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -62,6 +67,7 @@ class Prediction:
             "label": self.label,
             "probability": self.probability,
             "top": [{"label": label, "probability": p} for label, p in self.top],
+            "set": self.set,
         }
 
 
@@ -100,9 +106,10 @@ def predictions_of(
     probabilities_of: Callable[[ImagesOrMapped, int], NDArray[np.float32]],
     names: Sequence[str],
     top_k: int,
+    threshold: float | None = None,
 ) -> Predictions:
     """What `Sequential.predict` returns; `probabilities_of` gives (n, K) for a block of
-    images and the number of its first.
+    images and the number of its first, `threshold` is that of the classes in a set.
 
     Raises
     ------
@@ -115,12 +122,15 @@ def predictions_of(
         block = slice(start, start + size)
         probabilities = probabilities_of(gathered.images[block], start)
         # A stable sort of the negated values: equal ones stay in the order of the classes.
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-        paths = gathered.paths[block]
-        for path, row, best in zip(paths, probabilities, order.tolist(), strict=True):
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        sizes = None if threshold is None else set_sizes(probabilities, threshold)
+        for at, (path, row) in enumerate(zip(gathered.paths[block], probabilities, strict=True)):
+            best = order[at, :top_k].tolist()
             top = tuple((names[index], float(row[index])) for index in best)
             label, probability = top[0]
-            predictions.append(Prediction(path, label, best[0], probability, top))
+            held = None if sizes is None else order[at, : sizes[at]].tolist()
+            classes = None if held is None else tuple(names[index] for index in held)
+            predictions.append(Prediction(path, label, best[0], probability, top, classes))
     return Predictions(predictions, gathered.skipped)
 
 

@@ -45,6 +45,14 @@ def fraction(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """A probability that leaves a doubt, 0 < p < 1."""
+    value = _finite(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, not {text}")
+    return value
+
+
 def positive(text: str) -> float:
     """A finite number above 0."""
     value = _finite(text)

@@ -29,7 +29,7 @@ def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
         return None
     calibration = model.calibrate(images)
     best = load(run.file(BEST))
-    best.temperature = calibration.temperature
+    best.take_calibration(model)
     best.save(run.file(BEST), include_optimizer=False)
     return calibration
 

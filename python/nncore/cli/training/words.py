@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -134,11 +135,18 @@ def _calibration_lines(outcome: Outcome) -> list[str]:
             return []
         few = count(len(outcome.plan.parts.val), "validation image")
         return [f"  probabilities are not calibrated: {few} say too little about them"]
+    model = outcome.plan.model
     return [
         f"  probabilities are calibrated on {count(found.images, 'validation image')}: temperature "
         f"{found.temperature:g},",
-        f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after",
+        f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after;",
+        f"  predict --coverage P gives sets of classes, up to {_floor(model.largest_coverage)}",
     ]
+
+
+def _floor(share: float | None) -> str:
+    """A share that is not rounded to one that was not reached, such as 0.99."""
+    return "" if share is None else f"{math.floor(share * 1000) / 1000:g}"
 
 
 def _refit_lines(outcome: Outcome) -> list[str]:
@@ -174,7 +182,10 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "interrupted": outcome.plan.model.interrupted,
         "calibration": None
         if outcome.calibration is None
-        else dataclasses.asdict(outcome.calibration),
+        else {
+            **dataclasses.asdict(outcome.calibration),
+            "largest_coverage": outcome.plan.model.largest_coverage,
+        },
         "recipe": recipe.as_json(outcome.plan.recipe),
     }
     if report is not None:

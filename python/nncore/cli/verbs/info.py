@@ -88,6 +88,7 @@ def as_json(model: ModelOutline, file: str) -> dict[str, Any]:
         "features": model.features_record,
         "loss": model.loss,
         "temperature": model.temperature,
+        "largest_coverage": model.largest_coverage,
         "optimizer": model.optimizer,
         "training": model.training,
         "keeps": model.keeps,
@@ -112,8 +113,10 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
         facts["features"] = "; ".join([first.partition(": ")[2], *others])
     if data["loss"] is not None:
         facts["loss"] = data["loss"]
-    if data["temperature"] != 1.0:
+    if data["largest_coverage"] is not None or data["temperature"] != 1.0:
         facts["calibrated"] = f"temperature {data['temperature']:g}"
+    if data["largest_coverage"] is not None:
+        facts["calibrated"] += f", prediction sets up to coverage {data['largest_coverage']:.4g}"
     if data["optimizer"] is not None:
         facts["optimizer"] = _call(data["optimizer"])
     if data["training"] is not None:

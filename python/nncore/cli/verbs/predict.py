@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="how many of the most probable classes to list (default 1)",
     )
+    parser.add_argument(
+        "--coverage",
+        type=values.share,
+        metavar="P",
+        help="add the set of classes that holds the true one with at least this probability, such "
+        "as 0.95, for pictures like those that the model was calibrated on",
+    )
     reading.add_max_pixels(parser)
     features.add_place(parser)
     parser.add_argument(
@@ -39,7 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace) -> PredictSettings:
     return PredictSettings(
-        args.model, tuple(args.paths), args.top_k, args.max_pixels, args.features, args.csv
+        args.model,
+        tuple(args.paths),
+        args.top_k,
+        args.max_pixels,
+        args.features,
+        args.csv,
+        args.coverage,
     )
 
 
