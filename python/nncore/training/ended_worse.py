@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from nncore.standard_error import STANDARD_ERROR
 from nncore.training.history import History
 
 # The first batch alone says where the loss began: what is less than this above it may be chance.
@@ -32,3 +33,10 @@ def ended_worse(history: History) -> str | None:
         f"training led nowhere: its loss began at {begun:.4g} and ended at {ended:.4g}; {advice}, "
         "or look for one with lr-find (nn.lr_find in Python)"
     )
+
+
+def warn_if_ended_worse(history: History | None) -> None:
+    """Say so on standard error."""
+    note = None if history is None else ended_worse(history)
+    if note is not None:
+        print(f"nncore: warning: {note}", file=STANDARD_ERROR, flush=True)

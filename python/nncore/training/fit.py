@@ -15,11 +15,10 @@ from nncore.arguments import check_int, check_number, check_seed
 from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import Optimizer
 from nncore.training.callbacks import CallbackList, FitSize, ModelInTraining
-from nncore.training.history import History
+from nncore.training.history import History, last_epoch
 from nncore.training.loop import TrainingPlan
 from nncore.training.position import Position, TrainingFacts
 from nncore.training.prepared import Prepared
-from nncore.training.progress import last_epoch
 
 if TYPE_CHECKING:
     from nncore import _core

@@ -359,6 +359,11 @@ class History:
         return result
 
 
+def last_epoch(history: History) -> dict[str, float]:
+    """Loss, accuracy and validation numbers of the last finished epoch."""
+    return {name: values[-1] for name, values in history.history.items()}
+
+
 def log_names(validated: bool, history: History | None) -> list[str]:
     """Of the logs that a `fit` with or without validation data gives, going on from a history."""
     validation = validated or (history is not None and _VALIDATION[0] in history.history)

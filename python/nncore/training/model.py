@@ -160,7 +160,8 @@ class Sequential(ExportingModel):
             Train towards `(1 - label_smoothing) * one_hot + label_smoothing / K`, at least 0 and
             below 1; for cross_entropy and focal. Validation and `evaluate` use the true labels.
         verbose
-            0 silent; 1 a progress bar on a terminal, lines elsewhere; 2 lines. On standard error.
+            0 silent; 1 a progress bar on a terminal, curves and a table in the cell of a notebook,
+            lines elsewhere; 2 lines. Bar and lines go to standard error.
         callbacks
             `Callback` objects.
         restore_best_weights
@@ -221,7 +222,9 @@ class Sequential(ExportingModel):
         settings = settings.for_data(data)
         batch_size, iterations = settings.batch_size, data.iterations(settings.batch_size)
         optimizer = self._optimizer(optimizer, settings.loss, batch_size, data.input_shape)
-        make_bar = make_progress(verbose, settings.epochs, iterations, len(history or ()))
+        make_bar = make_progress(
+            verbose, settings.epochs, iterations, data.images, len(history or ())
+        )
         self._claim()
         self._take(data, settings.seed)
         self.classes, self.loss, self.optimizer = data.classes, settings.loss, optimizer

@@ -1,4 +1,4 @@
-"""Progress of `fit` on standard error: a bar on a terminal, one line per epoch elsewhere."""
+"""Progress of `fit`: a bar on a terminal, a display in a notebook, one line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from nncore.standard_error import STANDARD_ERROR
-from nncore.training.ended_worse import ended_worse
-from nncore.training.history import History
+from nncore.training.ended_worse import warn_if_ended_worse
+from nncore.training.history import History, last_epoch
+from nncore.training.notebook import Cell, in_notebook
 
 
 class Progress(Protocol):
@@ -42,9 +43,7 @@ class _Told:
     history: History | None = None
 
     def close(self) -> None:
-        note = None if self.history is None else ended_worse(self.history)
-        if note is not None:
-            print(f"nncore: warning: {note}", file=STANDARD_ERROR, flush=True)
+        warn_if_ended_worse(self.history)
 
 
 class Lines(_Told):
@@ -105,14 +104,15 @@ class Bar(_Told):
 
 
 def make_progress(
-    verbose: object, epochs: int, iterations_per_epoch: int, before: int = 0
+    verbose: object, epochs: int, iterations_per_epoch: int, images: int, before: int = 0
 ) -> Callable[[], Progress]:
-    """What makes the progress that `verbose` asks for, once training begins; so many epochs were
-    trained `before`.
+    """What makes the progress that `verbose` asks for, once training begins on so many `images`; so
+    many epochs were trained `before`.
 
     A bar is on the screen as soon as it is made, and stays there until it is closed.
 
-    0 or False is silent; 1, True or "auto" is a bar on a terminal and lines elsewhere; 2 is lines.
+    0 or False is silent; 1, True or "auto" is a bar on a terminal, curves and a table in the
+    cell of a notebook, and lines elsewhere; 2 is lines.
 
     Raises
     ------
@@ -125,7 +125,17 @@ def make_progress(
         return Silent
     if verbose != 2 and STANDARD_ERROR.isatty():
         return lambda: Bar(epochs, iterations_per_epoch, before)
+    if verbose != 2 and in_notebook():
+        return lambda: _cell(epochs, iterations_per_epoch, images, before)
     return lambda: Lines(epochs, before)
+
+
+def _cell(epochs: int, steps: int, images: int, before: int) -> Progress:
+    """Lines where nothing can be displayed."""
+    try:
+        return Cell(epochs, steps, before, images)
+    except Exception:
+        return Lines(epochs, before)
 
 
 @contextlib.contextmanager
@@ -165,11 +175,6 @@ def fixed_layers_progress(verbose: object) -> Iterator[Callable[[int, int], None
             seconds = time.perf_counter() - started
             text = f"fixed layers: {seen[0]:,} images, once, in {seconds:.2f} s"
             print(text, file=STANDARD_ERROR, flush=True)
-
-
-def last_epoch(history: History) -> dict[str, float]:
-    """Loss, accuracy and validation numbers of the last finished epoch."""
-    return {name: values[-1] for name, values in history.history.items()}
 
 
 def _numbers(logs: Mapping[str, float]) -> str:
