@@ -107,3 +107,41 @@ def test_trained_further_it_learns_and_is_saved(tmp_path):
     again = nn.load(tmp_path / "model.safetensors")
     digests = [hashlib.sha256(one.predict_proba(x)).hexdigest() for one in (model, again)]
     assert digests[0] == digests[1]
+
+
+def convolutions(layers, prefix=""):
+    """Full names of those whose output grows with their weights: without activation, or with relu."""
+    for name, layer, shape in layers:
+        yield from convolutions(layer.inner_layers(shape), f"{prefix}{name}/")
+        if isinstance(layer, nn.Conv2D) and layer.activation in ("linear", "relu"):
+            yield prefix + name
+
+
+@pytest.mark.parametrize("make", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_an_architecture_is_explained(tmp_path, make):
+    """For each picture something speaks for one of the classes; and how a score changes as a
+    convolution's weights grow is the sum of its outputs, each times the score's gradient by it.
+    (The difference of two scores: a softmax leaves that as it is, but for a logarithm.)"""
+    _, model = model_of(tmp_path, make)
+    x = np.random.default_rng(3).normal(size=(2, *model.input_shape)).astype(np.float32)
+    network, stack = model._built_network(), model._stack
+    maps = [model.explain(x, label) for label in range(network.output_size)]
+    assert (np.max(maps, axis=(0, 2, 3)) == 1).all()
+    shapes = stack.input_shapes(model.input_shape)
+    *_, last = convolutions(zip(stack.names, stack.layers, shapes, strict=True))
+    probe = stack.new_probe(model.input_shape, last)
+    found, scores, step = 0.0, [], 0.01
+    for label, sign in ((0, -1), (1, 1)):
+        values, gradients = network.look(probe, x, np.full(2, label, np.int32))
+        found += sign * (values.astype(np.float64) * gradients).sum(axis=(1, 2, 3))
+    kept = {name: network.get_parameter(name) for name in network.parameter_names()}
+    for factor in (1 - step, 1 + step):
+        for name in (f"{last}/kernel", f"{last}/bias"):
+            if name in kept:
+                network.set_parameter(name, (kept[name] * factor).astype(np.float32))
+        outputs = network.forward(x).astype(np.float64)
+        if stack.output_activation() == "softmax":
+            outputs = np.log(outputs)
+        scores.append(outputs[:, 1] - outputs[:, 0])
+    expected = (scores[1] - scores[0]) / (2 * step)
+    np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.02 * np.abs(expected).max())
