@@ -110,7 +110,7 @@ def test_trained_further_it_learns_and_is_saved(tmp_path):
 
 
 def convolutions(layers, prefix=""):
-    """Full names of those whose output grows with their weights: without activation, or with relu."""
+    """Full names of those whose output grows with their weights: no activation, or relu."""
     for name, layer, shape in layers:
         yield from convolutions(layer.inner_layers(shape), f"{prefix}{name}/")
         if isinstance(layer, nn.Conv2D) and layer.activation in ("linear", "relu"):
