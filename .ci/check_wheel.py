@@ -9,6 +9,7 @@ from pathlib import Path
 LIMIT = 3_000_000  # bytes
 ALLOWED = {".py", ".pyi", ".so", ".typed", ".md", ".npz", ".png", ".txt", ".csv"}
 ALLOWED |= {".html", ".css", ".js"}  # of pages
+ALLOWED |= {".c"}  # what exported C sources are made of
 
 path = Path(sys.argv[1])
 names = zipfile.ZipFile(path).namelist()

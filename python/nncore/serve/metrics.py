@@ -6,15 +6,14 @@ Only the event loop's thread counts. Labels have few values, whatever clients se
 from __future__ import annotations
 
 import os
-import resource
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from mmap import PAGESIZE
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PICTURES = (1, 2, 4, 8, 16)
-_PAGE_BYTES = resource.getpagesize()
 _STARTED = time.time()
 
 Labels = tuple[tuple[str, str], ...]
@@ -111,9 +110,8 @@ def _escaped(text: str) -> str:
 
 def _process() -> dict[str, tuple[str, float]]:
     """By the names that Prometheus's own clients use."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
     found = {
-        "process_cpu_seconds_total": ("Seconds of CPU time.", used.ru_utime + used.ru_stime),
+        "process_cpu_seconds_total": ("Seconds of CPU time.", time.process_time()),
         "process_start_time_seconds": ("When nncore began to serve.", _STARTED),
     }
     try:
@@ -123,6 +121,6 @@ def _process() -> dict[str, tuple[str, float]]:
     except OSError:  # not Linux
         return found
     return found | {
-        "process_resident_memory_bytes": ("Memory in use.", pages * _PAGE_BYTES),
+        "process_resident_memory_bytes": ("Memory in use.", pages * PAGESIZE),
         "process_open_fds": ("Open files and sockets.", files),
     }
