@@ -227,11 +227,10 @@ void Network::explain(const Probe& probe, const Images& images, const std::int32
         stage.grad_cam(pass, r, small.data() + image * height * width);
     });
     const std::ptrdiff_t rows = input_shape()[0], columns = input_shape()[1];
-    for (std::ptrdiff_t i = 0; i < images.count; ++i)
-        enlarge(small.data() + i * height * width, height, width, rows, columns,
-                maps + i * rows * columns);
-    for (std::ptrdiff_t i = 0; i < images.count; ++i)
-        scale_to_one(rows * columns, maps + i * rows * columns);
+    for (std::ptrdiff_t i = 0; i < images.count; ++i, maps += rows * columns) {
+        enlarge(small.data() + i * height * width, height, width, rows, columns, maps);
+        scale_to_one(rows * columns, maps);
+    }
 }
 
 }  // namespace nncore::network

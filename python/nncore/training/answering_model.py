@@ -252,8 +252,7 @@ class AnsweringModel(SteppedModel):
             score depends on it (Selvaraju et al., "Grad-CAM", ICCV 2017); one pass, as coarse as
             that layer. "occlusion": how far the score falls where the image is covered; some 170
             passes, for networks of any kind (Zeiler and Fergus, ECCV 2014). The score is what
-            stands before the softmax; for occlusion its logarithm behind one, if the last layer is
-            a softmax.
+            stands before the softmax (of a last layer that is one, occlusion takes the logarithm).
         layer
             For gradcam: the name of another layer that gives an image, as `summary` shows it; those
             in blocks are called "residual/conv2d". None: the last convolution, with the
