@@ -46,6 +46,12 @@ def test_one_that_lies_elsewhere_is_far_out():
     assert np.flatnonzero(unlike > far_out(unlike)).tolist() == [20]
 
 
+def test_where_all_are_alike_half_as_far_again_is_nothing():
+    alike = np.full(100, 1.0, np.float32)
+    alike[3], alike[4] = 1.5, 2.5
+    assert np.flatnonzero(alike > far_out(alike)).tolist() == [4]
+
+
 def test_of_many_references_some_are_looked_at(monkeypatch):
     found, references = rows(seed=1), rows(200, seed=2)
     monkeypatch.setattr(outliers, "MOST_REFERENCES", 50)

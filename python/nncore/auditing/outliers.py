@@ -19,6 +19,7 @@ NEIGHBOURS = 10
 MOST_REFERENCES = 4096
 """So many pictures are looked at for neighbours; with more, time would grow with the square."""
 _BLOCK = 1024
+_TWICE = 2.0
 _USUAL = 0.75  # of the distances of the references
 
 
@@ -70,9 +71,9 @@ def _nearest(rows: F32, near: F32, itself: bool = False) -> tuple[F32, NDArray[n
 
 def far_out(unlike: F32) -> float:
     """From which value on one is an outlier: three quartile distances above the upper quartile, the
-    outer fence of Tukey (1977), of the logarithms."""
+    outer fence of Tukey (1977), of the logarithms; and no less than twice as far as usual."""
     low, high = np.quantile(np.log(np.maximum(unlike, 1e-6)), (0.25, 0.75))
-    return float(np.exp(high + 3 * (high - low)))
+    return max(_TWICE, float(np.exp(high + 3 * (high - low))))
 
 
 def _spread(count: int) -> NDArray[np.int64]:

@@ -35,8 +35,10 @@ class Suspect:
     score : float
         Probability of the label, by a network that has not learned from the image: the lower, the
         worse.
-    reason : str
-        In words.
+    probability : float
+        Probability of the suggested class.
+    probable : bool
+        Whether confident learning takes the label for wrong.
     """
 
     position: int
@@ -44,7 +46,15 @@ class Suspect:
     label: str
     suggested: str
     score: float
-    reason: str
+    probability: float
+    probable: bool
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        how = "probably" if self.probable else "perhaps"
+        other = f"{self.suggested} ({self.probability:.3f})"
+        return f"{how} {other}, not {self.label} ({self.score:.3f})"
 
 
 def suspects_of(data: ImageDataset, held_out: HeldOut, confident: ConfidentLabels) -> list[Suspect]:
@@ -60,7 +70,6 @@ def suspects_of(data: ImageDataset, held_out: HeldOut, confident: ConfidentLabel
     for i in listed:
         label, other = names[held_out.labels[i]], names[others[i]]
         own, probability = float(held_out.own[i]), float(probabilities[i])
-        kind = "probably" if confident.wrong[i] else "perhaps"
-        reason = f"{kind} {other} ({probability:.3f}), not {label} ({own:.3f})"
-        found.append(Suspect(i, data.paths[i], label, other, own, reason))
+        probable = bool(confident.wrong[i])
+        found.append(Suspect(i, data.paths[i], label, other, own, probability, probable))
     return found

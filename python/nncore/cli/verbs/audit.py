@@ -94,9 +94,25 @@ def settings(args: argparse.Namespace) -> Settings:
 
 
 def run(settings: Settings, out: Output) -> int:
-    from nncore.auditing import audit
+    from nncore.report.audit_page import write_audit_page
 
     _check_place(settings)
+    found = audited(settings, out)
+    folder = Path(settings.output)
+    files = [str(folder / TABLE), str(folder / PAGE)]
+    again = shlex.join(["nncore", "train", settings.source, "--audit", files[0]])
+    make_own_folder(folder)
+    found.write_csv(files[0])
+    write_audit_page(found, files[1], settings.source, again)
+    told = _text(settings, found, files, None if out.quiet else again)
+    out.result(told, found.to_dict() | {"files": files})
+    return DONE
+
+
+def audited(settings: Settings, out: Output) -> Audit:
+    """Read the pictures and look at them."""
+    from nncore.auditing import audit
+
     network, read = _decided(settings, out)
     data = load_labelled(settings.source, read, out)
     out.warn_of_skipped(data.skipped)
@@ -108,13 +124,7 @@ def run(settings: Settings, out: Output) -> int:
             data, backbone=model, folds=settings.folds, seed=settings.seed, progress=progress
         )
     out.warn_all(found.notes)
-    folder = Path(settings.output)
-    make_own_folder(folder)
-    found.write_csv(folder / TABLE)
-    files = [str(folder / TABLE)]
-    told = _text(settings, found, files, hints=not out.quiet)
-    out.result(told, found.to_dict() | {"files": files})
-    return DONE
+    return found
 
 
 def _check_place(settings: Settings) -> None:
@@ -165,8 +175,8 @@ def _backbone(network: Network, data: ImageDataset, settings: Settings, out: Out
     return model
 
 
-def _text(settings: Settings, found: Audit, files: list[str], hints: bool) -> str:
-    """What a person is told."""
+def _text(settings: Settings, found: Audit, files: list[str], again: str | None) -> str:
+    """What a person is told; `again` is the command that obeys the table."""
     data, how = found.data, found.settings
     lines = [
         f"{printable(settings.source)}: {count(len(data), 'image')} in "
@@ -189,8 +199,7 @@ def _text(settings: Settings, found: Audit, files: list[str], hints: bool) -> st
         "quality      " + (", ".join(f"{n:,} {what}" for what, n in flaws.items()) or "fine"),
         "written      " + ", ".join(map(printable, files)),
     ]
-    if hints:
-        again = shlex.join(["nncore", "train", settings.source, "--audit", files[0]])
+    if again is not None:
         lines += [
             "",
             f"nothing is changed. Fill in the column action of {TABLE} (move, leave out or keep;",
