@@ -19,6 +19,7 @@ import nncore as nn
 from nncore.serve.app import create_app
 from nncore.serve.limits import Limits
 from nncore.serve.server import Server, listen
+from nncore.training.predictions import Gathered, Predictions, predictions_of
 
 ENGINES = ("nncore", "onnxruntime", "onnxruntime-single")
 
@@ -43,6 +44,13 @@ class OnnxModel:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
+
+    def predict(
+        self, images: NDArray[np.uint8], top_k: int = 1, *, coverage: float | None = None
+    ) -> Predictions:
+        assert coverage is None
+        names, gathered = self._model.classes.names, Gathered(images, [None] * len(images), [])
+        return predictions_of(gathered, lambda some, _: self.predict_proba(some), names, top_k)
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         blocks = [images] if self._at_once else np.split(images, len(images))

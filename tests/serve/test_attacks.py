@@ -87,9 +87,9 @@ def test_a_head_without_end(impatient):
         assert status_of(everything(greedy)) == 431
 
 
-@pytest.mark.parametrize("length", ["Content-Length: 70000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("length", ["Content-Length: 250000", "Transfer-Encoding: chunked"])
 def test_a_body_that_is_too_large(impatient, length):
-    body = b"\0" * 70000
+    body = b"\0" * 250_000
     if "chunked" in length:
         body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     raw = impatient.send(HEAD + length.encode() + b"\r\nConnection: close\r\n\r\n" + body)
@@ -164,8 +164,10 @@ def stopped(monkeypatch):
     """Nothing is decoded until the event is set."""
     event = threading.Event()
     decode = workers.decode
+    event.begun = 0
 
     def waits(*arguments, **settings):
+        event.begun += 1
         assert event.wait(20)
         return decode(*arguments, **settings)
 
@@ -211,12 +213,14 @@ def test_more_bytes_than_can_be_held(serve):
 
 def test_an_answer_that_takes_too_long(serve, stopped):
     serving = serve(seconds=0.2)
-    answer = serving.ask("/predict", picture())
+    answer = serving.ask("/predict", *multipart(*[("a.png", picture())] * 40))
     assert answer.status == 503
     assert "retry-after" in answer.headers
     assert serving.metric("nncore_requests_in_turn") == 0
+    begun = stopped.begun
     stopped.set()
     assert serving.ask("/predict", picture()).status == 200
+    assert stopped.begun == begun + 1  # what nobody waits for is left out
 
 
 @pytest.mark.parametrize(

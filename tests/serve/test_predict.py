@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_files import data_set, make_model
 from nncore.cli import main
 from serving import multipart, picture
 
 
-def predicted(model, folder, files, top_k):
+def predicted(model, folder, files, top_k, *flags):
     """What the command line prints for these files, by their names alone."""
     model.save(folder / "m.safetensors")
     paths = []
@@ -24,7 +25,8 @@ def predicted(model, folder, files, top_k):
         paths.append(str(folder / name))
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        main(["predict", str(folder / "m.safetensors"), *paths, "--json", "--top-k", str(top_k)])
+        words = [str(folder / "m.safetensors"), *paths, "--json", "--top-k", str(top_k), *flags]
+        main(["predict", *words])
     return json.loads(out.getvalue().replace(f"{folder}/", ""))
 
 
@@ -130,6 +132,21 @@ def test_a_wrong_top_k(serving, query):
 def test_a_query_that_nobody_knows(serving):
     answer = serving.ask("/predict?topk=2", picture())
     assert (answer.status, "topk" in answer.json["error"]) == (400, True)
+
+
+def test_sets_of_a_stated_coverage(serve, tmp_path):
+    model = make_model()
+    assert "calibrate" in serve(model).ask("/predict?coverage=0.8", picture()).json["error"]
+    model.calibrate(data_set())
+    served = serve(model)
+    told = predicted(model, tmp_path, [("a.png", picture(3))], 2, "--coverage", "0.8")
+    assert told["predictions"][0]["set"]
+    assert (
+        served.ask("/predict?top_k=2&coverage=0.8", *multipart(("a.png", picture(3)))).json == told
+    )
+    assert served.ask("/model").json["largest_coverage"] == model.largest_coverage
+    for wrong in ("0", "1", "nan", "x", "0.99999"):
+        assert served.ask(f"/predict?coverage={wrong}", picture()).status == 400, wrong
 
 
 def test_how_long_it_took(serving):

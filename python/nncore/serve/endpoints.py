@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import anyio
-import numpy as np
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,11 +21,11 @@ from nncore.serve.limits import Limits
 from nncore.serve.metrics import CONTENT_TYPE, Metrics
 from nncore.serve.models import Models, ServedModel
 from nncore.serve.openapi import document
-from nncore.serve.queries import label_of, top_k_of
+from nncore.serve.queries import ask_of, label_of
 from nncore.serve.refusals import Refusal, TooBusy
 from nncore.serve.uploads import Upload, uploaded
 from nncore.serve.workers import Batch, Job, Workers
-from nncore.training.predictions import Gathered, Predictions, predictions_of
+from nncore.training.predictions import Predictions
 
 
 class Endpoints:
@@ -41,18 +41,20 @@ class Endpoints:
     async def predict(self, request: Request) -> Response:
         """`POST /predict`: what `nncore predict --json` prints."""
         served = self.models.current
-        top_k = top_k_of(request, len(served.names))
+        ask = ask_of(request, served)
         with self.admission.holding() as holding:
             uploads = await uploaded(request, self.limits, self.admission, holding)
             with self.admission.turn():
                 try:
                     with anyio.fail_after(self.limits.seconds):
-                        job = await self.workers.answer(served, uploads)
+                        job = await self.workers.answer(ask, uploads)
                 except TimeoutError:
                     raise self._too_slow() from None
         if job.failure is not None:
+            if ask.coverage is not None and isinstance(job.failure, ValueError):
+                raise Refusal(400, str(job.failure))
             raise job.failure
-        found = _predictions(job, uploads, served.names, top_k)
+        found = _predictions(job)
         self.metrics.decode.add(job.decode_seconds)
         self.metrics.pictures.add(len(found), outcome="predicted")
         if found.skipped:
@@ -129,22 +131,15 @@ class Endpoints:
         self.metrics.compute.add(batch.seconds)
 
 
-def _predictions(
-    job: Job, uploads: Sequence[Upload], names: Sequence[str], top_k: int
-) -> Predictions:
-    """As `Sequential.predict` makes them of its probabilities."""
-    paths: list[str | None] = []
-    rows, skipped = [], []
-    for upload, row, error in zip(uploads, job.rows, job.errors, strict=True):
-        if row is not None:
-            paths.append(upload.name)
-            rows.append(row)
+def _predictions(job: Job) -> Predictions:
+    """As `Sequential.predict` gives them for files, by the names that clients call them."""
+    found, skipped = [], []
+    for upload, one, error in zip(job.uploads, job.found, job.errors, strict=True):
+        if one is not None:
+            found.append(replace(one, path=upload.name))
         elif error is not None:
             skipped.append(SkippedFile(upload.name or "", error.reason))
-    if not rows:
-        return Predictions([], skipped)
-    gathered = Gathered(np.stack(rows), paths, skipped)
-    return predictions_of(gathered, lambda block, first: np.asarray(block), names, top_k)
+    return Predictions(found, skipped)
 
 
 def _unusable(errors: Sequence[UnusableImageError | None], found: Predictions) -> Refusal:

@@ -27,9 +27,9 @@ class ModelSource:
     file: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model that answers requests; never changed."""
+    """A model that answers requests; never changed, and equal to itself alone."""
 
     model: Sequential
     file: str | None
@@ -38,7 +38,7 @@ class ServedModel:
 
     @classmethod
     def of(cls, source: ModelSource) -> ServedModel:
-        """The model, after it has given probabilities once.
+        """The model, after it has answered once.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class ServedModel:
             raise ModelFileError(
                 "this model was not trained on images, and does not know what to do with pictures"
             )
-        model.predict_proba(np.zeros((1, *model.preprocessing.input_shape), np.uint8))
+        model.predict(np.zeros((1, *model.preprocessing.input_shape), np.uint8))
         return cls(model, source.file, stamp, time.time())
 
     @property
@@ -82,6 +82,7 @@ class ServedModel:
             "parameters": model.parameter_count,
             "preprocessing": self.preprocessing.to_dict(),
             "temperature": model.temperature,
+            "largest_coverage": model.largest_coverage,
         }
 
 

@@ -49,7 +49,16 @@ def _predict(limits: Limits) -> Schema:
                 "in": "query",
                 "description": "How many classes to list, from 1 to all.",
                 "schema": {"type": "integer", "minimum": 1, "default": 1},
-            }
+            },
+            {
+                "name": "coverage",
+                "in": "query",
+                "description": (
+                    "Give the set of classes that holds the true one with at least this "
+                    "probability, for pictures like those that the model was calibrated on."
+                ),
+                "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            },
         ],
         "requestBody": _PICTURES,
         "responses": {"200": _answer("The predictions.", "Predictions"), **_refusals()},
@@ -169,6 +178,7 @@ _PREDICTION = _object(
     label=_TEXT,
     probability=_PROBABILITY,
     top=_list(_object(label=_TEXT, probability=_PROBABILITY)),
+    set={"type": ["array", "null"], "items": _TEXT},
 )
 _SCHEMAS: Schema = {
     "Predictions": _object(predictions=_list(_PREDICTION), skipped=_list(_SKIPPED)),
@@ -191,6 +201,7 @@ _SCHEMAS: Schema = {
         parameters=_COUNT,
         preprocessing={"type": "object"},
         temperature={"type": "number"},
+        largest_coverage={"type": ["number", "null"]},
         limits=_object(body=_COUNT, pixels=_COUNT, parts=_COUNT),
         version=_TEXT,
     ),

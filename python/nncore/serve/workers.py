@@ -22,6 +22,7 @@ from nncore.data.pictures.decode import UnusableImageError, decode
 from nncore.data.pictures.request import Request
 from nncore.serve.models import ServedModel
 from nncore.serve.uploads import Upload
+from nncore.training.predictions import Prediction, Predictions
 
 # So many pictures a thread takes at the most before others get their turn. More at once are not
 # computed faster, and make those wait who are ready, and all clients ask again at the same moment.
@@ -29,25 +30,32 @@ _DECODED_AT_ONCE = 16
 _COMPUTED_AT_ONCE = 16
 
 
-@dataclass(eq=False)
-class Job:
-    """The pictures of one request; `finished` gets None when all have `rows` or `errors`.
-
-    `rows` are probabilities float32 (K,), None where a picture is unusable; then `errors` says why.
-    """
+@dataclass(frozen=True)
+class Ask:
+    """Which model, and what is asked of it besides the label: pictures of which that is the same
+    are computed together."""
 
     served: ServedModel
+    top_k: int
+    coverage: float | None = None
+
+
+@dataclass(eq=False)
+class Job:
+    """The pictures of one request; `finished` gets None when each is in `found` or in `errors`."""
+
+    ask: Ask
     uploads: Sequence[Upload]
     finished: asyncio.Future[None]
     given_up: bool = False
-    rows: list[NDArray[np.float32] | None] = field(init=False)
+    found: list[Prediction | None] = field(init=False)
     errors: list[UnusableImageError | None] = field(init=False)
     failure: Exception | None = None
     decode_seconds: float = 0.0
     compute_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.rows = [None] * len(self.uploads)
+        self.found = [None] * len(self.uploads)
         self.errors = [None] * len(self.uploads)
         self.left = len(self.uploads)
 
@@ -108,12 +116,12 @@ class Workers:
         for thread in self._threads:
             thread.join(timeout=5)
 
-    async def answer(self, served: ServedModel, uploads: Sequence[Upload]) -> Job:
+    async def answer(self, ask: Ask, uploads: Sequence[Upload]) -> Job:
         """All pictures of a request, decoded and computed.
 
         Cancelled, it leaves out what has not begun.
         """
-        job = Job(served, uploads, self._loop.create_future())
+        job = Job(ask, uploads, self._loop.create_future())
         with self._wake:
             self._encoded.extend(_Picture(job, index) for index in range(len(uploads)))
             self._wake.notify()
@@ -149,7 +157,7 @@ class Workers:
         if job.given_up:
             return
         upload = job.uploads[picture.index]
-        request = Request.of(job.served.preprocessing, self._max_pixels)
+        request = Request.of(job.ask.served.preprocessing, self._max_pixels)
         try:
             picture.pixels = decode(upload.content, request, name=upload.name or "the picture")
         except UnusableImageError as error:
@@ -173,10 +181,10 @@ class Workers:
                 self._computing.release()
 
     def _batch(self) -> list[_Picture]:
-        """The next pictures that one model answers."""
+        """The next pictures of which the same is asked."""
         batch: list[_Picture] = []
         while self._decoded and len(batch) < _COMPUTED_AT_ONCE:
-            if batch and self._decoded[0].job.served is not batch[0].job.served:
+            if batch and self._decoded[0].job.ask != batch[0].job.ask:
                 break
             batch.append(self._decoded.popleft())
         return batch
@@ -184,20 +192,22 @@ class Workers:
     def _compute(self, batch: list[_Picture]) -> None:
         began = time.perf_counter()
         images = [picture.pixels for picture in batch if picture.pixels is not None]
-        failure, rows = None, iter(())
+        failure, answers = None, Predictions()
         if images:
+            ask = batch[0].job.ask
             try:
-                model = batch[0].job.served.model
-                rows = iter(model.predict_proba(np.stack(images)))
+                answers = ask.served.model.predict(
+                    np.stack(images), ask.top_k, coverage=ask.coverage
+                )
             except Exception as error:
                 failure = error
         seconds = time.perf_counter() - began
-        finished = []
+        finished, following = [], iter(answers)
         for picture in batch:
             job = picture.job
             if picture.pixels is not None:
                 job.compute_seconds = seconds
-                job.rows[picture.index] = next(rows, None)
+                job.found[picture.index] = next(following, None)
                 job.failure = job.failure or failure
             picture.pixels = None
             job.left -= 1
