@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from html.parser import HTMLParser
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from nncore.cli import main
 
@@ -27,6 +31,19 @@ def call(*words: object) -> str:
         code = main([str(word) for word in words])
     assert code == 0, err.getvalue()
     return out.getvalue()
+
+
+def write_pictures(folder: Path, classes: tuple[str, ...], count: int) -> None:
+    """Noisy 6 x 6 pictures; a lighter line for the class."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(3 if label == len(classes) - 1 else count):
+            pixels = rng.integers(0, 150, (6, 6)).astype(np.uint8)
+            pixels[label % 6] += 60
+            file = HOSTILE_FILE if number == 0 else b"%d.png" % number
+            Image.fromarray(pixels).save(os.fsencode(folder / name) + b"/" + file, "PNG")
+    (folder / classes[0] / "broken <i>.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
 
 
 VOID = {"meta", "link", "img", "br", "circle", "path", "rect"}

@@ -31,6 +31,7 @@ class Browser:
             options.add_argument(f"--{flag}")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
+        self.driver.set_script_timeout(300)  # axe takes its time on a busy machine
 
     def open(self, page: Path | str, size: tuple[int, int] = DESK, dark: bool = False) -> None:
         """Show a file or an address at this size, by day or by night."""

@@ -113,12 +113,12 @@ def test_dollar_signs_are_no_formula() -> None:
     assert label_texts(drawn(figure)[0].get_xticklabels())[1] == r"\$5 to \$9"
 
 
-def test_very_many_classes_name_only_some() -> None:
-    axes, _ = drawn(plots.confusion_matrix(np.eye(200, dtype=int), names(200)))
+def test_many_classes_name_only_some() -> None:
+    axes, _ = drawn(plots.confusion_matrix(np.eye(100, dtype=int), names(100)))
     labels = label_texts(axes.get_xticklabels())
     assert len(labels) == 50
-    assert labels[1] == "class 4"
-    assert axes.get_xticks()[1] == 4
+    assert labels[1] == "class 2"
+    assert axes.get_xticks()[1] == 2
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,20 @@ def test_wrong_arguments_are_named(matrix, classes, error: type[Exception], name
         plots.confusion_matrix(matrix, classes)
 
 
-def test_neighbours_share_a_cell_where_there_are_thousands() -> None:
-    triples = np.array([[0, 0, 5], [0, 1999, 1], [1, 3, 2], [1999, 1999, 4]])
+def test_of_thousands_of_classes_the_most_confused_are_drawn() -> None:
+    triples = np.array([[0, 0, 5], [5, 1999, 1], [70, 3, 2], [70, 70, 4], [1999, 1999, 4]])
     many = SimpleNamespace(classes=names(2000), confusion_triples=triples)
     axes, cells = drawn(plots.confusion_matrix(many))
     shares = axes.images[0].get_array()
-    assert shares.shape == (500, 500)
-    assert shares[0, 0] == pytest.approx(100 * 7 / 8)
-    assert shares[0, 499] == pytest.approx(100 / 8)
-    assert shares[499, 499] == 100
+    shown = label_texts(axes.get_yticklabels())
+    assert shares.shape == (60, 60)
+    assert {"class 3", "class 5", "class 70", "class 1999"} < set(shown)
+    assert shares[shown.index("class 70"), shown.index("class 3")] == pytest.approx(100 * 2 / 6)
+    assert shares[shown.index("class 5"), shown.index("class 1999")] == 100
     assert cells == {}
-    assert axes.get_xlabel() == "predicted class (4 in each cell)"
-    assert axes.get_title() == "Confusion matrix: 12 images, accuracy 75.00%"
-    assert label_texts(axes.get_yticklabels())[1] == "class 36"
+    first, second = axes.get_title().splitlines()
+    assert first == "Confusion matrix: 16 images, accuracy 81.25%"
+    assert second == "the 60 most often confused of 2,000 classes"
 
 
 @pytest.mark.parametrize("triples", [[[0, 2, 1]], [[0, 1, -1]], [[0, 1]], [[0.5, 1, 1]]])

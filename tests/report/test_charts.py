@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from nncore.plots._most_confused import most_confused
 from nncore.report.charts.axis import Axis, value_axis
 from nncore.report.charts.bars import bar
-from nncore.report.charts.grid import MOST_CLASSES, confusion_grid, shown_classes
+from nncore.report.charts.grid import MOST_CLASSES, confusion_grid
 from nncore.report.charts.lines import Line, Mark, line_chart
 
 
@@ -112,7 +113,7 @@ def test_of_many_classes_the_most_confused_are_shown():
     assert row.images == 53
     assert row.cells[names.index("c17")].images == 50
     assert row.elsewhere == 0
-    assert shown_classes(triples, k, most=2) == [17, 4000]
+    assert most_confused(triples, k, most=2) == [17, 4000]
     assert confusion_grid(triples, [f"c{label}" for label in range(k)]).pairs[0].images == 50
 
 

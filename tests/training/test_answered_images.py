@@ -40,6 +40,18 @@ def test_the_undecided_come_first():
     assert first.probability == first.true_probability == first.runner_up_probability
 
 
+def test_the_decided_are_few():
+    k, n = 3, 40
+    sure = np.tile(np.array([[0.9, 0.06, 0.04]], np.float32), (n, 1))
+    sure[20:27] = [0.5, 0.3, 0.2]
+    found = uncertain_images(Answers.of(sure, np.zeros(n, int)), NAMES[:k], None)
+    assert [image.index for image in found] == list(range(20, 27))
+    sure[20:27] = [0.9, 0.06, 0.04]
+    assert len(uncertain_images(Answers.of(sure, np.zeros(n, int)), NAMES[:k], None)) == 5
+    sure[:] = [0.5, 0.3, 0.2]
+    assert len(uncertain_images(Answers.of(sure, np.zeros(n, int)), NAMES[:k], None)) == 20
+
+
 def test_the_typical_are_right_and_sure_and_in_order_of_classes():
     found = typical_images(ANSWERS, NAMES, None)
     assert [(image.true, image.index) for image in found] == [

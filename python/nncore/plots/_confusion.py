@@ -19,6 +19,7 @@ from nncore.plots._figure import (
     shown,
     width_in_pixels,
 )
+from nncore.plots._most_confused import matrix_of, most_confused
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 _NUMBERS_UP_TO = 25
 _NAMES_UP_TO = 60
 _NAME_LENGTH = 20
-# With more classes a picture has no room for a cell of each pair: neighbours share one.
-_CELLS_UP_TO = 500
+# With more classes a picture has no room for all: it shows those that are most often confused.
+_CLASSES_UP_TO = 100
+_MOST_CONFUSED = 60
 
 
 class Confusion(Protocol):
@@ -52,8 +54,8 @@ def confusion_matrix(
     """Which class was taken for which: counts in the cells, colour by share of the true class.
 
     Up to 25 classes the counts stand in the cells (zeros are left out from 13 on); with more the
-    colours must do. A grey row is a class without images. With more than 500 classes a cell stands
-    for several neighbouring ones.
+    colours must do. A grey row is a class without images. Of more than 100 classes the 60 are drawn
+    that are most often confused; shares are of all images of the true class.
 
     Parameters
     ----------
@@ -78,8 +80,9 @@ def confusion_matrix(
     checked_format(path)
     true, predicted, counts = triples.T
     images, correct = int(counts.sum()), int(counts[true == predicted].sum())
-    together = math.ceil(len(names) / _CELLS_UP_TO)
-    matrix, names = _cells(triples, len(names), together), names[::together]
+    every = len(names)
+    chosen = most_confused(triples, every, every if every <= _CLASSES_UP_TO else _MOST_CONFUSED)
+    matrix, names = matrix_of(triples, chosen), tuple(names[label] for label in chosen)
     k = len(names)
 
     with house_style(names):
@@ -94,7 +97,8 @@ def confusion_matrix(
             side + room_for_names + 1.4, side + room_for_names + 0.6, fixed_aspect=True
         )
         axes = figure.subplots()
-        totals = matrix.sum(axis=1, keepdims=True)
+        of_all = np.bincount(true, weights=counts, minlength=every)
+        totals = of_all[chosen][:, np.newaxis]
         share = np.full(matrix.shape, np.nan)
         np.divide(100.0 * matrix, totals, out=share, where=totals > 0)
 
@@ -111,12 +115,12 @@ def confusion_matrix(
         bar.set_ticks([0, 1, 5, 10, 20, 40, 60, 80, 100])
         bar.set_label("share of the true class (%)")
         _name_axes(axes, labels, cell)
-        each = "" if together == 1 else f" ({together} in each cell)"
-        axes.set_xlabel(f"predicted class{each}")
-        axes.set_ylabel(f"true class{each}")
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
         accuracy = f", accuracy {correct / images:.2%}" if images else ""
         plural = "image" if images == 1 else "images"
-        axes.set_title(f"Confusion matrix: {images:,} {plural}{accuracy}")
+        some = "" if k == every else f"\nthe {k} most often confused of {every:,} classes"
+        axes.set_title(f"Confusion matrix: {images:,} {plural}{accuracy}{some}")
         if k <= _NUMBERS_UP_TO:
             _write_counts(axes, matrix, share, cell)
         save(figure, path)
@@ -160,14 +164,6 @@ def _checked_triples(triples: NDArray[Any], k: int) -> NDArray[np.int64]:
     if (triples < 0).any() or (triples[:, :2] >= k).any():
         raise ValueError(f"confusion_triples hold classes 0 to {k - 1} and counts, none negative")
     return triples.astype(np.int64)
-
-
-def _cells(triples: NDArray[np.int64], classes: int, together: int) -> NDArray[np.int64]:
-    """The matrix in which `together` neighbouring classes share a row and a column."""
-    k = math.ceil(classes / together)
-    matrix = np.zeros((k, k), np.int64)
-    np.add.at(matrix, (triples[:, 0] // together, triples[:, 1] // together), triples[:, 2])
-    return matrix
 
 
 def _labels(names: Sequence[str]) -> list[str]:

@@ -68,24 +68,27 @@ def from_files(named: Sequence[Named], preprocessing: Preprocessing | None, fold
     return Found(pixels, missing, reason)
 
 
-def shown_images(named: Sequence[Named], found: Found, source: str) -> list[ShownImage]:
-    """Thumbnails of images; their files are told by what leads to them from `source`."""
+def shown_images(
+    named: Sequence[Named], found: Found, overlays: Mapping[int, Thumbnail]
+) -> list[ShownImage]:
+    """Thumbnails of images, beside overlays by index."""
     return [
         ShownImage(
             image,
-            _below(image, source),
+            _file(image),
             thumbnail(found.pixels[image.index]) if image.index in found.pixels else None,
+            overlays.get(image.index),
         )
         for image in named
     ]
 
 
-def _below(image: Named, source: str) -> str:
+def _file(image: Named) -> str:
+    """The name of the image's file and of the folder that it is in, which often is the class."""
     if image.path is None:
         return f"image {image.index}"
-    whole = os.path.abspath(image.path)
-    base = os.path.join(source, "")
-    return whole[len(base) :] if source and whole.startswith(base) else image.path
+    folder, name = os.path.split(image.path)
+    return os.path.join(os.path.basename(folder), name)
 
 
 def _three_axes(pixels: U8) -> U8:

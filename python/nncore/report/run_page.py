@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nncore.atomic import atomic_write_text
 from nncore.report import measured, page, pictures, trained
+from nncore.report.heat import heat_maps
 from nncore.report.kept import Kept, read_kept
 
 if TYPE_CHECKING:
@@ -89,17 +91,21 @@ def _pictures(kept: Kept, model: Sequential | None, images: Pixels | None) -> di
         found = pictures.from_memory(named, images)
     else:
         found = pictures.from_files(named, _preprocessing(kept), kept.provenance.folder)
-    source = kept.provenance.source
+    heated = heat_maps(kept, model, found.pixels, {one.index: one.predicted for one in named})
+
+    def shown(images: Sequence[pictures.Named]) -> list[pictures.ShownImage]:
+        return pictures.shown_images(images, found, heated.overlays)
+
     by_class: dict[str, list[pictures.ShownImage]] = {}
-    for one in pictures.shown_images(report.typical, found, source):
+    for one in shown(report.typical):
         by_class.setdefault(one.image.true, []).append(one)
     return {
-        "worst": pictures.shown_images(report.worst, found, source),
-        "uncertain": pictures.shown_images(report.uncertain, found, source),
+        "worst": shown(report.worst),
+        "uncertain": shown(report.uncertain),
         "typical": by_class,
         "has_pictures": bool(named),
         "pictures_missing": found.missing,
-        "heat_note": "",
+        "heat_note": heated.note,
         "missing_reason": found.reason,
     }
 

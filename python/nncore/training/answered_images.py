@@ -12,7 +12,9 @@ from nncore.training.answers import Answers
 
 Paths = Sequence[str | os.PathLike[str]] | None
 
-_MOST_UNCERTAIN = 20
+# So many, if they are truly undecided: the two most probable classes closer than this.
+_MOST_UNCERTAIN, _UNDECIDED = 20, 0.5
+_FEWEST_UNCERTAIN = 5
 # Of each class, where there are so many of them; together they fill a page.
 _TYPICAL = ((10, 4), (20, 2), (40, 1))
 
@@ -47,10 +49,11 @@ def uncertain_images(
     answers: Answers, names: Sequence[str], paths: Paths
 ) -> tuple[AnsweredImage, ...]:
     """Those with the smallest distance between the two most probable classes, the smallest first;
-    of equal ones the lower index."""
+    of equal ones the lower index. 5, and up to 20 where the distance is below 0.5."""
     distance = answers.probability - answers.runner_up_probability
     order = np.argsort(distance, kind="stable")[:_MOST_UNCERTAIN]
-    return _described(order.tolist(), answers, names, paths)
+    undecided = int((distance[order] < _UNDECIDED).sum())
+    return _described(order[: max(undecided, _FEWEST_UNCERTAIN)].tolist(), answers, names, paths)
 
 
 def typical_images(

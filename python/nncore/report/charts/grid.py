@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.plots._most_confused import matrix_of, most_confused
+
 MOST_CLASSES = 30
 SHADES = 10  # that the styles have
 _PAIRS = 12
@@ -64,12 +66,8 @@ def confusion_grid(triples: NDArray[np.int64], classes: Sequence[str]) -> Grid:
     wrong = triples[triples[:, 0] != triples[:, 1]]
     wrong = wrong[np.argsort(-wrong[:, 2], kind="stable")]
     supports = np.bincount(triples[:, 0], weights=triples[:, 2], minlength=len(classes))
-    chosen = shown_classes(triples, len(classes))
-    position = {label: at for at, label in enumerate(chosen)}
-    counts = np.zeros((len(chosen), len(chosen)), np.int64)
-    for true, predicted, images in triples[np.isin(triples[:, 0], chosen)].tolist():
-        if predicted in position:
-            counts[position[true], position[predicted]] = images
+    chosen = most_confused(triples, len(classes), MOST_CLASSES)
+    counts = matrix_of(triples, chosen)
     rows = []
     for at, label in enumerate(chosen):
         total = int(supports[label])
@@ -80,25 +78,6 @@ def confusion_grid(triples: NDArray[np.int64], classes: Sequence[str]) -> Grid:
         for true, predicted, images in wrong[:_PAIRS].tolist()
     )
     return Grid(tuple(rows), len(classes) - len(chosen), pairs, len(wrong) - len(pairs))
-
-
-def shown_classes(triples: NDArray[np.int64], classes: int, most: int = MOST_CLASSES) -> list[int]:
-    """All classes in their order, or of more than `most` those of the most frequent mistakes."""
-    if classes <= most:
-        return list(range(classes))
-    wrong = triples[triples[:, 0] != triples[:, 1]]
-    chosen: dict[int, None] = {}
-    for true, predicted, _ in wrong[np.argsort(-wrong[:, 2], kind="stable")].tolist():
-        for label in (true, predicted):
-            if len(chosen) < most:
-                chosen[label] = None
-        if len(chosen) == most:
-            break
-    for label in range(classes):  # where mistakes are too few
-        if len(chosen) == most:
-            break
-        chosen[label] = None
-    return sorted(chosen)
 
 
 def _shade(images: int, total: int) -> int:
