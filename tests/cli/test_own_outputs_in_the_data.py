@@ -56,7 +56,7 @@ def test_what_is_written_into_a_class_is_left_out(photos, call):
     counts = train(call)["counts"]
     assert call("check", ".", "--sheet", "lying/sheet.png", "--quiet").code == 0
     assert call("evaluate", "runs/run-1", ".", "--output", "standing", "--quiet").code == 0
-    report = "standing/report.json: not an image"
+    report = "standing/provenance.json: not an image"
     train(call, "--output", "nothing", "--cache", "lying/cache", warned=report)
     again = train(call, "--cache", "nothing", warned=report)
     assert again["counts"] == counts

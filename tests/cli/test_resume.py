@@ -49,6 +49,15 @@ def finish(*words):
     return told
 
 
+def report(run):
+    """The report, wherever the pictures are."""
+    found = json.loads((run / "report.json").read_text())
+    for kind in ("worst", "uncertain", "typical"):
+        for image in found[kind]:
+            image["path"] = os.path.basename(image["path"])
+    return found
+
+
 def result(run):
     """All that must be the same; only times differ."""
     with open(run / "history.csv", newline="") as file:
@@ -57,7 +66,7 @@ def result(run):
     state = last.optimizer_state
     return {
         "best": (run / "best.safetensors").read_bytes(),
-        "report": (run / "report.json").read_bytes(),
+        "report": report(run),
         "history": rows,
         "iterations": last.history.iteration_loss,
         "last": [array.tobytes() for array in last.get_weights()],
