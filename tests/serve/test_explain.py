@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import io
+import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -64,3 +67,25 @@ def test_what_cannot_be_explained(serving, query, body, status):
 def test_one_picture_at_a_time(serving):
     answer = serving.ask("/explain", *multipart(("a", picture()), ("b", picture())))
     assert (answer.status, "not 2" in answer.json["error"]) == (400, True)
+
+
+def test_one_explains_at_a_time_and_others_give_up_waiting(serve, monkeypatch):
+    running, most, go = [], [], threading.Event()
+
+    def slow(*_):
+        running.append(1)
+        most.append(len(running))
+        assert go.wait(20)
+        running.pop()
+        return b"a picture"
+
+    monkeypatch.setattr("nncore.serve.endpoints.heat_picture", slow)
+    serving = serve(seconds=0.5)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(serving.ask, "/explain", picture()) for _ in range(3)]
+        given_up = list(itertools.islice(concurrent.futures.as_completed(asked), 2))
+        go.set()
+        (first,) = [one for one in asked if one not in given_up]
+        assert [one.result().status for one in given_up] == [503, 503]
+        assert first.result().status in (200, 503)
+    assert most == [1]

@@ -81,9 +81,8 @@ class Endpoints:
         work = partial(heat_picture, served, upload, label, self.limits.pixels)
         try:
             with anyio.fail_after(self.limits.seconds):
-                return await to_thread.run_sync(
-                    work, limiter=self._one_explains, abandon_on_cancel=True
-                )
+                # Waiting for its turn can be given up; what has begun keeps the turn to its end.
+                return await to_thread.run_sync(work, limiter=self._one_explains)
         except TimeoutError:
             raise self._too_slow() from None
         except UnusableImageError as error:
