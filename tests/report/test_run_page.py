@@ -41,7 +41,7 @@ def test_all_that_is_known_is_told(hostile_run):
         "1 broken",
         made.split,
         f"of {len(kept.history or [])}",
-        "training 0.",
+        "training ",
         "95% interval",
         "No image was put into a wrong class." if report.accuracy == 1 else "Most often mistaken",
         *(["training", "validation", "test"]),

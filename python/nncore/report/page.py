@@ -155,6 +155,8 @@ def _percent(share: float | None, digits: int = 1) -> str:
 
 def _seconds(value: float) -> str:
     """A duration, in the unit that suits it."""
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
     if value < 10:
         return f"{value:.1f} s"
     if value < 100:
