@@ -7,6 +7,7 @@ import io
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 pytest.importorskip("sklearn", minversion="1.6")
 
 import joblib
+from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -83,6 +85,56 @@ def test_large_floats_are_scaled_within_the_model():
     alone = nn.Sequential.predict_proba(fitted.model_, ROWS.astype("float32"))
     assert (alone == fitted.predict_proba(ROWS)).all()
     assert classifier("mlp", epochs=1).fit(ROWS / 255, Y).model_.layers[0].name != "rescaling"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = [str(folder / f"{number}.png") for number in range(120)]
+    for path, image in zip(paths, IMAGES, strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        list,
+        tuple,
+        np.array,
+        lambda v: np.array(v, object)[:, None],
+        lambda v: [Path(one) for one in v],
+        lambda v: [Image.open(one) for one in v],
+        lambda v: pytest.importorskip("pandas").Series(v),
+        lambda v: pytest.importorskip("pandas").DataFrame({"path": v}),
+        lambda v: pytest.importorskip("polars").Series(v),
+    ],
+)
+def test_files_and_pictures_are_images(files, way):
+    fitted = classifier("cnn", epochs=2).fit(way(files), NAMES)
+    images = classifier("cnn", epochs=2).fit(IMAGES, NAMES)
+    assert same(fitted, images)
+    assert (fitted.predict(way(files)) == images.predict(IMAGES)).all()
+    assert (images.predict_proba(way(files[:5])) == images.predict_proba(IMAGES[:5])).all()
+    assert fitted.n_features_in_ == 36
+
+
+def test_files_are_cross_validated_and_learnt_in_parts(files, tmp_path):
+    scores = cross_val_score(classifier(), files, NAMES, cv=3)
+    assert (scores == cross_val_score(classifier(), IMAGES, NAMES, cv=3)).all()
+    online = classifier(epochs=None, image_shape=(6, 6, 3))
+    for part in (slice(0, 60), slice(60, 120)):
+        online.partial_fit(files[part], NAMES[part], classes=["cat", "dog", "owl"])
+    assert online.model_.preprocessing.input_shape == (6, 6, 3)
+    (tmp_path / "none.png").write_text("no picture")
+    with pytest.raises(nn.DataError, match=r"X: .*none\.png: not an image"):
+        classifier().fit([*files[:119], str(tmp_path / "none.png")], NAMES)
+    with pytest.raises(ValueError, match="files have 1 or 3 channels"):
+        classifier(image_shape=(6, 6, 2)).fit(files, NAMES)
+    with pytest.raises(ValueError, match="does not know how to prepare a file"):
+        classifier(epochs=1).fit(IMAGES / 255, NAMES).predict(files)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        classifier().fit(files, NAMES[:5])
 
 
 def test_layers_and_models_as_model():

@@ -17,9 +17,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from nncore.data.augmentation import PRESETS, Augmentation
 from nncore.data.labels.class_map import ClassMap
+from nncore.data.preprocessing import Preprocessing
 from nncore.layers import Layer
 from nncore.optimizers import Optimizer
-from nncore.sklearn.inputs import checked_arrays, checked_training_arrays
+from nncore.sklearn.inputs import checked_arrays, checked_training_arrays, pictures_of
 from nncore.sklearn.networks import plan_for, steady
 from nncore.sklearn.samples import Samples, weighted
 from nncore.sklearn.threads import keep_to_the_share_of_this_worker
@@ -35,10 +36,11 @@ F32 = NDArray[np.float32]
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A neural network for images that is a classifier of scikit-learn.
 
-    X is images, (n, height, width) or (n, height, width, channels), or rows of numbers (n,
-    features), which `image_shape` may declare to be images. uint8 is scaled to 0 to 1, anything
-    else becomes float32. The same data, parameters and `random_state` give the same weights, bit
-    for bit, on any number of threads and in whatever order the samples come.
+    X is images, (n, height, width) or (n, height, width, channels); or rows of numbers (n,
+    features), which `image_shape` may declare to be images; or n files or PIL images, as a list or
+    a column. uint8 is scaled to 0 to 1, anything else becomes float32. The same data, parameters
+    and `random_state` give the same weights, bit for bit, on any number of threads and in whatever
+    order the samples come.
 
     Parameters
     ----------
@@ -77,7 +79,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     tol : float, default=1e-4
         Less is no gain.
     image_shape : tuple, default=None
-        (height, width) or (height, width, channels): what each row of a two-dimensional X is.
+        (height, width) or (height, width, channels): what each row of a two-dimensional X is, or
+        what files are brought to. None: of files as `ImageDataset.from_folder` decides it.
     random_state : int, RandomState instance or None, default=None
         Decides on the first weights, the order of the samples, dropout, augmentation and the
         validation part.
@@ -173,7 +176,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Images, or rows.
+            Images, or rows; or a list or column of n_samples files or PIL images.
         y : array-like of shape (n_samples,)
             Class labels of any kind.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -190,7 +193,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         TrainingError
             The loss became infinite: the learning rate is too high.
         """
-        images, labels = checked_training_arrays(self, X, y, self.image_shape, reset=True)
+        images, labels = checked_training_arrays(self, X, y, self._reads_files_as(True), True)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         samples = self._samples(images, labels, numbers, sample_weight).distinct()
         present = self.classes_[np.unique(samples.labels)].tolist()
@@ -251,7 +254,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "weights, for example as compute_class_weight('balanced', ...) finds them"
             )
         first = _check_partial_fit_first_call(self, classes)
-        images, labels = checked_training_arrays(self, X, y, self.image_shape, reset=first)
+        images, labels = checked_training_arrays(self, X, y, self._reads_files_as(first), first)
         unknown = np.setdiff1d(labels, self.classes_)
         if unknown.size:
             raise ValueError(
@@ -284,7 +287,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities float32 (n_samples, n_classes), columns as `classes_`; X as in `fit`."""
         check_is_fitted(self)
         keep_to_the_share_of_this_worker()
-        return self.model_.predict_proba(checked_arrays(self, X, self.image_shape))
+        pictures = pictures_of(X)
+        return self.model_.predict_proba(checked_arrays(self, X) if pictures is None else pictures)
 
     def predict_log_proba(self, X: Any) -> F32:
         """Logarithms of `predict_proba`; of 0 it is -inf."""
@@ -298,6 +302,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     # -- inside
+
+    def _reads_files_as(self, first: bool) -> Preprocessing | None:
+        """As the model does it that training begins with, if that knows."""
+        model = self.model if first else self.model_
+        return model.preprocessing if isinstance(model, Sequential) else None
 
     def _samples(
         self,
