@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 import nncore as nn
 from nncore.sklearn import ImageClassifier
+from nncore.sklearn.samples import Samples
 
 RNG = np.random.default_rng(0)
 Y = np.arange(120) % 3
@@ -196,10 +197,17 @@ def test_early_stopping_keeps_the_best_and_records_it():
         "mlp", epochs=60, early_stopping=True, n_iter_no_change=3, validation_fraction=0.25
     ).fit(IMAGES, NAMES)
     losses = fitted.validation_loss_curve_
+    assert len(set(fitted.validation_scores_)) > 1
     assert 3 < fitted.n_iter_ == len(losses) == len(fitted.validation_scores_) < 60
     assert min(losses) == losses[np.argmin(losses)]
     assert fitted.best_validation_score_ == fitted.validation_scores_[int(np.argmin(losses))]
     assert fitted.loss_ == fitted.loss_curve_[-1]
+    guessed = RNG.integers(0, 3, 120)  # nothing to learn: the best epoch is an early one
+    lost = classifier("mlp", epochs=30, early_stopping=True, n_iter_no_change=20)
+    lost.fit(IMAGES, guessed)
+    best = int(np.argmin(lost.validation_loss_curve_))
+    assert lost.best_validation_score_ == lost.validation_scores_[best]
+    assert lost.best_validation_score_ != lost.validation_scores_[-1]
     without = classifier().fit(IMAGES, NAMES)
     assert without.validation_loss_curve_ is without.validation_scores_ is None
     assert without.n_iter_ == 30
@@ -230,6 +238,22 @@ def test_class_weight():
     balanced = classifier(class_weight="balanced").fit(IMAGES[few], Y[few])
     weights = len(few) / 3 / np.bincount(Y[few])[Y[few]]
     assert same(balanced, classifier().fit(IMAGES[few], Y[few], sample_weight=weights))
+
+
+def test_classes_are_weighted_if_that_is_asked_for_and_not_by_a_recipe():
+    few = np.flatnonzero((Y != 0) | (np.arange(120) < 12))
+    fitted = ImageClassifier(epochs=1, random_state=0).fit(IMAGES[few], Y[few])
+    assert fitted.model_.facts.class_weight is None
+
+
+def test_the_validation_part_has_its_share_of_each_class():
+    labels = np.repeat([0, 1], [90, 10])
+    samples = Samples(np.arange(100)[:, None], labels, np.arange(100) + 1.0)
+    for seed in range(5):
+        train, validation = samples.parts(0.2, seed)
+        assert np.bincount(validation.labels).tolist() == [18, 2]
+        assert sorted([*train.images[:, 0], *validation.images[:, 0]]) == list(range(100))
+        assert (validation.weights == validation.images[:, 0] + 1).all()
 
 
 def test_partial_fit_goes_on_where_it_was():

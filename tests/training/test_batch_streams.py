@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -184,8 +185,29 @@ def test_an_epoch_of_a_stream_is_not_taken_up():
     model = network()
     model.fit(stopping(), steps_per_epoch=STEPS, epochs=2, verbose=0)
     assert model.interrupted
+    twin = copy.deepcopy(model)
     history = model.fit(in_order(), epochs=1, verbose=0)
     assert len(history.iteration_loss) == STEPS
+    # Nor by arrays that look like its first batch.
+    assert len(twin.fit(X[:BATCH], Y[:BATCH], batch_size=BATCH, epochs=1, verbose=0)) == 1
+    assert len(twin.history.iteration_loss) == 1
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "sse"])
+def test_batches_of_any_size_count_by_their_images(loss):
+    sizes = [7, 20, 1, 30, 2, 5]
+    batches = [(X[:size], Y[:size]) for size in sizes]
+    frozen = nn.SGD(1e-30)
+    model = network()
+    history = model.fit(
+        iter(batches), steps_per_epoch=3, epochs=2, verbose=0, optimizer=frozen, loss=loss
+    )
+    for epoch, part in enumerate((slice(0, 3), slice(3, 6))):
+        images = np.concatenate([batch[0] for batch in batches[part]])
+        labels = np.concatenate([batch[1] for batch in batches[part]])
+        report = model.evaluate(images, labels)
+        assert history.history["loss"][epoch] == pytest.approx(report.loss, rel=1e-6)
+        assert history.history["accuracy"][epoch] == pytest.approx(report.accuracy)
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ class Sequential(ExportingModel):
         plan = settings.plan(optimizer, lambda: self.learning_rate_factor, data, done)
         position, network = self._position, self._built_network()
         data = self._past_fixed_layers(data, verbose)
-        if data.streamed is not None or position.key != plan.key(len(data.train)):
+        if position.key != plan.key(len(data.train)):  # nor is that of a stream ever
             position.drop_epoch_in_progress()
         facts = settings.facts(data, position.epoch, sample_weight is not None)
         ends = EpochEnds(self, facts, position, record, hooks, restore_best_weights)
