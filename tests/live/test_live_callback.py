@@ -51,6 +51,7 @@ def test_a_training_followed_to_its_end(live, followers, monkeypatch):
     progress = state["progress"]
     assert (progress["epoch"], progress["epochs"], progress["share"]) == (30, 30, 1.0)
     assert progress["left"] == 0
+    assert progress["best"] == model.history.best_epoch()
     assert progress["per_second"] > 0
     assert len(state["pictures"]) == 12
     assert all(one["src"].startswith("data:image/png;base64,") for one in state["pictures"])

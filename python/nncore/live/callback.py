@@ -16,7 +16,7 @@ from nncore.report.words import shown
 from nncore.standard_error import STANDARD_ERROR
 from nncore.training.budget import Budget
 from nncore.training.callbacks import Callback, FitSize, Logs
-from nncore.training.history import epoch_logs
+from nncore.training.history import History, epoch_logs
 from nncore.training.samples import Samples
 from nncore.training.speed import Speed
 
@@ -278,6 +278,7 @@ class Live(Callback):
             "elapsed": speed.elapsed,
             "left": speed.left,
             "loss": loss,
+            "best": _best_epoch(self.model.history),
             "inside": self._inside,
         }
         self._board.put("progress", progress)
@@ -308,6 +309,13 @@ class Live(Callback):
 
 def _row(epoch: int, logs: Logs) -> dict[str, float]:
     return {"epoch": epoch, **logs}
+
+
+def _best_epoch(history: History | None) -> int | None:
+    try:
+        return history.best_epoch() if history is not None and len(history) else None
+    except ValueError:  # no loss is finite
+        return None
 
 
 def _thinned(points: list[list[float]]) -> list[list[float]]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # For pages that are open to take the report, where nobody can end the waiting.
 _LAST_SECONDS = 5.0
-REPORT = "report.html"
 
 
 class Onlookers:
@@ -82,7 +81,9 @@ class Onlookers:
         live = self._live
         if live is None:
             return
-        live.finish(_told(outcome), report=outcome.run.path / REPORT)
+        from nncore.report.run_page import FILE
+
+        live.finish(_told(outcome), report=outcome.run.path / FILE)
         by_hand = outcome.plan.model.interrupted and not live.stop_asked
         if live.was_watched and not by_hand and _at_a_terminal():
             _wait_for_ctrl_c(f"nncore: the page stays until Ctrl-C: {live.address}")

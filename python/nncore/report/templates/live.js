@@ -84,7 +84,7 @@
     const over = OVER.has(phase.name);
     at("bar").value = now.share;
     at("bar").textContent = percent(now.share, 0);
-    text("epoch", `${now.epoch} of ${now.epochs}`);
+    text("epoch", `${now.epoch.toLocaleString("en")} of ${now.epochs.toLocaleString("en")}`);
     text("left", over ? "over" : now.left === null ? "–" : duration(now.left));
     text("elapsed", `${duration(now.elapsed)} so far`);
     text("speed", now.per_second ? Math.round(now.per_second).toLocaleString("en") : "–");
@@ -92,22 +92,17 @@
       const name = last.val_accuracy === undefined || last.val_accuracy === null ? "accuracy" : "val_accuracy";
       text("accuracy-name", name === "accuracy" ? "Accuracy in training" : "Accuracy in validation");
       text("accuracy", percent(last[name]));
-      text("best", `best epoch: ${best().epoch}`);
+      text("best", now.best === null ? "" : `best epoch: ${now.best.toLocaleString("en")}`);
     }
     document.title = `${over ? phase.words : percent(now.share, 0)} – nncore`;
-  }
-
-  function best() {
-    const name = state.rows.some((row) => row.val_loss !== undefined) ? "val_loss" : "loss";
-    const known = state.rows.filter((row) => typeof row[name] === "number");
-    return known.reduce((one, other) => (other[name] < one[name] ? other : one), known[0] || state.rows[0]);
   }
 
   function curves() {
     const rows = state.rows, now = state.progress;
     const line = (name, key, kind) => ({ name, kind, points: rows.map((row) => [row.epoch, row[key]]) });
     const inside = now && !OVER.has((state.phase || {}).name) ? now.inside : [];
-    const mark = rows.length > 1 ? { mark: best().epoch, markWords: `best epoch: ${best().epoch}` } : {};
+    const best = now ? now.best : null;
+    const mark = best !== null && rows.length > 1 ? { mark: best, markWords: `best epoch: ${best.toLocaleString("en")}` } : {};
     const current = { name: rows.length ? "" : "training, first epoch", kind: 0, points: inside, thin: true };
     liveChart.draw(at("loss-chart"), { lines: [line("training", "loss", 0), line("validation", "val_loss", 1), current], ...mark });
     liveChart.draw(at("accuracy-chart"), { lines: [line("training", "accuracy", 0), line("validation", "val_accuracy", 1)], percent: true, ...mark });
@@ -194,7 +189,7 @@
   function fitReport() {
     const inner = at("report").contentDocument;
     if (!inner || !inner.body) return;
-    const fit = () => { at("report").style.height = `${inner.documentElement.scrollHeight + 4}px`; };
+    const fit = () => { at("report").style.height = `${Math.ceil(inner.body.getBoundingClientRect().height) + 4}px`; };
     new ResizeObserver(fit).observe(inner.body);
     fit();
   }
