@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
+from onnx_models import write_network
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (40, 6, 6, 1), np.uint8)
@@ -21,7 +22,7 @@ WAYS: list[Callable[[nn.Sequential], nn.Sequential]] = [
     copy.deepcopy,
     *(
         lambda m, protocol=protocol: pickle.loads(pickle.dumps(m, protocol))
-        for protocol in (2, pickle.HIGHEST_PROTOCOL)
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     ),
 ]
 every_way = pytest.mark.parametrize("twin", WAYS)
@@ -78,6 +79,32 @@ def test_models_that_are_not_trained_or_not_built(twin):
     model = network()
     model.build((6, 6, 1), seed=3)
     assert (twin(model).predict_proba(X) == model.predict_proba(X)).all()
+
+
+@every_way
+@pytest.mark.parametrize("built", [False, True])
+def test_a_twin_keeps_its_things_where_the_model_does_and_shares_none(twin, built, tmp_path):
+    model = network()
+    model.cache = tmp_path / "cache"
+    if built:
+        fit(model)
+    other = twin(model)
+    assert (other.name, other.cache) == ("net", tmp_path / "cache")
+    other.cache = False
+    assert model.cache == tmp_path / "cache"
+
+
+@every_way
+def test_frozen_features_come_along(twin, tmp_path):
+    pytest.importorskip("onnxruntime")
+    features = nn.Features(write_network(tmp_path / "network.onnx"), mean=0.4, std=0.3)
+    model = nn.Sequential([nn.Dense(3)], features=features)
+    unbuilt, images = twin(model), RNG.integers(0, 256, (30, *features.image_shape), np.uint8)
+    labels = np.arange(30) % 3
+    for one in (model, unbuilt):
+        one.fit(images, labels, epochs=2, verbose=0)
+    assert (unbuilt.predict_proba(images) == model.predict_proba(images)).all()
+    assert (twin(model).predict_proba(images) == model.predict_proba(images)).all()
 
 
 def test_models_in_other_things_are_copied_too():

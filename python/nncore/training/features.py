@@ -206,6 +206,15 @@ def inputs_for(features: Features | str | os.PathLike[str] | None) -> Inputs:
     return FrozenInputs(features)
 
 
+def features_again(known: tuple[Mapping[str, Any], str] | None) -> Features | None:
+    """Of what `Features.to_dict` gave and where the network is; errors as `Features.from_dict`."""
+    if known is None:
+        return None
+    from nncore.interop.onnx_features import Features
+
+    return Features.from_dict(*known)
+
+
 def restored_inputs(
     described: Mapping[str, Any],
     tensors: dict[str, NDArray[Any]],

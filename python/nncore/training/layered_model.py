@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nncore import _core
     from nncore.data.labels.class_map import ClassMap
     from nncore.data.preprocessing import Preprocessing
+    from nncore.data.reading.settings import CacheChoice
     from nncore.interop.onnx_features import Features
     from nncore.optimizers import Optimizer
     from nncore.training.progress import Progress
@@ -105,17 +106,24 @@ class LayeredModel:
         return f"<{type(self).__name__} {self.name!r}: {', '.join(self._stack.names)}; {state}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """To copy and pickle a model that is built: the content of its file."""
-        if not self.built:
-            return dict(vars(self))
+        """To copy and pickle: the content of the model's file, of one that is not built its
+        layers; and what is no part of a model, but of how it is used."""
         features = self.features
-        return {
-            "file": self.to_bytes(with_state=self.history is not None, include_optimizer=True),
-            "features": None if features is None else os.fspath(features.path),
-        }
+        path = None if features is None else os.fspath(features.path)
+        if self.built:
+            file = self.to_bytes(with_state=self.history is not None, include_optimizer=True)
+            return {"file": file, "features": path, "cache": self.cache}
+        known = None if features is None else (features.to_dict(), path)
+        layers = self._stack.layers
+        return {"layers": layers, "name": self.name, "features": known, "cache": self.cache}
 
     def to_bytes(self, *, with_state: bool = False, include_optimizer: bool = False) -> bytes:
         """See `Sequential.to_bytes`."""
+        raise NotImplementedError
+
+    @property
+    def cache(self) -> CacheChoice:
+        """See `Sequential`."""
         raise NotImplementedError
 
     @property

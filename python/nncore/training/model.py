@@ -22,7 +22,7 @@ from nncore.optimizers import Optimizer
 from nncore.signals import stopping_signal
 from nncore.training.callbacks import Callback, CallbackList
 from nncore.training.exporting_model import ExportingModel
-from nncore.training.features import inputs_for
+from nncore.training.features import features_again, inputs_for
 from nncore.training.fit import EpochEnds, FitSettings
 from nncore.training.history import History
 from nncore.training.labelled import LabelledArrays
@@ -99,8 +99,11 @@ class Sequential(ExportingModel):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "file" in state:
-            state = vars(model_of_bytes(state["file"], Sequential, state["features"]))
-        vars(self).update(state)
+            model = model_of_bytes(state["file"], Sequential, state["features"])
+        else:
+            model = Sequential(state["layers"], state["name"], features_again(state["features"]))
+        vars(self).update(vars(model))
+        self.cache = state["cache"]
 
     # Long because: its nineteen arguments are explained here; the story itself has fifty lines.
     def fit(
