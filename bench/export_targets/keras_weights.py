@@ -35,8 +35,7 @@ def run(case: Case, images: NDArray[np.uint8], folder: Path) -> F32:
             own = [array for key, array in arrays.items() if key.rpartition("/")[0] == name]
             layer.set_weights(own)
         names = list(arrays)
-    outputs = model.predict(case.floats(images), verbose=0)
-    found: F32 = np.asarray(keras.ops.softmax(outputs))
+    found = case.probabilities(model.predict(case.floats(images), verbose=0))
     values = [weight for layer, _ in network.weighted for weight in layer.get_weights()]
     case.read_back(dict(zip(names, values, strict=True)))
     return found

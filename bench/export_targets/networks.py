@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import nncore as nn
 from nncore.interop.export.c_source import c_source
 from nncore.layers import presets
+from nncore.training.probabilities import to_probabilities
 
 if TYPE_CHECKING:
     from nncore.training.layer_view import LayerView
@@ -49,6 +50,12 @@ class Case:
 
     def expected(self, calibrated: bool) -> F32:
         return self.model.predict_proba(self.images, calibrated=calibrated)
+
+    def probabilities(self, outputs: NDArray[np.floating]) -> F32:
+        """Of what a framework's last layer gives."""
+        return to_probabilities(
+            outputs.astype(np.float32), last_activation="linear", loss=self.model.loss
+        )
 
     def floats(self, images: NDArray[np.uint8]) -> F32:
         """What the first layer is given."""
@@ -116,9 +123,9 @@ def kinds() -> Case:
         nn.Conv2D(24, 3, strides=2, padding="same", activation="hard_swish"),
         nn.Residual([nn.DepthwiseConv2D(3, padding="same", activation="gelu"), *narrow], "relu"),
         nn.Multiply([[], squeeze]),
-        nn.Concatenate([[nn.AveragePool2D(2)], [nn.MaxPool2D(3, 2, padding=1)]]),
+        nn.Concatenate([[nn.AveragePool2D(2)], [nn.MaxPool2D(2)]]),
         nn.LayerNormalization(),
-        nn.Conv2D(16, 3, padding=1, groups=2, dilation_rate=2, activation="leaky_relu"),
+        nn.Conv2D(16, 3, padding="same", groups=2, activation="leaky_relu"),
         nn.Flatten(),
         nn.Dense(32, "tanh"),
         nn.Dense(10),

@@ -37,7 +37,7 @@ def run(case: Case, images: NDArray[np.uint8], folder: Path) -> F32:
     module.load_state_dict(safetensors.torch.load_file(path))
     with torch.inference_mode():
         x = torch.from_numpy(np.ascontiguousarray(case.floats(images).transpose(0, 3, 1, 2)))
-        found: F32 = torch.softmax(module(x), 1).numpy()
+        found = case.probabilities(module(x).numpy())
     case.read_back(module.state_dict())
     return found
 

@@ -71,8 +71,8 @@ class Target:
             format = endings.get(target.suffix.lower())
             if format is None:
                 raise ValueError(
-                    f"{target}: its ending says no format; known: {', '.join(endings)} (or say "
-                    f"format=, one of {', '.join(FORMATS)})"
+                    f"{target}: its ending says no format; known: {', '.join(endings)}; or say "
+                    f"by format= (--format) which: {', '.join(FORMATS)}"
                 )
         for what, value, known in (
             ("format", format, FORMATS),
