@@ -29,6 +29,13 @@ def test_equal_keys_share_a_fold_and_each_fold_has_its_part_of_each_class():
     assert sizes.max() - sizes.min() <= 8, sizes
 
 
+def test_large_sets_leave_room_for_others():
+    keys = [b"film"] * 10 + [b"strip"] * 6 + [bytes([i]) for i in range(34)]
+    fold = stratified_folds(keys, np.zeros(50, np.int32), 5, 0)
+    assert np.bincount(fold).tolist() == [10] * 5
+    assert len(set(fold[:10].tolist())) == 1
+
+
 def test_single_images_are_dealt_out_evenly():
     labels = np.repeat(np.arange(4), (10, 11, 3, 1)).astype(np.int32)
     fold = stratified_folds([bytes([i]) for i in range(25)], labels, 5, 7)

@@ -56,6 +56,19 @@ def test_the_first_one_and_those_like_it_across_blocks(monkeypatch):
     assert find_near_duplicates(images) == [[1, 2, 6, 15], [12, 13]]
 
 
+def test_alike_by_way_of_another_is_not_alike():
+    middle = pictures(1, (32, 32, 1), seed=5)[0].astype(float)
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.12 * middle.std(), (2, 32, 32, 1)).repeat(4, axis=1).repeat(4, axis=2)
+    noise = noise[:, :32, :32]  # cells of 4 x 4, which are the cells of the first look
+    images = np.stack([middle + noise[0], middle, middle + noise[1]])
+    images = np.clip(images / 2 + 64, 0, 255).astype(np.uint8)
+    cells = near_duplicates._cells(images, np.arange(3), near_duplicates.FINE)
+    alike = (cells @ cells.T) >= near_duplicates.ALIKE
+    assert alike.tolist() == [[True, True, False], [True, True, True], [False, True, True]]
+    assert find_near_duplicates(images) == [[0, 1]]
+
+
 def test_equal_pixels_and_pictures_of_one_colour_are_not_near():
     images = pictures(6)
     images[3] = images[1]
