@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -332,21 +333,27 @@ def test_ctrl_c_ends_a_search_too(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("said", "to_nncore", "threads"),
+    ("said", "to_nncore", "in_a_pool", "threads"),
     [
-        ("1", None, 1),
-        ("2", None, 2),
-        ("1", "3", 3),
-        ("9", None, 3),
-        ("x", None, 3),
-        (None, None, 3),
+        ("1", None, False, 1),
+        ("2", None, False, 2),
+        ("2", None, True, 2),
+        (None, None, True, 1),
+        (None, "3", True, 3),
+        ("1", "3", False, 3),
+        ("9", None, False, 3),
+        ("x", None, False, 3),
+        (None, None, False, 3),
     ],
 )
-def test_workers_keep_to_their_share(monkeypatch, restore_threads, said, to_nncore, threads):
+def test_workers_keep_to_their_share(
+    monkeypatch, restore_threads, said, to_nncore, in_a_pool, threads
+):
     for name, value in (("OMP_NUM_THREADS", said), ("NNCORE_NUM_THREADS", to_nncore)):
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", in_a_pool)
     nn.set_num_threads(3)
     classifier(epochs=1).fit(IMAGES, Y)
     assert nn.get_num_threads() == threads
