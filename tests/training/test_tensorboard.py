@@ -71,6 +71,16 @@ def test_distributions_of_the_weights(tmp_path):
     assert not set(parameters) & set(events(tmp_path / "none"))
 
 
+def test_distributions_in_the_end_where_nobody_says_how_often(tmp_path):
+    fit(small_model(), epochs=200, callbacks=[nn.TensorBoard(tmp_path)])
+    found = events(tmp_path)
+    steps = sorted(found["dense/kernel"])
+    # After the first epoch, as nothing is known of how long it takes; then the time decides.
+    assert (steps[0], steps[-1]) == (1, 200)
+    assert len(steps) < 100
+    assert len(found["loss/training"]) == 200
+
+
 def test_of_very_many_numbers_every_nth_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr("nncore.interop.event_files._MOST_COUNTED", 100)
     fit(small_model(), callbacks=[nn.TensorBoard(tmp_path)])

@@ -29,12 +29,12 @@ Watching: TypeAlias = Callable[Concatenate["Live", P], None]
 
 _MOST_SAMPLES = 12
 # What asking the model about them may take: a part of the time, and some seconds at once.
-_SHARE, _AT_ONCE = 0.005, 0.03
+_SHARE, _AT_ONCE = 0.005, 0.01
 _ENDED = ("trained", "stopped", "measuring")
 # Between two looks at how far it is: within epochs, and as epochs end.
 _BETWEEN = 0.25
 # Of the curve within the epoch that is trained just now.
-_MOST_POINTS = 100
+_MOST_POINTS = 40
 
 
 def _undisturbing(method: Watching[P]) -> Watching[P]:

@@ -1,4 +1,8 @@
-"""How much of a training's time looking on may take."""
+"""How much of a training's time looking on may take.
+
+Time is that of the thread which trains: on a machine that does other things the clock goes on while
+nothing is trained.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +17,27 @@ class Budget:
     Parameters
     ----------
     share
-        Part of the time since now.
+        Part of the thread's time since now.
     at_once
         Seconds that may be spent besides, from the beginning.
     """
 
     def __init__(self, share: float, at_once: float = 0.0) -> None:
         self._share, self._at_once = share, at_once
-        self._begun = time.monotonic()
+        self._begun = time.thread_time()
         self._spent = self._longest = 0.0
 
     @contextlib.contextmanager
     def spend(self, times: int = 1) -> Iterator[None]:
         """What happens within is counted; looking again is expected to take `times` as long."""
-        started = time.perf_counter()
+        started = time.thread_time()
         yield
-        seconds = time.perf_counter() - started
+        seconds = time.thread_time() - started
         self._spent += seconds
         self._longest = max(self._longest, seconds * times)
 
     @property
     def allows(self) -> bool:
         """Whether looking once more is within the share."""
-        elapsed = time.monotonic() - self._begun
+        elapsed = time.thread_time() - self._begun
         return self._spent + self._longest <= self._at_once + self._share * elapsed

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from nncore.training.samples import LabelledImages
 
 _MOST_SAMPLES = 10
-# The part of the time that drawing pictures may take.
-_SHARE = 0.02
+# The part of the time that pictures, and distributions, may take where nobody says how often.
+_SHARE = 0.01
 # Scalars of one chart stand side by side.
 _TAGS = {
     "loss": "loss/training",
@@ -47,10 +47,11 @@ class TensorBoard(Callback):
     log_dir
         Folder of the files; each `fit` adds one.
     histogram_freq
-        Distributions of all weights after each so many epochs; 0: none.
+        Distributions of all weights after each so many epochs; 0: none. By default in the end, and
+        before that as often as a hundredth of the time allows.
     images
         Labelled pictures, an `ImageDataset` or a pair (x, y): ten of them are drawn with what the
-        model says of them, in the end and as often before as a fiftieth of the time allows.
+        model says of them, as often as the distributions are by default.
 
     Raises
     ------
@@ -61,14 +62,16 @@ class TensorBoard(Callback):
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",
-        histogram_freq: int = 1,
+        histogram_freq: int | None = None,
         images: LabelledImages | None = None,
     ) -> None:
         from nncore.interop.event_files import check_installed
 
         check_installed()
         self.log_dir = place(log_dir)
-        self.histogram_freq = check_int("TensorBoard: histogram_freq", histogram_freq, 0)
+        if histogram_freq is not None:
+            histogram_freq = check_int("TensorBoard: histogram_freq", histogram_freq, 0)
+        self.histogram_freq = histogram_freq
         self.images = images
         self._file: EventFile | None = None
 
@@ -82,7 +85,9 @@ class TensorBoard(Callback):
     def on_train_begin(self) -> None:
         from nncore.interop.event_files import EventFile
 
-        self._file, self._budget = EventFile(self.log_dir), Budget(_SHARE)
+        self._file = EventFile(self.log_dir)
+        self._for_pictures, self._for_weights = Budget(_SHARE), Budget(_SHARE)
+        self._counted = 0
         self._samples: Samples | None = None
         if self.images is not None and self.model.classes is not None:
             self._samples = Samples.of(self.images, self.model.classes, _MOST_SAMPLES)
@@ -102,6 +107,8 @@ class TensorBoard(Callback):
             history = self.model.history
             if history is not None and len(history):
                 self._draw(self._file, history.epoch[-1])
+                if self.histogram_freq is None and self._counted != history.epoch[-1]:
+                    self._count(self._file, history.epoch[-1])
             self._file.close()
         except OSError as error:
             self._give_up(error)
@@ -117,16 +124,22 @@ class TensorBoard(Callback):
             if not math.isnan(value):  # what was not measured in this epoch
                 file.scalar(_TAGS.get(name, name), value, epoch)
         file.scalar("seconds", history.seconds[-1], epoch)
-        if self.histogram_freq and epoch % self.histogram_freq == 0:
-            for name, values in self.model.get_parameters().items():
-                file.histogram(name, values, epoch)
-        if self._budget.allows:
+        every = self.histogram_freq
+        if self._for_weights.allows if every is None else every and epoch % every == 0:
+            self._count(file, epoch)
+        if self._for_pictures.allows:
             self._draw(file, epoch)
         file.flush()
 
+    def _count(self, file: EventFile, epoch: int) -> None:
+        self._counted = epoch
+        with self._for_weights.spend():
+            for name, values in self.model.get_parameters().items():
+                file.histogram(name, values, epoch)
+
     def _draw(self, file: EventFile, epoch: int) -> None:
         if self._samples is not None and len(self._samples):
-            with self._budget.spend():
+            with self._for_pictures.spend():
                 file.picture("samples", _drawn(self._samples, self.model), epoch)
 
     def _give_up(self, error: OSError) -> None:

@@ -1,0 +1,143 @@
+"""What does it cost to look on while a model trains? ``python bench/looking_on.py``
+
+The same training alone, with a live page that nobody opens, with one that another process follows,
+and with event files for TensorBoard, in turn. Each round gives a ratio to the training alone of the
+same round: of the time on the clock, and of the time of all processors in this process, which other
+programs disturb less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from machine import load_warning, machine
+from output import table, write_json
+from process import drop_misleading
+
+import nncore as nn
+
+IMAGES, VALIDATION = 4000, 1000
+NETWORKS = {
+    "mlp128": [nn.Flatten(), nn.Dense(128, activation="relu"), nn.Dense(10)],
+    "cnn28": [
+        *(nn.Conv2D(32, 3, activation="relu"), nn.MaxPool2D(2)),
+        *(nn.Conv2D(64, 3, activation="relu"), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(10)),
+    ],
+}
+# Reads what the page at an address is told, as a browser does.
+_READER = "import sys, urllib.request as u\nfor _ in u.urlopen(sys.argv[1] + 'events'): pass"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4.0, help="about, of each training")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    warning = load_warning()
+    if warning:
+        print(f"WARNING: {warning}")
+    found = {name: measure(name, options.rounds, options.seconds) for name in NETWORKS}
+    rows = [
+        [f"{name}, {watcher}", *(_percent(ratios) for ratios in kinds.values())]
+        for name, watchers in found.items()
+        for watcher, kinds in watchers.items()
+    ]
+    print(table(["training and who looks on", "clock", "processors"], rows))
+    if options.json:
+        write_json(options.json, {"machine": machine(), "ratios": found})
+    return 0
+
+
+def measure(network: str, rounds: int, seconds: float) -> dict[str, dict[str, list[float]]]:
+    """Of each way to look on the ratio of each round, by the clock and by the processors."""
+    clock, _ = _train(network, 1, ())
+    epochs = max(2, round(seconds / max(clock, 1e-3)))
+    found: dict[str, dict[str, list[float]]] = {
+        watcher: {"clock": [], "processors": []} for watcher in WATCHERS if watcher != "nobody"
+    }
+    for turn in range(rounds):
+        names = list(WATCHERS)
+        took = {}
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            with WATCHERS[name]() as callbacks:
+                took[name] = _train(network, epochs, callbacks)
+        for name, kinds in found.items():
+            for ratios, own, alone in zip(kinds.values(), took[name], took["nobody"], strict=True):
+                ratios.append(own / alone)
+    return found
+
+
+def _train(network: str, epochs: int, callbacks: Any) -> tuple[float, float]:
+    """Seconds of one training on the clock, and of the processors."""
+    x, y = _images(IMAGES, 0)
+    model = nn.Sequential(NETWORKS[network])
+    model.build((28, 28, 1))
+    begun, busy = time.perf_counter(), time.process_time()
+    model.fit(
+        x, y, validation_data=_images(VALIDATION, 1), epochs=epochs, verbose=0, callbacks=callbacks
+    )
+    return time.perf_counter() - begun, time.process_time() - busy
+
+
+def _images(count: int, seed: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 10
+    images = rng.integers(0, 200, (count, 28, 28))
+    images[np.arange(count), 2 * labels + 4] += 55
+    return images.astype(np.uint8), labels
+
+
+@contextlib.contextmanager
+def _nobody() -> Iterator[list[Any]]:
+    yield []
+
+
+@contextlib.contextmanager
+def _page(followed: bool) -> Iterator[list[Any]]:
+    with contextlib.ExitStack() as stack:
+        live = nn.Live(_images(VALIDATION, 1))
+        stack.callback(live.close)
+        with contextlib.redirect_stderr(None):
+            live.start()
+        if followed:
+            command = [sys.executable, "-c", _READER, str(live.address)]
+            reader = stack.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+            stack.callback(reader.kill)
+            while not live.watched:
+                time.sleep(0.01)
+        yield [live]
+
+
+@contextlib.contextmanager
+def _event_files() -> Iterator[list[Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield [nn.TensorBoard(folder)]
+
+
+WATCHERS = {
+    "nobody": _nobody,
+    "a page": lambda: _page(False),
+    "a page that is followed": lambda: _page(True),
+    "event files": _event_files,
+}
+
+
+def _percent(ratios: list[float]) -> str:
+    low, high = min(ratios), max(ratios)
+    return f"{median(ratios) - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})"
+
+
+if __name__ == "__main__":
+    drop_misleading()
+    sys.exit(main())
