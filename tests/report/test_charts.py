@@ -117,6 +117,15 @@ def test_of_many_classes_the_most_confused_are_shown():
     assert confusion_grid(triples, [f"c{label}" for label in range(k)]).pairs[0].images == 50
 
 
+def test_images_that_went_to_a_class_without_a_column_are_counted():
+    often = [[100 + at, 300 + at, 60 - at] for at in range(40)]
+    triples = np.array(sorted([*often, [100, 4321, 2], [100, 100, 7]]))
+    grid = confusion_grid(triples, [f"c{label}" for label in range(5000)])
+    row = grid.rows[0]
+    assert (row.name, row.images, row.elsewhere) == ("c100", 69, 2)
+    assert grid.more_pairs == 41 - len(grid.pairs)
+
+
 def test_bars_stay_within():
     assert bar(None) is None
     found = bar(0.5, (-0.1, 1.2))

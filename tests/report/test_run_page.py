@@ -112,6 +112,7 @@ def test_a_run_of_an_older_version_has_a_page(hostile_run, tmp_path):
         ("provenance.json", '{"notes": [5]}', "notes"),
         ("provenance.json", '{"calibration": {"temperature": 1}}', "calibration"),
         ("provenance.json", '{"skipped_first": [["a"]]}', "skipped_first"),
+        ("provenance.json", '{"preprocessing": {"height": "x"}}', "preprocessing"),
         ("history.csv", "epoch\n", "history"),
     ],
 )
@@ -167,3 +168,20 @@ def test_a_model_trained_on_arrays_has_a_page(tmp_path):
     write_page(run.path)
     words = read(run.path / "report.html").words
     assert "cannot be shown" in words
+
+
+def test_of_many_files_that_were_left_out_some_are_named(hostile_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(hostile_run, run)
+    made = json.loads((run / "provenance.json").read_text())
+    made["skipped_kinds"] = {"broken": 100, "foreign": 20}
+    made["skipped_first"] = [[f"no picture {at}.txt", "foreign", "<b>not"] for at in range(60)]
+    made["notes"] = [f"note {at}" for at in range(30)]
+    (run / "provenance.json").write_text(json.dumps(made))
+    write_page(run)
+    words = " ".join(read(run / "report.html").words.split())
+    assert "100 broken, 20 foreign" in words
+    assert "50 of 120 files; skipped.csv has all" in words
+    assert "no picture 49.txt" in words
+    assert "no picture 50.txt" not in words
+    assert "and 10 more" in words

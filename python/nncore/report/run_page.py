@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nncore.atomic import atomic_write_text
+from nncore.errors import DataError
 from nncore.report import measured, page, pictures, trained
 from nncore.report.heat import heat_maps
 from nncore.report.kept import Kept, read_kept
@@ -117,4 +118,9 @@ def _preprocessing(kept: Kept) -> Preprocessing | None:
     known = kept.provenance.preprocessing
     if known is None and kept.outline is not None:
         known = kept.outline.preprocessing
-    return None if known is None else Preprocessing.from_dict(dict(known))
+    if known is None:
+        return None
+    try:
+        return Preprocessing.from_dict(dict(known))
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{kept.folder}: cannot be understood: preprocessing: {error}") from None
