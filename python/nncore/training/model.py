@@ -206,7 +206,7 @@ class Sequential(ExportingModel):
         True and the finished epochs are returned. A further `fit` with the same data, batch size,
         seed and loss takes up the unfinished epoch where it stopped and counts it as its first, so
         that the weights become those of a run that was not interrupted. (A second Ctrl-C stops at
-        once, and gives that up.)
+        once, and gives that up; so do batches that came one by one, which cannot come again.)
         """
         settings = FitSettings.checked(epochs, batch_size, loss, seed, label_smoothing)
         settings.check_history(history)

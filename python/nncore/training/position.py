@@ -97,7 +97,8 @@ class TrainingFacts:
     epochs
         Finished since the weights were initialised.
     seed, images, batch_size
-        Of the last call of `fit`: seed of the shuffles, training images, images per step.
+        Of the last call of `fit`: seed of the shuffles, training images, images per step; of
+        batches that came one by one, as if all had the size of the first.
     metrics
         loss, accuracy, val_loss, val_accuracy of the last finished epoch, as far as known.
     augmentation
