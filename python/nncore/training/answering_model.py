@@ -169,6 +169,19 @@ class AnsweringModel(SteppedModel):
         gathered = self._gathered(x, max_pixels, skip_unusable)
         return predictions_of(gathered, self._probabilities, names, top_k, threshold)
 
+    def forward(self, x: Any) -> F32:
+        """What the last layer gives for images, float32 (N, K); `x` as in `predict`.
+
+        For a network whose last layer has no softmax, as most, these are the logits: `predict_proba`
+        divides them by `temperature` and takes their softmax.
+
+        Raises
+        ------
+        DataError, ValueError, TypeError
+            As of `predict`.
+        """
+        return self._outputs(self._gathered(x).images)
+
     def predict_proba(self, x: Any, *, calibrated: bool = True) -> F32:
         """Probabilities (N, K) of the classes, float32, rows adding up to 1; `x` as in `predict`.
 
@@ -381,12 +394,15 @@ class AnsweringModel(SteppedModel):
     def _probabilities(
         self, images: ImagesOrMapped, first: int = 0, *, temperature: float | None = None
     ) -> F32:
+        return self._to_probabilities(self._outputs(images), first, temperature=temperature)
+
+    def _outputs(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()
         blocks = [
             network.forward(self._inputs.of_new(images[start : start + IMAGES_AT_ONCE]))
             for start in range(0, len(images), IMAGES_AT_ONCE)
         ]
-        return self._to_probabilities(np.concatenate(blocks), first, temperature=temperature)
+        return np.concatenate(blocks)
 
     def _to_probabilities(
         self, outputs: F32, first: int = 0, *, temperature: float | None = None
