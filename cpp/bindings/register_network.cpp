@@ -318,6 +318,24 @@ py::array_t<float> explain(const Network& network, const Probe& probe, const py:
     return maps;
 }
 
+py::tuple forward_with_input_of(const Network& network, const std::string& layer,
+                                const py::array& x, bool extracted) {
+    const auto& architecture = network.architecture();
+    const auto& layers = architecture.layers;
+    const auto at = static_cast<std::size_t>(&layer_of(architecture, layer) - layers.data());
+    const std::size_t stage = at == 0 ? 0 : layers[at - 1].buffer;
+    if (extracted && stage < architecture.fixed_stages)
+        throw py::value_error("layer " + layer + " is one of those that are extracted");
+    const Images images = images_of(network, x, extracted);
+    py::array_t<float> values =
+        new_floats({images.count, network::element_count(architecture.shape_before(stage))});
+    py::array_t<float> outputs = new_floats({images.count, network.output_size()});
+    float* const to = values.mutable_data();
+    float* const data = outputs.mutable_data();
+    unlocked([&] { network.forward_with_input_of(stage, images, to, data); });
+    return py::make_tuple(outputs, values);
+}
+
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
 // microseconds of Python that a check of every possible argument takes. None if the array is
 // anything else, floats are not from low to high, or something that comes out is not finite: then
@@ -565,6 +583,8 @@ void register_network(py::module_& m) {
                                    return unlocked([&] { return network.shows_average(); });
                                })
         .def("forward", &forward, arg("images"))
+        .def("forward_with_input_of", &forward_with_input_of, arg("layer"), arg("images"),
+             arg("extracted") = false)
         .def("probabilities", &probabilities, arg("images"), arg("softmax"),
              arg("inverse_temperature"), arg("low"), arg("high"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),

@@ -19,6 +19,13 @@ constexpr std::ptrdiff_t kChunkFloats = 1 << 18;
 constexpr double kWorthSplitting = 2.0e7;
 constexpr std::ptrdiff_t kFewImages = 4;
 
+// The values of the first `rows` samples, without borders.
+void copy_values(const Rows& from, std::ptrdiff_t rows, float* to) {
+    for (std::ptrdiff_t r = 0; r < rows; ++r)
+        for (std::ptrdiff_t line = 0; line < from.layout.height; ++line)
+            to = std::copy_n(from.line(r, line), from.layout.run, to);
+}
+
 }  // namespace
 
 const float* Network::inference_parameters() const {
@@ -150,11 +157,22 @@ void Network::extract(const Images& images, float* values) const {
     const std::size_t last = architecture_.fixed_stages;
     if (last == 0) throw std::logic_error("no part of this network is fixed: all of it is trained");
     infer(images, last, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-        const Rows& y = pass.workspace.activations[last];
-        float* to = values + first * element_count(sample_shape(true));
-        for (std::ptrdiff_t r = 0; r < rows; ++r)
-            for (std::ptrdiff_t line = 0; line < y.layout.height; ++line)
-                to = std::copy_n(y.line(r, line), y.layout.run, to);
+        copy_values(pass.workspace.activations[last], rows,
+                    values + first * element_count(sample_shape(true)));
+    });
+}
+
+void Network::forward_with_input_of(std::size_t stage, const Images& images, float* values,
+                                    float* outputs) const {
+    if (stage < first_stage(images.extracted))
+        throw std::logic_error("what is asked for lies below the layers that are extracted");
+    const std::ptrdiff_t classes = output_size();
+    const std::ptrdiff_t size = element_count(architecture_.shape_before(stage));
+    infer(images, stage, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        // At once: the memory is others' as soon as nobody needs the values any more.
+        copy_values(pass.workspace.activations[stage], rows, values + first * size);
+        for (std::size_t i = stage; i < stages().size(); ++i) forward_stage(pass, *stages()[i]);
+        copy_values(pass.workspace.activations.back(), rows, outputs + first * classes);
     });
 }
 

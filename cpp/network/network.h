@@ -123,6 +123,11 @@ class Network {
     // Of each image a heat map as large as itself, by grad_cam: images.count x height x width.
     void explain(const Probe& probe, const Images& images, const std::int32_t* classes,
                  float* maps) const;
+    // forward, and beside its outputs what the activation buffer holds that stage `stage` reads:
+    // element_count(architecture().shape_before(stage)) floats per image. Throws std::logic_error
+    // where `images` are extracted behind it.
+    void forward_with_input_of(std::size_t stage, const Images& images, float* values,
+                               float* outputs) const;
 
  private:
     const std::vector<std::unique_ptr<Stage>>& stages() const { return architecture_.stages; }

@@ -61,19 +61,46 @@ def test_sets_of_classes(noisy, tmp_path, capsys):
     held = 0
     for one, row in zip(found, rows, strict=True):
         assert json.loads(row["set"]) == one["set"]
+        assert row["unknown"] == str(one["unknown"]).lower()
+        assert row["unknown_score"] == f"{one['unknown_score']:.4f}"
         assert one["set"][0] == one["label"]
         held += Path(one["path"]).parent.name in one["set"]
     assert {len(one["set"]) for one in found} == {1, 2}
     assert 0.87 <= held / len(found) <= 0.97  # the images of training are among them
     assert main([*called, "--coverage", "0.9"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("\t")[-1] for line in lines] == [
-        "{" + ", ".join(one["set"]) + "}" for one in found
+    assert [line.split("\t")[3:] for line in lines] == [
+        [
+            "{" + ", ".join(one["set"]) + "}",
+            "unknown" if one["unknown"] else "known",
+            f"{one['unknown_score']:.4f}",
+        ]
+        for one in found
     ]
     assert main([*called, "--coverage", "0.995"]) == 2
     assert "at least 199 images" in capsys.readouterr().err
     assert main([*called, "--json"]) == 0
     assert {one["set"] for one in json.loads(capsys.readouterr().out)["predictions"]} == {None}
+
+
+def test_pictures_that_are_none_of_the_classes(noisy, tmp_path, capsys):
+    assert train(noisy, tmp_path / "runs", "--val", "0.3", "--json") == 0
+    told = json.loads(capsys.readouterr().out)["calibration"]["unknown"]
+    assert (told["images"], told["false_alarms"]) == (120, 0.05)
+    run = str(tmp_path / "runs" / "run-1")
+    assert main(["info", run, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unknown"] == told
+    assert main(["info", run]) == 0
+    assert "unlike 120 known ones are told, with 5% false alarms" in capsys.readouterr().out
+    stripes = np.zeros((6, 6), np.uint8)
+    stripes[::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    assert main(["predict", run, str(tmp_path / "stripes.png"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    (one,) = json.loads(out)["predictions"]
+    assert one["unknown"] is True
+    assert one["unknown_score"] > 1
+    assert "1 of 1 picture: unlike those that the model knows" in err
 
 
 def test_few_validation_images_say_too_little(noisy, tmp_path, capsys):

@@ -21,7 +21,7 @@ def faults(document, schema, value, where="answer"):
     """What of a value is not as a schema says; the words that this document uses."""
     schema = resolved(document, schema)
     kinds = {"string": str, "integer": int, "array": list, "object": dict, "null": type(None)}
-    kinds["number"] = (int, float)
+    kinds |= {"number": (int, float), "boolean": bool}
     wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     if not any(isinstance(value, kinds[kind]) for kind in wanted):
         yield f"{where}: {value!r} is no {wanted}"

@@ -122,7 +122,7 @@ def test_what_a_file_holds_is_checked(tmp_path, wrong, monkeypatch):
     model, (x, y) = trained()
     model.calibrate(x, y)
     monkeypatch.setattr(
-        type(model._assurances), "tensors", lambda _: {"calibration.true_probability": wrong}
+        TrueProbabilities, "tensors", lambda _: {"calibration.true_probability": wrong}
     )
     try:
         model.save(tmp_path / "m.safetensors")

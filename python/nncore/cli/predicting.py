@@ -69,10 +69,10 @@ def _write_csv(path: str, found: Predictions, top_k: int, coverage: float | None
         header += [f"label_{place}", f"probability_{place}"]
     rows = [[_from(path, one.path or ""), *_top(one)] for one in found]
     if coverage is not None:
-        header.append("set")
+        header += ["set", "unknown", "unknown_score"]
         for row, one in zip(rows, found, strict=True):
             # JSON: a name may hold whatever could separate two.
-            row.append(json.dumps(one.set, ensure_ascii=False))
+            row += [json.dumps(one.set, ensure_ascii=False), *_of_unknown(one)]
     missing = unusable(found.skipped)
     if missing:
         nothing = [""] * (len(header) - 1)
@@ -124,9 +124,37 @@ def left_out(skipped: Sequence[SkippedFile], done: int, what: str, out: Output) 
 
 def line(one: Prediction) -> str:
     """Path, label, probability, and the further ones, separated by tabs; at last the set, if there
-    is one."""
-    held = [] if one.set is None else ["{" + ", ".join(one.set) + "}"]
+    is one, and whether the picture is an unknown one, with the score."""
+    held = []
+    if one.set is not None:
+        unknown, score = _of_unknown(one)
+        held = ["{" + ", ".join(one.set) + "}"]
+        if unknown:
+            held += ["unknown" if one.unknown else "known", score]
     return "\t".join(printable(cell) for cell in (one.path or "", *_top(one), *held))
+
+
+def _of_unknown(one: Prediction) -> list[str]:
+    """Whether it is unknown and how much so, empty where the model cannot tell."""
+    if one.unknown is None or one.unknown_score is None:
+        return ["", ""]
+    return [str(one.unknown).lower(), f"{one.unknown_score:.4f}"]
+
+
+def warn_of_unknown(found: Predictions, coverage: float | None, out: Output) -> None:
+    """Name pictures that are perhaps none of the classes."""
+    if coverage is not None and found and found[0].unknown is None:
+        out.warn(
+            "this model cannot tell pictures that are none of its classes: it was calibrated on "
+            "too few, or its last layer is no Dense one"
+        )
+    paths = [one.path or "" for one in found if one.unknown]
+    if paths:
+        named = ", ".join(paths[:_NAMED]) + (" and others" if len(paths) > _NAMED else "")
+        out.warn(
+            f"{len(paths):,} of {count(len(found), 'picture')}: unlike those that the model knows "
+            f"(as 1 in 20 of the known kind would be), perhaps none of its classes: {named}"
+        )
 
 
 def _top(one: Prediction) -> list[str]:

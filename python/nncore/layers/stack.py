@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nncore.layers.base import Layer, Shape
+from nncore.layers.basic import Dense
 from nncore.layers.last_convolution import last_convolution
 from nncore.layers.naming import unique_names
 from nncore.layers.normalization import BatchNormalization
@@ -127,6 +128,16 @@ class LayerStack:
             if activation is not None:
                 return activation
         return "linear"
+
+    def head(self, input_shape: Shape) -> tuple[str, int] | None:
+        """The last layer with weights, if it is a Dense one, and how many numbers it takes."""
+        shapes = self.input_shapes(input_shape)
+        for name, layer, shape in zip(
+            reversed(self.names), reversed(self.layers), reversed(shapes), strict=True
+        ):
+            if layer.parameter_shapes(shape):
+                return (name, math.prod(shape)) if isinstance(layer, Dense) else None
+        return None
 
     def new_network(self, input_shape: Shape, seed: int) -> _core.Network:
         """The engine's network of these layers, with its first weights."""

@@ -179,6 +179,8 @@ _PREDICTION = _object(
     probability=_PROBABILITY,
     top=_list(_object(label=_TEXT, probability=_PROBABILITY)),
     set={"type": ["array", "null"], "items": _TEXT},
+    unknown={"type": ["boolean", "null"]},
+    unknown_score={"type": ["number", "null"]},
 )
 _SCHEMAS: Schema = {
     "Predictions": _object(predictions=_list(_PREDICTION), skipped=_list(_SKIPPED)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -33,6 +34,7 @@ from nncore.training.heat_maps import (
 )
 from nncore.training.inputs import IMAGES_AT_ONCE, Inputs
 from nncore.training.labelled import LabelledArrays, numbered_classes
+from nncore.training.novelty import MOST_FEATURES, Novelty, descriptors_of
 from nncore.training.prediction_sets import TrueProbabilities
 from nncore.training.prepared import Known
 from nncore.training.probabilities import logits_of, to_probabilities
@@ -75,6 +77,13 @@ class AnsweringModel(SteppedModel):
         """The largest `coverage` that `predict` can promise; None before `calibrate`."""
         known = self._assurances.true_probabilities
         return None if known is None else known.largest_coverage
+
+    @property
+    def unknown(self) -> dict[str, Any] | None:
+        """By what `predict` tells images that are none of the classes: how many `images` it was
+        calibrated on, the share of `false_alarms` and so on; None where it cannot."""
+        known = self._assurances.novelty
+        return None if known is None else known.to_dict()
 
     def evaluate(
         self,
@@ -167,7 +176,7 @@ class AnsweringModel(SteppedModel):
             coverage = check_number("coverage", coverage, above=0, below=1)
             threshold = self._assurances.threshold(coverage)
         gathered = self._gathered(x, max_pixels, skip_unusable)
-        return predictions_of(gathered, self._probabilities, names, top_k, threshold)
+        return predictions_of(gathered, self._answers, names, top_k, threshold)
 
     def forward(self, x: Any) -> F32:
         """What the last layer gives for images, float32 (N, K); `x` as in `predict`.
@@ -206,6 +215,10 @@ class AnsweringModel(SteppedModel):
         """Choose `temperature` so that probabilities say how often they are right, and learn what
         `predict(..., coverage=0.95)` needs.
 
+        It also learns to tell images that are none of the classes (`Prediction.unknown`), where the
+        last layer with weights is a Dense one and there are at least three images of each class;
+        see `nncore.training.novelty`.
+
         Accuracy stays. Do it on images that the model has not learned from, such as those for
         validation, when training has ended; see `nncore.training.calibration`.
 
@@ -226,20 +239,23 @@ class AnsweringModel(SteppedModel):
         ValueError, TypeError
             Too few images, a loss without softmax (mse, sse), and what `evaluate` raises.
         """
-        network, loss = self._built_network(), self.loss or "cross_entropy"
+        loss = self.loss or "cross_entropy"
         if not self._has_softmax:
             raise ValueError(
                 f"a model that was trained with {loss} has no temperature: its outputs are not "
                 "what stands before a softmax; train with cross_entropy"
             )
-        last = self._stack.output_activation()
         data = self._labelled(x, y)
-        kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: outputs)
-        outputs, labels = np.concatenate(kept), np.asarray(data.targets, np.int64)
-        found = calibration_of(logits_of(outputs, last), labels)
+        outputs, descriptors = self._outputs_and_descriptors(data)
+        labels = np.asarray(data.targets, np.int64)
+        found = calibration_of(logits_of(outputs, self._stack.output_activation()), labels)
         self.temperature = found.temperature
         true = TrueProbabilities.of(self._to_probabilities(outputs), labels)
-        self._assurances = Assurances(true)
+        novelty = None
+        if descriptors is not None:
+            with contextlib.suppress(ValueError):  # too few of a class
+                novelty = Novelty.of(descriptors, labels, outputs.shape[1])
+        self._assurances = Assurances(true, novelty)
         return found
 
     def explain(
@@ -404,6 +420,39 @@ class AnsweringModel(SteppedModel):
         ]
         return np.concatenate(blocks)
 
+    def _answers(self, images: ImagesOrMapped, first: int) -> tuple[F32, F32 | None]:
+        """Probabilities (n, K), and how unknown the images are (n,), where that can be told."""
+        novelty, head = self._assurances.novelty, self._head()
+        if novelty is None or head is None:
+            return self._probabilities(images, first), None
+        network, scores, outputs = self._built_network(), [], []
+        size = _rows_at_once(head[1])
+        for start in range(0, len(images), size):
+            given = self._inputs.of_new(images[start : start + size])
+            some, features = network.forward_with_input_of(head[0], given)
+            outputs.append(some)
+            scores.append(novelty.scores(features))
+        return self._to_probabilities(np.concatenate(outputs), first), np.concatenate(scores)
+
+    def _outputs_and_descriptors(self, data: LabelledArrays) -> tuple[F32, F32 | None]:
+        """Outputs (N, K), and what `Novelty` makes of the features before the last layer."""
+        network, head = self._built_network(), self._head()
+        hidden = head is not None and data.extracted and not network.is_trained(f"{head[0]}/kernel")
+        if head is None or head[1] > MOST_FEATURES or hidden:
+            loss = self.loss or "cross_entropy"
+            kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: outputs)
+            return np.concatenate(kept), None
+        outputs, descriptors, size = [], [], _rows_at_once(head[1])
+        for start in range(0, len(data), size):
+            given = data.images[start : start + size]
+            some, features = network.forward_with_input_of(head[0], given, data.extracted)
+            outputs.append(some)
+            descriptors.append(descriptors_of(features))
+        return np.concatenate(outputs), np.concatenate(descriptors)
+
+    def _head(self) -> tuple[str, int] | None:
+        return self._stack.head(tuple(self._built_network().input_shape))
+
     def _to_probabilities(
         self, outputs: F32, first: int = 0, *, temperature: float | None = None
     ) -> F32:
@@ -414,6 +463,11 @@ class AnsweringModel(SteppedModel):
             loss=self.loss or "cross_entropy",
             temperature=self.temperature if temperature is None else temperature,
         )
+
+
+def _rows_at_once(features: int) -> int:
+    """So many images that their features stay small."""
+    return max(1, min(IMAGES_AT_ONCE, (1 << 22) // features))
 
 
 def _paths_of(x: Any) -> list[str] | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nncore.training.novelty import Novelty
 from nncore.training.prediction_sets import TrueProbabilities
 
-F32 = NDArray[np.float32]
+UNKNOWN = "unknown"  # its name in the description
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,12 @@ class Assurances:
     true_probabilities
         What it gave their true classes: from this follow sets with a stated coverage; None where
         that is not known.
+    novelty
+        What tells images that are none of its classes; None where that cannot be told.
     """
 
     true_probabilities: TrueProbabilities | None = None
+    novelty: Novelty | None = None
 
     def threshold(self, coverage: float) -> float:
         """See `TrueProbabilities.threshold`; ValueError where nothing is known, too."""
@@ -38,17 +42,30 @@ class Assurances:
 
     # -- in the model file
 
-    def tensors(self) -> dict[str, F32]:
+    def tensors(self) -> dict[str, NDArray[Any]]:
         """What is stored beside the weights."""
-        return {} if self.true_probabilities is None else self.true_probabilities.tensors()
+        parts = (self.true_probabilities, self.novelty)
+        return {name: t for part in parts if part is not None for name, t in part.tensors().items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the file's description says of it."""
+        return {} if self.novelty is None else {UNKNOWN: self.novelty.to_dict()}
 
     @classmethod
-    def taken(cls, tensors: dict[str, NDArray[Any]]) -> Assurances:
-        """What the tensors of a file hold of it; these are taken out of `tensors`.
+    def taken(
+        cls,
+        described: Mapping[str, Any],
+        tensors: dict[str, NDArray[Any]],
+        features: int,
+        classes: int,
+    ) -> Assurances:
+        """What a file holds of it; its tensors are taken out of `tensors`. `features` and
+        `classes` are as of `Novelty.taken`.
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError, KeyError
             They are not what they should be.
         """
-        return cls(TrueProbabilities.taken(tensors))
+        novelty = Novelty.taken(described.get(UNKNOWN), tensors, features, classes)
+        return cls(TrueProbabilities.taken(tensors), novelty)

@@ -332,6 +332,7 @@ class Sequential(ExportingModel):
             self.facts,
             resume,
             self.temperature,
+            self._assurances.to_dict(),
         )
         return serialize(contents)
 

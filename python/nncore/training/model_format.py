@@ -14,6 +14,9 @@ Tensors are float32 and named "<layer>/<parameter>". The file's metadata holds o
     temperature     of a calibrated model: what outputs are divided by before softmax. The tensor
                     "calibration.true_probability" is what sets with a stated coverage come from,
                     see `prediction_sets.py`
+    unknown         of a calibrated model, where it can tell unknown pictures: images, false_alarms,
+                    threshold; beside it the tensors "calibration.centre", "calibration.whitening"
+                    and "calibration.class_means", see `novelty.py`
     training        as `TrainingFacts`, or null
     features        only of a model on frozen features: the network's file name, SHA-256 and
                     settings (as `Features.to_dict`); the tensors "features/mean" and "features/std"
@@ -40,7 +43,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -103,13 +106,15 @@ class ModelContents:
         What resuming needs, or None.
     temperature
         As of `Sequential`.
+    assurances
+        What the description says of them, see `Assurances.to_dict`.
     """
 
     name: str
     layers: Sequence[Layer]
     layer_names: Sequence[str]
     input_shape: Shape
-    tensors: Mapping[str, NDArray[np.float32]]
+    tensors: Mapping[str, NDArray[Any]]
     classes: ClassMap | None
     preprocessing: Preprocessing | None
     features: Mapping[str, Any] | None
@@ -118,6 +123,7 @@ class ModelContents:
     facts: TrainingFacts | None
     resume: ResumePoint | None = None
     temperature: float = 1.0
+    assurances: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """The JSON text of the file, as a dict."""
@@ -138,6 +144,7 @@ class ModelContents:
             **({} if self.features is None else {"features": dict(self.features)}),
             "loss": self.loss,
             **({} if self.temperature == 1.0 else {"temperature": self.temperature}),
+            **self.assurances,
             "optimizer": None if self.optimizer is None else self.optimizer.to_dict(),
             "training": None if self.facts is None else dataclasses.asdict(self.facts),
             "state": None if self.resume is None else self.resume.to_dict(),

@@ -18,9 +18,11 @@ from nncore.layers import Layer, Shape, layer_from_dict
 from nncore.layers.stack import LayerStack
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
+from nncore.training.assurances import UNKNOWN
 from nncore.training.features import RecordedFeatures
 from nncore.training.model_digests import DIGESTS, UNSEALED
 from nncore.training.model_format import Header, read_header, reason
+from nncore.training.novelty import checked_record
 from nncore.training.position import TrainingFacts
 from nncore.training.prediction_sets import largest_coverage_in
 from nncore.training.summary import summary, summary_rows
@@ -53,7 +55,7 @@ class ModelOutline:
     keeps
         What the file has beside the weights: "optimizer" where it has what the optimizer
         remembers, "history" where a training can go on from it with its record.
-    temperature, largest_coverage
+    temperature, largest_coverage, unknown
         As of `Sequential`.
     sealed
         Whether the file carries digests, by which damage is found.
@@ -76,6 +78,7 @@ class ModelOutline:
     keeps: list[str]
     temperature: float
     largest_coverage: float | None
+    unknown: dict[str, Any] | None
     sealed: bool
     weights_digest: str | None
 
@@ -200,6 +203,7 @@ def _outline(header: Header) -> ModelOutline:
         keeps=[name for name in ("optimizer", "history") if (state or {}).get(name) is not None],
         temperature=check_number("temperature", described.get("temperature", 1.0), above=0),
         largest_coverage=largest_coverage_in(header.entries),
+        unknown=None if UNKNOWN not in described else checked_record(described[UNKNOWN]),
         sealed=header.sealed,
         weights_digest=described[DIGESTS][: len(UNSEALED) // 2] if header.sealed else None,
     )

@@ -48,7 +48,7 @@ def read_model(
         raise ValueError(f"{path}: this model is on no frozen features: leave features out")
     try:
         inputs = restored_inputs(described, tensors, path, features, need_features)
-        assurances = Assurances.taken(tensors)
+        assurances = _assurances_of(described, tensors)
         state = StoredState.take(described["state"], tensors)
         model = _rebuild(described, tensors, inputs, make)
         model._assurances = assurances
@@ -59,6 +59,14 @@ def read_model(
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ModelFileError(f"{path}: inconsistent model file: {reason(error)}") from error
     return model, state
+
+
+def _assurances_of(described: Mapping[str, Any], tensors: dict[str, NDArray[Any]]) -> Assurances:
+    architecture = described["architecture"]
+    stack, shape = checked_stack(architecture), checked_input_shape(architecture)
+    head = stack.head(shape)
+    features = 0 if head is None else head[1]
+    return Assurances.taken(described, tensors, features, stack.output_size(shape))
 
 
 def model_of_bytes(

@@ -30,6 +30,8 @@ from nncore.training.prepared import check_preprocessing
 if TYPE_CHECKING:
     from nncore.training.arrays import ImagesOrMapped
 
+F32 = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -51,6 +53,11 @@ class Prediction:
     set : tuple of str or None
         The classes that hold the true one as often as `coverage` asks for, the most probable
         first, at least one; None where `predict` was asked for no coverage.
+    unknown : bool or None
+        Whether the image is unlike those that the model knows, and perhaps none of its classes;
+        None where the model cannot tell.
+    unknown_score : float or None
+        How unlike: unknown above 1, which 5 in 100 images of the known kind exceed.
     """
 
     path: str | None
@@ -59,6 +66,8 @@ class Prediction:
     probability: float
     top: tuple[tuple[str, float], ...]
     set: tuple[str, ...] | None = None
+    unknown: bool | None = None
+    unknown_score: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -67,7 +76,9 @@ class Prediction:
             "label": self.label,
             "probability": self.probability,
             "top": [{"label": label, "probability": p} for label, p in self.top],
-            "set": self.set,
+            "set": None if self.set is None else list(self.set),
+            "unknown": self.unknown,
+            "unknown_score": self.unknown_score,
         }
 
 
@@ -103,13 +114,14 @@ class Gathered:
 
 def predictions_of(
     gathered: Gathered,
-    probabilities_of: Callable[[ImagesOrMapped, int], NDArray[np.float32]],
+    answers_of: Callable[[ImagesOrMapped, int], tuple[F32, F32 | None]],
     names: Sequence[str],
     top_k: int,
     threshold: float | None = None,
 ) -> Predictions:
-    """What `Sequential.predict` returns; `probabilities_of` gives (n, K) for a block of
-    images and the number of its first, `threshold` is that of the classes in a set.
+    """What `Sequential.predict` returns; `answers_of` gives probabilities (n, K) and, where
+    they are known, scores of `Novelty` (n,) for a block of images and the number of its first;
+    `threshold` is that of the classes in a set.
 
     Raises
     ------
@@ -120,7 +132,7 @@ def predictions_of(
     predictions, size = [], block_size(len(names))
     for start in range(0, len(gathered.paths), size):
         block = slice(start, start + size)
-        probabilities = probabilities_of(gathered.images[block], start)
+        probabilities, foreign = answers_of(gathered.images[block], start)
         # A stable sort of the negated values: equal ones stay in the order of the classes.
         order = np.argsort(-probabilities, axis=1, kind="stable")
         sizes = None if threshold is None else set_sizes(probabilities, threshold)
@@ -130,7 +142,11 @@ def predictions_of(
             label, probability = top[0]
             held = None if sizes is None else order[at, : sizes[at]].tolist()
             classes = None if held is None else tuple(names[index] for index in held)
-            predictions.append(Prediction(path, label, best[0], probability, top, classes))
+            one = Prediction(path, label, best[0], probability, top, classes)
+            if foreign is not None:
+                score = float(foreign[at])
+                one = replace(one, unknown=score > 1, unknown_score=score)
+            predictions.append(one)
     return Predictions(predictions, gathered.skipped)
 
 

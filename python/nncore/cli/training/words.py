@@ -141,6 +141,10 @@ def _calibration_lines(outcome: Outcome) -> list[str]:
         f"{found.temperature:g},",
         f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after;",
         f"  predict --coverage P gives sets of classes, up to {_floor(model.largest_coverage)}",
+        "  and pictures that are perhaps none of them are told (and 1 in 20 that are)"
+        if model.unknown is not None
+        else "  but pictures that are none of them cannot be told: too few of a class, or no Dense "
+        "layer at the end",
     ]
 
 
@@ -185,6 +189,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         else {
             **dataclasses.asdict(outcome.calibration),
             "largest_coverage": outcome.plan.model.largest_coverage,
+            "unknown": outcome.plan.model.unknown,
         },
         "recipe": recipe.as_json(outcome.plan.recipe),
     }

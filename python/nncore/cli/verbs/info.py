@@ -89,6 +89,7 @@ def as_json(model: ModelOutline, file: str) -> dict[str, Any]:
         "loss": model.loss,
         "temperature": model.temperature,
         "largest_coverage": model.largest_coverage,
+        "unknown": model.unknown,
         "optimizer": model.optimizer,
         "training": model.training,
         "keeps": model.keeps,
@@ -117,6 +118,12 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
         facts["calibrated"] = f"temperature {data['temperature']:g}"
     if data["largest_coverage"] is not None:
         facts["calibrated"] += f", prediction sets up to coverage {data['largest_coverage']:.4g}"
+    if data["unknown"] is not None:
+        known = data["unknown"]
+        facts["unknown"] = (
+            f"pictures unlike {known['images']:,} known ones are told, with "
+            f"{known['false_alarms']:.0%} false alarms"
+        )
     if data["optimizer"] is not None:
         facts["optimizer"] = _call(data["optimizer"])
     if data["training"] is not None:

@@ -1,7 +1,8 @@
 """Name what is on pictures. One line per image: path, label, probability, separated by tabs; with
---top-k, further labels and probabilities follow. Folders are read with all their sub-folders; no
-labels are needed. Files that give no image are named, the others predicted all the same; the exit
-code is then 3."""
+--top-k, further labels and probabilities follow; with --coverage, a set of classes, and whether the
+picture is unlike those that the model knows (its score is above 1), perhaps none of its classes.
+Folders are read with all their sub-folders; no labels are needed. Files that give no image are
+named, the others predicted all the same; the exit code is then 3."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import argparse
 
 from nncore.cli.flags import common, features, reading, values
 from nncore.cli.output import Output
-from nncore.cli.predicting import PredictSettings, left_out, line, predict
+from nncore.cli.predicting import PredictSettings, left_out, line, predict, warn_of_unknown
 
 HELP = "name what is on pictures"
 EXAMPLES = (
@@ -60,4 +61,5 @@ def run(settings: PredictSettings, out: Output) -> int:
     found = predict(settings)
     if found or out.json:
         out.result("\n".join(line(one) for one in found), found.to_dict())
+    warn_of_unknown(found, settings.coverage, out)
     return left_out(found.skipped, len(found), "predicted", out)
