@@ -181,8 +181,8 @@ class AnsweringModel(SteppedModel):
     def forward(self, x: Any) -> F32:
         """What the last layer gives for images, float32 (N, K); `x` as in `predict`.
 
-        For a network whose last layer has no softmax, as most, these are the logits: `predict_proba`
-        divides them by `temperature` and takes their softmax.
+        For a network whose last layer has no softmax, as most, these are the logits, which
+        `predict_proba` divides by `temperature` before it takes their softmax.
 
         Raises
         ------
