@@ -187,7 +187,7 @@ class Live(Callback):
             return
         size = self._size
         self._speed = Speed(size.epochs * size.images, size.images_after(size.steps_before))
-        self._budget, self._samples = Budget(_SHARE, _AT_ONCE), None
+        self._budget, self._samples = Budget(_SHARE, at_once=_AT_ONCE), None
         self._inside: list[list[float]] = []
         self._shown_at = -_BETWEEN
         rows = [_row(epoch, logs) for epoch, logs in epoch_logs(self.model.history)]

@@ -18,14 +18,16 @@ class Budget:
     ----------
     share
         Part of the thread's time since now.
+    expected
+        Seconds that looking is expected to take, until it was seen.
     at_once
         Seconds that may be spent besides, from the beginning.
     """
 
-    def __init__(self, share: float, at_once: float = 0.0) -> None:
+    def __init__(self, share: float, expected: float = 0.0, at_once: float = 0.0) -> None:
         self._share, self._at_once = share, at_once
         self._begun = time.thread_time()
-        self._spent = self._longest = 0.0
+        self._spent, self._longest = 0.0, expected
 
     @contextlib.contextmanager
     def spend(self, times: int = 1) -> Iterator[None]:

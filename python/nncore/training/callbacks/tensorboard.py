@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOST_SAMPLES = 10
 # The part of the time that pictures, and distributions, may take where nobody says how often.
 _SHARE = 0.01
+_DRAWING = 0.5  # seconds, about: short trainings have pictures in the end alone
 # Scalars of one chart stand side by side.
 _TAGS = {
     "loss": "loss/training",
@@ -86,7 +87,7 @@ class TensorBoard(Callback):
         from nncore.interop.event_files import EventFile
 
         self._file = EventFile(self.log_dir)
-        self._for_pictures, self._for_weights = Budget(_SHARE), Budget(_SHARE)
+        self._for_pictures, self._for_weights = Budget(_SHARE, _DRAWING), Budget(_SHARE)
         self._counted = 0
         self._samples: Samples | None = None
         if self.images is not None and self.model.classes is not None:
