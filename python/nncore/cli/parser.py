@@ -140,5 +140,6 @@ def _refuse(unknown: Sequence[str], verb: argparse.ArgumentParser) -> NoReturn:
     flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
     if not flags:
         verb.error(f"unrecognized arguments: {shlex.join(unknown)}")
-    known = (flag for action in verb._actions for flag in action.option_strings)
-    verb.error(f"unrecognized argument {flags[0]}{did_you_mean(flags[0], known)}")
+    known = [flag for action in verb._actions for flag in action.option_strings]
+    words = (f"{flag}{did_you_mean(flag, known)}" for flag in flags)
+    verb.error(f"unrecognized argument {', '.join(words)}")

@@ -34,9 +34,9 @@ class Assurances:
         """See `TrueProbabilities.threshold`; ValueError where nothing is known, too."""
         if self.true_probabilities is None:
             raise ValueError(
-                "coverage is for models that are calibrated, and this one is not: use "
-                "model.calibrate with images that it has not learned from, or train it by `nncore "
-                "train` with at least 50 validation images"
+                "coverage is for models that are calibrated, and this one is not: it takes at "
+                "least 50 validation images, so train it on more pictures or with a larger --val "
+                "(in Python: model.calibrate, with images that it has not learned from)"
             )
         return self.true_probabilities.threshold(coverage)
 

@@ -91,6 +91,8 @@ def text(outcome: Outcome, hints: bool) -> str:
         return f"no epoch was finished; the weights so far are in {path / 'last.safetensors'}"
     low, high = report.accuracy_interval
     best = f"{history.best_epoch()} of {len(history)}"
+    if history.monitor == "val_accuracy":
+        best += ", by the most right validation images"
     lines = [
         f"accuracy {report.accuracy:.2%} on {count(report.images, outcome.part + ' image')} "
         f"(95% interval {low:.2%} to {high:.2%})",
@@ -157,7 +159,7 @@ def _refit_lines(outcome: Outcome) -> list[str]:
     if not refits(outcome.plan):
         return []
     who = "these images" if outcome.part == "validation" else "the validation images"
-    return [f"  the model that is kept has learned from {who} as well since (--no-refit)"]
+    return [f"  the model that is kept has learned from {who} as well since; --no-refit leaves that out"]
 
 
 def interrupted(outcome: Outcome) -> str:

@@ -183,15 +183,15 @@ def _text(settings: Settings, found: Audit, files: list[str], again: str | None)
         f"{count(len(data.classes), 'class')}; {how['folds']} folds, {how['network']}, "
         f"{count(how['epochs'], 'epoch')} each",
         f"about {count(found.estimated_errors, 'wrong label')}; look first at these "
-        f"{len(found.suspects):,}, the worst first:",
+        f"{len(found.suspects):,}, the worst first (most wrong labels are among them, not all):",
     ]
     for one in found.suspects[:_MOST_NAMED]:
         lines.append(f"  {printable(one.path)}: {printable(one.reason)}")
     if len(found.suspects) > _MOST_NAMED:
         lines.append(f"  and {len(found.suspects) - _MOST_NAMED:,} more ({TABLE})")
     if found.confusions:
-        pairs = [f"{a} that is {b} ({n:,})" for a, b, n in found.confusions[:_MOST_PAIRS]]
-        lines.append(f"most often   {printable(', '.join(pairs))}")
+        pairs = [f"{a} that looks like {b} ({n:,})" for a, b, n in found.confusions[:_MOST_PAIRS]]
+        lines.append(f"labelled     {printable(', '.join(pairs))}")
     flaws = Counter(flaw.problem for flaw in found.flaws)
     lines += [
         f"duplicates   {_duplicate_words(found)}",
