@@ -38,7 +38,7 @@ def main(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     info = next(name.partition("/")[0] for name in files if ".dist-info/" in name)
-    bundled = [name for name in files if re.match(r"nncore\.libs/", name)]
+    bundled = [name for name in files if re.match(r"nncore\.libs/.", name)]
     components = []
     for name in bundled:
         stem = re.match(r"[a-z_+]+", Path(name).name)

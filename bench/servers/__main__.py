@@ -50,7 +50,9 @@ class OnnxModel:
     ) -> Predictions:
         assert coverage is None
         names, gathered = self._model.classes.names, Gathered(images, [None] * len(images), [])
-        return predictions_of(gathered, lambda some, _: self.predict_proba(some), names, top_k)
+        return predictions_of(
+            gathered, lambda some, _: (self.predict_proba(some), None), names, top_k
+        )
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         blocks = [images] if self._at_once else np.split(images, len(images))

@@ -43,6 +43,7 @@ WAITING: dict[str, Callable[[Network], Any]] = {
     "show_average": lambda n: n.show_average(False),
     "shows_average": lambda n: n.shows_average,
     "forward": lambda n: n.forward(X),
+    "forward_with_input_of": lambda n: n.forward_with_input_of("d", X),
     "probabilities": lambda n: n.probabilities(X, True, 1.0, -1e30, 1e30),
     "evaluate": lambda n: n.evaluate(X, Y, "mse"),
     "extract": lambda n: n.extract(X),
