@@ -12,12 +12,13 @@ ALLOWED |= {".html", ".css", ".js"}  # of pages
 ALLOWED |= {".c"}  # what exported C sources are made of
 
 path = Path(sys.argv[1])
-names = zipfile.ZipFile(path).namelist()
+names = [name for name in zipfile.ZipFile(path).namelist() if not name.endswith("/")]
 size = path.stat().st_size
 foreign = [
     name
     for name in names
     if ".dist-info/" not in name
+    and not name.startswith("nncore.libs/")  # what auditwheel puts in
     and (not name.startswith("nncore/") or Path(name).suffix not in ALLOWED)
 ]
 # The list of public names is read when nncore is imported.

@@ -159,7 +159,9 @@ def _refit_lines(outcome: Outcome) -> list[str]:
     if not refits(outcome.plan):
         return []
     who = "these images" if outcome.part == "validation" else "the validation images"
-    return [f"  the model that is kept has learned from {who} as well since; --no-refit leaves that out"]
+    return [
+        f"  the model that is kept has learned from {who} as well since; --no-refit leaves that out"
+    ]
 
 
 def interrupted(outcome: Outcome) -> str:
