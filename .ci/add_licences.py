@@ -36,9 +36,10 @@ def licence_text(pattern: str) -> bytes:
 
 def main(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        files = {name: archive.read(name) for name in names}
     info = next(name.partition("/")[0] for name in files if ".dist-info/" in name)
-    bundled = [name for name in files if re.match(r"nncore\.libs/.", name)]
+    bundled = [name for name in files if name.startswith("nncore.libs/")]
     components = []
     for name in bundled:
         stem = re.match(r"[a-z_+]+", Path(name).name)

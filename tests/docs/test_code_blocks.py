@@ -122,11 +122,11 @@ def test_no_commands_hide_outside_of_fences():
 
 
 def test_what_is_a_block_and_a_command(tmp_path: Path):
-    page = tmp_path / "page.md"
+    page = tmp_path / "audit.md"
     page.write_text(
         "a\n<!-- not run: why -->\n\n```sh\nx  # y\n\na \\\n  b\n```\n\n```python\nz\n```\n"
     )
     first, second = blocks(page)
     assert (first.line, first.language, first.reason) == (4, "sh", "why")
     assert commands(first.text) == ["x", "a    b"]
-    assert second == Block("page.md", 11, "python", "z\n", None)
+    assert second == Block("audit.md", 11, "python", "z\n", None)
