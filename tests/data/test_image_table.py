@@ -233,3 +233,9 @@ def test_another_encoding_is_told_by_line(pictures: Path, rows: bytes, line: int
     (pictures / "a.csv").write_bytes(rows)
     with pytest.raises(DataError, match=f"line {line}: not UTF-8"):
         ImageDataset.from_csv(pictures / "a.csv")
+
+
+def test_the_table_of_an_audit_is_told_from_one_of_images(tmp_path):
+    (tmp_path / "audit.csv").write_text("path,label,suggested,score,reason,action\na.png,x,y,0,,\n")
+    with pytest.raises(DataError, match=r"has made, not of images: .*--audit"):
+        ImageDataset.from_csv(tmp_path / "audit.csv")

@@ -72,6 +72,11 @@ def audit(
     >>> found.suspects[0]                                                    # doctest: +SKIP
     >>> found.write_csv("audit.csv")                                         # doctest: +SKIP
     """
+    if not hasattr(data, "kept_together"):
+        raise TypeError(
+            f"audit takes an ImageDataset, such as ImageDataset.from_folder(...), not "
+            f"{type(data).__name__}"
+        )
     folds, seed = check_int("folds", folds, 2), check_seed(seed)
     fold = stratified_folds(data.kept_together(), data.labels, folds, seed)
     if backbone is None:

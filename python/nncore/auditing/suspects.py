@@ -52,9 +52,13 @@ class Suspect:
     @property
     def reason(self) -> str:
         """In words."""
-        how = "probably" if self.probable else "perhaps"
-        other = f"{self.suggested} ({self.probability:.3f})"
-        return f"{how} {other}, not {self.label} ({self.score:.3f})"
+        own, other = (
+            f"{self.label} ({self.score:.3f})",
+            f"{self.suggested} ({self.probability:.3f})",
+        )
+        if self.probability <= self.score:
+            return f"not sure: {own}, or {other}"
+        return f"{'probably' if self.probable else 'perhaps'} {other}, not {own}"
 
 
 def suspects_of(data: ImageDataset, held_out: HeldOut, confident: ConfidentLabels) -> list[Suspect]:

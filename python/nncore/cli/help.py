@@ -62,7 +62,8 @@ def _with_value(flag: str, action: argparse.Action) -> str:
 
 def _short(action: argparse.Action) -> str:
     """The first sentence of a flag's help."""
-    return (action.help or "").replace("%%", "%").partition("; ")[0]
+    first = (action.help or "").replace("%%", "%").partition("; ")[0]
+    return first + ")" * (first.count("(") - first.count(")"))
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -104,7 +104,8 @@ class InputRange:
         most = max(abs(first), abs(last))
         lowest, highest = _tolerated(low, high)
         if first < lowest or last > highest:
-            return f"{found} {trained}{self._meant(low, high)}: {_advice(first, last, self.bytes)}"
+            what = _advice(first, last, self.bytes, normalized=low < -0.3)
+            return f"{found} {trained}{self._meant(low, high)}: {what}"
         if first == last:
             return None
         usual = max(abs(low), abs(high))
@@ -201,7 +202,9 @@ def _span(low: float, high: float) -> str:
     return f" {low:.3g} to {high:.3g}"
 
 
-def _advice(low: float, high: float, bytes_help: bool) -> str:
+def _advice(low: float, high: float, bytes_help: bool, normalized: bool = False) -> str:
+    if bytes_help and normalized:  # divided by 255 they would be as wrong
+        return "give uint8, of which the network takes mean and deviation off"
     if low < 0 or high > 255.5:
         return "bring them to that range" if not bytes_help else "scale them, for example to 0 to 1"
     if bytes_help:

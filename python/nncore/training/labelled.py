@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.dataset import ImageDataset
-from nncore.data.labels.class_map import ClassMap, canonical_name, list_names, sort_class_names
+from nncore.data.labels.class_map import ClassMap, list_names
 from nncore.data.labels.encoding import class_names
 from nncore.data.mapped import MappedImages
 from nncore.errors import DataError
@@ -90,33 +90,30 @@ def labels_of(x: Data, y: ArrayLike | None, count: int, classes: ClassMap) -> _c
 
 
 def classes_of(x: Data, y: ArrayLike | None, units: int, last_layer: str) -> ClassMap:
-    """The classes that training data bring: a data set's own, for arrays the names among the
-    labels, sorted, or "0" to "K-1".
+    """The classes that training data bring: a data set's own, "0" to "K-1" for arrays.
 
     Raises
     ------
     ValueError
-        They are more or fewer than the last layer has outputs (`units`).
+        The data set has more or fewer than the last layer has outputs (`units`).
     TypeError
-        Some labels are names and others are not.
+        Labels are names, whose numbers nobody has given, or some are names and others are not.
     """
     if not isinstance(x, ImageDataset):
         names = class_names(y, "y")
         if names is not None:
-            found = ClassMap.from_names(sort_class_names({canonical_name(one) for one in names}))
-            _check_count(found, "y", units, last_layer)
-            return found
+            raise TypeError(
+                f"y holds class names such as {names[0]!r}, and this model knows no names yet: "
+                "train on ImageDataset.from_arrays(x, y), which gives each name a number, or "
+                "encode them by a class map: ClassMap.from_names([...]).encode(names)"
+            )
         return numbered_classes(units)
-    _check_count(x.classes, "the data set", units, last_layer)
-    return x.classes
-
-
-def _check_count(classes: ClassMap, where: str, units: int, last_layer: str) -> None:
-    if len(classes) != units:
+    if len(x.classes) != units:
         raise ValueError(
-            f"{where} has {len(classes)} classes ({list_names(classes)}), but the last layer "
-            f"{last_layer!r} has {units} outputs: there must be one output per class"
+            f"the data set has {len(x.classes)} classes ({list_names(x.classes)}), but the last "
+            f"layer {last_layer!r} has {units} outputs: there must be one output per class"
         )
+    return x.classes
 
 
 def numbered_classes(count: int) -> ClassMap:

@@ -140,7 +140,7 @@ class Sequential(ExportingModel):
             An `ImageDataset` alone, or images and labels. Images uint8 or float32 (N, H, W, C),
             (N, H, W) or (N, features), as an array of NumPy, PyTorch, JAX or anything with
             ``__array__`` or ``__dlpack__``; or N files or PIL images, as a list or a column. Labels
-            int (N,), one-hot (N, K) or names, which a new model numbers in their order. Or batches
+            int (N,), one-hot (N, K) or names that the model knows. Or batches
             alone, (x, y) or (x, y, weights), from a generator, a DataLoader of PyTorch or a list;
             they are trained on in the order and the sizes in which they come.
         validation_data

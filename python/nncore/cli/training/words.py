@@ -166,7 +166,11 @@ def _refit_lines(outcome: Outcome) -> list[str]:
 
 def interrupted(outcome: Outcome) -> str:
     epochs = count(len(outcome.history), "epoch")
-    return f"interrupted after {epochs}; what was trained is saved in {outcome.run.path}"
+    path = outcome.run.path
+    return (
+        f"interrupted after {epochs}; what was trained is saved in {path}, and nncore train "
+        f"--resume {shlex.quote(str(path))} goes on"
+    )
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

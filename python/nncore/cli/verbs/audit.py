@@ -178,12 +178,13 @@ def _backbone(network: Network, data: ImageDataset, settings: Settings, out: Out
 def _text(settings: Settings, found: Audit, files: list[str], again: str | None) -> str:
     """What a person is told; `again` is the command that obeys the table."""
     data, how = found.data, found.settings
+    among = " (most wrong labels are among them, not all)" if found.estimated_errors else ""
     lines = [
         f"{printable(settings.source)}: {count(len(data), 'image')} in "
         f"{count(len(data.classes), 'class')}; {how['folds']} folds, {how['network']}, "
         f"{count(how['epochs'], 'epoch')} each",
         f"about {count(found.estimated_errors, 'wrong label')}; look first at these "
-        f"{len(found.suspects):,}, the worst first (most wrong labels are among them, not all):",
+        f"{len(found.suspects):,}, the worst first{among}:",
     ]
     for one in found.suspects[:_MOST_NAMED]:
         lines.append(f"  {printable(one.path)}: {printable(one.reason)}")

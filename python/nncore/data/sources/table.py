@@ -61,6 +61,11 @@ def read_table(
     unused = SplitColumns(COLUMNS)
     for line, cells in table_lines(file, ("path", "label")):
         unused.see(cells)
+        if cells.keys() >= {"suggested", "score", "action"}:
+            raise DataError(
+                f"{file} is a table of suspicious labels that nncore audit has made, not of "
+                "images: give the folder or table that was audited, and this one by --audit"
+            )
         path = places.find(cell_path(file, line, cells))
         if not is_utf8(cells["path"]) and not os.path.lexists(path):
             raise not_utf8(file, line)
