@@ -12,7 +12,7 @@ from PIL import Image
 
 from nncore.data import ImageDataset
 from nncore.layers import Conv2D, Dense, Flatten
-from nncore.plots import heat_overlay
+from nncore.plots import enlarged, heat_overlay
 from nncore.training.model import Sequential
 from serving import multipart, picture
 
@@ -37,14 +37,16 @@ def test_the_heat_map_is_the_models(serve, convolutions):
     image = np.asarray(Image.open(io.BytesIO(content)))[..., np.newaxis]
     for query, label in (("", None), ("?label=b%26c", "b&c"), ("?label=d", "d")):
         told = pixels(serving.ask(f"/explain{query}", content))
-        assert np.array_equal(told, heat_overlay(image, convolutions.explain(image, label)))
+        assert np.array_equal(
+            told, heat_overlay(*enlarged(image, convolutions.explain(image, label)))
+        )
     assert np.array_equal(told, pixels(serving.ask("/explain?label=d", *multipart(("x", content)))))
 
 
 def test_a_network_without_convolutions(serving, model):
     image = np.asarray(Image.open(io.BytesIO(picture(2))))[..., np.newaxis]
     told = pixels(serving.ask("/explain", picture(2)))
-    wanted = heat_overlay(image, model.explain(image, method="occlusion"))
+    wanted = heat_overlay(*enlarged(image, model.explain(image, method="occlusion")))
     assert np.array_equal(told, wanted)
 
 

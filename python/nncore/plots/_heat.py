@@ -22,6 +22,24 @@ _COLORS = "inferno"
 _LUMA = (0.299, 0.587, 0.114)
 
 
+_SIDE = 224  # Small pictures are enlarged to about that.
+
+
+def enlarged(
+    image: NDArray[np.uint8], heat: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A picture (H, W, C) and its heat map (H, W), large enough to be looked at: pixels as squares,
+    the heat smooth."""
+    from PIL import Image
+
+    height, width, _ = image.shape
+    times = max(1, round(_SIDE / min(height, width)))
+    large = image.repeat(times, axis=0).repeat(times, axis=1)
+    size = (width * times, height * times)
+    smooth = Image.fromarray(np.asarray(heat, np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return large, np.clip(np.asarray(smooth), 0, 1)
+
+
 def heat_overlay(
     image: Any,
     heat: Any,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 
 from nncore.data.pictures.decode import decode_image
-from nncore.plots import heat_overlay
+from nncore.plots import enlarged, heat_overlay
 from nncore.serve.models import ServedModel
 from nncore.serve.uploads import Upload
 
 
 def heat_picture(served: ServedModel, upload: Upload, label: str | None, max_pixels: int) -> bytes:
-    """A PNG of the picture as the model sees it, under its heat map for `label`.
+    """A PNG of the picture as the model sees it, enlarged, under its heat map for `label`.
 
     By Grad-CAM, or by occlusion where the network has no convolution. None: the most probable
     class. One thread at a time: models keep what they looked with.
@@ -31,5 +31,5 @@ def heat_picture(served: ServedModel, upload: Upload, label: str | None, max_pix
     except ValueError:
         heat = served.model.explain(pixels, label, method="occlusion")
     file = io.BytesIO()
-    Image.fromarray(heat_overlay(pixels, heat)).save(file, "PNG")
+    Image.fromarray(heat_overlay(*enlarged(pixels, heat))).save(file, "PNG")
     return file.getvalue()

@@ -41,8 +41,6 @@ EXAMPLES = (
 
 # Pictures between two movements of the progress bar.
 _TOGETHER = 16
-# Small pictures are enlarged to about this side: their pixels are what the model saw.
-_SIDE = 224
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -190,17 +188,9 @@ def _explained(
 
 
 def _draw(image: NDArray[np.uint8], heat: NDArray[np.float32], path: str) -> None:
-    import numpy as np
-    from PIL import Image
-
     from nncore import plots
 
-    height, width, _ = image.shape
-    times = max(1, round(_SIDE / min(height, width)))
-    large = image.repeat(times, axis=0).repeat(times, axis=1)
-    size = (width * times, height * times)
-    smooth = Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR)
-    plots.heat_overlay(large, np.clip(np.asarray(smooth), 0, 1), path)
+    plots.heat_overlay(*plots.enlarged(image, heat), path)
 
 
 def _file_names(paths: list[str], folder: str) -> list[str]:
