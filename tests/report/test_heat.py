@@ -21,7 +21,7 @@ KEPT = SimpleNamespace(model_file=None, model_missing="m.safetensors: there is n
 def model(*layers):
     x = np.stack([*PIXELS.values()] * 4)
     made = nn.Sequential([*layers, nn.Flatten(), nn.Dense(2)])
-    made.fit(x, ["a", "b"] * 6, epochs=1, verbose=0)
+    made.fit(nn.ImageDataset.from_arrays(x, ["a", "b"] * 6), epochs=1, verbose=0)
     return made
 
 
