@@ -120,6 +120,17 @@ def test_no_picture_is_written_over_another(call, convolutional, new_pictures, t
     assert again.out == called.out
 
 
+def test_files_of_others_stay(call, convolutional, new_pictures, tmp_path):
+    picture, foreign = new_pictures / "lying" / "1.png", tmp_path / "1.png"
+    shutil.copy(new_pictures / "lying" / "2.png", foreign)
+    before = foreign.read_bytes()
+    for _ in range(2):  # what it drew itself is drawn again
+        called = call("explain", convolutional, picture, "--output", tmp_path)
+        assert called.out.rstrip("\n").endswith(str(tmp_path / "1-2.png"))
+    assert foreign.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.glob("*.png")) == ["1-2.png", "1.png"]
+
+
 def test_what_is_wrong_is_said_before_any_file_is_read(
     fails, run, convolutional, new_pictures, tmp_path
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -37,9 +38,13 @@ def test_rows_say_which_run_is_best(hostile_run, other_run):
     rows = {row.name: row for row in metrics(runs)}
     accuracy = [run.report.accuracy for run in runs]
     assert accuracy[0] != accuracy[1]
-    best = {at for at, value in enumerate(accuracy) if value == max(accuracy)}
-    assert rows["accuracy"].best == best
     assert rows["images"].best == set()
+    # Of figures on other images none is better.
+    assert rows["accuracy"].best == rows["loss"].best == set()
+    assert not any(row.best for row in class_rows(runs))
+    worse = dataclasses.replace(runs[0].report, accuracy=accuracy[0] - 0.01)
+    alike = [dataclasses.replace(runs[0], report=worse), runs[0]]
+    assert {row.name: row for row in metrics(alike)}["accuracy"].best == {1}
     assert rows["epochs"].cells == ("3", "2", "3")
     settings = {row.name: row.cells for row in differing_settings(runs)}
     assert settings["training.epochs"] == ("3", "2", "3")

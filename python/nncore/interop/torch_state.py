@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from nncore.errors import ModelFileError
 from nncore.home import place
-from nncore.regular_files import read_regular
+from nncore.interop.weights_bytes import read_weights
 
-_LARGEST = 1 << 32  # bytes
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _DTYPES = {
@@ -58,12 +57,7 @@ def read_state_dict(
         tensors, contradicts itself or is truncated. Nothing that it names is executed.
     """
     path = place(path)
-    try:
-        data = read_regular(path, _LARGEST)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: there is no such weights file") from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    data = read_weights(path)
     if sha256 is not None:
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:

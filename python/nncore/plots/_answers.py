@@ -15,6 +15,7 @@ from nncore.plots._figure import (
     DPI,
     GREY,
     checked_format,
+    draw_picture,
     house_style,
     new_figure,
     save,
@@ -117,14 +118,7 @@ def draw_grid(
 
 
 def _draw_one(axes: Axes, picture: NDArray[np.uint8], answer: Answer) -> None:
-    gray = picture.shape[2] == 1
-    axes.imshow(
-        picture[..., 0] if gray else picture,
-        cmap="gray" if gray else None,
-        vmin=0,
-        vmax=255,
-        interpolation="nearest",
-    )
+    draw_picture(axes, picture)
     _fit(
         axes.set_title("", fontsize=8, loc="left"),
         lambda most: (

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nncore.arguments import check_int
-from nncore.plots._figure import GREY, as_bytes, checked_format, house_style, new_figure, save
+from nncore.plots._figure import (
+    GREY,
+    as_bytes,
+    checked_format,
+    draw_picture,
+    house_style,
+    new_figure,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,14 +93,7 @@ def augmented(
         grid = figure.subplots(count, copies + 1, squeeze=False)
         for axes, picture in zip(grid.ravel(), shown.reshape(-1, *shown.shape[2:]), strict=True):
             axes.axis("off")
-            gray = picture.shape[2] == 1
-            axes.imshow(
-                picture[..., 0] if gray else picture,
-                cmap="gray" if gray else None,
-                vmin=0,
-                vmax=255,
-                interpolation="nearest",
-            )
+            draw_picture(axes, picture)
         titles = ["image", *(f"epoch {number}" for number in range(1, copies + 1))]
         for axes, title in zip(grid[0], titles, strict=True):
             axes.set_title(title, fontsize=8, color=GREY)

@@ -141,6 +141,18 @@ def shown(text: str, most: int) -> str:
     return clean.replace("$", r"\$")
 
 
+def draw_picture(axes: Axes, picture: NDArray[np.uint8]) -> None:
+    """The pixels of a picture (H, W, 1) or (H, W, 3), each a square."""
+    gray = picture.shape[2] == 1
+    axes.imshow(
+        picture[..., 0] if gray else picture,
+        cmap="gray" if gray else None,
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+    )
+
+
 def width_in_pixels(text: Text) -> float:
     """Width of `text` as it will be drawn; letters, not their number, decide it."""
     return float(text.get_window_extent().width)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.plots._figure import GREY, ORANGE, checked_format, house_style, new_figure, save, shown
+from nncore.plots._figure import (
+    GREY,
+    ORANGE,
+    checked_format,
+    draw_picture,
+    house_style,
+    new_figure,
+    save,
+    shown,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,12 +82,12 @@ def contact_sheet(
         for line, (name, row) in zip(grid, drawn.items(), strict=False):
             _say_name(line[0], name, (notes or {}).get(name, ""))
             for axes, picture in zip(line[1:], row, strict=False):
-                _draw(axes, picture)
+                draw_picture(axes, picture)
             if not row:
                 line[1].text(0.0, 0.5, "no image", va="center", fontsize=9, color=ORANGE)
         for line, found in zip(grid[len(drawn) :], extra, strict=True):
             for axes, (picture, words) in zip(line[1:], found, strict=False):
-                _draw(axes, picture)
+                draw_picture(axes, picture)
                 axes.set_title(words, fontsize=6.5, color=ORANGE)
         if extra:
             _say_name(grid[len(drawn)][0], "duplicates", "the same pixels, and where they stand")
@@ -106,14 +115,3 @@ def _tile_height(pictures: Sequence[NDArray[np.uint8]]) -> float:
 def _say_name(axes: Axes, name: str, note: str) -> None:
     axes.text(1.0, 0.56, shown(name, _LONGEST), ha="right", va="bottom", fontsize=10)
     axes.text(1.0, 0.46, note, ha="right", va="top", fontsize=7.5, color=GREY)
-
-
-def _draw(axes: Axes, picture: NDArray[np.uint8]) -> None:
-    gray = picture.shape[2] == 1
-    axes.imshow(
-        picture[..., 0] if gray else picture,
-        cmap="gray" if gray else None,
-        vmin=0,
-        vmax=255,
-        interpolation="nearest",
-    )

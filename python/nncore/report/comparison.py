@@ -85,11 +85,12 @@ def metrics(runs: Sequence[Kept]) -> list[Row]:
         report.reliability.error if sum(report.reliability.images) else math.nan
         for report in reports
     ]
+    measured = _best if not _measured_on(runs) else _none_is_best
     rows = [
         Row(
             "accuracy",
             tuple(f"{report.accuracy:.2%}" for report in reports),
-            _best([-report.accuracy for report in reports]),
+            measured([-report.accuracy for report in reports]),
         ),
         Row(
             "95% interval",
@@ -99,9 +100,9 @@ def metrics(runs: Sequence[Kept]) -> list[Row]:
         Row("images", tuple(f"{report.images:,}" for report in reports)),
         Row("classes", tuple(f"{len(report.classes):,}" for report in reports)),
         Row("by the most frequent class", tuple(f"{r.baseline_accuracy:.2%}" for r in reports)),
-        Row("loss", tuple(map(_number, losses)), _best(losses) if same_loss else frozenset()),
+        Row("loss", tuple(map(_number, losses)), measured(losses) if same_loss else frozenset()),
         Row("kind of loss", tuple(report.loss_name for report in reports)),
-        Row("calibration error", tuple(map(_percent, errors)), _best(errors)),
+        Row("calibration error", tuple(map(_percent, errors)), measured(errors)),
         Row("epochs", tuple(_count(None if r.history is None else len(r.history)) for r in runs)),
         Row("best epoch", tuple(_count(best_epoch(run)) for run in runs)),
         Row(
@@ -163,8 +164,9 @@ def class_rows(runs: Sequence[Kept], most: int = 30) -> list[Row]:
     rows = list(recalls.items())
     if len(rows) > most:
         rows = sorted(rows, key=lambda row: -_spread(row[1]))[:most]
+    measured = _best if not _measured_on(runs) else _none_is_best
     return [
-        Row(name, tuple(map(_percent, values)), _best([-value for value in values]))
+        Row(name, tuple(map(_percent, values)), measured([-value for value in values]))
         for name, values in rows
     ]
 
@@ -178,6 +180,11 @@ def _measured_on(runs: Sequence[Kept]) -> list[str]:
         "classes": {run.report.classes for run in runs},
     }
     return [name for name, found in facts.items() if len(found) > 1]
+
+
+def _none_is_best(values: Sequence[float]) -> frozenset[int]:
+    """Of figures that cannot be compared."""
+    return frozenset()
 
 
 def _best(values: Sequence[float]) -> frozenset[int]:

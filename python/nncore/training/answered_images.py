@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ _TYPICAL = ((10, 4), (20, 2), (40, 1))
 
 
 @dataclass(frozen=True)
-class AnsweredImage:
-    """One image, the model's answer and its second choice.
+class Answered:
+    """One image and the model's answer.
 
     Attributes
     ----------
@@ -29,10 +30,10 @@ class AnsweredImage:
         File of the image, where known.
     index : int
         Row of the image in the evaluated arrays, from 0.
-    true, predicted, runner_up : str
-        Names of the right class, of the one that the model answered and of the next one.
-    probability, true_probability, runner_up_probability : float
-        What the model gave to them.
+    true, predicted : str
+        Names of the right class and of the class that the model answered.
+    probability, true_probability : float
+        What the model gave to the predicted and to the right class.
     """
 
     path: str | None
@@ -41,8 +42,32 @@ class AnsweredImage:
     predicted: str
     probability: float
     true_probability: float
+
+
+@dataclass(frozen=True)
+class AnsweredImage(Answered):
+    """One image, the model's answer and its second choice.
+
+    Attributes
+    ----------
+    runner_up, runner_up_probability : str, float
+        Name of the class that came next, and what the model gave to it.
+    """
+
     runner_up: str
     runner_up_probability: float
+
+
+def answer_to(row: int, answers: Answers, names: Sequence[str], paths: Paths) -> dict[str, Any]:
+    """The fields of `Answered` of one row."""
+    return {
+        "path": None if paths is None else os.fspath(paths[row]),
+        "index": row,
+        "true": names[answers.truth[row]],
+        "predicted": names[answers.answer[row]],
+        "probability": float(answers.probability[row]),
+        "true_probability": float(answers.true_probability[row]),
+    }
 
 
 def uncertain_images(
@@ -86,12 +111,7 @@ def _described(
 ) -> tuple[AnsweredImage, ...]:
     return tuple(
         AnsweredImage(
-            path=None if paths is None else os.fspath(paths[row]),
-            index=row,
-            true=names[answers.truth[row]],
-            predicted=names[answers.answer[row]],
-            probability=float(answers.probability[row]),
-            true_probability=float(answers.true_probability[row]),
+            **answer_to(row, answers, names, paths),
             runner_up=names[answers.runner_up[row]],
             runner_up_probability=float(answers.runner_up_probability[row]),
         )

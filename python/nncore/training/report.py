@@ -16,7 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.atomic import atomic_write_bytes
 from nncore.errors import DataError
-from nncore.training.answered_images import AnsweredImage, typical_images, uncertain_images
+from nncore.training.answered_images import (
+    Answered,
+    AnsweredImage,
+    answer_to,
+    typical_images,
+    uncertain_images,
+)
 from nncore.training.answers import Answers
 from nncore.training.reliability import Reliability, reliability
 
@@ -30,28 +36,8 @@ DENSE_UP_TO = 100
 _Z95 = 1.959963984540054
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """One image that was put into the wrong class.
-
-    Attributes
-    ----------
-    path : str or None
-        File of the image, where known.
-    index : int
-        Row of the image in the evaluated arrays, from 0.
-    true, predicted : str
-        Names of the right class and of the class that the model answered.
-    probability, true_probability : float
-        What the model gave to the predicted and to the right class.
-    """
-
-    path: str | None
-    index: int
-    true: str
-    predicted: str
-    probability: float
-    true_probability: float
+class Mistake(Answered):
+    """One image that was put into the wrong class."""
 
 
 @dataclass(frozen=True)
@@ -398,17 +384,7 @@ def _worst(
     wrong = np.flatnonzero(answers.answer != answers.truth)
     # A stable sort keeps equally confident mistakes in the order of their rows.
     order = np.argsort(-answers.probability[wrong], kind="stable")[:most]
-    return tuple(
-        Mistake(
-            path=None if paths is None else os.fspath(paths[row]),
-            index=row,
-            true=names[answers.truth[row]],
-            predicted=names[answers.answer[row]],
-            probability=float(answers.probability[row]),
-            true_probability=float(answers.true_probability[row]),
-        )
-        for row in wrong[order].tolist()
-    )
+    return tuple(Mistake(**answer_to(row, answers, names, paths)) for row in wrong[order].tolist())
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

@@ -21,6 +21,17 @@ def reading_of(args: argparse.Namespace) -> Reading:
     return Reading(color=None if color == "auto" else color, **given)
 
 
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """How the images of a data set are read: all of what follows."""
+    group = parser.add_argument_group("images")
+    add_layout(group)
+    add_size_and_color(group)
+    add_fit(group)
+    add_max_broken(group)
+    add_max_pixels(group)
+    add_cache(group)
+
+
 def add_layout(data: argparse._ActionsContainer) -> None:
     """What the sub-folders of the images are."""
     data.add_argument(

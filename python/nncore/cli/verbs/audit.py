@@ -60,13 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default 5)",
     )
     add_backbone(parser)
-    data = parser.add_argument_group("images")
-    reading.add_layout(data)
-    reading.add_size_and_color(data)
-    reading.add_fit(data)
-    reading.add_max_broken(data)
-    reading.add_max_pixels(data)
-    reading.add_cache(data)
+    reading.add_images(parser)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from nncore.cli.flags import common, features, reading, values
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable
 from nncore.cli.predicting import left_out
+from nncore.own_folders import SOFTWARE
 from nncore.writable import check_folder
 
 if TYPE_CHECKING:
@@ -194,18 +195,32 @@ def _draw(image: NDArray[np.uint8], heat: NDArray[np.float32], path: str) -> Non
 
 
 def _file_names(paths: list[str], folder: str) -> list[str]:
-    """A file in `folder` for each picture, none of them twice, and none a picture that is read."""
+    """A file in `folder` for each picture, none of them twice, and none a picture that is read or
+    a file that nncore did not draw."""
     taken = {os.path.realpath(path).casefold() for path in paths}
     names = []
     for path in paths:
         stem, number = os.path.splitext(os.path.basename(path))[0], 1
         name = os.path.join(folder, f"{stem}.png")
-        while os.path.realpath(name).casefold() in taken:
+        while os.path.realpath(name).casefold() in taken or _is_anothers(name):
             number += 1
             name = os.path.join(folder, f"{stem}-{number}.png")
         taken.add(os.path.realpath(name).casefold())
         names.append(name)
     return names
+
+
+def _is_anothers(path: str) -> bool:
+    """Whether a file is there, and no chart that nncore drew."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return bool(image.info.get("Software") != SOFTWARE)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):  # no picture at all
+        return True
 
 
 def _line(one: Explained) -> str:

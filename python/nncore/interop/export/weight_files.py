@@ -17,10 +17,9 @@ from nncore.errors import ExportError, ModelFileError
 from nncore.home import place
 from nncore.interop.export.frameworks import parameters_of
 from nncore.interop.export.network import TrainedNetwork
+from nncore.interop.weights_bytes import read_weights
 from nncore.layers import Shape
-from nncore.regular_files import read_regular
 
-_LARGEST = 1 << 32  # bytes
 _ZIP_SIGNATURE = b"PK\x03\x04"
 
 
@@ -68,12 +67,7 @@ def stored_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Stored], bool
         There is no such file, or it is neither a whole .npz nor .safetensors.
     """
     path = place(path)
-    try:
-        data = read_regular(path, _LARGEST)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: there is no such weights file") from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    data = read_weights(path)
     try:
         if data.startswith(_ZIP_SIGNATURE):
             return _arrays_of_zip(data), True
