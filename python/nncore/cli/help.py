@@ -15,7 +15,18 @@ _WIDTH = 80
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line, by an exception, and writes where everything is written."""
+    """Complains in one line, by an exception, and writes where everything is written.
+
+    The parser of a verb has its module as `verb`; how its help reads is worked out when it is
+    asked for, since every command makes the parsers of all verbs.
+    """
+
+    verb: ModuleType | None = None
+
+    def format_help(self) -> str:
+        if self.verb is not None:
+            _describe(self, self.verb)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see: {self.prog} --help)")
@@ -25,7 +36,7 @@ class Parser(argparse.ArgumentParser):
         write_out(message)
 
 
-def describe(parser: argparse.ArgumentParser, verb: ModuleType) -> None:
+def _describe(parser: argparse.ArgumentParser, verb: ModuleType) -> None:
     """Give the parser of a verb, which has its arguments, its usage, description and examples.
 
     A verb's docstring is its description. It may have ``FIRST``, the flags that matter first, and

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from nncore.cli.failures import UsageError
 from nncore.cli.flags.common import Common, common_of, common_options
-from nncore.cli.help import Parser, describe
+from nncore.cli.help import Parser
 from nncore.cli.output import Output
 from nncore.cli.suggestions import did_you_mean
 from nncore.cli.verbs import (
@@ -94,7 +94,8 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         module.add_arguments(verb)
-        describe(verb, module)
+        assert isinstance(verb, Parser)
+        verb.verb = module
     return parser
 
 

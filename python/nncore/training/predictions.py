@@ -136,17 +136,18 @@ def predictions_of(
         # A stable sort of the negated values: equal ones stay in the order of the classes.
         order = np.argsort(-probabilities, axis=1, kind="stable")
         sizes = None if threshold is None else set_sizes(probabilities, threshold)
+        tops = order[:, :top_k].tolist()
         for at, (path, row) in enumerate(zip(gathered.paths[block], probabilities, strict=True)):
-            best = order[at, :top_k].tolist()
+            best = tops[at]
             top = tuple((names[index], float(row[index])) for index in best)
             label, probability = top[0]
             held = None if sizes is None else order[at, : sizes[at]].tolist()
             classes = None if held is None else tuple(names[index] for index in held)
-            one = Prediction(path, label, best[0], probability, top, classes)
-            if foreign is not None:
-                score = float(foreign[at])
-                one = replace(one, unknown=score > 1, unknown_score=score)
-            predictions.append(one)
+            score = None if foreign is None else float(foreign[at])
+            unknown = None if score is None else score > 1
+            predictions.append(
+                Prediction(path, label, best[0], probability, top, classes, unknown, score)
+            )
     return Predictions(predictions, gathered.skipped)
 
 
