@@ -96,11 +96,25 @@ def test_a_model_is_calibrated(last):
     assert after.loss == before.loss
 
 
-def test_training_on_forgets_it():
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, x, y: model.fit(x, y, epochs=1, verbose=0),
+        lambda model, x, y: model.train_step(x, y),
+        lambda model, x, y: (model.compute_gradients(x, y), model.apply_gradients()),
+        lambda model, x, y: model.explain_step(x, y, print=False),
+        lambda model, x, y: model.set_weights([0.9 * one for one in model.get_weights()]),
+        lambda model, x, y: model.set_parameters(model.get_parameters()),
+        lambda model, x, y: model.load_weights(dict(model.get_parameters())),
+    ],
+)
+def test_other_weights_know_nothing_of_it(change):
     model, (x, y) = trained()
     model.calibrate(x, y)
-    model.fit(x, y, epochs=1, verbose=0)
-    assert model.temperature == 1.0
+    assert model.temperature != 1.0
+    assert model.largest_coverage is not None
+    change(model, x, y)
+    assert (model.temperature, model.largest_coverage, model.unknown) == (1.0, None, None)
 
 
 def test_other_losses_have_no_temperature():

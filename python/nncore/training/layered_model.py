@@ -87,7 +87,8 @@ class LayeredModel:
 
     @property
     def temperature(self) -> float:
-        """What outputs are divided by before softmax, 1.0 before `calibrate` and after `fit`.
+        """What outputs are divided by before softmax, 1.0 before `calibrate` and after `fit` or
+        whatever else changed weights of the model.
 
         May be set; a ValueError says that it is not above 0. What `calibrate` has learned for
         prediction sets held at the old one, and is forgotten.
@@ -295,6 +296,7 @@ class LayeredModel:
         ]
         for name, array in zip(names, arrays, strict=True):
             network.set_parameter(name, array)
+        self.forget_calibration()
 
     def get_parameters(self) -> dict[str, F32]:
         """Copies of all parameters by their full names, such as "dense/kernel"."""
@@ -313,6 +315,7 @@ class LayeredModel:
         network = self._built_network()
         for name, array in self._parameters(parameters).items():
             network.set_parameter(name, array)
+        self.forget_calibration()
 
     def _parameters(self, parameters: Mapping[str, ArrayLike]) -> dict[str, F32]:
         """`parameters`, checked."""

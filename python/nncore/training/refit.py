@@ -54,9 +54,13 @@ def refit_head(
     arguments = settings.fit_arguments(model.default_optimizer, len(rows))
     arguments |= {"callbacks": [], "augmentation": None, "restore_best_weights": False}
     head.fit(rows, labels, loss=settings.loss, seed=seed, verbose=0, **arguments)
+    # What the validation images told of the head before holds about for this one, which has learned
+    # from the same images and these; there are no others to ask.
+    head.take_calibration(model)
     model.set_parameters(
         {f"{view.name}/{short}": getattr(head.layers[0], short) for short in view.parameter_names}
     )
+    model.take_calibration(head)
     if model.facts is not None:
         model.facts = dataclasses.replace(model.facts, images=len(rows))
     return True

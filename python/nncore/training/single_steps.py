@@ -45,6 +45,7 @@ class SteppedModel(LayeredModel):
         network, images, targets, loss_name = self._batch(x, y, loss)
         optimizer = self._optimizer(optimizer, loss_name, len(images), images.shape[1:])
         indices = np.arange(len(images), dtype=np.int32)
+        self.forget_calibration()
         losses, _ = network.train_steps(
             images, targets, indices, len(images), loss_name, optimizer.for_core()
         )
@@ -69,6 +70,7 @@ class SteppedModel(LayeredModel):
         By default with `SGD()`. Of a schedule this takes the largest learning rate. The moving
         averages of BatchNormalization layers take in that batch, as in `train_step`.
         """
+        self.forget_calibration()
         self._built_network().apply_gradients(checked_optimizer(optimizer or SGD()).for_core())
 
     def explain_step(
@@ -97,6 +99,7 @@ class SteppedModel(LayeredModel):
             weights before and after.
         """
         network, images, targets, loss_name = self._batch(x, y, loss)
+        self.forget_calibration()
         step = explain_step(
             network, images, targets, loss_name, checked_optimizer(optimizer or SGD())
         )
