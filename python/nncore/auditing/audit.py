@@ -14,13 +14,13 @@ from nncore.auditing.out_of_sample import OutOfSample, from_scratch, on_backbone
 from nncore.auditing.outliers import far_out
 from nncore.auditing.result import Audit, DuplicateSet, Outlier
 from nncore.auditing.suspects import suspects_of
+from nncore.data.dataset import ImageDataset
 from nncore.data.duplicates import find_duplicates
 from nncore.data.labels.folds import stratified_folds
 from nncore.data.near_duplicates import find_near_duplicates
 from nncore.data.quality import find_flaws
 
 if TYPE_CHECKING:
-    from nncore.data.dataset import ImageDataset
     from nncore.training.model import Sequential
 
 Progress = Callable[[int, int], object]
@@ -72,7 +72,7 @@ def audit(
     >>> found.suspects[0]                                                    # doctest: +SKIP
     >>> found.write_csv("audit.csv")                                         # doctest: +SKIP
     """
-    if not hasattr(data, "kept_together"):
+    if not isinstance(data, ImageDataset):
         raise TypeError(
             f"audit takes an ImageDataset, such as ImageDataset.from_folder(...), not "
             f"{type(data).__name__}"
