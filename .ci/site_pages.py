@@ -38,7 +38,7 @@ TITLES = {
     "auditing": "Wrong labels",
     "interop": "Frozen features",
     "live": "Looking on",
-    "runtime": "The machine",
+    "process": "The machine",
     "errors": "Errors",
     "callbacks": "Callbacks",
     "kernels": "Kernels",

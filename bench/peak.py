@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from process import BENCH
 from rounds import Run
+
+from process import BENCH
 
 _SOURCES = [BENCH / "cpp" / name for name in ("peak.cpp", "peak_main.cpp", "peak.h")]
 _LOOP = "FMA loop (bench/cpp/peak.cpp)"

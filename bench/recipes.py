@@ -24,8 +24,9 @@ from folders import FOLDERS, NotInstalled, written
 from machine import load_warning, machine
 from output import table, write_json
 from plot_recipes import plot
-from process import BENCH, cpus, environment
 from recipe_outcome import Outcome
+
+from process import BENCH, cpus, environment
 
 _MLP = """
 import sys, time

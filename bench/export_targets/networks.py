@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import nncore as nn
 from nncore.interop.export.c_source import c_source
 from nncore.layers import presets
-from nncore.training.probabilities import to_probabilities
+from nncore.training.answers.probabilities import to_probabilities
 
 if TYPE_CHECKING:
     from nncore.training.layer_view import LayerView

@@ -19,7 +19,7 @@ import nncore as nn
 from nncore.serve.app import create_app
 from nncore.serve.limits import Limits
 from nncore.serve.server import Server, listen
-from nncore.training.predictions import Gathered, Predictions, predictions_of
+from nncore.training.answers.predictions import Gathered, Predictions, predictions_of
 
 ENGINES = ("nncore", "onnxruntime", "onnxruntime-single")
 

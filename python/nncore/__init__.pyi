@@ -38,12 +38,12 @@ from .optimizers import SGD as SGD
 from .optimizers import Adam as Adam
 from .optimizers import AdamW as AdamW
 from .optimizers import RMSprop as RMSprop
+from .process.runtime import get_num_threads as get_num_threads
+from .process.runtime import info as info
+from .process.runtime import set_num_threads as set_num_threads
 from .regularizers import L1 as L1
 from .regularizers import L1L2 as L1L2
 from .regularizers import L2 as L2
-from .runtime import get_num_threads as get_num_threads
-from .runtime import info as info
-from .runtime import set_num_threads as set_num_threads
 from .schedules import CosineDecay as CosineDecay
 from .schedules import ExponentialDecay as ExponentialDecay
 from .schedules import Later as Later

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore.signals import SignalStop
+from nncore.process.signals import SignalStop
 
 NAMES = ["lying", "standing", "nothing"]
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from loads import LOADS, spinning
+
 from process import MISLEADING, environment
 
 

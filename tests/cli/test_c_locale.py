@@ -11,7 +11,7 @@ import unicodedata
 
 import pytest
 
-from nncore.file_names import as_path, as_text, joined_bytes
+from nncore.files.file_names import as_path, as_text, joined_bytes
 
 CLASSES = ("Grün", "猫", unicodedata.normalize("NFD", "Rosé"))
 PROGRAM = """

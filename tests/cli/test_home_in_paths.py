@@ -12,7 +12,7 @@ import pytest
 
 import nncore as nn
 from nncore.cli.parser import build_parser
-from nncore.home import at_home
+from nncore.files.home import at_home
 from textbook import TRAIN
 
 PLACES = ("FILE", "DIR", "PATH", "FOLDER", "RUN", "MODEL", "ONNX", "CSV")

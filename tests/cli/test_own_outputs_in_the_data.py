@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nncore.data import ImageDataset
-from nncore.own_folders import MARKER, make_own_folder
+from nncore.files.own_folders import MARKER, make_own_folder
 from textbook import TRAIN
 
 NAMES = {"lying", "standing", "nothing"}

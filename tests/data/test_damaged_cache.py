@@ -23,7 +23,7 @@ from nncore.data.reading.feature_store import FeatureStore
 from nncore.data.reading.image_cache import CacheEntry
 from nncore.data.reading.settings import Reading
 from nncore.data.reading.source import Source
-from nncore.own_folders import MARKER
+from nncore.files.own_folders import MARKER
 
 CALLS = int(os.environ.get("NNCORE_TEST_CALLS", "90"))
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "0"))

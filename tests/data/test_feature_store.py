@@ -11,7 +11,7 @@ import pytest
 from nncore.data.reading import cache_folder, feature_store
 from nncore.data.reading.cache_folder import CacheError, read_manifest, write_manifest
 from nncore.data.reading.feature_store import FeatureStore
-from nncore.own_folders import MARKER
+from nncore.files.own_folders import MARKER
 
 WAY = {"sha256": "0" * 64, "output": "pooled"}
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)

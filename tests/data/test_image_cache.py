@@ -25,7 +25,7 @@ from nncore.data.pictures.request import Request
 from nncore.data.reading import cache_folder, image_cache, load, source
 from nncore.data.reading.cache_folder import read_manifest, write_manifest
 from nncore.data.reading.settings import Reading
-from nncore.own_folders import MARKER
+from nncore.files.own_folders import MARKER
 
 Decodes = Callable[[], int]
 
@@ -295,7 +295,7 @@ def test_sizes_and_colours_that_turn_out_to_differ(tmp_path, workers):
 READ = """
 import sys
 from nncore.data import ImageDataset
-from nncore.own_folders import MARKER
+from nncore.files.own_folders import MARKER
 data = ImageDataset.from_folder(sys.argv[1], cache=sys.argv[2])
 print(len(data), int(data.images[...].sum()), data.notes)
 """

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import nncore as nn
-from nncore.training.features import FrozenInputs
+from nncore.training.images.features import FrozenInputs
 from nncore.training.model_file import load_to_show, load_training_state, save
 from onnx_models import FILTERS, relu_maps, write_network
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nncore import plots
-from nncore.training.report import Report
+from nncore.training.answers.report import Report
 
 
 def drawn(figure):

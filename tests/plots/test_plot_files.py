@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from nncore import plots
 from nncore.errors import MissingExtraError
+from nncore.training.answers.report import Mistake
 from nncore.training.history import History
-from nncore.training.report import Mistake
 
 
 def history() -> History:

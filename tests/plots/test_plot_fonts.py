@@ -11,7 +11,7 @@ from matplotlib import font_manager
 
 from nncore import plots
 from nncore.plots import _fonts
-from nncore.training.report import Mistake
+from nncore.training.answers.report import Mistake
 
 OTHERS = ["ไทย", "ኢትዮጵያ", "हिन्दी", "𠀀𠀁", "한국", "🦑 squid", "猫"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncore import plots
-from nncore.training.report import Mistake, Report
+from nncore.training.answers.report import Mistake, Report
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (40, 8, 6, 3), dtype=np.uint8)

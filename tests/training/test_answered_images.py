@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nncore.training.answered_images import typical_images, uncertain_images
-from nncore.training.answers import Answers
+from nncore.training.answers.answer_list import Answers
+from nncore.training.answers.answered_images import typical_images, uncertain_images
 
 NAMES = ("a", "b", "c")
 SCORES = np.array(

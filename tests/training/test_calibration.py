@@ -7,7 +7,7 @@ import pytest
 
 import nncore as nn
 from nncore import kernels
-from nncore.training.calibration import calibration_error, calibration_of
+from nncore.training.answers.calibration import calibration_error, calibration_of
 
 
 def drawn(count: int, classes: int, temperature: float, seed: int = 0):
@@ -46,7 +46,7 @@ def test_few_images_are_refused():
 
 
 def test_many_outputs_are_looked_at_in_part(monkeypatch):
-    monkeypatch.setattr("nncore.training.calibration._MOST_NUMBERS", 6000)
+    monkeypatch.setattr("nncore.training.answers.calibration._MOST_NUMBERS", 6000)
     logits, labels = drawn(5000, 4, 2.0)
     assert calibration_of(logits, labels).images == 1250
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nncore.errors import DataError
-from nncore.training.arrays import class_indices, image_array, step_targets
+from nncore.training.images.arrays import class_indices, image_array, step_targets
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore.training import evaluation
+from nncore.training.answers import evaluation
 
 
 @pytest.fixture

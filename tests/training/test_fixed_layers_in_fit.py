@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore.training import fixed_layers
-from nncore.training.labelled import LabelledArrays
+from nncore.training.images import fixed_layers
+from nncore.training.images.labelled import LabelledArrays
 
 
 def data(images: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 from test_calibration import described
 
 import nncore as nn
-from nncore.training.novelty import DIMENSIONS, Novelty, _inverse_root, descriptors_of
+from nncore.training.answers.novelty import DIMENSIONS, Novelty, _inverse_root, descriptors_of
 
 
 def clusters(count: int, features: int = 20, seed: int = 0):

@@ -6,7 +6,7 @@ from test_calibration import drawn, trained
 
 import nncore as nn
 from nncore import kernels
-from nncore.training.prediction_sets import MOST_KEPT, TrueProbabilities, set_sizes
+from nncore.training.answers.prediction_sets import MOST_KEPT, TrueProbabilities, set_sizes
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])

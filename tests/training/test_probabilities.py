@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nncore.kernels import softmax
-from nncore.training.probabilities import project_on_simplex, to_probabilities
+from nncore.training.answers.probabilities import project_on_simplex, to_probabilities
 
 
 def test_softmax_of_huge_logits_is_finite():

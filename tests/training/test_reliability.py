@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nncore as nn
-from nncore.training.reliability import BINS, reliability
+from nncore.training.answers.reliability import BINS, reliability
 
 
 def test_bins_by_hand():

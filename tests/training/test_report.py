@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nncore.errors import DataError
-from nncore.training.answers import Answers
-from nncore.training.report import Mistake, Report
+from nncore.training.answers.answer_list import Answers
+from nncore.training.answers.report import Mistake, Report
 
 CLASSES = ("Cat", "Dog", "Other")
 LABELS = np.array([0, 0, 0, 1, 1, 0])

@@ -15,9 +15,9 @@ import pytest
 from nncore.data import ImageDataset, SkippedFile
 from nncore.data.augmentation import Augmentation
 from nncore.errors import ModelFileError
+from nncore.files.own_folders import MARKER
 from nncore.layers import Dense, Flatten
 from nncore.optimizers import SGD
-from nncore.own_folders import MARKER
 from nncore.training.callbacks import Callback
 from nncore.training.history import History
 from nncore.training.loop import NonFiniteLossError

@@ -1,4 +1,4 @@
-"""`nncore.training.samples`: which pictures are looked at, and what is said of them."""
+"""`nncore.training.images.samples`: which pictures are looked at, and what is said of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 import nncore as nn
 from nncore.data.labels.class_map import ClassMap
-from nncore.training.samples import Samples, evenly
+from nncore.training.images.samples import Samples, evenly
 
 ABC = ClassMap(("a", "b", "c"))
 

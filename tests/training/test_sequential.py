@@ -363,5 +363,5 @@ def test_evaluate_needs_known_classes_but_not_all():
 def test_evaluation_in_blocks_gives_the_same(monkeypatch):
     model, x, y = model_and_data()
     whole = model.evaluate(x, y)
-    monkeypatch.setattr("nncore.training.evaluation._EVALUATION_BLOCK", 2)
+    monkeypatch.setattr("nncore.training.answers.evaluation._EVALUATION_BLOCK", 2)
     assert model.evaluate(x, y).to_dict() == whole.to_dict()

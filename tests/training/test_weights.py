@@ -14,8 +14,8 @@ from nncore.data import ClassMap, ImageDataset
 from nncore.layers import Dense
 from nncore.optimizers import SGD
 from nncore.training.history import History
+from nncore.training.images.weights import class_weights, image_weights
 from nncore.training.model import Sequential
-from nncore.training.weights import class_weights, image_weights
 
 CLASSES = ClassMap(("cat", "dog", "other"))
 LABELS = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 2], np.int32)

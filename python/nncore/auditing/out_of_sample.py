@@ -21,8 +21,8 @@ from nncore.auditing.outliers import MOST_REFERENCES, unlikeness
 from nncore.data.normalization import with_normalization
 from nncore.layers import Dense
 from nncore.layers.presets import WIDTH
+from nncore.process.signals import SignalStop
 from nncore.regularizers import L2
-from nncore.signals import SignalStop
 from nncore.training.callbacks import LambdaCallback
 from nncore.training.model import Sequential
 from nncore.training.recipes.from_scratch import recipe

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from nncore.cli.failures import DONE, report
     from nncore.cli.output import Output
-    from nncore.signals import ending_signals
+    from nncore.process.signals import ending_signals
 
     try:
         with ending_signals():

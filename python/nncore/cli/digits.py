@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nncore.atomic import atomic_write_text
-from nncore.own_folders import make_own_folder
+from nncore.files.atomic import atomic_write_text
+from nncore.files.own_folders import make_own_folder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from nncore.cli.failures import DONE, GATE_MISSED
 from nncore.cli.output import write_error
 
 if TYPE_CHECKING:
-    from nncore.training.report import Report
+    from nncore.training.answers.report import Report
 
 
 def gate(min_accuracy: float | None, report: Report | None, part: str) -> int:

@@ -13,12 +13,12 @@ from nncore.cli import feature_words
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 from nncore.cli.provenance import provenance
-from nncore.own_folders import make_own_folder
-from nncore.writable import check_folder
+from nncore.files.own_folders import make_own_folder
+from nncore.files.writable import check_folder
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
-    from nncore.training.report import Report
+    from nncore.training.answers.report import Report
 
 REPORT_FILES = ("report.html", "report.json", "confusion.png", "mistakes.png")
 

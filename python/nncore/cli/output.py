@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from nncore.file_names import joined_bytes
-from nncore.standard_error import STANDARD_ERROR
+from nncore.files.file_names import joined_bytes
+from nncore.process.standard_error import STANDARD_ERROR
 
 if TYPE_CHECKING:
     from nncore.data.skipped import SkippedFile

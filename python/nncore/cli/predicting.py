@@ -12,12 +12,12 @@ from nncore.cli.failures import BAD_DATA, DONE, UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable, write_error
 from nncore.errors import DataError
-from nncore.file_names import as_text
-from nncore.writable import check_file
+from nncore.files.file_names import as_text
+from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data.skipped import SkippedFile
-    from nncore.training.predictions import Prediction, Predictions
+    from nncore.training.answers.predictions import Prediction, Predictions
 
 
 # So many files that give no image are named.
@@ -61,8 +61,8 @@ def predict(settings: PredictSettings) -> Predictions:
 
 def _write_csv(path: str, found: Predictions, top_k: int, coverage: float | None) -> None:
     """A row per image, and where there are any, one per file that should have been one."""
-    from nncore.atomic import atomic_write_bytes
     from nncore.data.csv_text import csv_bytes
+    from nncore.files.atomic import atomic_write_bytes
 
     header = ["path", "label", "probability"]
     for place in range(2, top_k + 1):

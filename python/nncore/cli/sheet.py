@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nncore.cli.output import count
-from nncore.writable import check_file
+from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset

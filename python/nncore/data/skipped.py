@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nncore.atomic import atomic_write_bytes
 from nncore.data.csv_text import csv_bytes
-from nncore.file_names import as_text
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.file_names import as_text
 
 SkipKind = Literal["broken", "foreign", "own", "hidden", "audited"]
 

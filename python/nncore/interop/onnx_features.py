@@ -21,7 +21,7 @@ from nncore.data.reading.cache_folder import CacheError, default_cache_folder
 from nncore.data.reading.feature_store import FeatureStore
 from nncore.data.reading.workers import in_order
 from nncore.errors import DataError, ModelFileError
-from nncore.home import place
+from nncore.files.home import place
 from nncore.interop.feature_rows import feature_rows
 from nncore.interop.image_input import COLORS, LAYOUTS, check_choice, settled_input
 from nncore.interop.known_inputs import known_scale_of

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nncore.errors import MissingExtraError, ModelFileError
+from nncore.files.regular_files import read_regular
 from nncore.interop.onnx_graph import has_external_data, tensor_names
-from nncore.regular_files import read_regular
 
 _LARGEST = 1 << 31  # bytes that a protocol buffer can have
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import ModelFileError
-from nncore.home import place
+from nncore.files.home import place
 from nncore.interop.weights_bytes import read_weights
 
 _MAGIC = 0x1950A86A20F9469CFC6C

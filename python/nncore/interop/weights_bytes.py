@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from nncore.errors import ModelFileError
-from nncore.regular_files import read_regular
+from nncore.files.regular_files import read_regular
 
 _LARGEST = 1 << 32  # bytes
 

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
 
 from nncore.live.board import Board
 from nncore.live.samples import answers, pictures
+from nncore.process.standard_error import STANDARD_ERROR
 from nncore.report.words import shown
-from nncore.standard_error import STANDARD_ERROR
 from nncore.training.budget import Budget
 from nncore.training.callbacks import Callback, FitSize, Logs
 from nncore.training.history import History, epoch_logs
-from nncore.training.samples import Samples
+from nncore.training.images.samples import Samples
 from nncore.training.speed import Speed
 
 if TYPE_CHECKING:
     from nncore.live.server import LiveServer
-    from nncore.training.samples import LabelledImages
+    from nncore.training.images.samples import LabelledImages
 
 P = ParamSpec("P")
 Watching: TypeAlias = Callable[Concatenate["Live", P], None]

@@ -6,7 +6,7 @@ from typing import Any
 
 from nncore.report.thumbnails import thumbnail
 from nncore.report.words import shown
-from nncore.training.samples import Predicting, Samples
+from nncore.training.images.samples import Predicting, Samples
 
 
 def pictures(samples: Samples) -> list[dict[str, Any]]:

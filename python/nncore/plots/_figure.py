@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.atomic import atomic_write_bytes
 from nncore.errors import MissingExtraError
-from nncore.own_folders import SOFTWARE
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.own_folders import SOFTWARE
 from nncore.plots._fonts import drawable, families_for, matplotlib_is_quiet
 
 if TYPE_CHECKING:

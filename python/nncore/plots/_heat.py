@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_number
-from nncore.atomic import atomic_write_bytes
 from nncore.errors import MissingExtraError
-from nncore.own_folders import SOFTWARE
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.own_folders import SOFTWARE
 from nncore.plots._figure import as_bytes
 
 # Its lightness rises with the heat, for every kind of colour vision and on gray paper, too.

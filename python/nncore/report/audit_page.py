@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nncore.atomic import atomic_write_text
+from nncore.files.atomic import atomic_write_text
 from nncore.report import page
 from nncore.report.thumbnails import Thumbnail, thumbnail
 

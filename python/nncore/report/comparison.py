@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nncore.atomic import atomic_write_text
+from nncore.files.atomic import atomic_write_text
 from nncore.report import page
 from nncore.report.charts.lines import Line, LineChart, line_chart
 from nncore.report.kept import Kept, read_kept

@@ -11,9 +11,9 @@ from nncore.errors import DataError, ModelFileError
 from nncore.report.provenance import Provenance, read_provenance
 
 if TYPE_CHECKING:
+    from nncore.training.answers.report import Report
     from nncore.training.history import History
     from nncore.training.model_outline import ModelOutline
-    from nncore.training.report import Report
 
 _BEST = "best.safetensors"
 
@@ -59,7 +59,7 @@ def read_kept(folder: str | os.PathLike[str]) -> Kept:
     DataError
         It holds no report, or a damaged one.
     """
-    from nncore.training.report_reading import read_report
+    from nncore.training.answers.report_reading import read_report
 
     path = Path(folder)
     try:

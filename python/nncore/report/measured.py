@@ -8,7 +8,7 @@ from typing import Any
 from nncore.report.charts.bars import Bar, bar
 from nncore.report.charts.grid import confusion_grid
 from nncore.report.charts.reliability import reliability_chart
-from nncore.training.report import ClassScore, Report, wilson_interval
+from nncore.training.answers.report import ClassScore, Report, wilson_interval
 
 MOST_CLASSES = 100
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.report.thumbnails import Thumbnail, thumbnail
-from nncore.training.answered_images import AnsweredImage
-from nncore.training.report import Mistake
+from nncore.training.answers.answered_images import AnsweredImage
+from nncore.training.answers.report import Mistake
 
 if TYPE_CHECKING:
     from nncore.data.mapped import Pixels

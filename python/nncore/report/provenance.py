@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nncore.errors import DataError
-from nncore.regular_files import read_regular
-from nncore.training.calibration import Calibration
+from nncore.files.regular_files import read_regular
+from nncore.training.answers.calibration import Calibration
 
 _LARGEST = 1 << 30  # bytes
 

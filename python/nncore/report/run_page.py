@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nncore.atomic import atomic_write_text
 from nncore.errors import DataError
+from nncore.files.atomic import atomic_write_text
 from nncore.report import measured, page, pictures, trained
 from nncore.report.heat import heat_maps
 from nncore.report.kept import Kept, read_kept

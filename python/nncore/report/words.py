@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from nncore.file_names import joined_bytes
+from nncore.files.file_names import joined_bytes
 
 # Zero width joiner and non-joiner: emoji and words in Persian and Hindi are made with them.
 _NEEDED = frozenset("\u200c\u200d")

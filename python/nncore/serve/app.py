@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nncore.process.runtime import get_num_threads
 from nncore.report import page
-from nncore.runtime import get_num_threads
 from nncore.serve.endpoints import Endpoints
 from nncore.serve.gate import Gate
 from nncore.serve.limits import Limits

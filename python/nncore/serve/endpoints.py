@@ -25,7 +25,7 @@ from nncore.serve.queries import ask_of, label_of
 from nncore.serve.refusals import Refusal, TooBusy
 from nncore.serve.uploads import Upload, uploaded
 from nncore.serve.workers import Batch, Job, Workers
-from nncore.training.predictions import Predictions
+from nncore.training.answers.predictions import Predictions
 
 
 class Endpoints:

@@ -12,9 +12,9 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
+from nncore.process.signals import ENDING
 from nncore.serve.connections import limited_protocol
 from nncore.serve.limits import Limits
-from nncore.signals import ENDING
 
 _BACKLOG = 2048
 # Files that are open besides connections: libraries, the model, the loop's own.

@@ -22,7 +22,7 @@ from nncore.data.pictures.decode import UnusableImageError, decode
 from nncore.data.pictures.request import Request
 from nncore.serve.models import ServedModel
 from nncore.serve.uploads import Upload
-from nncore.training.predictions import Prediction, Predictions
+from nncore.training.answers.predictions import Prediction, Predictions
 
 # So many pictures a thread takes at the most before others get their turn. More at once are not
 # computed faster, and make those wait who are ready, and all clients ask again at the same moment.

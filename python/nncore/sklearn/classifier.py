@@ -26,7 +26,7 @@ from nncore.sklearn.samples import Samples, weighted
 from nncore.sklearn.threads import keep_to_the_share_of_this_worker
 from nncore.training.callbacks import Callback, EarlyStopping
 from nncore.training.history import History
-from nncore.training.labelled import numbered_classes
+from nncore.training.images.labelled import numbered_classes
 from nncore.training.model import Sequential
 from nncore.training.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 
-from nncore.runtime import get_num_threads, set_num_threads
+from nncore.process.runtime import get_num_threads, set_num_threads
 
 _SAID_TO_NNCORE, _SAID_TO_ALL = "NNCORE_NUM_THREADS", "OMP_NUM_THREADS"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nncore.training.answers.metrics import top_k_accuracy
+from nncore.training.answers.predictions import Prediction, Predictions
+from nncore.training.answers.report import ClassScore, Mistake, Report
 from nncore.training.backbones import backbone
 from nncore.training.callbacks import (
     Callback,
@@ -18,7 +21,6 @@ from nncore.training.history import History
 from nncore.training.imported import from_onnx
 from nncore.training.learning_rate_search import LearningRates, lr_find
 from nncore.training.loop import NonFiniteLossError
-from nncore.training.metrics import top_k_accuracy
 from nncore.training.model import Sequential
 from nncore.training.model_file import (
     ModelFileNotFoundError,
@@ -29,11 +31,9 @@ from nncore.training.model_file import (
 )
 from nncore.training.optimizer_state import OptimizerState
 from nncore.training.position import TrainingFacts
-from nncore.training.predictions import Prediction, Predictions
 from nncore.training.recipes.from_scratch import recipe
 from nncore.training.recipes.recipe import Recipe
 from nncore.training.recipes.transfer import transfer_recipe
-from nncore.training.report import ClassScore, Mistake, Report
 from nncore.training.run_directory import RunDirectory
 from nncore.training.transfer import fit_transfer
 

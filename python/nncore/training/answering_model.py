@@ -18,12 +18,14 @@ from nncore.data.reading.pictures import holds_pictures, is_path, sources_of
 from nncore.data.reading.settings import CacheChoice
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
-from nncore.training.answers import Answers
-from nncore.training.assurances import Assurances
-from nncore.training.batch_stream import stream_of
-from nncore.training.calibration import Calibration, calibration_of
-from nncore.training.evaluation import answers_of, evaluate_arrays, loss_of_all
-from nncore.training.fixed_layers import FixedLayers
+from nncore.training.answers.answer_list import Answers
+from nncore.training.answers.assurances import Assurances
+from nncore.training.answers.calibration import Calibration, calibration_of
+from nncore.training.answers.evaluation import answers_of, evaluate_arrays, loss_of_all
+from nncore.training.answers.novelty import MOST_FEATURES, Novelty, descriptors_of
+from nncore.training.answers.prediction_sets import TrueProbabilities
+from nncore.training.answers.probabilities import logits_of, to_probabilities
+from nncore.training.answers.report import Report
 from nncore.training.heat_maps import (
     Probes,
     check_finite,
@@ -32,20 +34,18 @@ from nncore.training.heat_maps import (
     explained_classes,
     occlusion,
 )
-from nncore.training.inputs import IMAGES_AT_ONCE, Inputs
-from nncore.training.labelled import LabelledArrays, numbered_classes
-from nncore.training.novelty import MOST_FEATURES, Novelty, descriptors_of
-from nncore.training.prediction_sets import TrueProbabilities
-from nncore.training.prepared import Known
-from nncore.training.probabilities import logits_of, to_probabilities
+from nncore.training.images.batch_stream import stream_of
+from nncore.training.images.fixed_layers import FixedLayers
+from nncore.training.images.inputs import IMAGES_AT_ONCE, Inputs
+from nncore.training.images.labelled import LabelledArrays, numbered_classes
+from nncore.training.images.prepared import Known
 from nncore.training.progress import fixed_layers_progress
-from nncore.training.report import Report
 from nncore.training.single_steps import SteppedModel
 
 if TYPE_CHECKING:
     from nncore.data.labels.class_map import ClassMap
-    from nncore.training.arrays import ImagesOrMapped
-    from nncore.training.predictions import Gathered, Predictions
+    from nncore.training.answers.predictions import Gathered, Predictions
+    from nncore.training.images.arrays import ImagesOrMapped
 
 F32 = NDArray[np.float32]
 
@@ -167,7 +167,7 @@ class AnsweringModel(SteppedModel):
             A bad `top_k` or `coverage`, an array of a wrong shape or dtype, or a model that is not
             calibrated, or on too few images, where a coverage is asked for.
         """
-        from nncore.training.predictions import predictions_of
+        from nncore.training.answers.predictions import predictions_of
 
         names = self._classes().names
         top_k = check_int("top_k", top_k, 1, len(names))
@@ -196,7 +196,7 @@ class AnsweringModel(SteppedModel):
 
         Softmax of the outputs after training with cross_entropy, which are divided by `temperature`
         before unless `calibrated` is False; after mse or sse, the nearest distribution to the
-        outputs. See `nncore.training.probabilities`.
+        outputs. See `nncore.training.answers.probabilities`.
         """
         temperature = self.temperature if calibrated else 1.0
         ready = self._inputs.at_once(x, self.preprocessing)
@@ -217,10 +217,10 @@ class AnsweringModel(SteppedModel):
 
         It also learns to tell images that are none of the classes (`Prediction.unknown`), where the
         last layer with weights is a Dense one and there are at least three images of each class;
-        see `nncore.training.novelty`.
+        see `nncore.training.answers.novelty`.
 
         Accuracy stays. Do it on images that the model has not learned from, such as those for
-        validation, when training has ended; see `nncore.training.calibration`.
+        validation, when training has ended; see `nncore.training.answers.calibration`.
 
         Parameters
         ----------
@@ -314,7 +314,7 @@ class AnsweringModel(SteppedModel):
         >>> heat = model.explain("cat.jpg")                               # doctest: +SKIP
         >>> nn.plots.heat_overlay(picture, heat)                          # doctest: +SKIP
         """
-        from nncore.training.predictions import is_one_image
+        from nncore.training.answers.predictions import is_one_image
 
         check_method(method, layer, window)
         images = self._gathered(x).images
@@ -399,7 +399,7 @@ class AnsweringModel(SteppedModel):
     def _gathered(self, x: Any, max_pixels: int | None = None, skip: bool = False) -> Gathered:
         """Whatever `predict` accepts, as images."""
         # Not at the top: predicting arrays needs no decoder.
-        from nncore.training.predictions import gather_images
+        from nncore.training.answers.predictions import gather_images
 
         shape = self._inputs.image_shape(tuple(self._built_network().input_shape))
         assert shape is not None

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from nncore.arguments import check_int, check_seed
 from nncore.data.preprocessing import Preprocessing
-from nncore.home import place
+from nncore.files.home import place
 from nncore.layers import Dense
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.layers.stack import with_trainable
 from nncore.regularizers import Regularizer
-from nncore.training.inputs import PixelInputs
+from nncore.training.images.inputs import PixelInputs
 from nncore.training.model import Sequential
 from nncore.training.onnx_backbone import OnnxBackbone
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nncore.standard_error import STANDARD_ERROR
+from nncore.process.standard_error import STANDARD_ERROR
 from nncore.training.history import History
 
 # The first batch alone says where the loss began: what is less than this above it may be chance.

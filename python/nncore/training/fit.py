@@ -16,9 +16,9 @@ from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import Optimizer
 from nncore.training.callbacks import CallbackList, FitSize, ModelInTraining
 from nncore.training.history import History, last_epoch
+from nncore.training.images.prepared import Prepared
 from nncore.training.loop import TrainingPlan
 from nncore.training.position import Position, TrainingFacts
-from nncore.training.prepared import Prepared
 
 if TYPE_CHECKING:
     from nncore import _core

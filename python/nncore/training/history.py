@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nncore.atomic import atomic_write_text
 from nncore.errors import DataError
-from nncore.regular_files import read_regular
+from nncore.files.atomic import atomic_write_text
+from nncore.files.regular_files import read_regular
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from nncore.data.reading.settings import check_size
 from nncore.errors import ModelFileError
-from nncore.home import place
-from nncore.training.inputs import PixelInputs
+from nncore.files.home import place
+from nncore.training.images.inputs import PixelInputs
 from nncore.training.model import Sequential
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-from nncore.signals import ENDING, SignalStop, raise_stop
+from nncore.process.signals import ENDING, SignalStop, raise_stop
 
 # The handlers that `Interrupt` stands in for. SIGTERM and SIGHUP have the second one only where
 # the program asked for it, as the command line does: else they end the process, as ever.

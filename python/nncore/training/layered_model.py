@@ -16,9 +16,9 @@ from nncore.arguments import check_int, check_number, check_seed, check_sequence
 from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
-from nncore.training.assurances import Assurances
+from nncore.training.answers.assurances import Assurances
 from nncore.training.history import History
-from nncore.training.inputs import Inputs
+from nncore.training.images.inputs import Inputs
 from nncore.training.interrupt import Interrupt
 from nncore.training.layer_view import LayerView, as_parameter
 from nncore.training.optimizer_state import (

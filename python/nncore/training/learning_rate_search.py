@@ -15,8 +15,8 @@ from nncore.arguments import check_int, check_number, check_seed
 from nncore.errors import TrainingError
 from nncore.losses import check_loss
 from nncore.optimizers import Optimizer
+from nncore.training.images.prepared import prepare
 from nncore.training.optimizer_state import OptimizerState
-from nncore.training.prepared import prepare
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from nncore.data.mapped import MappedImages
 from nncore.errors import TrainingError
-from nncore.training.batches import Batches, Block, mean_loss
-from nncore.training.evaluation import loss_of_all, right_answers
+from nncore.training.answers.evaluation import loss_of_all, right_answers
 from nncore.training.history import History
+from nncore.training.images.batches import Batches, Block, mean_loss
+from nncore.training.images.prepared import Prepared
 from nncore.training.interrupt import Interrupt
 from nncore.training.position import Position
-from nncore.training.prepared import Prepared
 from nncore.training.progress import Progress
 
 if TYPE_CHECKING:

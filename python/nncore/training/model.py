@@ -19,20 +19,20 @@ from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
 from nncore.layers import Layer
 from nncore.optimizers import Optimizer
-from nncore.signals import stopping_signal
+from nncore.process.signals import stopping_signal
 from nncore.training.callbacks import Callback, CallbackList
 from nncore.training.exporting_model import ExportingModel
-from nncore.training.features import features_again, inputs_for
 from nncore.training.fit import EpochEnds, FitSettings
 from nncore.training.history import History
-from nncore.training.labelled import LabelledArrays
+from nncore.training.images.features import features_again, inputs_for
+from nncore.training.images.labelled import LabelledArrays
+from nncore.training.images.prepared import Prepared, prepare
+from nncore.training.images.weights import ClassWeight
 from nncore.training.loop import TrainingLoop
 from nncore.training.model_format import ModelContents, serialize, write_model_file
 from nncore.training.model_reading import model_of_bytes
-from nncore.training.prepared import Prepared, prepare
 from nncore.training.progress import make_progress
 from nncore.training.resume_point import ResumePoint
-from nncore.training.weights import ClassWeight
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nncore.errors import DataError, ModelFileError
-from nncore.home import place
+from nncore.files.home import place
 from nncore.training.history import History
 from nncore.training.model import Sequential
 from nncore.training.model_format import (

@@ -50,16 +50,16 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.atomic import atomic_write_bytes
 from nncore.data.content_kinds import SAFETENSORS
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.sources.wrong_kind import file_kind
 from nncore.errors import ModelFileError
-from nncore.home import place
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.home import place
+from nncore.files.regular_files import open_regular
 from nncore.layers import Layer, Shape
 from nncore.optimizers import Optimizer
-from nncore.regular_files import open_regular
 from nncore.training.model_digests import (
     DIGESTS,
     SEALED,

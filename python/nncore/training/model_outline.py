@@ -18,13 +18,13 @@ from nncore.layers import Layer, Shape, layer_from_dict
 from nncore.layers.stack import LayerStack
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
-from nncore.training.assurances import UNKNOWN
-from nncore.training.features import RecordedFeatures
+from nncore.training.answers.assurances import UNKNOWN
+from nncore.training.answers.novelty import checked_record
+from nncore.training.answers.prediction_sets import largest_coverage_in
+from nncore.training.images.features import RecordedFeatures
 from nncore.training.model_digests import DIGESTS, UNSEALED
 from nncore.training.model_format import Header, read_header, reason
-from nncore.training.novelty import checked_record
 from nncore.training.position import TrainingFacts
-from nncore.training.prediction_sets import largest_coverage_in
 from nncore.training.summary import summary, summary_rows
 
 # Of one image, all layers together: 1 GB as float32. A file of some bytes could ask for any size.

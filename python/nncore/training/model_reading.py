@@ -17,9 +17,9 @@ from nncore.errors import ModelFileError
 from nncore.layers import Layer
 from nncore.losses import check_loss
 from nncore.optimizers import optimizer_from_dict
-from nncore.training.assurances import Assurances
-from nncore.training.features import restored_inputs
-from nncore.training.inputs import Inputs
+from nncore.training.answers.assurances import Assurances
+from nncore.training.images.features import restored_inputs
+from nncore.training.images.inputs import Inputs
 from nncore.training.layered_model import LayeredModel
 from nncore.training.model_format import check_tensors, read_model_file, reason
 from nncore.training.model_outline import checked_input_shape, checked_stack, parameter_shapes

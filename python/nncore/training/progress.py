@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from nncore.standard_error import STANDARD_ERROR
+from nncore.process.standard_error import STANDARD_ERROR
 from nncore.training.ended_worse import warn_if_ended_worse
 from nncore.training.history import History, last_epoch
 from nncore.training.notebook import Cell, in_notebook

@@ -31,18 +31,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nncore.atomic import atomic_write_bytes, atomic_write_text
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.split_csv import write_split_csv
 from nncore.errors import DataError, ModelFileError
-from nncore.home import place
-from nncore.own_folders import RUN_FILES, is_empty, make_home, mark_own_folder
+from nncore.files.atomic import atomic_write_bytes, atomic_write_text
+from nncore.files.home import place
+from nncore.files.own_folders import RUN_FILES, is_empty, make_home, mark_own_folder
+from nncore.training.answers.report import Report
 from nncore.training.callbacks import Callback, Logs
-from nncore.training.features import RUN_FILE
 from nncore.training.history import History
+from nncore.training.images.features import RUN_FILE
 from nncore.training.model_format import write_model_file
-from nncore.training.report import Report
 from nncore.training.run_lock import RunLock
 
 if TYPE_CHECKING:

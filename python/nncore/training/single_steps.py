@@ -14,8 +14,8 @@ from nncore.errors import TrainingError
 from nncore.layers import Shape
 from nncore.losses import check_loss
 from nncore.optimizers import SGD, Optimizer, default_optimizer
-from nncore.training.arrays import image_array, step_targets
 from nncore.training.explain import ExplainedStep, explain_step
+from nncore.training.images.arrays import image_array, step_targets
 from nncore.training.layered_model import LayeredModel
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import Adam
 from nncore.regularizers import L2
 from nncore.schedules import Later, OneCycle
+from nncore.training.answers.evaluation import right_answers
 from nncore.training.callbacks import Callback
 from nncore.training.callbacks.time_limit import TimeLimit
-from nncore.training.evaluation import right_answers
 from nncore.training.history import History
-from nncore.training.labelled import LabelledArrays
+from nncore.training.images.labelled import LabelledArrays
 from nncore.training.model import Sequential
 from nncore.training.recipes.recipe import Recipe
 from nncore.training.recipes.transfer import FINE_TUNE_RATE, transfer_recipe

@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Callable
 
-from nncore.home import at_home
+from nncore.files.home import at_home
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -11,8 +11,8 @@ from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Plan
-    from nncore.training.calibration import Calibration
-    from nncore.training.report import Report
+    from nncore.training.answers.calibration import Calibration
+    from nncore.training.answers.report import Report
     from nncore.training.run_directory import RunDirectory
 
 
@@ -21,7 +21,7 @@ def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
 
     The file keeps what it says of the best epoch; the model in memory has seen later ones.
     """
-    from nncore.training.calibration import FEWEST_IMAGES
+    from nncore.training.answers.calibration import FEWEST_IMAGES
     from nncore.training.model_file import load
 
     model, images = plan.model, plan.parts.val

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nncore.cli.failures import describe
 from nncore.cli.flags.onlookers import OnlookerSettings
 from nncore.cli.output import count
-from nncore.standard_error import STANDARD_ERROR
+from nncore.process.standard_error import STANDARD_ERROR
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan

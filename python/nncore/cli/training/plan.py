@@ -12,11 +12,11 @@ from nncore.cli.parts import Parts, SplitSettings
 if TYPE_CHECKING:
     from nncore.cli.flags.features import FeatureSettings
     from nncore.data import Corrections, Reading
-    from nncore.training.calibration import Calibration
+    from nncore.training.answers.calibration import Calibration
+    from nncore.training.answers.report import Report
     from nncore.training.history import History
     from nncore.training.model import Sequential
     from nncore.training.recipes.recipe import Recipe
-    from nncore.training.report import Report
     from nncore.training.run_directory import RunDirectory
     from nncore.training.settings import TrainingSettings
 

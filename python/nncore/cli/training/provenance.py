@@ -13,7 +13,7 @@ from nncore.cli.training.config import config
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Plan
     from nncore.report.provenance import Provenance
-    from nncore.training.calibration import Calibration
+    from nncore.training.answers.calibration import Calibration
 
 
 def of_training(

@@ -23,8 +23,8 @@ from nncore.cli.training.onlookers import Onlookers
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
-from nncore.own_folders import is_empty
-from nncore.writable import check_folder
+from nncore.files.own_folders import is_empty
+from nncore.files.writable import check_folder
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features

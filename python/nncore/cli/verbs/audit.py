@@ -20,8 +20,8 @@ from nncore.cli.inputs import load_labelled
 from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, Network
 from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
-from nncore.own_folders import make_own_folder
-from nncore.writable import check_folder
+from nncore.files.own_folders import make_own_folder
+from nncore.files.writable import check_folder
 
 if TYPE_CHECKING:
     from nncore.auditing import Audit

@@ -26,7 +26,7 @@ from nncore.cli.training.plan import Outcome, RunPlace, TrainSettings
 from nncore.cli.training.run import train
 
 if TYPE_CHECKING:
-    from nncore.training.predictions import Predictions
+    from nncore.training.answers.predictions import Predictions
 
 HELP = "everything once, on real handwritten digits"
 EXAMPLES = (("nncore demo", "writes the folder nncore-demo"),)

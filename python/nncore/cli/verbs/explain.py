@@ -18,15 +18,15 @@ from nncore.cli.flags import common, features, reading, values
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable
 from nncore.cli.predicting import left_out
-from nncore.own_folders import SOFTWARE
-from nncore.writable import check_folder
+from nncore.files.own_folders import SOFTWARE
+from nncore.files.writable import check_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nncore.training.answers.predictions import Gathered
     from nncore.training.model import Sequential
-    from nncore.training.predictions import Gathered
 
 HELP = "show where a model looked"
 EXAMPLES = (
@@ -120,8 +120,8 @@ class Explained:
 
 
 def run(settings: Settings, out: Output) -> int:
-    from nncore.own_folders import make_own_folder
-    from nncore.training.predictions import gather_images
+    from nncore.files.own_folders import make_own_folder
+    from nncore.training.answers.predictions import gather_images
 
     check_folder(settings.output)
     model, classes, preprocessing, _ = open_image_model(settings.model, settings.features)

@@ -20,7 +20,7 @@ from nncore.cli.failures import DONE
 from nncore.cli.flags import common, values
 from nncore.cli.inputs import open_any_model
 from nncore.cli.output import Output, printable
-from nncore.writable import check_file
+from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.interop.export.exported import Exported, Target

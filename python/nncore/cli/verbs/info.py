@@ -56,7 +56,7 @@ def settings(args: argparse.Namespace) -> Settings:
 
 def run(settings: Settings, out: Output) -> int:
     if settings.model is None:
-        from nncore.runtime import environment, info
+        from nncore.process.runtime import environment, info
 
         data = {**info(), **environment()}
         text = _pairs({name: _shown(value) for name, value in data.items()})

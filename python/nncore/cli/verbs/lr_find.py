@@ -17,7 +17,7 @@ from nncore.cli.inputs import load_labelled
 from nncore.cli.models import DEFAULT_MODEL, Network
 from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
-from nncore.writable import check_file
+from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data import Reading

@@ -17,11 +17,11 @@ from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
 from nncore.errors import DataError
-from nncore.own_folders import make_own_folder
+from nncore.files.own_folders import make_own_folder
 
 if TYPE_CHECKING:
+    from nncore.training.answers.report import Report
     from nncore.training.history import History
-    from nncore.training.report import Report
 
 HELP = "draw the pictures of a run again, or the lesson's"
 EXAMPLES = (
@@ -125,7 +125,7 @@ def _full_history(run: Path) -> History | None:
 
 
 def _read_report(path: Path) -> Report | None:
-    from nncore.training.report_reading import read_report
+    from nncore.training.answers.report_reading import read_report
 
     try:
         return read_report(path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
-from nncore.writable import check_file
+from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.report.kept import Kept

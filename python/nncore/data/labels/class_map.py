@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int, check_sequence
-from nncore.atomic import atomic_write_text
 from nncore.data.labels.encoding import check_labels, integer_labels
 from nncore.errors import DataError
-from nncore.regular_files import read_regular
+from nncore.files.atomic import atomic_write_text
+from nncore.files.regular_files import read_regular
 
 FORMATS = (".csv", ".txt", ".json")
 _LARGEST_TEXT = 1 << 30  # bytes of a table

@@ -26,8 +26,8 @@ from nncore.data.pictures.request import Request
 from nncore.data.pictures.wide import decode_wide, is_wide
 from nncore.data.preprocessing import Preprocessing
 from nncore.errors import DataError
-from nncore.own_folders import SOFTWARE
-from nncore.regular_files import open_regular
+from nncore.files.own_folders import SOFTWARE
+from nncore.files.regular_files import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nncore.atomic import atomic_write_bytes
-from nncore.regular_files import read_regular
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.regular_files import read_regular
 
 LIMIT_BYTES = 16 << 30  # of all data sets in a cache; those used longest ago go first
 MANIFEST = "manifest.json"

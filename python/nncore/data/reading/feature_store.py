@@ -36,8 +36,8 @@ from nncore.data.reading.cache_folder import (
     read_manifest,
     write_manifest,
 )
-from nncore.home import place
-from nncore.own_folders import MARKER, make_home, mark_own_folder
+from nncore.files.home import place
+from nncore.files.own_folders import MARKER, make_home, mark_own_folder
 
 F32 = NDArray[np.float32]
 

@@ -61,8 +61,8 @@ from nncore.data.reading.collected import CollectedImages, Shape
 from nncore.data.reading.result import ReadResult
 from nncore.data.reading.source import Source
 from nncore.data.skipped import SkippedFile
-from nncore.own_folders import MARKER, make_home, mark_own_folder
-from nncore.regular_files import open_regular, read_regular
+from nncore.files.own_folders import MARKER, make_home, mark_own_folder
+from nncore.files.regular_files import open_regular, read_regular
 
 _FORMAT = 4  # counts up when the decode path gives other pixels, too
 _PIXELS = np.dtype(np.uint8)

@@ -14,7 +14,7 @@ from nncore.data.pictures.decode import MAX_PIXELS
 from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import COLORS, FITS, MAX_SIDE, Preprocessing, check_background
 from nncore.data.reading.cache_folder import default_cache_folder
-from nncore.home import place
+from nncore.files.home import place
 
 WHITE = (255, 255, 255)
 CacheChoice = str | os.PathLike[str] | bool

@@ -15,7 +15,7 @@ from nncore.data.labels.class_map import canonical_name
 from nncore.data.labels.parts import FolderName, part_of
 from nncore.data.sources.entries import Level, Place
 from nncore.errors import DataError
-from nncore.file_names import as_text
+from nncore.files.file_names import as_text
 
 # Beside others, these are things of their own: a train beside a bus, valid tickets beside invalid.
 _ALSO_CLASSES = ("train", "training", "valid")

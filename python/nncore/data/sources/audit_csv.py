@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nncore.atomic import atomic_write_bytes
 from nncore.data.csv_text import csv_bytes
 from nncore.data.labels.class_map import ClassMap, canonical_name, list_names
 from nncore.data.labels.corrections import Corrections
@@ -14,8 +13,9 @@ from nncore.data.sources.split_csv import relative_path, split_keys
 from nncore.data.sources.table import cell_path, table_lines
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
-from nncore.file_names import as_text
-from nncore.home import place
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.file_names import as_text
+from nncore.files.home import place
 
 COLUMNS = ("path", "label", "suggested", "score", "reason", "action")
 _ACTIONS = "keep, move (to the class in the column suggested), leave out, or nothing, which keeps"

@@ -12,7 +12,7 @@ from nncore.data.pictures.formats import IMAGE_EXTENSIONS
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
-from nncore.own_folders import LEFT_OUT, is_own_file, is_own_folder
+from nncore.files.own_folders import LEFT_OUT, is_own_file, is_own_folder
 
 CLASS_MAP_FILE = "classes.csv"
 

@@ -12,8 +12,8 @@ from nncore.data.skipped import SkippedFile
 from nncore.data.sources.arrangement import Arrangement, arrangement_of, class_level
 from nncore.data.sources.entries import Level, Place
 from nncore.errors import DataError
-from nncore.file_names import as_text
-from nncore.home import at_home
+from nncore.files.file_names import as_text
+from nncore.files.home import at_home
 
 
 @dataclass(frozen=True)

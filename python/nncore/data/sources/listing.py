@@ -20,7 +20,7 @@ from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import scan_folder
 from nncore.data.sources.table import read_table
 from nncore.errors import DataError
-from nncore.home import at_home
+from nncore.files.home import at_home
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.atomic import atomic_write_bytes
 from nncore.data.csv_text import csv_bytes
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.labels.parts import PARTS
 from nncore.data.sources.table import cell_part, cell_path, table_lines
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
-from nncore.file_names import as_text
-from nncore.home import place
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.file_names import as_text
+from nncore.files.home import place
 
 
 class LabelledFiles(Protocol):

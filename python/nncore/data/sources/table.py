@@ -15,7 +15,7 @@ from nncore.data.sources.split_columns import SplitColumns
 from nncore.data.sources.table_paths import TablePaths
 from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
-from nncore.home import at_home, place
+from nncore.files.home import at_home, place
 
 COLUMNS = ("path", "label", "split", "group")  # others are ignored
 DELIMITERS = {".tsv": "\t", ".tab": "\t"}  # any other extension: comma

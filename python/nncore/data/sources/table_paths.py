@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from nncore.data.pictures.decode import NO_SUCH_FILE
 from nncore.data.skipped import SkippedFile
-from nncore.file_names import as_path, as_text
-from nncore.home import at_home
+from nncore.files.file_names import as_path, as_text
+from nncore.files.home import at_home
 
 Key = Callable[[str], str]  # equal for names that are taken for each other
 _MOST_NAMED = 20

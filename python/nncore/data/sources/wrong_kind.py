@@ -9,7 +9,7 @@ from nncore.data.pictures.decode import UnusableImageError
 from nncore.data.pictures.facts import image_facts
 from nncore.data.pictures.formats import WEAK
 from nncore.errors import DataError
-from nncore.regular_files import open_regular
+from nncore.files.regular_files import open_regular
 
 # A zip's list of files is at its end; a longer one is a zip all the same.
 _LOOKED_AT = 1 << 28

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nncore.atomic import atomic_write_bytes
-from nncore.home import place
+from nncore.files.atomic import atomic_write_bytes
+from nncore.files.home import place
 from nncore.interop.export.c_text import identifier
 from nncore.interop.export.frameworks import FRAMEWORKS
 from nncore.interop.export.network import INPUTS, TrainedNetwork

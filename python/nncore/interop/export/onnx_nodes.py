@@ -230,7 +230,7 @@ class OnnxNodes:
 
     @_add.register
     def _nearest_distribution(self, operation: NearestDistribution) -> str:
-        """Duchi et al. (2008), figure 1, as `nncore.training.probabilities` has it."""
+        """Duchi et al. (2008), figure 1, as `nncore.training.answers.probabilities` has it."""
         (classes,) = operation.output.shape
         x = self._input(operation)
         x = self.node("Sub", x, self.node("ReduceMax", x, axes=[1], keepdims=1))

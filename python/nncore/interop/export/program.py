@@ -139,7 +139,7 @@ def _add_layers(recorder: Recorder, layers: LayerStack) -> None:
 def _add_head(recorder: Recorder, network: TrainedNetwork) -> None:
     """From the outputs of the last layer to probabilities, calibrated as predictions are.
 
-    The same as `nncore.training.probabilities` does.
+    The same as `nncore.training.answers.probabilities` does.
     """
     shape = recorder.value.shape
     ends_with_softmax = network.layers.output_activation() == "softmax"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import ExportError, ModelFileError
-from nncore.home import place
+from nncore.files.home import place
 from nncore.interop.export.frameworks import parameters_of
 from nncore.interop.export.network import TrainedNetwork
 from nncore.interop.weights_bytes import read_weights

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import ModelFileError
+from nncore.files.regular_files import open_regular
 from nncore.interop.protocol_buffers import (
     Message,
     integer,
@@ -23,7 +24,6 @@ from nncore.interop.protocol_buffers import (
     messages,
     text,
 )
-from nncore.regular_files import open_regular
 
 _DIMS, _DATA_TYPE, _NAME, _RAW, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 9, 13, 14
 _FLOATS, _INT32S, _INT64S, _DOUBLES, _UINT64S = 4, 5, 7, 10, 11

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nncore.report.charts.axis import Axis, label
 from nncore.report.charts.lines import BOTTOM, LEFT, RIGHT, TOP, DrawnLine, LineChart, drawn_line
-from nncore.training.reliability import Reliability
+from nncore.training.answers.reliability import Reliability
 
 _FEWEST = 5  # images of a bin that is drawn: the share of fewer is chance
 

@@ -6,11 +6,11 @@ import os
 import weakref
 from collections.abc import Sequence
 
-from nncore.home import at_home
+from nncore.files.home import at_home
+from nncore.files.writable import check_file
 from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
 from nncore.training.callbacks.monitor import Monitor
 from nncore.training.history import epoch_logs
-from nncore.writable import check_file
 
 
 class ModelCheckpoint(Callback):

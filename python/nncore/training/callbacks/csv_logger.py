@@ -7,10 +7,10 @@ import io
 import os
 from collections.abc import Sequence
 
-from nncore.atomic import atomic_write_text
-from nncore.home import place
+from nncore.files.atomic import atomic_write_text
+from nncore.files.home import place
+from nncore.files.writable import check_file
 from nncore.training.callbacks.base import Callback, Logs
-from nncore.writable import check_file
 
 
 class CSVLogger(Callback):

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.arguments import check_int
-from nncore.home import place
-from nncore.standard_error import STANDARD_ERROR
+from nncore.files.home import place
+from nncore.files.writable import check_folder
+from nncore.process.standard_error import STANDARD_ERROR
 from nncore.training.budget import Budget
 from nncore.training.callbacks.base import Callback, Logs
-from nncore.training.samples import Guess, Samples
-from nncore.writable import check_folder
+from nncore.training.images.samples import Guess, Samples
 
 if TYPE_CHECKING:
     from nncore.interop.event_files import EventFile
-    from nncore.training.samples import LabelledImages
+    from nncore.training.images.samples import LabelledImages
 
 _MOST_SAMPLES = 10
 # The part of the time that pictures, and distributions, may take where nobody says how often.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nncore.arguments import check_int, check_number
-from nncore.training.fixed_layers import MOST_KEPT
+from nncore.training.images.fixed_layers import MOST_KEPT
 from nncore.training.recipes.recipe import (
     ASKED,
     MANY,

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nncore.atomic import atomic_write_text
-from nncore.home import place
-from nncore.regular_files import read_regular
+from nncore.files.atomic import atomic_write_text
+from nncore.files.home import place
+from nncore.files.regular_files import read_regular
 
 MARKER = ".nncore"
 SOFTWARE = "nncore"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.training.answers import Answers
-from nncore.training.labelled import LabelledArrays
+from nncore.training.answers.answer_list import Answers
+from nncore.training.images.labelled import LabelledArrays
 
 if TYPE_CHECKING:
     from nncore import _core

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import DataError
-from nncore.regular_files import read_regular
-from nncore.training.answered_images import AnsweredImage
-from nncore.training.reliability import BINS, Reliability
-from nncore.training.report import ClassScore, Mistake, Report
+from nncore.files.regular_files import read_regular
+from nncore.training.answers.answered_images import AnsweredImage
+from nncore.training.answers.reliability import BINS, Reliability
+from nncore.training.answers.report import ClassScore, Mistake, Report
 
 _LARGEST = 1 << 30  # bytes
 Image = TypeVar("Image", Mistake, AnsweredImage)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.layers import Layer, Shape
-from nncore.training.arrays import data_set_images
-from nncore.training.input_range import (
+from nncore.training.images.arrays import data_set_images
+from nncore.training.images.input_range import (
     ANY,
     InputRange,
     Limits,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nncore import _core
     from nncore.data.preprocessing import Preprocessing
     from nncore.interop.onnx_features import Features
-    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.images.arrays import ImagesOrMapped
 
 F32 = NDArray[np.float32]
 _PIXELS = (np.dtype(np.uint8), np.dtype(np.float32))

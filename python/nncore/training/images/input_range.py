@@ -20,7 +20,7 @@ from nncore.layers import BatchNormalization, Flatten, LayerNormalization, Resca
 if TYPE_CHECKING:
     from nncore.data.preprocessing import Preprocessing
     from nncore.layers import Layer
-    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.images.arrays import ImagesOrMapped
 
 _LARGE = 30.0  # no standardised value, and few rates of learning, reach so far
 _SMALL = 0.05  # what scaling twice leaves of a range

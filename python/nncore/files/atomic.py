@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from nncore.home import place
+from nncore.files.home import place
 
 _SUFFIX = ".part"
 _LONGEST = 200  # bytes of a name; with what is added it must stay below 255

@@ -22,13 +22,13 @@ from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import find_images
 from nncore.errors import DataError
 from nncore.layers import Shape
-from nncore.training.arrays import as_array, data_set_images, image_array
-from nncore.training.evaluation import block_size
-from nncore.training.prediction_sets import set_sizes
-from nncore.training.prepared import check_preprocessing
+from nncore.training.answers.evaluation import block_size
+from nncore.training.answers.prediction_sets import set_sizes
+from nncore.training.images.arrays import as_array, data_set_images, image_array
+from nncore.training.images.prepared import check_preprocessing
 
 if TYPE_CHECKING:
-    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.images.arrays import ImagesOrMapped
 
 F32 = NDArray[np.float32]
 

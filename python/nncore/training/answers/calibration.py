@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore import kernels
-from nncore.training.reliability import reliability
+from nncore.training.answers.reliability import reliability
 
 F32 = NDArray[np.float32]
 Labels = NDArray[np.integer]

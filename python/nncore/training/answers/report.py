@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nncore.atomic import atomic_write_bytes
 from nncore.errors import DataError
-from nncore.training.answered_images import (
+from nncore.files.atomic import atomic_write_bytes
+from nncore.training.answers.answer_list import Answers
+from nncore.training.answers.answered_images import (
     Answered,
     AnsweredImage,
     answer_to,
     typical_images,
     uncertain_images,
 )
-from nncore.training.answers import Answers
-from nncore.training.reliability import Reliability, reliability
+from nncore.training.answers.reliability import Reliability, reliability
 
 # Beyond this many classes the confusion table is wider than a terminal.
 _CONFUSION_IN_TEXT = 20

@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from nncore.data.dataset import ImageDataset
 from nncore.data.mapped import MappedImages
 from nncore.errors import ModelFileError
-from nncore.home import place
-from nncore.training.arrays import data_set_images
-from nncore.training.inputs import Inputs, PixelInputs
+from nncore.files.home import place
+from nncore.training.images.arrays import data_set_images
+from nncore.training.images.inputs import Inputs, PixelInputs
 
 if TYPE_CHECKING:
     from nncore._core import Images
     from nncore.data.preprocessing import Preprocessing
     from nncore.interop.onnx_features import Features
     from nncore.layers import Shape
-    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.images.arrays import ImagesOrMapped
 
 F32 = NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nncore.own_folders import (
+from nncore.files.own_folders import (
     MARKER,
     is_empty,
     is_own_file,

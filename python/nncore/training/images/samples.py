@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.dataset import ImageDataset
 from nncore.data.labels.class_map import ClassMap
-from nncore.training.labelled import labels_of
+from nncore.training.images.labelled import labels_of
 
 LabelledImages = ImageDataset | tuple[ArrayLike, ArrayLike]
 

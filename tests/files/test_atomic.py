@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from nncore.atomic import _prefix, atomic_write_bytes
+from nncore.files.atomic import _prefix, atomic_write_bytes
 
 
 @pytest.mark.parametrize("length", [1, 200, 201, 246, 255])

@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nncore.training.novelty import Novelty
-from nncore.training.prediction_sets import TrueProbabilities
+from nncore.training.answers.novelty import Novelty
+from nncore.training.answers.prediction_sets import TrueProbabilities
 
 UNKNOWN = "unknown"  # its name in the description
 

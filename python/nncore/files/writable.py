@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from nncore.home import place
+from nncore.files.home import place
 
 
 def check_file(path: str | os.PathLike[str]) -> None:

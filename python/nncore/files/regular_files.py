@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from nncore.home import at_home
+from nncore.files.home import at_home
 
 _FLAGS = (
     os.O_RDONLY

@@ -23,14 +23,14 @@ from nncore.data.reading.settings import Reading
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.layers.stack import LayerStack
-from nncore.training.batch_stream import BatchStream, stream_of
-from nncore.training.batches import ArrayBatches, Batches, StreamedBatches
-from nncore.training.inputs import Inputs
-from nncore.training.labelled import Data, LabelledArrays, classes_of, joined, labels_of
-from nncore.training.weights import ClassWeight, class_weights, image_weights
+from nncore.training.images.batch_stream import BatchStream, stream_of
+from nncore.training.images.batches import ArrayBatches, Batches, StreamedBatches
+from nncore.training.images.inputs import Inputs
+from nncore.training.images.labelled import Data, LabelledArrays, classes_of, joined, labels_of
+from nncore.training.images.weights import ClassWeight, class_weights, image_weights
 
 if TYPE_CHECKING:
-    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.images.arrays import ImagesOrMapped
 
 
 @dataclass(frozen=True)

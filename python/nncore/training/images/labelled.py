@@ -17,11 +17,11 @@ from nncore.data.labels.class_map import ClassMap, list_names
 from nncore.data.labels.encoding import class_names
 from nncore.data.mapped import MappedImages
 from nncore.errors import DataError
-from nncore.training.arrays import class_indices
+from nncore.training.images.arrays import class_indices
 
 if TYPE_CHECKING:
     from nncore import _core
-    from nncore.training.arrays import ImagesOrMapped
+    from nncore.training.images.arrays import ImagesOrMapped
 
 Data: TypeAlias = ImageDataset | ArrayLike
 

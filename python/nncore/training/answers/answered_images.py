@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nncore.training.answers import Answers
+from nncore.training.answers.answer_list import Answers
 
 Paths = Sequence[str | os.PathLike[str]] | None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.training.labelled import LabelledArrays
+from nncore.training.images.labelled import LabelledArrays
 
 if TYPE_CHECKING:
     from nncore import _core

@@ -26,8 +26,8 @@ from nncore.data.reading.workers import Progress
 
 if TYPE_CHECKING:
     from nncore import _core
-    from nncore.training.arrays import ImagesOrMapped
-    from nncore.training.labelled import LabelledArrays
+    from nncore.training.images.arrays import ImagesOrMapped
+    from nncore.training.images.labelled import LabelledArrays
 
 F32 = NDArray[np.float32]
 

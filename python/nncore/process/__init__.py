@@ -1,0 +1,1 @@
+"""The running program: the core in it, its threads, the signals that end it, standard error."""
