@@ -184,11 +184,11 @@ def test_a_missing_table_is_told_before_the_pictures_are_read(
 
 def test_ctrl_c_leaves_nothing(swapped, tmp_path):
     code = (
-        "import os, signal, sys\n"
+        "import signal, sys\n"
         "from nncore.auditing import out_of_sample\n"
         "from nncore.cli import main\n"
         "def stop(*_):\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
         "out_of_sample._judge = stop\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -12,8 +12,8 @@ CODE = """
 import sys
 sys.argv[0] = {name!r}
 import nncore
-import os, signal
-os.kill(os.getpid(), signal.SIGINT)
+import signal
+signal.raise_signal(signal.SIGINT)
 """
 
 

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file, 5 quality gate
         missed, 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP. Every failure has printed
-        one line on standard error.
+        one line on standard error; only that a reader of standard output went away has not.
     """
     import sys
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import os
 
-from nncore.cli.output import StandardOutputError, abandon_stdout, write_error
+from nncore.cli.output import (
+    ReaderGoneError,
+    StandardOutputError,
+    abandon_stdout,
+    write_error,
+)
 from nncore.errors import DataError, ModelFileError, NncoreError
 
 DONE, FAILURE, USAGE, BAD_DATA, BAD_MODEL_FILE, GATE_MISSED = range(6)
@@ -20,7 +25,7 @@ class UsageError(Exception):
 
 
 def report(error: BaseException) -> int:
-    """Print the line for `error` and return its exit code.
+    """Print the line for `error`, unless nobody wanted to read on, and return its exit code.
 
     The environment variable NNCORE_DEBUG=1 adds the traceback.
     """
@@ -31,7 +36,9 @@ def report(error: BaseException) -> int:
     if isinstance(error, StandardOutputError):
         abandon_stdout()
     code, message = describe(error)
-    write_error(message)
+    # Who looks at the beginning only wants no complaint behind it; the exit code says enough.
+    if not isinstance(error, ReaderGoneError):
+        write_error(message)
     return code
 
 

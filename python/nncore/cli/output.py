@@ -117,7 +117,11 @@ def write_error(message: str) -> None:
 
 
 class StandardOutputError(Exception):
-    """Standard output cannot be written: its reader went away, or the disk is full."""
+    """Standard output cannot be written: the disk is full, it was closed."""
+
+
+class ReaderGoneError(StandardOutputError):
+    """Who read standard output has seen enough, as in `nncore info | head -1`."""
 
 
 def abandon_stdout() -> None:
@@ -219,5 +223,7 @@ def _write(stream: TextIO | None, text: str) -> None:
     except (OSError, ValueError) as error:  # ValueError: it was closed
         if stream is sys.stdout:
             reason = getattr(error, "strerror", None) or error
-            raise StandardOutputError(f"standard output cannot be written: {reason}") from error
+            gone = isinstance(error, BrokenPipeError)
+            kind = ReaderGoneError if gone else StandardOutputError
+            raise kind(f"standard output cannot be written: {reason}") from error
         # Nobody may be left to read standard error; then the exit code must do.
