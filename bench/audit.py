@@ -19,9 +19,8 @@ from audit_task import Found, measure
 from folders import NotInstalled
 from machine import load_warning, machine
 from output import table, write_json
-from transfer_sets import FOLDS, sources
-
 from process import BENCH, drop_misleading
+from transfer_sets import FOLDS, sources
 
 DATA = ("mnist", "fashion", "stamps")
 FASHION = 10_000

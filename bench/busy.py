@@ -19,11 +19,10 @@ from contenders import CONTENDERS
 from loads import LOADS, quiet
 from machine import load_warning, machine
 from output import microseconds, table, write_json
+from process import ContenderFailed, ContenderProcess, usable_cpus
 from rounds import Run, Timing, alternate
 from task import make_task
 from works import WORKS, Work
-
-from process import ContenderFailed, ContenderProcess, usable_cpus
 
 CROWDED = "crowded"  # twice as many threads as CPUs
 PEERS = ("torch", "torch-channels-last", "jax", "jax-scan")

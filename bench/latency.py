@@ -25,11 +25,11 @@ from loads import LOADS
 from machine import load_warning, machine, versions
 from numpy.typing import NDArray
 from output import microseconds, table, write_json
+from process import drop_misleading
 from rounds import Run, Timing, alternate
 from works import F32, WORKS, Work, make_data, make_weights
 
 import nncore as nn
-from process import drop_misleading
 
 TOLERANCE = 1e-5
 OURS = "nncore"

@@ -20,11 +20,10 @@ from typing import Any
 from machine import load_warning, machine
 from output import table, write_json
 from pictures import PICTURES, Pictures, folder
+from process import ContenderFailed, ContenderProcess, cpus
 from readers import READERS
 from readers.base import Task
 from rounds import Timing
-
-from process import ContenderFailed, ContenderProcess, cpus
 
 OURS = "nncore"
 RUNS = ("first", "second")

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from machine import load_warning, machine
 from output import table, write_json
+from process import drop_misleading
 
 import nncore as nn
-from process import drop_misleading
 
 IMAGES, VALIDATION = 4000, 1000
 NETWORKS = {

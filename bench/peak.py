@@ -17,9 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from rounds import Run
-
 from process import BENCH
+from rounds import Run
 
 _SOURCES = [BENCH / "cpp" / name for name in ("peak.cpp", "peak_main.cpp", "peak.h")]
 _LOOP = "FMA loop (bench/cpp/peak.cpp)"

@@ -21,11 +21,10 @@ from contenders import CONTENDERS, Entry
 from machine import load_warning, machine
 from output import microseconds, table, write_json
 from peak import Peak, limit_run, measure_peak
+from process import ContenderFailed, ContenderProcess, cpus
 from rounds import Run, Timing, alternate
 from task import make_task
 from works import WORKS, Work
-
-from process import ContenderFailed, ContenderProcess, cpus
 
 LOSS_TOLERANCE = 1e-3
 OURS = "nncore"

@@ -24,9 +24,8 @@ from folders import FOLDERS, NotInstalled, written
 from machine import load_warning, machine
 from output import table, write_json
 from plot_recipes import plot
-from recipe_outcome import Outcome
-
 from process import BENCH, cpus, environment
+from recipe_outcome import Outcome
 
 _MLP = """
 import sys, time

@@ -21,11 +21,11 @@ from typing import Any
 from machine import cpu_model, load_warning
 from output import table, write_json
 from peak import limit_run, measure_peak
+from process import BENCH, ContenderProcess, cpus
 from task import make_task
 from works import WORKS, Work
 
 import nncore as nn
-from process import BENCH, ContenderProcess, cpus
 
 BASELINE = BENCH / "baseline.json"
 TOLERANCE = 0.15  # the share of the baseline that may be lost

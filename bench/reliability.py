@@ -15,11 +15,11 @@ import numpy as np
 from folders import NotInstalled, written
 from numpy.typing import NDArray
 from output import table, write_json
+from process import BENCH
 
 import nncore as nn
 from nncore.training.answers.calibration import calibration_error
 from nncore.training.answers.prediction_sets import TrueProbabilities, set_sizes
-from process import BENCH
 
 FOREIGN = {"fashion": "mnist", "mnist": "fashion", "digits": "fashion", "patches": "fashion"}
 COVERAGES = (0.9, 0.95)

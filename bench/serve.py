@@ -27,10 +27,10 @@ from http_load import Outcome, Question, load, post
 from machine import load_warning, machine, versions
 from output import table, write_json
 from PIL import Image
+from process import BENCH, environment, usable_cpus
 from works import CLASSES, WORKS
 
 import nncore as nn
-from process import BENCH, environment, usable_cpus
 
 ENGINES = ("nncore", "onnxruntime", "onnxruntime-single")
 PHOTO_NETWORKS = ("lite0", "mobilenetv2", "resnet18")

@@ -21,9 +21,8 @@ from pathlib import Path
 from fashion_mnist import NotInstalled, write_folders
 from machine import load_warning, machine
 from output import table, write_json
-from races import RACES
-
 from process import BENCH, cpus, environment
+from races import RACES
 
 
 @dataclass(frozen=True)

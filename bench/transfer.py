@@ -21,10 +21,9 @@ from folders import NotInstalled
 from machine import load_warning, machine
 from output import write_json
 from photo_task import RATES
+from process import BENCH
 from transfer_accuracy import Accuracy, Regressions, nncore_train, summary
 from transfer_sets import sources
-
-from process import BENCH
 
 DATA = ("stamps", "elpv", "digits", "mnist", "fashion")
 SPEED = ("train", "look", "head")

@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 from output import table
 from photo_task import F32, SIDE, described, lite0
-
 from process import BENCH, cpus, environment
 
 PIXELS_SIDE = 32

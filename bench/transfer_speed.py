@@ -21,9 +21,8 @@ from output import table
 from photo_task import NETWORKS as MODELS
 from photo_task import RATES, lite0, photos, settled, write_task
 from pictures import PICTURES, folder
-from rounds import Timing, alternate
-
 from process import BENCH, ContenderFailed, ContenderProcess, cpus, environment
+from rounds import Timing, alternate
 
 BATCH, STEPS = 16, 4
 OUTPUT_TOLERANCE = 1e-4  # of the range of the class probabilities

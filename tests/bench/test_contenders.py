@@ -9,11 +9,11 @@ import pytest
 from contenders import CONTENDERS, Entry
 from contenders.nncore_fit import make_model
 from peers import DifferentWork, check_losses
+from process import ContenderFailed, ContenderProcess
 from task import Task, make_task
 from works import WORKS
 
 import nncore as nn
-from process import ContenderFailed, ContenderProcess
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import time
 
 import pytest
 from loads import LOADS, spinning
-
 from process import MISLEADING, environment
 
 

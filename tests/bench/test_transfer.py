@@ -17,10 +17,10 @@ from folders import NotInstalled
 from networks import NETWORKS
 from networks.nncore_network import Network
 from PIL import Image
+from process import ContenderFailed, ContenderProcess
 from transfer_accuracy import Accuracy, Regressions, regression, summary
 
 import nncore as nn
-from process import ContenderFailed, ContenderProcess
 
 SIDE = 14
 
