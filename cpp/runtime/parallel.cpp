@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sleep.h"
+#include "turns.h"
 
 namespace nncore::runtime {
 namespace {
@@ -48,10 +49,11 @@ static_assert(kMaximumThreads < 1 << 12);
 class Sleeper {
  public:
     // `is_due` must see what was changed before `rouse`.
+    // Returns whether it has slept.
     template <class IsDue>
-    void wait_until(const IsDue& is_due) noexcept {
+    bool wait_until(const IsDue& is_due) noexcept {
         for (int spin = 0; spin < kSpins; ++spin) {
-            if (is_due()) return;
+            if (is_due()) return false;
             pause();
         }
         // Either this thread sees the change, or the other one that this thread sleeps.
@@ -61,6 +63,7 @@ class Sleeper {
             sleep_while(asleep_, 1);
         }
         asleep_.store(0, std::memory_order_relaxed);
+        return true;
     }
     void rouse() noexcept {
         if (asleep_.load(std::memory_order_seq_cst) == 0) return;
@@ -118,12 +121,15 @@ class Crew : public std::enable_shared_from_this<Crew> {
             place(m).pieces.store(own.word(), std::memory_order_seq_cst);
             if (m > 0) place(m).sleeper.rouse();
         }
-        if (finish(work(0, members))) return;
+        callers_turns_.look(waited_);
+        if (finish(work(0, members, nullptr))) return;
         const auto before = std::chrono::steady_clock::now();
         place(0).sleeper.wait_until([&] { return left_.load(std::memory_order_seq_cst) == 0; });
         waited_ += std::chrono::steady_clock::now() - before;
     }
 
+    // Another thread may be the caller.
+    void begin() { callers_turns_.begin(); }
     double waited() const { return std::chrono::duration<double>(waited_).count(); }
 
  private:
@@ -135,21 +141,34 @@ class Crew : public std::enable_shared_from_this<Crew> {
             return Pieces(own.pieces.load(std::memory_order_seq_cst)).any_for(member) ||
                    dismissed_.load(std::memory_order_seq_cst);
         };
+        HelpersTurns turns(callers_turns_);
         for (;;) {
-            own.sleeper.wait_until(has_pieces);
+            turns.pause();
+            const bool slept = own.sleeper.wait_until(has_pieces);
             if (dismissed_.load()) return;
             const int members = Pieces(own.pieces.load(std::memory_order_relaxed)).members();
-            const std::ptrdiff_t done = work(member, members);
-            if (done > 0 && finish(done)) place(0).sleeper.rouse();
+            if (slept) turns.go_on(members);
+            bool turn_is_over;
+            do {
+                const std::ptrdiff_t done = work(member, members, &turns);
+                if (done > 0 && finish(done)) place(0).sleeper.rouse();
+                // Not before: what is not reported is waited for.
+                turn_is_over = turns.is_over();
+                if (turn_is_over) turns.hand_on(members);
+            } while (turn_is_over);
         }
     }
 
-    // Takes pieces, the own ones first, until there are none; returns how many it did.
-    std::ptrdiff_t work(int member, int members) noexcept {
+    // Takes pieces, the own ones first, until there are none, or a helper's turn is over; returns
+    // how many it did.
+    std::ptrdiff_t work(int member, int members, const HelpersTurns* turns) noexcept {
         std::ptrdiff_t done = 0;
         for (int i = 0; i < members; ++i) {
             const int owner = member + i < members ? member + i : member + i - members;
-            while (work_on_one(member, owner)) ++done;
+            while (work_on_one(member, owner)) {
+                ++done;
+                if (turns != nullptr && turns->is_over()) return done;
+            }
         }
         return done;
     }
@@ -188,6 +207,7 @@ class Crew : public std::enable_shared_from_this<Crew> {
 
     alignas(128) std::vector<Place> places_;
     int members_ = 1;
+    CallersTurns callers_turns_;
     std::atomic<bool> dismissed_{false};
     std::chrono::steady_clock::duration waited_{0};
 };
@@ -245,6 +265,7 @@ void run_team(int threads, const TeamBody& body) {
     }
     watch_forks();
     std::shared_ptr<Crew> crew = IdleCrews::instance().take(threads);
+    crew->begin();
     team.crew_ = crew.get();
     team.threads_ = team.used_ = std::min(threads, crew->members());
     const auto give_back = [&] { IdleCrews::instance().give_back(std::move(crew)); };

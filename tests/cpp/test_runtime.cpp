@@ -18,6 +18,7 @@
 #include "runtime/parallel.h"
 #include "runtime/philox.h"
 #include "runtime/sleep.h"
+#include "runtime/turns.h"
 
 using namespace nncore::runtime;
 
@@ -330,6 +331,80 @@ TEST(forked_child_stays_on_one_thread) {
     CHECK(WIFEXITED(status));
     CHECK_EQUAL(0, WEXITSTATUS(status));
     CHECK_EQUAL(2, thread_limit());
+}
+
+#ifdef __linux__
+
+cpu_set_t allowed_cpus() {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CHECK(sched_getaffinity(0, sizeof cpus, &cpus) == 0);
+    return cpus;
+}
+
+// A thread that may use two CPUs, if there are as many: body(one, other).
+template <class Body>
+void on_two_cpus(const Body& body) {
+    std::thread([&] {
+        const cpu_set_t all = allowed_cpus();
+        cpu_set_t two;
+        CPU_ZERO(&two);
+        std::vector<std::size_t> cpus;
+        for (std::size_t i = 0; i < CPU_SETSIZE && cpus.size() < 2; ++i)
+            if (CPU_ISSET(i, &all)) {
+                cpus.push_back(i);
+                CPU_SET(i, &two);
+            }
+        if (cpus.size() < 2) return;
+        CHECK(sched_setaffinity(0, sizeof two, &two) == 0);
+        body(cpus[0], cpus[1]);
+    }).join();
+}
+
+TEST(helpers_of_a_caller_who_shares_a_cpu_stay_on_one) {
+    on_two_cpus([](std::size_t one, std::size_t other) {
+        for (const std::size_t shared : {one, other}) {
+            const cpu_set_t before = allowed_cpus();
+            {
+                CallersTurns caller;
+                HelpersTurns turns(caller);
+                caller.share(static_cast<int>(shared));
+                turns.hand_on(2);
+                // There, or, if it was there already, on the other one.
+                const cpu_set_t now = allowed_cpus();
+                CHECK_EQUAL(1, CPU_COUNT(&now));
+            }
+            const cpu_set_t after = allowed_cpus();
+            CHECK(CPU_EQUAL(&before, &after));
+        }
+    });
+}
+
+TEST(helpers_leave_the_choice_of_a_cpu_to_the_system_where_there_are_more_or_fewer_than_members) {
+    on_two_cpus([](std::size_t one, std::size_t) {
+        const cpu_set_t before = allowed_cpus();
+        for (const int members : {1, 3}) {
+            CallersTurns caller;
+            HelpersTurns turns(caller);
+            caller.share(static_cast<int>(one));
+            turns.hand_on(members);
+            const cpu_set_t now = allowed_cpus();
+            CHECK(CPU_EQUAL(&before, &now));
+        }
+    });
+}
+
+#endif
+
+TEST(a_turn_ends_and_handing_on_begins_another) {
+    CallersTurns caller;
+    HelpersTurns turns(caller);
+    turns.go_on(2);
+    CHECK(!turns.is_over());
+    while (!turns.is_over()) {
+    }
+    turns.hand_on(2);
+    CHECK(!turns.is_over());
 }
 
 }  // namespace
