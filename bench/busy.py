@@ -1,8 +1,9 @@
 """Training beside other programs: ``python bench/busy.py``.
 
 Each load of loads.py is started, measured beside and ended in turn; at last there are more threads
-than CPUs. Contenders are nncore on one thread and on several, PyTorch and JAX on several; all may
-use all CPUs, and take turns.
+than CPUs, and helpers that compute at a third of the speed of others (`uneven`). Contenders are
+nncore on one thread and on several, PyTorch and JAX on several; all may use all CPUs, and take
+turns.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders import CONTENDERS
+from cpu_quota import QuotaUnavailable, quota
 from loads import LOADS, quiet
 from machine import load_warning, machine
 from output import microseconds, table, write_json
@@ -25,6 +27,7 @@ from task import make_task
 from works import WORKS, Work
 
 CROWDED = "crowded"  # twice as many threads as CPUs
+UNEVEN = "uneven"  # all threads but the first get a third of a CPU, in slices of a millisecond
 PEERS = ("torch", "torch-channels-last", "jax", "jax-scan")
 
 
@@ -45,6 +48,7 @@ def measure(
     """Seconds per step of each, and what took part; who fails is named and left out."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(LOADS.get(load, quiet)())
         runs: dict[str, Run] = {}
         versions: dict[str, dict[str, str]] = {}
         for seat in seats:
@@ -58,10 +62,15 @@ def measure(
             except ContenderFailed as error:
                 print(f"FAILED: {error}")
                 continue
-            runs[str(seat)] = _run(process)
+            run = _run(process)
+            if load == UNEVEN and seat.threads > 1:
+                run(1)  # its threads are there from now on
+                for thread in process.helper_threads():
+                    share = quota(1 / 3, period_us=3000, name=str(thread))
+                    stack.enter_context(share).add_thread(thread)
+            runs[str(seat)] = run
             versions[str(seat)] = process.versions
             print(process.facts())
-        stack.enter_context(LOADS.get(load, quiet)())
         timings = alternate(runs, rounds, seconds, pause=0.05)
     return {name: timing.per(work.steps) for name, timing in timings.items()}, versions
 
@@ -94,7 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
             taking_part = [peer for peer in peers if CONTENDERS[peer].takes(work)]
             seats = [Seat("nncore", 1), Seat("nncore", threads)]
             seats += [Seat(peer, threads) for peer in taking_part]
-            timings, versions = measure(work, load, seats, options.rounds, options.seconds)
+            try:
+                timings, versions = measure(work, load, seats, options.rounds, options.seconds)
+            except QuotaUnavailable as error:
+                print(f"NOT MEASURED: {load}: {error}")
+                break
             alone = timings[str(seats[0])]
             for seat, timing in timings.items():
                 low, high = timing.spread
@@ -115,6 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
                     "versions": versions,
                 }
             )
+        if not rows:
+            continue
         header = (f"{load}: contender, threads", "us/step", "rounds", "speed of one thread")
         print(f"\n{table(header, rows)}\n", flush=True)
         if options.json:
@@ -124,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    loads = [*LOADS, CROWDED]
+    loads = [*LOADS, CROWDED, UNEVEN]
     parser.add_argument("--loads", nargs="+", choices=loads, default=loads)
     parser.add_argument(
         "--works", nargs="+", choices=list(WORKS), default=["mlp128", "mlp512", "lenet", "cifar"]

@@ -120,6 +120,11 @@ class ContenderProcess:
         """Versions and kernels in one line."""
         return f"{self.name}: " + ", ".join(f"{key} {text}" for key, text in self.versions.items())
 
+    def helper_threads(self) -> list[int]:
+        """The numbers of all its threads but the first, as Linux knows them."""
+        everyone = {int(name) for name in os.listdir(f"/proc/{self._process.pid}/task")}
+        return sorted(everyone - {self._process.pid})
+
     def ask(self, command: str) -> dict[str, Any]:
         """Send a command and wait for the answer.
 

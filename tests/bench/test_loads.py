@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from cpu_quota import QuotaUnavailable, quota
 from loads import LOADS, spinning
 from process import MISLEADING, environment
 
@@ -71,3 +72,28 @@ def test_contenders_do_not_inherit_what_misleads_a_blas(monkeypatch: pytest.Monk
     for name in MISLEADING:
         monkeypatch.setenv(name, "Nehalem")
     assert not set(MISLEADING) & set(environment(2))
+
+
+def test_a_quota_holds_for_its_members_and_is_taken_away():
+    program = (
+        "import time\nwhile True:\n"
+        "    wall, cpu = time.perf_counter(), time.process_time()\n"
+        "    while time.perf_counter() - wall < 0.4: pass\n"
+        "    print((time.process_time() - cpu) / (time.perf_counter() - wall), flush=True)"
+    )
+    try:
+        with (
+            quota(0.25, name="test") as group,
+            subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process,
+        ):
+            try:
+                group.add_process(process.pid)
+                assert process.stdout is not None
+                process.stdout.readline()
+                assert float(process.stdout.readline()) < 0.6
+                folder = group.folder
+            finally:
+                process.kill()
+    except QuotaUnavailable as error:
+        pytest.skip(str(error))
+    assert not folder.exists()
