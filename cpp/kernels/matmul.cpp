@@ -17,6 +17,9 @@ struct Offsets {
 };
 
 Offsets batch_offsets(const MatmulArgs& p, ptrdiff_t index) {
+    // One dimension, as most have, takes no division: with small matrices that counts.
+    if (p.batch_shape.size() == 1)
+        return {index * p.a_batch[0], index * p.b_batch[0], index * p.c_batch[0]};
     Offsets offsets{0, 0, 0};
     for (std::size_t d = p.batch_shape.size(); d-- > 0;) {
         const ptrdiff_t i = index % p.batch_shape[d];
@@ -71,31 +74,40 @@ void matmul(const MatmulArgs& args) {
     float* const scratch_data = scratch.data();
 
     runtime::run_team(threads, [&](const runtime::Team& team) {
-        team.for_each(tasks, [&](ptrdiff_t task, int thread) {
+        GemmArgs whole;
+        whole.M = p.M;
+        whole.N = p.N;
+        whole.K = p.K;
+        whole.alpha = p.alpha;
+        whole.a_row = p.a_row;
+        whole.a_column = p.a_column;
+        whole.b_row = p.b_row;
+        whole.b_column = p.b_column;
+        whole.accumulate = p.accumulate;
+        whole.c_row = p.c_row;
+        team.for_ranges(tasks, 1, [&](ptrdiff_t begin, ptrdiff_t end, int thread) {
             float* const own = scratch_data + static_cast<std::size_t>(thread) * scratch_floats;
-            const Offsets at = batch_offsets(p, task / cuts);
-            const ptrdiff_t cut = task % cuts;
-            // Cuts fall on multiples of 16 columns, so that no vector is torn.
-            const ptrdiff_t unit = by_rows ? 1 : 16;
-            const ptrdiff_t units = (side + unit - 1) / unit;
-            const ptrdiff_t first = units * cut / cuts * unit;
-            const ptrdiff_t last = std::min(side, units * (cut + 1) / cuts * unit);
-            if (first >= last) return;
-            GemmArgs g;
-            g.M = by_rows ? last - first : p.M;
-            g.N = by_rows ? p.N : last - first;
-            g.K = p.K;
-            g.alpha = p.alpha;
-            g.a = p.a + at.a + (by_rows ? first * p.a_row : 0);
-            g.a_row = p.a_row;
-            g.a_column = p.a_column;
-            g.b = p.b + at.b + (by_rows ? 0 : first * p.b_column);
-            g.b_row = p.b_row;
-            g.b_column = p.b_column;
-            g.accumulate = p.accumulate;
-            g.c = p.c + at.c + (by_rows ? first * p.c_row : first);
-            g.c_row = p.c_row;
-            kernels.gemm(g, own);
+            GemmArgs g = whole;
+            for (ptrdiff_t task = begin; task < end; ++task) {
+                const Offsets at = batch_offsets(p, cuts == 1 ? task : task / cuts);
+                g.a = p.a + at.a;
+                g.b = p.b + at.b;
+                g.c = p.c + at.c;
+                if (cuts > 1) {
+                    const ptrdiff_t cut = task % cuts;
+                    // Cuts fall on multiples of 16 columns, so that no vector is torn.
+                    const ptrdiff_t unit = by_rows ? 1 : 16;
+                    const ptrdiff_t units = (side + unit - 1) / unit;
+                    const ptrdiff_t first = units * cut / cuts * unit;
+                    const ptrdiff_t last = std::min(side, units * (cut + 1) / cuts * unit);
+                    if (first >= last) continue;
+                    (by_rows ? g.M : g.N) = last - first;
+                    g.a += by_rows ? first * p.a_row : 0;
+                    g.b += by_rows ? 0 : first * p.b_column;
+                    g.c += by_rows ? first * p.c_row : first;
+                }
+                kernels.gemm(g, own);
+            }
         });
     });
 }

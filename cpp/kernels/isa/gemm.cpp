@@ -119,6 +119,49 @@ __attribute__((noinline)) void edge_tile(const TileArgs& t) {
     }
 }
 
+#if defined(__AVX512F__) || defined(__AVX2__)
+
+// B in place although its rows end within a vector: a masked load reads nothing behind them, and
+// costs as much as any. Small products pay for that instead of for packing.
+constexpr bool kReadsPartOfVector = true;
+
+template <int H, Source S>
+__attribute__((noinline)) void narrow_tile(const TileArgs& t) {
+    vec acc[H][1];
+    const int width = t.width;
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i)
+        acc[i][0] = t.accumulate ? load_partial(t.c + i * t.c_row, width) : zero();
+    const ptrdiff_t row = S == Source::rows ? t.a_stride : 1,
+                    step = S == Source::rows ? 1 : t.a_stride;
+    const float* a = t.a;
+    const float* b = t.b;
+    for (ptrdiff_t k = 0; k < t.K; ++k) {
+        const vec y = load_partial(b, width);
+        NNCORE_UNROLL
+        for (int i = 0; i < H; ++i) acc[i][0] = fma(broadcast(a[i * row]), y, acc[i][0]);
+        a += step;
+        b += t.b_row;
+    }
+    NNCORE_UNROLL
+    for (int i = 0; i < H; ++i) store_partial(t.c + i * t.c_row, acc[i][0], width);
+}
+
+void run_narrow_tile(Source source, int height, const TileArgs& t) {
+    if (source == Source::rows) {
+        with_constant<kProductRows>(height, [&]<int H>() { narrow_tile<H, Source::rows>(t); });
+    } else {
+        with_constant<kProductRows>(height, [&]<int H>() { narrow_tile<H, Source::columns>(t); });
+    }
+}
+
+#else
+
+constexpr bool kReadsPartOfVector = false;
+void run_narrow_tile(Source, int, const TileArgs&) {}
+
+#endif
+
 // Kept apart from those so that the accumulators never leave the registers here.
 template <int H, int V, Source S>
 void tile(const TileArgs& t) {
@@ -221,11 +264,8 @@ void pack_panel(ptrdiff_t depth, int height, float alpha, const float* a, ptrdif
             target[k * height + i] = alpha * a[i * a_row + k * a_column];
 }
 
-struct Problem : GemmArgs {
-    ptrdiff_t c_column;
-};
-
-void run(const Problem& p, float* scratch) {
+// By reference: a copy of the arguments takes as long as a product of 8 x 8 x 8.
+void run(const GemmArgs& p, ptrdiff_t c_column, float* scratch) {
     const ptrdiff_t tiles = (p.M + kProductRows - 1) / kProductRows;
     float* const panel = scratch;
     float* const block = scratch + kPanelFloats;
@@ -239,8 +279,11 @@ void run(const Problem& p, float* scratch) {
     // is no whole tile is packed all the same, as a tile reads all its vectors: behind the last row
     // of B there may be no memory.
     const bool b_stands = p.b_column == 1 && tiles <= kTilesInPlace;
+    const auto narrow = [&](int width) {
+        return kReadsPartOfVector && b_stands && width < kLanes && c_column == 1;
+    };
     const auto in_place = [&](int width) {
-        return b_stands && (width == kWidth || width == kHalfWidth);
+        return b_stands && (width == kWidth || width == kHalfWidth || narrow(width));
     };
 
     for (ptrdiff_t k0 = 0; k0 < p.K; k0 += kDepth) {
@@ -256,13 +299,14 @@ void run(const Problem& p, float* scratch) {
             }
             for (ptrdiff_t index = 0; index < tiles; ++index) {
                 // Rows dealt evenly: 32 rows make 11 + 11 + 10, not 14 + 14 + 4.
-                const ptrdiff_t first = p.M * index / tiles;
-                const int height = static_cast<int>(p.M * (index + 1) / tiles - first);
+                const ptrdiff_t first = tiles == 1 ? 0 : p.M * index / tiles;
+                const ptrdiff_t last = tiles == 1 ? p.M : p.M * (index + 1) / tiles;
+                const int height = static_cast<int>(last - first);
                 TileArgs t;
                 t.K = depth;
                 t.accumulate = accumulate;
                 t.c_row = p.c_row;
-                t.c_column = p.c_column;
+                t.c_column = c_column;
                 const float* a = p.a + first * p.a_row + k0 * p.a_column;
                 Source source = direct;
                 if (a_in_place) {
@@ -283,8 +327,10 @@ void run(const Problem& p, float* scratch) {
                         t.b = block + j * depth;
                         t.b_row = kWidth;
                     }
-                    t.c = p.c + first * p.c_row + (j0 + j) * p.c_column;
-                    if (t.width <= kHalfWidth) {
+                    t.c = p.c + first * p.c_row + (j0 + j) * c_column;
+                    if (narrow(t.width)) {
+                        run_narrow_tile(source, height, t);
+                    } else if (t.width <= kHalfWidth) {
                         run_tile<kHalfVectors>(source, height, t);
                     } else {
                         run_tile<kProductVectors>(source, height, t);
@@ -336,11 +382,11 @@ void few_rows(const GemmArgs& g, float* scratch) {
         wide_tile(g.M, t, columns);
     }
     if (j == g.N) return;
-    Problem rest{g, 1};
+    GemmArgs rest = g;
     rest.N -= j;
     rest.b += j;
     rest.c += j;
-    run(rest, scratch);
+    run(rest, 1, scratch);
 }
 
 // ---- one column: 16 chains per element, see GemmArgs
@@ -474,12 +520,12 @@ void gemm(const GemmArgs& args, float* scratch) {
                (args.a_column == 1 || args.M == 1)) {
         few_rows(args, scratch);
     } else if (args.alpha == 1.0f && narrow && args.M > args.N) {
-        const Problem turned{{args.N, args.M, args.K, 1.0f, args.b, args.b_column, args.b_row,
-                              args.a, args.a_column, args.a_row, args.accumulate, args.c, 1},
-                             args.c_row};
-        run(turned, scratch);
+        const GemmArgs turned{args.N,          args.M,     args.K, 1.0f,          args.b,
+                              args.b_column,   args.b_row, args.a, args.a_column, args.a_row,
+                              args.accumulate, args.c,     1};
+        run(turned, args.c_row, scratch);
     } else {
-        run(Problem{args, 1}, scratch);
+        run(args, 1, scratch);
     }
 }
 
