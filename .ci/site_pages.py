@@ -21,7 +21,6 @@ DOCUMENTS = [
     "LICENSE",
     "bench/README.md",
     "bench/*.py",
-    "bench/baseline.json",
     "bench/cpp/bench_conv.cpp",
     "docs",
     "examples",

@@ -24,10 +24,11 @@ class ContenderFailed(RuntimeError):
     """A contender's process ended, answered nonsense or not at all; holds what it printed."""
 
 
-def environment(threads: int) -> dict[str, str]:
+def environment(threads: int, package_path: Path | None = None) -> dict[str, str]:
     """The environment that keeps every library to so many threads.
 
-    What makes a BLAS take the kernels of another processor than this one is left out.
+    What makes a BLAS take the kernels of another processor than this one is left out. Packages in
+    `package_path` come before those that are installed.
     """
     count = str(threads)
     names = (
@@ -38,7 +39,8 @@ def environment(threads: int) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS",
         "TF_NUM_INTEROP_THREADS",
     )
-    paths = [str(BENCH), os.environ.get("PYTHONPATH", "")]
+    first = "" if package_path is None else str(package_path)
+    paths = [first, str(BENCH), os.environ.get("PYTHONPATH", "")]
     inherited = {name: text for name, text in os.environ.items() if name not in MISLEADING}
     return {
         **inherited,
@@ -80,7 +82,7 @@ class ContenderProcess:
     """One contender at work on one task. Use it in a `with` statement.
 
     Its CPUs are limited to the number of threads, which is what JAX and TensorFlow go by, unless
-    `usable` says which they are.
+    `usable` says which they are. `package_path` is as in `environment`.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class ContenderProcess:
         patience: float = 600.0,
         package: str = "contenders",
         usable: set[int] | None = None,
+        package_path: Path | None = None,
     ) -> None:
         self.name = name
         self._patience = patience
@@ -104,7 +107,7 @@ class ContenderProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                env=environment(threads),
+                env=environment(threads, package_path),
                 cwd=BENCH,
             )
         finally:

@@ -1,96 +1,94 @@
-"""The speed gate: ``python bench/regress.py`` fails when a training step became slower.
+"""The speed gate: ``python bench/regress.py --against COMMIT`` fails where nncore became slower.
 
-What is compared is not time but the share of the FMA peak, measured in turns with the steps: it
-hardly depends on the clock rate or on how fast this machine happens to be today. On one thread the
-steps' CPU time counts, so that other programs are in the way as little as possible. The baseline is
-bench/baseline.json, one entry per processor, instruction set and number of threads, written by
-``--record``.
+Two builds are made alike, of the commit and of the files as they are now, and take turns at the
+same work in the same minutes; what counts is the median over the rounds of how long one took
+against the other. So no time is kept from another day or machine. On one thread it is CPU time, so
+that other programs are in the way as little as possible.
+
+With ``--reads`` it is second reads of a folder, which come from the cache, instead of training.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import statistics
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from machine import cpu_model, load_warning
-from output import table, write_json
-from peak import limit_run, measure_peak
-from process import BENCH, ContenderProcess, cpus
+from builds import HERE, ROOT, BuildFailed, build_commit, build_here, check_comes_first, commit_of
+from machine import load_warning
+from output import table
+from pictures import PICTURES, folder
+from process import ContenderProcess, cpus
+from readers.base import Task as Folder
+from rounds import Run, Timing, alternate
 from task import make_task
-from works import WORKS, Work
+from works import WORKS
 
-import nncore as nn
-
-BASELINE = BENCH / "baseline.json"
-TOLERANCE = 0.15  # the share of the baseline that may be lost
-
-
-def baseline_key(threads: int) -> str:
-    """What a baseline entry holds for."""
-    return f"{cpu_model()}, {nn.info()['isa']}, {threads} thread(s)"
+TOLERANCE = 0.05  # the part of the speed that may be lost
+PAUSE = 0.05  # seconds, in which idle threads fall asleep
+FOLDERS = Path(tempfile.gettempdir()) / "nncore-bench-pictures"
+Builds = Mapping[str, Path]  # what to put on PYTHONPATH, by what it is called: before, then now
 
 
-def read_baseline(path: Path) -> dict[str, Any]:
-    """The entries by key; none where the file is missing.
-
-    Raises
-    ------
-    ValueError
-        The file is not a baseline.
-    """
-    if not path.exists():
-        return {}
-    data = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(data, dict) or not isinstance(data.get("entries"), dict):
-        raise ValueError(f'{path} is no baseline: it must be a JSON object with "entries"')
-    return dict(data["entries"])
+def slower(ratios: Mapping[str, float], tolerance: float = TOLERANCE) -> list[str]:
+    """What takes longer now, by more than `tolerance` of the time before."""
+    # Written so that NaN counts as slower.
+    return [name for name, ratio in ratios.items() if not ratio <= 1 + tolerance]
 
 
-def slower(
-    measured: dict[str, float], recorded: dict[str, float], tolerance: float = TOLERANCE
-) -> list[str]:
-    """The works whose share of the peak fell by more than `tolerance` of the recorded one."""
-    return [
-        name
-        for name, share in measured.items()
-        # Written so that NaN counts as slower.
-        if name in recorded and not share >= (1 - tolerance) * recorded[name]
-    ]
+def ratio(timings: Mapping[str, Timing]) -> float:
+    """How long it takes now against before: the median over the rounds."""
+    before, now = timings.values()
+    return statistics.median(b / a for a, b in zip(before.rounds, now.rounds, strict=True))
 
 
-def share_of_peak(work: Work, threads: int, rounds: int, seconds: float) -> float:
-    """Median over the rounds of limit / time, each with the peak measured just before.
+@contextlib.contextmanager
+def training(name: str, builds: Builds, threads: int) -> Iterator[dict[str, Run]]:
+    """Epochs of a work by `Sequential.fit`, a process per build."""
+    clock = "cpu_seconds" if threads == 1 else "seconds"
+    with contextlib.ExitStack() as stack:
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "task.npz"
+        make_task(WORKS[name], threads).save(path)
 
-    The steps are those of `Sequential.fit`, in a process of their own.
-    """
-    shares = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "task.npz"
-        make_task(work, threads).save(path)
-        with ContenderProcess("nncore", path, threads) as process:
-            isa = process.versions["isa"]
-            clock = "cpu_seconds" if threads == 1 else "seconds"
-            epochs, taken = 1, process.ask("run 1")["seconds"]
-            while taken < seconds / 4:
-                epochs *= 4
-                taken = process.ask(f"run {epochs}")["seconds"]
-            epochs = max(1, round(epochs * seconds / taken))
-            limit = limit_run(threads, isa)
-            for _ in range(rounds):
-                if limit is None:
-                    gflops = measure_peak(threads, isa).gflops
-                else:
-                    gflops = 20 * threads / limit[0](20 * threads)  # a tenth of a second
-                time.sleep(0.05)
-                taken = process.ask(f"run {epochs}")[clock] / (epochs * work.steps)
-                shares.append(work.limit_seconds(gflops) / taken)
-    return statistics.median(shares)
+        def start(package: Path) -> Run:
+            process = ContenderProcess("nncore", path, threads, package_path=package)
+            stack.enter_context(process)
+            return lambda epochs: float(process.ask(f"run {epochs}")[clock])
+
+        yield {called: start(package) for called, package in builds.items()}
+
+
+@contextlib.contextmanager
+def reading(
+    name: str, builds: Builds, threads: int, root: Path = FOLDERS, limit: int | None = None
+) -> Iterator[dict[str, Run]]:
+    """Second reads of a folder of pictures, each build from a cache of its own."""
+    clock = "cpu_seconds" if threads == 1 else "seconds"
+    kind = PICTURES[name]
+    root.mkdir(exist_ok=True)
+    place = folder(kind, root, limit)
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=root)))
+
+        def start(number: int, package: Path) -> Run:
+            path = scratch / f"{number}.json"
+            cache = str(scratch / f"cache{number}")
+            Folder(str(place), kind.side, kind.color, threads, cache).save(path)
+            process = ContenderProcess(
+                "nncore", path, threads, package="readers", package_path=package
+            )
+            stack.enter_context(process)
+            process.ask("first")
+            return lambda times: sum(float(process.ask("second")[clock]) for _ in range(times))
+
+        yield {
+            called: start(number, package)
+            for number, (called, package) in enumerate(builds.items())
+        }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -98,75 +96,85 @@ def main(arguments: list[str] | None = None) -> int:
     warning = load_warning()
     if warning:
         print(f"WARNING: {warning}")
-    key = baseline_key(options.threads)
-    entries = read_baseline(options.baseline)
-    recorded: dict[str, float] = entries.get(key, {}).get("share_of_peak", {})
-    if not recorded and not options.record:
-        print(
-            f"no baseline for this machine ({key}) in {options.baseline}: nothing to compare with; "
-            f"record one with: python bench/regress.py --record --threads {options.threads}"
-        )
-        return 1 if options.strict else 0
-
-    def measure(names: list[str]) -> dict[str, float]:
-        return {
-            name: share_of_peak(WORKS[name], options.threads, options.rounds, options.seconds)
-            for name in names
+    try:
+        commit = commit_of(options.against)
+        builds = {
+            f"{options.against} ({commit[:10]})": build_commit(commit, options.builds),
+            HERE: build_here(options.builds),
         }
-
-    measured = measure(options.works)
-    if options.record:
-        shares = {**recorded, **{name: round(share, 4) for name, share in measured.items()}}
-        info = nn.info()
-        entries[key] = {
-            "share_of_peak": shares,
-            "version": info["version"],
-            "compiler": info["compiler"],
-            "recorded": time.strftime("%Y-%m-%d"),
-        }
-        write_json(options.baseline, {"entries": entries})
-        print(_comparison(measured, recorded))
-        print(f"recorded in {options.baseline} for {key}")
-        return 0
-    suspects = slower(measured, recorded)
-    if suspects:
-        # Another program may have been in the way: whoever is slower must be so twice.
-        print(f"slower than the baseline: {', '.join(suspects)}; measuring again")
-        again = measure(suspects)
-        measured |= {name: max(share, measured[name]) for name, share in again.items()}
-        suspects = slower(measured, recorded)
-    print(_comparison(measured, recorded))
-    unknown = [name for name in measured if name not in recorded]
-    if unknown:
-        print(f"not in the baseline: {', '.join(unknown)}; record them with --record")
-    if suspects:
-        print(
-            f"FAILED: {', '.join(suspects)} lost more than {TOLERANCE:.0%} of the recorded speed; "
-            "if that is wanted, record it with --record and say why"
-        )
+        for package in builds.values():
+            check_comes_first(package)
+    except BuildFailed as error:
+        print(f"FAILED: {error}")
         return 1
-    return 1 if unknown and options.strict else 0
+    work = reading if options.reads else training
+
+    def measure(names: list[str]) -> dict[str, dict[str, Timing]]:
+        found = {}
+        for name in names:
+            with work(name, builds, options.threads) as runs:
+                found[name] = alternate(runs, options.rounds, options.seconds, PAUSE)
+        return found
+
+    return judge(options.reads or options.works, measure)
 
 
-def _comparison(measured: dict[str, float], recorded: dict[str, float]) -> str:
+def judge(names: list[str], measure: Callable[[list[str]], dict[str, dict[str, Timing]]]) -> int:
+    """The exit code; whoever is slower must be so twice, for something may have been in the way."""
+    measured = measure(names)
+    suspects = slower({name: ratio(timings) for name, timings in measured.items()})
+    if suspects:
+        print(f"slower: {', '.join(suspects)}; measuring again")
+        for name, timings in measure(suspects).items():
+            measured[name] = min(measured[name], timings, key=ratio)
+    print(_comparison(measured))
+    suspects = slower({name: ratio(timings) for name, timings in measured.items()})
+    if suspects:
+        print(f"FAILED: {', '.join(suspects)} lost more than {TOLERANCE:.0%} of the speed")
+    return 1 if suspects else 0
+
+
+def _comparison(measured: Mapping[str, Mapping[str, Timing]]) -> str:
     rows = []
-    for name, share in measured.items():
-        before = recorded.get(name)
-        change = "new" if before is None else f"{share / before - 1:+.1%}"
-        rows.append((name, f"{share:.1%}", "" if before is None else f"{before:.1%}", change))
-    return table(("work", "of the FMA peak", "baseline", "change"), rows)
+    for name, timings in measured.items():
+        before, now = timings.values()
+        ratios = [b / a - 1 for a, b in zip(before.rounds, now.rounds, strict=True)]
+        rows.append(
+            (
+                name,
+                *(f"{1e3 * timing.median:.4g}" for timing in timings.values()),
+                f"{ratio(timings) - 1:+.1%}",
+                f"{min(ratios):+.1%} to {max(ratios):+.1%}",
+            )
+        )
+    called = next(iter(measured.values()))
+    return table(("ms", *called, "change", "rounds"), rows)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--against", default="HEAD", metavar="COMMIT", help="what was before (default: %(default)s)"
+    )
     parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
+    parser.add_argument(
+        "--reads",
+        nargs="*",
+        choices=list(PICTURES),
+        help="second reads of these folders (all, if none is named) instead of training",
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="per round, about")
-    parser.add_argument("--record", action="store_true", help="make this the baseline")
-    parser.add_argument("--strict", action="store_true", help="fail without a baseline, too")
-    parser.add_argument("--baseline", type=Path, default=BASELINE)
+    parser.add_argument(
+        "--builds",
+        type=Path,
+        default=ROOT / "build" / "regress",
+        help="where builds are made, and those of commits kept",
+    )
     options = parser.parse_args(arguments)
+    if options.reads == []:
+        options.reads = list(PICTURES)
     if options.rounds < 1 or options.threads < 1 or options.seconds <= 0:
         parser.error("--rounds, --threads and --seconds must be positive")
     try:

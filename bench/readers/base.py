@@ -2,8 +2,9 @@
 
 The process reads one command per line and answers with one line of JSON each:
 
-    first    {"seconds": s, "images": n, "mean": m}  the whole folder, as by a program that never
-                                                     read it before; m is the mean of all pixels
+    first    {"seconds": s, "cpu_seconds": c, "images": n, "mean": m}
+             the whole folder, as by a program that never read it before; m is the mean of all
+             pixels, c what all threads of the process took
     second   the same, as by a program that has read it before
     quit     ends
 
@@ -73,15 +74,22 @@ def serve(make_reader: type[Reader], task: Task, replies: IO[str]) -> None:
         if command in ("first", "second"):
             if command == "first":
                 reader.forget()
-            images, total, summing = 0, 0.0, 0.0
-            started = time.perf_counter()
+            images, total, summing, cpu_summing = 0, 0.0, 0.0, 0.0
+            started, cpu_started = time.perf_counter(), time.process_time()
             for batch in reader.batches():
                 images += len(batch)
-                at = time.perf_counter()
+                at, cpu_at = time.perf_counter(), time.process_time()
                 total += float(batch.mean(dtype=np.float64)) * len(batch)
-                summing += time.perf_counter() - at  # not part of reading
-            seconds = time.perf_counter() - started - summing
-            reply(replies, seconds=seconds, images=images, mean=total / images)
+                # Not part of reading.
+                summing += time.perf_counter() - at
+                cpu_summing += time.process_time() - cpu_at
+            reply(
+                replies,
+                seconds=time.perf_counter() - started - summing,
+                cpu_seconds=time.process_time() - cpu_started - cpu_summing,
+                images=images,
+                mean=total / images,
+            )
         elif command == "quit":
             return
         else:

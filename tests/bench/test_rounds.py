@@ -1,16 +1,11 @@
-"""Taking turns, tables, and the speed gate's decision."""
+"""Taking turns, and tables."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import pytest
 from gemm import PRODUCTS, check, contenders, summary
 from output import microseconds, table
 from peak import Peak
-from regress import main as regress
-from regress import read_baseline, slower
 from rounds import Timing, alternate
 
 
@@ -47,22 +42,6 @@ def test_numbers_and_tables_line_up():
     assert table(("a", "bb"), [("xyz", "1")]).splitlines() == [
         *("| a   | bb |", "| --- | -: |", "| xyz |  1 |")
     ]
-
-
-def test_slower_by_more_than_the_tolerance():
-    recorded = {"a": 0.8, "b": 0.8, "c": 0.8}
-    measured = {"a": 0.69, "b": 0.67, "c": float("nan"), "new": 0.1}
-    assert slower(measured, recorded, tolerance=0.15) == ["b", "c"]
-
-
-def test_gate_without_a_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = tmp_path / "baseline.json"
-    assert regress(["--baseline", str(path)]) == 0
-    assert "no baseline for this machine" in capsys.readouterr().out
-    assert regress(["--baseline", str(path), "--strict"]) == 1
-    path.write_text(json.dumps([1]))
-    with pytest.raises(ValueError, match="no baseline"):
-        read_baseline(path)
 
 
 def test_products_have_the_shapes_that_they_name():
