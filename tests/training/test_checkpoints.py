@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nncore as nn
-from model_files import content, data_set, make_model, weights
+from model_files import content, data_set, make_model, weights, write
 from nncore.training.model_file import save
 from small_fits import blobs, fit, small_model
 
@@ -74,6 +74,16 @@ def test_a_model_file_is_no_checkpoint(tmp_path):
     make_model().save(tmp_path / "m")
     with pytest.raises(nn.ModelFileError, match="no training state"):
         nn.load_checkpoint(tmp_path / "m")
+
+
+def test_a_state_without_its_parts_is_a_bad_file(tmp_path):
+    save(make_model(), tmp_path / "m", with_state=True)
+    tensors, described = content(tmp_path / "m")
+    for part in ("position", "history"):
+        state = {name: found for name, found in described["state"].items() if name != part}
+        write(tmp_path / "m", tensors, described | {"state": state})
+        with pytest.raises(nn.ModelFileError, match=r"bad training state|no training state"):
+            nn.load_checkpoint(tmp_path / "m")
 
 
 def test_header_does_not_grow_with_the_training(tmp_path):

@@ -269,6 +269,16 @@ def test_safetensors_of_someone_else(path):
         load(path)
 
 
+def test_numbers_beyond_all_that_can_be_written(path):
+    """Read as infinite, they could not be saved again."""
+    tensors, described = content(path)
+    described["training"]["metrics"]["loss"] = 12345.5
+    text = json.dumps(described).replace("12345.5", "1e999")
+    path.write_bytes(save_tensors(tensors, metadata={"nncore": text}))
+    with pytest.raises(ModelFileError, match="1e999 is beyond all numbers"):
+        load(path)
+
+
 @pytest.mark.parametrize("version", [0, 2, "1", None, 1.0, True, [1]])
 def test_other_format_versions(path, version):
     tensors, described = content(path)
@@ -345,10 +355,12 @@ def change(described, where, value):
         ("preprocessing.color", "hsv", "color"),
         ("loss", "hinge", "unknown loss 'hinge'"),
         ("optimizer", {"type": "Adagrad"}, "unknown optimizer 'Adagrad'"),
-        ("optimizer.learning_rate", float("nan"), "learning_rate"),
+        ("optimizer.learning_rate", float("nan"), "NaN is no number of JSON"),
+        ("optimizer.learning_rate", -1.0, "learning_rate"),
         ("training", {}, "inconsistent"),
         ("training.epochs", -3, "not a count"),
         ("training.metrics", [], "inconsistent"),
+        ("training.metrics.loss", float("inf"), "Infinity is no number of JSON"),
     ],
 )
 def test_contradictions(path, where, value, message):

@@ -40,6 +40,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -300,7 +301,9 @@ def _described(path: Path, metadata: Any) -> dict[str, Any]:
             f"{path}: a safetensors file, but not a model of nncore (no 'nncore' in its metadata)"
         )
     try:
-        described = json.loads(metadata["nncore"])
+        described = json.loads(
+            metadata["nncore"], parse_constant=_refuse_constant, parse_float=_finite_float
+        )
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path}: its 'nncore' metadata is not JSON: {error}") from error
     version = described.get("format_version") if isinstance(described, dict) else None
@@ -318,6 +321,13 @@ def _described(path: Path, metadata: Any) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is beyond all numbers that are written")
+    return value
 
 
 def _not_whole(path: Path, why: str) -> ModelFileError:

@@ -115,7 +115,7 @@ class StoredState:
     @property
     def has_history(self) -> bool:
         """Whether a training can go on from here with its record."""
-        return self.described is not None and self.described["history"] is not None
+        return self.described is not None and self.described.get("history") is not None
 
     @property
     def has_best(self) -> bool:
