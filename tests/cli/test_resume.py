@@ -1,7 +1,7 @@
 """`nncore train --resume`: whatever is killed goes on to the same weights, history and report.
 
-Some kills at random moments; NNCORE_KILLS=20 pytest tests/cli/test_resume.py -k killed is the long
-form: so many of each kind.
+Some kills at random moments, of `train` and of `train --resume`; NNCORE_KILLS=20 pytest
+tests/cli/test_resume.py -k killed is the long form: so many of each kind.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 import nncore as nn
+from onnx_architectures import squeezenet
 from onnx_models import write_network
 from textbook import TRAIN
 
@@ -30,6 +31,8 @@ KINDS = {
     "auto": ("--backbone", "none", "--epochs", "5"),
     "momentum": (*TRAIN[1:], "--optimizer", "sgd", "--momentum", "0.9", "--epochs", "150"),
     "cnn": ("--model", "cnn", *AUGMENTED, "--class-weight", "balanced", "--epochs", "15"),
+    # A head, then the layers under it: two calls of `fit` that share a history.
+    "onnx": ("--backbone", "NETWORK", "--epochs", "60", "--fine-tune", "20", "--no-refit"),
 }
 
 SHORT = ("--epochs", 6, "--batch-size", 8)
@@ -81,18 +84,33 @@ def same(one, other):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(pictures, tmp_path_factory):
+def training(pictures, tmp_path_factory):
+    """The words of a training of a kind."""
+
+    def words(kind):
+        found = KINDS[kind]
+        if "NETWORK" in found:
+            pytest.importorskip("onnx")
+            graph, output = squeezenet()
+            network = tmp_path_factory.mktemp("networks") / "squeezenet.onnx"
+            graph.write(network, output)
+            found = [network if word == "NETWORK" else word for word in found]
+        return ("train", pictures, *found, "--name", kind)
+
+    return words
+
+
+@pytest.fixture(scope="module")
+def undisturbed(training, tmp_path_factory):
     """A run of each kind that nobody stops, and how long it takes from its folder on."""
     root, found = tmp_path_factory.mktemp("undisturbed"), {}
 
     def get(kind):
         if kind not in found:
-            with start(
-                "train", pictures, *KINDS[kind], "--output", root, "--name", kind
-            ) as process:
+            with start(*training(kind), "--output", root) as process:
                 begun = until(root / kind / "resume.json", process)
-                process.communicate(timeout=300)
-            assert process.returncode == 0
+                _, told = process.communicate(timeout=300)
+            assert process.returncode == 0, told
             found[kind] = root / kind, time.monotonic() - begun
         return found[kind]
 
@@ -105,26 +123,35 @@ def until(path, process):
     return time.monotonic()
 
 
+def until_it_goes_on(process):
+    """`--resume` has read all that was there, and trains."""
+    for line in process.stdout:
+        if " goes on after " in line:
+            break
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_run_goes_on_to_the_same_end(pictures, tmp_path, undisturbed, kind):
+def test_a_killed_run_goes_on_to_the_same_end(training, tmp_path, undisturbed, kind):
     whole, seconds = undisturbed(kind)
     draw = random.Random(kind)
-    words = ("train", pictures, *KINDS[kind], "--output", tmp_path, "--name", kind)
     run = tmp_path / kind
     often = ("--checkpoint-seconds", "0.05")
     for number in range(KILLS):
-        with start(*words, *often) as process:
-            until(run / "resume.json", process)
+        resumed = run.exists()
+        words = ("train", "--resume", run) if resumed else (*training(kind), "--output", tmp_path)
+        with start(*words, *often, stdout=subprocess.PIPE) as process:
+            if not resumed:
+                until(run / "resume.json", process)
+            elif number % 3:  # else while it still reads what is there, or begins to
+                until_it_goes_on(process)
             time.sleep(draw.uniform(0, seconds / min(KILLS, 4)))
             process.send_signal(signal.SIGTERM if number % 4 == 3 else signal.SIGKILL)
             process.communicate(timeout=60)
-        assert process.returncode in (-signal.SIGKILL, 143, 0)
-        words = ("train", "--resume", run)
+        assert process.returncode in (-signal.SIGKILL, -signal.SIGTERM, 143, 0)
         if process.returncode == 0 or number % 4 == 3:
             finish("train", "--resume", run)
             same(whole, run)
             shutil.rmtree(run)
-            words = ("train", pictures, *KINDS[kind], "--output", tmp_path, "--name", kind)
     if run.exists():
         finish("train", "--resume", run)
         same(whole, run)
