@@ -104,6 +104,114 @@ struct ConvArgs {
     ptrdiff_t y_row, y_pixel;
 };
 
+// A convolution of 3x3 weights, stride 1, by Winograd's minimal filtering F(2x2, 3x3) (Lavin and
+// Gray, "Fast algorithms for convolutional neural networks", CVPR 2016): tiles of 2x2 output pixels
+// from 4x4 input pixels d, by 16 products where the direct way takes 36.
+//   U = G g G'    per input and output channel, of the 3x3 weights g
+//   V = B' d B    per tile and input channel
+//   M[i] = sum over the inputs of V[i] U[i], one chain, for each of the 16 places i
+//   y = A' M A    2x2 pixels, per tile and output channel
+// Each line (a, b, c) of G g, and then each column of that, becomes
+//   a,  ((a + c) + b) / 2,  ((a + c) - b) / 2,  c
+// each (a, b, c, d) of B' d:  a - c,  b + c,  c - b,  b - d
+// and each of A' M:           a + (b + c),  (b - c) - d
+// where columns go first, then lines. The chain of M at place (1, 1), which is in all four pixels,
+// starts with the bias.
+constexpr ptrdiff_t kWinogradPlaces = 16;
+
+// U, in panels: [block of 16 outputs][place][input][16], for `blocks` blocks.
+struct WinogradWeightsArgs {
+    ptrdiff_t inputs, blocks;
+    const float* weights;  // [tap][row][column]
+    ptrdiff_t weights_tap, weights_row;
+    // Either the rows are the inputs and the columns, whole blocks of them, the outputs; or, turned
+    // by 180 degrees for an input gradient, the rows are the outputs, of which there are so many,
+    // and the columns the inputs.
+    bool turned;
+    ptrdiff_t rows;
+    float* transformed;
+};
+
+// The tiles [first, last) of several images of the same size, numbered line by line and image by
+// image, and the pixels from which they come. Where an image has an odd number of output lines or
+// columns its last tiles are cut.
+struct WinogradTiles {
+    ptrdiff_t rows, columns;  // output pixels of an image
+    ptrdiff_t first, last;
+    ptrdiff_t inputs;  // channels
+    const float* x;
+    ptrdiff_t x_image, x_row, x_pixel;
+    ptrdiff_t x_rows, x_columns;  // input pixels of an image; zeros are beyond
+    ptrdiff_t top, left;          // by how much the first window reaches beyond them
+};
+constexpr ptrdiff_t winograd_tiles(ptrdiff_t rows, ptrdiff_t columns) {
+    return ((rows + 1) / 2) * ((columns + 1) / 2);
+}
+
+struct WinogradArgs {
+    WinogradTiles tiles;
+    ptrdiff_t blocks, channels;   // output channels, in blocks of 16 and as stored in y
+    const float* weights;         // as of winograd_weights
+    const float* bias;            // 16 * blocks floats, or nullptr
+    Activation activation;        // applied to the result (forward) ...
+    const float* input_activity;  // ... or, if not nullptr, y *= activation'(input_activity)
+    ptrdiff_t activity_image, activity_row, activity_pixel;
+    float* y;
+    ptrdiff_t y_image, y_row, y_pixel;
+    float* scratch;  // winograd_scratch(inputs, blocks) floats, 64-byte aligned
+};
+
+// The weight gradient of the same, by F(3x3, 2x2): with V as above and
+//   D = A d A'    per tile and output channel, of the output gradient d of its 2x2 pixels
+//   M[i] = sum over the tiles of V[i] D[i], one chain that starts from 0, for each place i
+//   gradient = G' M G
+// Each line (a, b) of A d, and then each column of that, becomes  a,  a + b,  a - b,  -b
+// and each (a, b, c, d) of G' M:  a + (b + c) / 2,  (b - c) / 2,  (b + c) / 2 + d
+struct WinogradWeightGradientArgs {
+    WinogradTiles tiles;
+    ptrdiff_t blocks, channels;  // of d, in blocks of 16 and as stored
+    const float* d;
+    ptrdiff_t d_image, d_row, d_pixel;
+    float* gradient;  // [tap][input][16 * blocks]
+    float* scratch;   // winograd_gradient_scratch(last - first, inputs, blocks) floats, aligned
+};
+
+// So many tiles go through together: enough of them for one reading of weights that are too many
+// for the second cache, few enough that what they become stays there.
+__attribute__((always_inline)) constexpr ptrdiff_t winograd_strip(ptrdiff_t inputs,
+                                                                  ptrdiff_t blocks) {
+    const ptrdiff_t outputs = blocks * kBlock;
+    if (inputs * outputs >= ptrdiff_t{1} << 17) return 64;
+    const ptrdiff_t fitting = (ptrdiff_t{1} << 16) / (kWinogradPlaces * (inputs + outputs));
+    return fitting < 24 ? 24 : fitting > 96 ? 96 : fitting;
+}
+// What becomes of a strip, place by place, a block between two places: else they would all be in
+// the same lines of the first cache.
+__attribute__((always_inline)) constexpr ptrdiff_t winograd_places(ptrdiff_t tiles,
+                                                                   ptrdiff_t channels) {
+    return tiles * padded(channels) + kBlock;
+}
+__attribute__((always_inline)) constexpr ptrdiff_t winograd_scratch(ptrdiff_t inputs,
+                                                                    ptrdiff_t blocks) {
+    const ptrdiff_t strip = winograd_strip(inputs, blocks);
+    return kWinogradPlaces *
+           (winograd_places(strip, inputs) + winograd_places(strip, blocks * kBlock));
+}
+constexpr ptrdiff_t kWinogradGradientStrip = 64;
+// Inputs whose M stay in the second cache until they become a gradient, where there is one strip.
+constexpr ptrdiff_t kWinogradGradientInputs = 48;
+__attribute__((always_inline)) constexpr ptrdiff_t winograd_gradient_scratch(ptrdiff_t tiles,
+                                                                             ptrdiff_t inputs,
+                                                                             ptrdiff_t blocks) {
+    const ptrdiff_t outputs = blocks * kBlock;
+    const ptrdiff_t rows = tiles > kWinogradGradientStrip || inputs < kWinogradGradientInputs
+                               ? inputs
+                               : kWinogradGradientInputs;
+    return kWinogradPlaces *
+           (winograd_places(kWinogradGradientStrip, inputs) +
+            winograd_places(kWinogradGradientStrip, outputs) + winograd_places(rows, outputs));
+}
+
 // One row of a convolution and 2x2 max pool: two rows of the convolution, linear, which go to
 // conv.y or need not, depending on the kernel; then y = activation(max) for each window, compact,
 // and winners (or nullptr) as of max_pool_2x2.

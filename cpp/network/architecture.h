@@ -24,6 +24,7 @@ struct Architecture {
     std::vector<Layer> layers;
     std::vector<std::unique_ptr<Stage>> stages;  // each reads what the one before wrote
     std::ptrdiff_t parameter_floats = 0;         // of the flat buffers
+    std::ptrdiff_t prepared_floats = 0;          // of what inference prepares of them
     bool ends_with_softmax = false;
     // Below the first stage that trains there is nothing to do backward.
     std::size_t first_trained = 0;

@@ -6,6 +6,7 @@
 
 #include "batch_norm_stage.h"
 #include "conv_stage.h"
+#include "conv_ways.h"
 #include "dense_stage.h"
 #include "elementwise_stages.h"
 #include "grouped_conv_stage.h"
@@ -14,6 +15,7 @@
 #include "probe_stage.h"
 #include "rescaling_stage.h"
 #include "self_gated_stage.h"
+#include "winograd_stage.h"
 
 namespace nncore::network {
 namespace {
@@ -177,6 +179,8 @@ void Builder::add_conv2d(const std::string& name, const Conv2D& layer) {
     const auto make = [=](bool pooled) {
         auto stage = g.groups > 1
                          ? make_grouped_conv_stage(name, g, kind.fused, layer.use_bias, offset)
+                     : !pooled && suits_winograd(g)
+                         ? make_winograd_stage(name, g, kind.fused, layer.use_bias, offset)
                          : make_conv_stage(name, g, kind.fused, layer.use_bias, pooled, offset);
         apply(layer.kernel_settings, kind, stage->parameters[0]);
         return stage;
@@ -448,6 +452,10 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
             for (Layer& layer : architecture_.layers)
                 if (layer.buffer == i) layer.fused_away = layer.fused_away || in_training;
         }
+    for (const auto& stage : stages) {
+        stage->prepared_offset = architecture_.prepared_floats;
+        architecture_.prepared_floats += padded(stage->prepared_floats());
+    }
     built_ = true;
     return std::make_unique<Network>(std::move(architecture_), seed);
 }

@@ -1,5 +1,6 @@
 #include "conv_ways.h"
 
+#include "../kernels/kernels.h"
 #include "parameter.h"
 
 namespace nncore::network {
@@ -33,6 +34,23 @@ ConvWays choose_conv_ways(const ConvGeometry& g, bool pooled) {
     const std::ptrdiff_t otherwise = g.height * (scatters ? by_scattering : by_gathering);
     if (pooled && 2 * by_spreading < otherwise) ways.input = ConvWays::Input::winners;
     return ways;
+}
+
+bool suits_winograd(const ConvGeometry& g) {
+    constexpr std::ptrdiff_t kFewestChannels = 32;
+    if (g.kernel_height != 3 || g.kernel_width != 3 || g.stride_rows != 1 ||
+        g.stride_columns != 1 || g.dilation_rows != 1 || g.dilation_columns != 1 || g.groups != 1 ||
+        g.channels < kFewestChannels || g.out_channels < kFewestChannels)
+        return false;
+    // Products of a tile's 16 places against 9 for each of its pixels that there are; the
+    // transforms of pixels cost as much as products with some 6 channels each way, and a fifth must
+    // be left for those of the weights.
+    const double places =
+        16.0 * static_cast<double>(kernels::winograd_tiles(g.out_height, g.out_width));
+    const double transforms =
+        1.0 + 6.0 / static_cast<double>(g.channels) + 6.0 / static_cast<double>(g.out_channels);
+    const double products = 9.0 * static_cast<double>(g.out_height * g.out_width);
+    return 1.25 * places * transforms < products;
 }
 
 }  // namespace nncore::network

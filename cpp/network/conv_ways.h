@@ -1,4 +1,4 @@
-// Which of its ways a convolution computes its gradients in.
+// Which of its ways a convolution computes its output and its gradients in.
 #pragma once
 
 #include "conv_geometry.h"
@@ -27,5 +27,9 @@ struct ConvWays {
 
 // pooled: a 2x2 max pool (stride 2) is fused into the stage.
 ConvWays choose_conv_ways(const ConvGeometry& geometry, bool pooled);
+
+// Whether Winograd's minimal filtering computes it, and its gradients, with enough fewer
+// multiplications to be worth its transforms.
+bool suits_winograd(const ConvGeometry& geometry);
 
 }  // namespace nncore::network

@@ -28,22 +28,32 @@ void copy_values(const Rows& from, std::ptrdiff_t rows, float* to) {
 
 }  // namespace
 
-const float* Network::inference_parameters() const {
+Network::InferenceWeights Network::inference_weights(const kernels::Kernels& kernels) const {
     const bool folds = std::any_of(stages().begin(), stages().end(),
                                    [](const auto& stage) { return stage->folds(); });
-    if (!folds) return parameters_.data();
+    if (!folds && architecture_.prepared_floats == 0) return {parameters_.data(), nullptr};
     const std::lock_guard guard(fold_mutex_);
-    if (!folded_) {
-        if (folded_parameters_.size() == 0)
-            folded_parameters_ = runtime::AlignedBuffer(parameters_.size());
-        std::copy_n(parameters_.data(), parameters_.size(), folded_parameters_.data());
-        for (std::size_t i = 1; i < stages().size(); ++i)
-            if (stages()[i]->folds())
-                stages()[i]->fold_into(*stages()[i - 1], parameters_.data(),
-                                       folded_parameters_.data());
-        folded_ = true;
+    const bool was_ready = folded_;
+    if (folds && !was_ready) fold_parameters();
+    const float* const parameters = folds ? folded_parameters_.data() : parameters_.data();
+    if (!was_ready) {
+        if (prepared_weights_.size() == 0)
+            prepared_weights_ =
+                runtime::AlignedBuffer(static_cast<std::size_t>(architecture_.prepared_floats));
+        for (const auto& stage : stages())
+            stage->prepare(kernels, parameters, prepared_weights_.data() + stage->prepared_offset);
     }
-    return folded_parameters_.data();
+    folded_ = true;
+    return {parameters, prepared_weights_.data()};
+}
+
+void Network::fold_parameters() const {
+    if (folded_parameters_.size() == 0)
+        folded_parameters_ = runtime::AlignedBuffer(parameters_.size());
+    std::copy_n(parameters_.data(), parameters_.size(), folded_parameters_.data());
+    for (std::size_t i = 1; i < stages().size(); ++i)
+        if (stages()[i]->folds())
+            stages()[i]->fold_into(*stages()[i - 1], parameters_.data(), folded_parameters_.data());
 }
 
 template <class Finish>
@@ -88,7 +98,8 @@ void Network::infer(const Route& route, const Images& images, std::size_t last,
              together ? static_cast<int>(limit) : 1, false, first);
 
     const std::ptrdiff_t values = element_count(architecture.shape_before(first));
-    const float* const parameters = backward ? parameters_.data() : inference_parameters();
+    const InferenceWeights weights =
+        backward ? InferenceWeights{parameters_.data(), nullptr} : inference_weights(kernels);
     // A row's bits do not depend on its chunk.
     const auto infer_chunk = [&](const runtime::Team& team, std::ptrdiff_t chunk, int thread) {
         const std::ptrdiff_t first_image = chunk * chunk_rows;
@@ -97,8 +108,9 @@ void Network::infer(const Route& route, const Images& images, std::size_t last,
                         .team = team,
                         .workspace = *(*crew)[static_cast<std::size_t>(thread)],
                         .rows = rows,
-                        .parameters = parameters,
-                        .purpose = route.purpose};
+                        .parameters = weights.parameters,
+                        .purpose = route.purpose,
+                        .prepared = weights.prepared};
         Images part = images;
         if (part.rows != nullptr) {
             part.rows += first_image;

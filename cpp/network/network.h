@@ -176,8 +176,13 @@ class Network {
     template <class Show>
     void look(const Probe& probe, const Images& images, const std::int32_t* classes,
               const Show& show) const;
-    // What inference reads: the parameters, with the batch normalizations folded in.
-    const float* inference_parameters() const;
+    // What inference reads: the parameters, with the batch normalizations folded in, and what
+    // stages prepare of them.
+    struct InferenceWeights {
+        const float *parameters, *prepared;
+    };
+    InferenceWeights inference_weights(const kernels::Kernels& kernels) const;
+    void fold_parameters() const;
     void show_weights();
     void count_updates(const Optimizer& optimizer, std::size_t updates);
     const runtime::AlignedBuffer& slot_buffer(Slot slot) const;
@@ -191,10 +196,10 @@ class Network {
 
     // Readers (inference) share, writers (training, setting weights) exclude.
     mutable FairLock mutex_;
-    // Made by the first reader after a change; empty where there is nothing to fold.
+    // Made by the first reader after a change; empty where there is nothing to fold, or to prepare.
     mutable std::mutex fold_mutex_;
     mutable std::atomic<bool> folded_ = false;
-    mutable runtime::AlignedBuffer folded_parameters_;
+    mutable runtime::AlignedBuffer folded_parameters_, prepared_weights_;
     Workspace training_workspace_;
     // For training, as large as the parameters, or empty where nothing is folded; of stages that
     // have something folded into them: factors, and the weights that come of it.

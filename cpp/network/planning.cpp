@@ -138,7 +138,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     std::vector<std::size_t> value_places(buffers), delta_places(buffers),
         partial_places(stages.size());
     w.shares_memory.assign(buffers, false);
-    std::ptrdiff_t image = 0;
+    std::ptrdiff_t image = 0, prepared = 0;
     for (std::size_t i = first; i < buffers; ++i) {
         const Shape& shape = architecture.shape_before(i);
         if (memory_of[i] == i && !lasts(i)) {
@@ -161,6 +161,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     for (std::size_t i = first; i < stages.size(); ++i) {
         const Stage::Sizes sizes = stages[i]->sizes(rows, backward);
         image = std::max(image, sizes.image);
+        prepared = std::max(prepared, sizes.prepared);
         if (sizes.partials > 0)
             partial_places[i] =
                 shared_memory.add(sizes.partials, moments.backward(i), moments.end_of(i));
@@ -224,6 +225,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
         const Layout targets = flat(architecture.output_size());
         w.targets = {take(rows * targets.stride), targets};
         w.losses = take(rows);
+        w.prepared = take(prepared);
         for (int t = 0; t < threads; ++t) {
             w.rowwise_scratch.push_back(take(3 * kBlock * padded(architecture.widest_row())));
             w.images.push_back(take(image));

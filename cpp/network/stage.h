@@ -18,8 +18,8 @@
 //    in the chunks of chunks.h, and then over the chunks in order.
 //  - Nothing is allocated in a step: memory comes from the workspace, by sizes(). It begins as
 //    zeros, and what no stage writes stays zero: padding and borders are relied on to be. But for
-//    what lasts only for a stage's own steps, `partials` and `image`, and deltas of images: these
-//    hold anything before they are written.
+//    what lasts only for a stage's own steps, `partials`, `image` and `prepared`, and deltas of
+//    images: these hold anything before they are written.
 //  - Lines of the input may have a gap between them, where the stage itself asks for a border
 //    (input_border), and those of the output, where the next one does: use Rows::line, or
 //    for_lines. Deltas have no gaps.
@@ -58,6 +58,9 @@ struct Pass {
     // Of stages that have a fixed normalization folded into them: the weights with it, where
     // `parameters` are the weights without.
     float* folded = nullptr;
+    // What the stages have made of their weights once and for all, where no weight will change;
+    // else a stage makes it at each step.
+    const float* prepared = nullptr;
     // Only for people who look inside: such a stage's output without the normalization.
     bool into_inner = false;
     // Keys of the random numbers in training.
@@ -132,12 +135,18 @@ class Stage {
 
     // Sizes, asked for when a workspace is planned; see Workspace for what each is.
     struct Sizes {
-        std::ptrdiff_t saved = 0, shared = 0, scratch = 0, inner = 0, partials = 0, image = 0;
+        std::ptrdiff_t saved = 0, shared = 0, scratch = 0, inner = 0, partials = 0, image = 0,
+                       prepared = 0;
     };
 
     virtual std::string describe() const = 0;
     virtual double multiply_adds() const { return 0; }  // of one sample, forward
     virtual Border input_border() const { return {}; }
+    // Another form of its weights that the stage computes with, so many floats, and how it comes
+    // from the network's parameters. Inference is given it, from prepared_offset on.
+    virtual std::ptrdiff_t prepared_floats() const { return 0; }
+    virtual void prepare(const kernels::Kernels&, const float* /*parameters*/,
+                         float* /*prepared*/) const {}
     // The buffers that forward reads; and of the deltas that there are, those that the steps
     // backward read and write.
     virtual std::vector<std::size_t> inputs() const { return {index}; }
@@ -175,6 +184,7 @@ class Stage {
     // what training measures rather than trains.
     virtual void move_averages(const Workspace&, float* /*parameters*/) const {}
 
+    std::ptrdiff_t prepared_offset = 0;
     std::size_t index = 0;              // reads buffer `index`, writes buffer `index + 1`
     bool needs_input_gradient = false;  // whether backward_data is to write delta[index]
     // Whether any of its parameters is trained, or a Probe looks at it. Where none of them is,
@@ -244,6 +254,11 @@ class Stage {
         std::size_t& user = pass.workspace.image_users[static_cast<std::size_t>(pass.thread)];
         if (user != index) std::fill_n(image(pass), floats, 0.0f);
         user = index;
+    }
+    // The same place for numbers that need not be zero before.
+    float* use_image(const Pass& pass) const {
+        pass.workspace.image_users[static_cast<std::size_t>(pass.thread)] = index;
+        return image(pass);
     }
     // Those of all samples.
     template <class Body>

@@ -61,6 +61,8 @@ struct Workspace {
     // stage that is at work: what stands there does not last beyond the stage's steps backward.
     std::vector<float*> partials;
     std::vector<float*> images;
+    // For the stage at work in either direction: the form of its weights that it computes with.
+    float* prepared = nullptr;
     std::vector<std::size_t> image_users;  // the stage that has last had each; none: their number
     std::vector<std::vector<float*>> scratch;  // [stage][thread]
     std::vector<Rows> inner;

@@ -51,6 +51,36 @@ TEST(dilation_leaves_gaps_in_a_kernel_row) {
         }
 }
 
+// Fewer multiplications by more than the transforms cost.
+TEST(many_channels_are_filtered_minimally) {
+    const auto suits = [](const Shape& image, const Conv2D& layer) {
+        return suits_winograd(conv_geometry("test", image, layer));
+    };
+    CHECK(suits({56, 56, 64}, conv(64, 3)));
+    CHECK(suits({7, 7, 512}, conv(512, 3)));
+    CHECK(suits({4, 4, 32}, conv(32, 3)));
+    CHECK(!suits({56, 56, 31}, conv(64, 3)));
+    CHECK(!suits({56, 56, 64}, conv(31, 3)));
+    CHECK(!suits({56, 56, 64}, conv(64, 5)));
+    Conv2D other = conv(64, 3);
+    other.kernel = {3, 1};
+    CHECK(!suits({56, 56, 64}, other));
+    for (const Extent two : {Extent{1, 2}, Extent{2, 1}}) {
+        other = conv(64, 3);
+        other.strides = two;
+        CHECK(!suits({56, 56, 64}, other));
+        other = conv(64, 3);
+        other.dilation = two;
+        CHECK(!suits({56, 56, 64}, other));
+    }
+    other = conv(64, 3);
+    other.groups = 2;
+    CHECK(!suits({56, 56, 64}, other));
+    // Tiles of which little is there.
+    CHECK(!suits({1, 56, 64}, conv(64, 3)));
+    CHECK(!suits({3, 3, 64}, conv(64, 3)));
+}
+
 // The bounds themselves: a way over a kernel row must be more than a fifth cheaper.
 TEST(bounds) {
     // 5 * 4 filters * 1 block against 4 * 4 * 1 value * 1 block: 20 > 16; three filters: 15 < 16.

@@ -357,6 +357,13 @@ const NetworkSpec kImageNetworks[] = {
                    spaced(conv(85, {2, 3}, "relu", "explicit", {1, 2}, {0, 1}), {2, 1}, 17),
                    global_average_pool(),
                    {3, "linear"}}),
+    // By minimal filtering; odd sizes, and windows that see nothing of the image.
+    image_network({7, 6, 33}, {conv(40, {3, 3}, "relu", "same"),
+                               conv(35, {3, 3}, "tanh", "valid"),
+                               conv(64, {3, 3}, "linear", "explicit", {1, 1}, {3, 0}, false),
+                               {0, "gelu"},
+                               flatten(),
+                               {3, "softmax"}}),
 };
 
 TEST(images) {
@@ -529,6 +536,16 @@ const NetworkSpec kNormalizedNetworks[] = {
       shortcut(),
       {4, "linear"},
       end("tanh")}},
+    // By minimal filtering.
+    image_network({5, 6, 32}, {begin(),
+                               conv(48, {3, 3}, "linear", "same", {1, 1}, {0, 0}, false),
+                               batch_norm(),
+                               {0, "relu"},
+                               conv(32, {3, 3}, "linear", "same", {1, 1}, {0, 0}, false),
+                               batch_norm(),
+                               end("relu"),
+                               global_average_pool(),
+                               {3, "softmax"}}),
     // Three branches that are added, among them the input twice; branches that are concatenated,
     // with borders of their own, and the input among them, first or last; flat ones.
     image_network({5, 4, 3}, {begin(),

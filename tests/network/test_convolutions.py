@@ -149,6 +149,15 @@ NETWORKS |= {
             FLATTEN,
         ],
     ),
+    "minimal filtering": (
+        (7, 6, 34),
+        [
+            conv(40, (3, 3), padding="same", activation="relu"),
+            conv(32, (3, 3), padding="explicit", pad=(3, 0), activation="tanh"),
+            conv(48, (3, 3), activation="relu", use_bias=False),
+            FLATTEN,
+        ],
+    ),
     "depthwise multiplied": (
         (8, 7, 5),
         [
@@ -263,6 +272,7 @@ def train(network, x, y, epochs=3):
         "depthwise",
         "many groups",
         "few groups",
+        "minimal filtering",
     ],
 )
 def test_training_has_the_same_bits_everywhere(name, same_everywhere):
@@ -300,6 +310,11 @@ def test_fused_pool_computes_what_a_separate_one_does():
     assert len(apart.stages()) > len(fused.stages())
     x, _ = data(shape, 9)
     assert (fused.forward(x) == apart.forward(x)).all()
+
+
+def test_many_channels_are_filtered_minimally():
+    stages = build(_core.Builder((7, 6, 34)), NETWORKS["minimal filtering"][1]).stages()
+    assert ["by Winograd" in stage for stage in stages] == [True] * 3 + [False]
 
 
 def test_groups_are_computed_where_lanes_fill_best():
