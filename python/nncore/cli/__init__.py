@@ -41,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             command = parse(sys.argv[1:] if argv is None else argv)
             common = command.common
             if common.threads is not None:
-                from nncore import _core
+                from nncore.process.runtime import set_num_threads
 
-                _core.set_num_threads(common.threads)
+                set_num_threads(common.threads)
             from nncore.cli.foreign_words import framed
 
             out = Output(json=common.json, quiet=common.quiet)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_chosen = False  # whether somebody has said how many threads there are to be
+
 
 def info() -> dict[str, Any]:
     """Describe the installed core.
@@ -42,7 +44,19 @@ def set_num_threads(threads: int) -> None:
     """
     from nncore import _core
 
+    global _chosen
     _core.set_num_threads(threads)
+    _chosen = True
+
+
+def share_threads(share: float) -> None:
+    """Use only this share of the threads, at least one, unless somebody has said how many."""
+    import os
+
+    from nncore import _core
+
+    if not _chosen and not os.environ.get("NNCORE_NUM_THREADS"):
+        _core.set_num_threads(max(1, int(share * _core.get_num_threads() + 1e-9)))
 
 
 def environment() -> dict[str, Any]:
