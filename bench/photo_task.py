@@ -1,4 +1,4 @@
-"""What the processes of `transfer.py` work on: a network for photos, its weights, and photos.
+"""What the processes of `transfer.py` and `photos.py` work on: a network, its weights, photos.
 
 A network is described as nncore's model files describe theirs, as a list of layers, so that every
 contender builds the same one (`torch_layers.py`, `onnx_layers.py`) and loads the same weights.
@@ -204,4 +204,4 @@ NETWORKS: Mapping[str, Callable[[], nn.Sequential]] = {
     "mobilenetv2": mobilenet_v2,
     "resnet18": resnet18,
 }
-RATES = {"lite0": 1e-3, "mobilenetv2": 1e-3}
+RATES = {"lite0": 1e-3, "mobilenetv2": 1e-3, "resnet18": 1e-4}

@@ -19,34 +19,53 @@ F32 = NDArray[np.float32]
 Weights = Mapping[str, F32]
 
 
+def _ends(length: int, stride: int, kernel: int) -> tuple[int, int]:
+    """What padding "same" adds before and behind."""
+    total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+    return total // 2, total - total // 2
+
+
 class SameConv(nn.Conv2d):
     """A convolution with padding "same"; symmetric padding is left to the convolution itself."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        ends = [
-            max((-(-length // stride) - 1) * stride + kernel - length, 0)
+        (top, bottom), (left, right) = (
+            _ends(length, stride, kernel)
             for length, stride, kernel in zip(
                 x.shape[2:], self.stride, self.kernel_size, strict=True
             )
-        ]
-        if all(total % 2 == 0 for total in ends):
-            padding = (ends[0] // 2, ends[1] // 2)
+        )
+        if (top, left) == (bottom, right):
+            padding = (top, left)
         else:
-            (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in ends)
             x = functional.pad(x, (left, right, top, bottom))
             padding = (0, 0)
         return functional.conv2d(x, self.weight, self.bias, self.stride, padding, 1, self.groups)
 
 
-class Residual(nn.Module):
-    """The sum of a picture and what layers make of it."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
+class SameMaxPool(nn.MaxPool2d):
+    """A max pool with padding "same", which may want more pixels below and on the right."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.inner(x)
+        (top, bottom), (left, right) = (
+            _ends(length, stride, kernel)
+            for length, stride, kernel in zip(
+                x.shape[2:], self.stride, self.kernel_size, strict=True
+            )
+        )
+        x = functional.pad(x, (left, right, top, bottom), value=-torch.inf)
+        return functional.max_pool2d(x, self.kernel_size, self.stride)
+
+
+class Residual(nn.Module):
+    """The sum of a picture, or what a shortcut makes of it, and what layers make of it."""
+
+    def __init__(self, inner: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.shortcut = inner, shortcut
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.shortcut(x) + self.inner(x)
 
 
 class GlobalAverage(nn.Module):
@@ -75,9 +94,13 @@ def _modules(layer: dict[str, Any], weights: Weights, name: str) -> list[nn.Modu
     elif kind == "BatchNormalization":
         module = _normalization(layer, weights, name)
     elif kind == "Residual":
-        if layer.get("shortcut") is not None:
-            raise ValueError(f"{name}: only the identity is known as shortcut")
-        module = Residual(network(layer["layers"], weights, f"{name}/"))
+        # Without layers it is the identity.
+        shortcut = network(layer.get("shortcut") or [], weights, f"{name}/")
+        module = Residual(network(layer["layers"], weights, f"{name}/"), shortcut)
+    elif kind == "MaxPool2D":
+        if layer["padding"] != "same":
+            raise ValueError(f"{name}: only padding 'same' is known")
+        module = SameMaxPool(tuple(layer["pool_size"]), tuple(layer["strides"]))
     elif kind == "GlobalAveragePool2D":
         module = GlobalAverage()
     elif kind == "Activation":

@@ -20,13 +20,13 @@ import transfer_speed
 from folders import NotInstalled
 from machine import load_warning, machine
 from output import write_json
-from photo_task import RATES
 from process import BENCH
 from transfer_accuracy import Accuracy, Regressions, nncore_train, summary
 from transfer_sets import sources
 
 DATA = ("stamps", "elpv", "digits", "mnist", "fashion")
 SPEED = ("train", "look", "head")
+NETWORKS = ("lite0", "mobilenetv2")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--speed", nargs="*", choices=SPEED, default=SPEED)
-    parser.add_argument("--networks", nargs="+", choices=list(RATES), default=list(RATES))
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each turn (default 4)")
     parser.add_argument("--files", type=int, help="JPEGs for the head (default 500)")

@@ -110,23 +110,25 @@ def train(network: str, threads: int, rounds: int, seconds: float) -> Race:
     return race
 
 
-def look(network: str, threads: int, rounds: int, seconds: float) -> Race:
-    """Class probabilities, 16 photos per call: what frozen features cost."""
-    name = f"{network} looking at photos, {BATCH} per call, {threads} thread(s)"
+def look(network: str, threads: int, rounds: int, seconds: float, batch: int = BATCH) -> Race:
+    """Class probabilities, `batch` photos per call; with 16, what frozen features cost."""
+    name = f"{network} looking at photos, {batch} per call, {threads} thread(s)"
     race = Race(name, "photo", BATCH * STEPS)
-    with _processes(NETWORKS, network, threads, race) as processes:
+    with _processes(NETWORKS, network, threads, race, batch) as processes:
         runs = {name: _asking(process, "look") for name, process in processes.items()}
         race.timings = alternate(runs, rounds, seconds, pause=0.2)
     return race
 
 
 @contextlib.contextmanager
-def _processes(entries: Mapping[str, Contender], network: str, threads: int, race: Race):  # type: ignore[no-untyped-def]
+def _processes(  # type: ignore[no-untyped-def]
+    entries: Mapping[str, Contender], network: str, threads: int, race: Race, batch: int = BATCH
+):
     """Contenders at work on one task, whose class probabilities agree."""
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         images, labels = photos(BATCH * STEPS)
-        facts = {"batch": BATCH, "learning_rate": RATES[network], "threads": threads}
+        facts = {"batch": batch, "learning_rate": RATES[network], "threads": threads}
         model = settled(MODELS[network], images, labels, BATCH)
         write_task(place, model, images, labels, **facts)
         processes: dict[str, ContenderProcess] = {}

@@ -2,7 +2,8 @@
 
 The process reads one command per line and answers with one line of JSON each:
 
-    outputs        {"outputs": [[...], ...]}     class probabilities of the first `batch` photos
+    outputs        {"outputs": [[...], ...]}     class probabilities of the first 16 photos,
+                                                 or fewer, in blocks of `batch`
     loss           {"loss": mean}                mean loss of the steps of the first epoch
     train K        {"seconds": s}                K epochs from wherever the weights are
     look K         {"seconds": s}                K times class probabilities of all photos, in
@@ -21,6 +22,8 @@ from typing import IO
 
 from contender import blas_kernels, reply
 from photo_task import F32, Task
+
+_OUTPUTS = 16
 
 
 class Network(ABC):
@@ -42,6 +45,16 @@ class Network(ABC):
         """Name and version of what computes."""
 
 
+def _first_outputs(network: Network) -> list[list[float]]:
+    batch = network.task.batch
+    blocks = min(max(_OUTPUTS // batch, 1), len(network.task.images) // batch)
+    return [
+        row
+        for block in range(blocks)
+        for row in network.probabilities(block * batch).astype(float).tolist()
+    ]
+
+
 def serve(network: Network, replies: IO[str]) -> None:
     """Answer the parent's commands until it quits or closes the pipe."""
     task = network.task
@@ -49,7 +62,7 @@ def serve(network: Network, replies: IO[str]) -> None:
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "outputs":
-            reply(replies, outputs=network.probabilities(0).astype(float).tolist())
+            reply(replies, outputs=_first_outputs(network))
         elif command == "loss":
             reply(replies, loss=network.train(1))
         elif command == "train":

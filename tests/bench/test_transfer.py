@@ -125,7 +125,7 @@ def test_the_conversation_of_a_process(task: Path):
         assert process.versions["version"] == nn.__version__
         outputs = np.array(process.ask("outputs")["outputs"])
         np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
-        assert outputs.shape == (8, photo_task.CLASSES)
+        assert outputs.shape == (16, photo_task.CLASSES)  # two blocks
         assert process.ask("look 2")["seconds"] > 0
         before = process.ask("loss")["loss"]
         assert process.ask("train 20")["seconds"] > 0
