@@ -1,10 +1,9 @@
 """Photos of full size, 224 x 224: ``python bench/photos.py``.
 
 ResNet18 and MobileNetV2 with batch normalizations and first weights: all layers trained in batches
-of 16 photos; class probabilities of 16 photos per call, and of one; on one thread and on two.
-Against PyTorch channels-last, and where nothing is trained ONNX Runtime. Each contender is a process
-of its own; they take turns, and must agree on probabilities and first losses before anything is
-timed.
+of 16 photos; class probabilities of 16 photos per call, and of one; on one thread and on two. The
+others are PyTorch channels-last, and where nothing is trained ONNX Runtime. Each is a process of
+its own; they take turns, and must agree on probabilities and first losses before anything is timed.
 """
 
 from __future__ import annotations
