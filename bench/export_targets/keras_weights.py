@@ -11,7 +11,7 @@ import numpy as np
 from folders import NotInstalled
 from numpy.typing import NDArray
 
-from export_targets.networks import Case, NoSuchLayer, branches
+from export_targets.networks import Case, NoSuchLayer, branches, parts
 
 if TYPE_CHECKING:
     from nncore.training.layer_view import LayerView
@@ -35,10 +35,12 @@ def run(case: Case, images: NDArray[np.uint8], folder: Path) -> F32:
             own = [array for key, array in arrays.items() if key.rpartition("/")[0] == name]
             layer.set_weights(own)
         names = list(arrays)
-    found = case.probabilities(model.predict(case.floats(images), verbose=0))
+    found = [
+        case.probabilities(model.predict(case.floats(some), verbose=0)) for some in parts(images)
+    ]
     values = [weight for layer, _ in network.weighted for weight in layer.get_weights()]
     case.read_back(dict(zip(names, values, strict=True)))
-    return found
+    return np.concatenate(found)
 
 
 class _Network:

@@ -12,7 +12,7 @@ import numpy as np
 from folders import NotInstalled
 from numpy.typing import NDArray
 
-from export_targets.networks import Case, NoSuchLayer, branches
+from export_targets.networks import Case, NoSuchLayer, branches, parts
 
 try:
     import torch
@@ -35,11 +35,13 @@ def run(case: Case, images: NDArray[np.uint8], folder: Path) -> F32:
     (path,) = case.model.export(folder / "w.safetensors", framework="torch").files
     module = _sequence(case.model.layers).eval()
     module.load_state_dict(safetensors.torch.load_file(path))
+    found = []
     with torch.inference_mode():
-        x = torch.from_numpy(np.ascontiguousarray(case.floats(images).transpose(0, 3, 1, 2)))
-        found = case.probabilities(module(x).numpy())
+        for some in parts(images):
+            x = torch.from_numpy(np.ascontiguousarray(case.floats(some).transpose(0, 3, 1, 2)))
+            found.append(case.probabilities(module(x).numpy()))
     case.read_back(module.state_dict())
-    return found
+    return np.concatenate(found)
 
 
 def _sequence(views: Sequence[LayerView]) -> Any:

@@ -30,6 +30,9 @@ def script(tmp_path_factory):
         (["train", "--model", "ln"], ""),
         (["train", "--model", "le"], "lenet"),
         (["evaluate", "FOLDER/ph"], "FOLDER/photos"),
+        (["train", "--backbone", "FOLDER/ph"], "FOLDER/photos"),
+        (["train", "--split", "FOLDER/ph"], "FOLDER/photos"),
+        (["check", "--cache", "FOLDER/ph"], "FOLDER/photos"),
     ],
 )
 def test_bash_completes(script, tmp_path, words, offered):

@@ -54,9 +54,10 @@ def run(settings: Settings, out: Output) -> int:
 
 
 def _complete_files(parser: argparse.ArgumentParser, how: Any) -> None:
-    """Let what takes a path complete files."""
+    """Let what takes a path complete files, also where a word may stand in its place (DIR|off)."""
     for action in parser._actions:
-        if action.type is values.path and action.choices is None:
+        named = "FILE" in str(action.metavar) or "DIR" in str(action.metavar)
+        if (action.type is values.path or named) and action.choices is None:
             action.complete = how  # type: ignore[attr-defined]
         if isinstance(action, argparse._SubParsersAction):
             for verb in action.choices.values():
