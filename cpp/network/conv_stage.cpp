@@ -8,6 +8,7 @@
 
 #include "chunks.h"
 #include "conv_parts.h"
+#include "conv_phases.h"
 #include "conv_ways.h"
 
 namespace nncore::network {
@@ -42,9 +43,9 @@ class ConvStage final : public Stage {
         visits_winners_ = ways.weights == ConvWays::Weights::winners;
         scatters_ = ways.input == ConvWays::Input::scattered;
         spreads_winners_ = ways.input == ConvWays::Input::winners;
-        is_spread_out_ = !pooled && g_.kernel_height == 1 && g_.kernel_width == 1 &&
-                         g_.stride_rows == 1 && g_.stride_columns == 1 && g_.padding == Border{} &&
-                         g_.out_channels == out_padded_;
+        const Spread spread = ConvPhases::of(g_, true).spread;
+        is_spread_out_ = !pooled && spread.height == g_.out_height &&
+                         spread.width == g_.out_width && g_.out_channels == out_padded_;
     }
 
     std::string describe() const override {
@@ -150,13 +151,15 @@ class ConvStage final : public Stage {
         }
         // Weights turned by 180 degrees, input and output channels swapped; one kernel position at
         // a time. Rows and columns of padding stay the zeros that the workspace began with.
+        const ConvPhases phases = this->phases();
         const std::ptrdiff_t taps = g_.kernel_height * g_.kernel_width;
         for_each(pass, taps, [&](const Pass&, std::ptrdiff_t tap) {
+            const std::ptrdiff_t place =
+                phases.place(g_, tap / g_.kernel_width, tap % g_.kernel_width);
             pass.kernels.transpose(
                 g_.channels, g_.out_channels,
                 values(pass) + parameters[0].offset + tap * g_.channels * out_padded_, out_padded_,
-                pass.workspace.shared[index] + (taps - 1 - tap) * out_padded_ * padded(g_.channels),
-                padded(g_.channels));
+                turned(pass, place), padded(g_.channels));
         });
     }
 
@@ -237,19 +240,19 @@ class ConvStage final : public Stage {
         Args args{};
         args.kernel_rows = g_.kernel_height;
         args.kernel_row = g_.dilation_rows * line;
-        walk_kernel_row(args, g_.channels);
+        walk_kernel_row(args, g_.kernel_width, g_.channels);
         args.x_row = g_.stride_rows * line;
         args.x_pixel = g_.stride_columns * g_.channels;
         return args;
     }
 
-    // The inputs of a kernel row, of pixels of `channels` floats: one run, or, where dilation
-    // leaves pixels out, one for each column.
+    // The inputs of a kernel row, of so many pixels of `channels` floats: one run, or, where
+    // dilation leaves pixels out, one for each column.
     template <class Args>
-    void walk_kernel_row(Args& args, std::ptrdiff_t channels) const {
+    void walk_kernel_row(Args& args, std::ptrdiff_t columns, std::ptrdiff_t channels) const {
         const bool apart = g_.dilation_columns > 1;
-        args.runs = apart ? g_.kernel_width : 1;
-        args.run = apart ? channels : g_.kernel_width * channels;
+        args.runs = apart ? columns : 1;
+        args.run = apart ? channels : columns * channels;
         args.run_step = g_.dilation_columns * channels;
     }
 
@@ -283,11 +286,14 @@ class ConvStage final : public Stage {
         pass.kernels.conv(args);
     }
 
-    // ---- backward, over the spread output gradient (conv_parts.h), in which pixels have whole
+    // ---- backward, over the spread output gradient (conv_phases.h), in which pixels have whole
     // blocks of channels.
-    Spread spread() const { return Spread::of(g_, needs_input_gradient); }
+    ConvPhases phases() const { return ConvPhases::of(g_, needs_input_gradient); }
+    float* turned(const Pass& pass, std::ptrdiff_t tap) const {
+        return pass.workspace.shared[index] + tap * out_padded_ * padded(g_.channels);
+    }
     std::ptrdiff_t unpooled_floats() const {
-        const Spread s = spread();
+        const Spread s = phases().spread;
         return padded(s.height * s.width * out_padded_);
     }
     // Where it is spread out already, the gradient as it came.
@@ -304,19 +310,20 @@ class ConvStage final : public Stage {
         if (visits_winners_ && (!needs_input_gradient || spreads_winners_))
             return nullptr;  // nobody needs it
         if (is_spread_out_) return output_delta(pass).row(r);
-        const Spread s = spread();
+        const ConvPhases phases = this->phases();
+        const Spread& s = phases.spread;
+        const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
         const std::ptrdiff_t line = s.width * out_padded_;
         float* const place = image(pass) + s.top * line + s.left * out_padded_;
         const float* d = output_delta(pass).row(r);
         if (pooled_) {
             pass.kernels.unpool_2x2(output_shape[0], output_shape[1], g_.out_channels, d,
-                                    winners(pass, r), place, g_.stride_rows * line,
-                                    g_.stride_columns * out_padded_);
+                                    winners(pass, r), place, down * line, across * out_padded_);
             return place;
         }
-        const bool whole_lines = g_.stride_columns == 1 && g_.out_channels == out_padded_;
+        const bool whole_lines = across == 1 && g_.out_channels == out_padded_;
         for (std::ptrdiff_t y = 0; y < g_.out_height; ++y) {
-            float* to = place + y * g_.stride_rows * line;
+            float* to = place + y * down * line;
             if (whole_lines) {
                 std::copy_n(d, g_.out_width * out_padded_, to);
                 d += g_.out_width * out_padded_;
@@ -325,37 +332,50 @@ class ConvStage final : public Stage {
             for (std::ptrdiff_t x = 0; x < g_.out_width; ++x) {
                 std::copy_n(d, g_.out_channels, to);
                 d += g_.out_channels;
-                to += g_.stride_columns * out_padded_;
+                to += across * out_padded_;
             }
         }
         return place;
     }
 
     void input_gradient(const Pass& pass, std::ptrdiff_t r) const {
-        const Spread s = spread();
+        const ConvPhases phases = this->phases();
+        std::ptrdiff_t taps = 0;
+        for (std::ptrdiff_t i = 0; i < phases.rows; ++i)
+            for (std::ptrdiff_t j = 0; j < phases.columns; ++j) {
+                const ConvPhase row = phases.row(g_, i), column = phases.column(g_, j);
+                if (row.count > 0 && column.count > 0)
+                    input_gradient(pass, r, phases, row, column, turned(pass, taps));
+                taps += row.taps * column.taps;
+            }
+    }
+    // Of the inputs of one phase; zeros, where it sees no weight.
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
+                        const ConvPhase& row, const ConvPhase& column, const float* weights) const {
         const Rows& x = input(pass);
         kernels::ConvArgs args{};
-        args.kernel_rows = g_.kernel_height;
-        args.x_row = s.width * out_padded_;
+        args.kernel_rows = row.taps;
+        args.x_row = phases.spread.width * out_padded_;
         args.kernel_row = g_.dilation_rows * args.x_row;
-        walk_kernel_row(args, out_padded_);
+        walk_kernel_row(args, column.taps, out_padded_);
         args.x_pixel = out_padded_;
-        args.rows = g_.height;
-        args.columns = g_.width;
-        args.x = spread_image(pass, r) + s.skip_top * args.x_row + s.skip_left * out_padded_;
+        args.rows = row.count;
+        args.columns = column.count;
+        args.x = spread_image(pass, r) + row.window * args.x_row + column.window * out_padded_;
         args.blocks = blocks_of(g_.channels);
         args.weights_row = padded(g_.channels);
         args.channels = g_.channels;
-        args.weights = pass.workspace.shared[index];
+        args.weights = weights;
         args.activation = input_activation;
         if (input_activation != Activation::linear) {
-            args.input_activity = x.row(r);
-            args.activity_row = x.layout.line;
-            args.activity_pixel = g_.channels;
+            args.input_activity = x.line(r, row.first) + column.first * g_.channels;
+            args.activity_row = phases.rows * x.layout.line;
+            args.activity_pixel = phases.columns * g_.channels;
         }
-        args.y = input_delta(pass).row(r);
-        args.y_row = g_.width * g_.channels;
-        args.y_pixel = g_.channels;
+        const std::ptrdiff_t line = g_.width * g_.channels;
+        args.y = input_delta(pass).row(r) + row.first * line + column.first * g_.channels;
+        args.y_row = phases.rows * line;
+        args.y_pixel = phases.columns * g_.channels;
         pass.kernels.conv(args);
     }
 
@@ -363,15 +383,18 @@ class ConvStage final : public Stage {
         return padded((g_.padding.left + g_.width + g_.padding.right) * g_.channels) + padded(run_);
     }
 
+    // There is no stride.
     void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
-        const Spread s = spread();
+        const ConvPhases phases = this->phases();
+        const Spread& s = phases.spread;
         kernels::ConvScatterArgs args{};
         args.kernel_rows = g_.kernel_height;
         args.kernel_row = s.width * out_padded_;
         args.channels = g_.out_channels;
         args.rows = g_.height;
         args.columns = g_.out_width;
-        args.x = spread_image(pass, r) + s.skip_top * args.kernel_row + s.left * out_padded_;
+        args.x = spread_image(pass, r) + phases.row(g_, 0).window * args.kernel_row +
+                 s.left * out_padded_;
         args.x_pixel = out_padded_;
         args.weights = pass.workspace.shared[index];
         args.blocks = blocks_of(run_);
@@ -438,15 +461,15 @@ class ConvStage final : public Stage {
             pass.kernels.pooled_weight_gradient(args);
             return;
         }
-        const Spread s = spread();
+        const ConvPhases phases = this->phases();
         auto args = taps<kernels::ConvWeightGradientArgs>(x.layout.line);
         args.rows = rows_;
         args.columns = columns_;
         args.x = corner(g_, x, r);
         args.blocks = out_padded_ / kBlock;
         args.d = d;
-        args.d_row = g_.stride_rows * s.width * out_padded_;
-        args.d_pixel = g_.stride_columns * out_padded_;
+        args.d_row = phases.row_step(g_) * phases.spread.width * out_padded_;
+        args.d_pixel = phases.column_step(g_) * out_padded_;
         args.gradient = partials(pass, chunk);
         args.first = first;
         pass.kernels.conv_weight_gradient(args);

@@ -158,6 +158,17 @@ NETWORKS |= {
             FLATTEN,
         ],
     ),
+    # Strides beyond the kernel, that divide it, and neither; borders that no window needs.
+    "phases": (
+        (17, 19, 4),
+        [
+            conv(18, (3, 3), padding="same", activation="relu"),
+            conv(20, (5, 4), strides=(2, 3), padding="same", activation="relu"),
+            conv(17, (1, 2), strides=(2, 1), padding="explicit", pad=(1, 3), activation="tanh"),
+            conv(33, (2, 2), strides=(1, 2), padding="explicit", pad=(2, 0)),
+            FLATTEN,
+        ],
+    ),
     "depthwise multiplied": (
         (8, 7, 5),
         [
@@ -273,6 +284,7 @@ def train(network, x, y, epochs=3):
         "many groups",
         "few groups",
         "minimal filtering",
+        "phases",
     ],
 )
 def test_training_has_the_same_bits_everywhere(name, same_everywhere):
