@@ -1,17 +1,16 @@
 #include "fair_lock.h"
 
-#include <pthread.h>
-
 #include <stdexcept>
+
+#include "../runtime/forks.h"
 
 namespace nncore::network {
 namespace {
 
 std::atomic<unsigned> forks{0};  // between the first process and this one
 
-void count_fork() { forks.fetch_add(1); }
-
-[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, count_fork);
+[[maybe_unused]] const bool watched =
+    (runtime::in_forked_children([] { forks.fetch_add(1); }), true);
 
 }  // namespace
 

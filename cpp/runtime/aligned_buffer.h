@@ -40,7 +40,11 @@ class AlignedBuffer {
     // processor's table of pages is too small for them. Larger buffers therefore ask for huge
     // pages.
     static constexpr std::size_t kHugePage = std::size_t{2} << 20;
+#ifdef MADV_HUGEPAGE
     static constexpr std::size_t kWorthHugePages = kHugePage / 4;
+#else  // nobody gives them for the asking
+    static constexpr std::size_t kWorthHugePages = ~std::size_t{0};
+#endif
 
     class Release {
      public:
@@ -61,7 +65,7 @@ class AlignedBuffer {
     }
     static float* allocate(std::size_t bytes) {
         void* const memory = ::operator new(bytes, std::align_val_t{alignment(bytes)});
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
+#ifdef MADV_HUGEPAGE
         // Before the first touch. A kernel without huge pages refuses, and nothing is lost.
         if (bytes >= kWorthHugePages) (void)madvise(memory, bytes, MADV_HUGEPAGE);
 #endif

@@ -1,5 +1,6 @@
 // Files mapped into memory, whose pages may vanish: another program that shortens a mapped file
-// makes the next access a signal, which would end the process.
+// makes the next access a signal, which would end the process. Windows lets nobody shorten it, nor
+// remove it or put another one in its place.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,7 @@ class MappedFile {
  private:
     const std::uint8_t* data_ = nullptr;
     std::size_t size_ = 0;
-    int place_ = -1;  // in the table of what is mapped
+    [[maybe_unused]] int place_ = -1;  // in the table of what is mapped, if the system needs one
 };
 
 // Pages of mapped files that have vanished so far, in this process.

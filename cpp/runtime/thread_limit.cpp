@@ -1,46 +1,19 @@
 #include "thread_limit.h"
 
-#include <pthread.h>
-#include <sched.h>
-
-#include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
-#include <thread>
+
+#include "forks.h"
+#include "usable_cpus.h"
 
 namespace nncore::runtime {
 namespace {
 
 std::atomic<int> configured_threads{0};
 std::atomic<bool> forked_after_start{false};
-
-int affinity_cpus() {
-#ifdef __linux__
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-// CPUs granted by a cgroup quota (containers), rounded up; 0 without one.
-int cgroup_cpus() {
-    std::ifstream v2("/sys/fs/cgroup/cpu.max");
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period && quota != "max" && period > 0)
-        return static_cast<int>(std::max(1.0, std::atof(quota.c_str()) / period + 0.999));
-    std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    double allowed = 0;
-    if (quota_v1 >> allowed && period_v1 >> period && allowed > 0 && period > 0)
-        return static_cast<int>(std::max(1.0, allowed / period + 0.999));
-    return 0;
-}
 
 int default_threads() {
     // Empty is the same as unset, as for NNCORE_ISA.
@@ -51,9 +24,7 @@ int default_threads() {
         throw std::invalid_argument("NNCORE_NUM_THREADS must be a whole number from 1 to " +
                                     std::to_string(kMaximumThreads) + ", got \"" + text + "\"");
     }
-    const int quota = cgroup_cpus();
-    const int cpus = affinity_cpus();
-    return quota > 0 ? std::min(cpus, quota) : cpus;
+    return usable_cpus();
 }
 
 }  // namespace
@@ -78,8 +49,7 @@ void set_thread_limit(int threads) {
 
 void watch_forks() {
     static std::once_flag once;
-    std::call_once(
-        once, [] { pthread_atfork(nullptr, nullptr, [] { forked_after_start.store(true); }); });
+    std::call_once(once, [] { in_forked_children([] { forked_after_start.store(true); }); });
 }
 
 bool has_lost_threads() { return forked_after_start.load(); }

@@ -2,18 +2,15 @@
 // and write what they should and nothing else.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <new>
 #include <type_traits>
 
 #include "check.h"
+#include "fenced_memory.h"
 #include "random.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -26,32 +23,6 @@
 #ifdef NNCORE_TEST_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
-
-// Memory before a page without access: whatever reads or writes behind it ends the test.
-class FencedMemory {
- public:
-    explicit FencedMemory(std::size_t size) {
-        const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-        size_ = (size + page - 1) / page * page;
-        void* memory = ::mmap(nullptr, size_ + page, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::bad_alloc();
-        begin_ = static_cast<unsigned char*>(memory);
-        mapped_ = size_ + page;
-        if (::mprotect(end(), page, PROT_NONE) != 0) throw std::bad_alloc();
-    }
-    FencedMemory(const FencedMemory&) = delete;
-    FencedMemory& operator=(const FencedMemory&) = delete;
-    ~FencedMemory() { ::munmap(begin_, mapped_); }
-
-    unsigned char* begin() const { return begin_; }
-    unsigned char* end() const { return begin_ + size_; }
-    std::size_t size() const { return size_; }
-
- private:
-    unsigned char* begin_;
-    std::size_t size_, mapped_;
-};
 
 // Instead of an offset: the array ends where its memory ends, wherever it begins.
 inline constexpr std::ptrdiff_t kAtFence = -1;

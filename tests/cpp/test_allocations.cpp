@@ -20,14 +20,30 @@ std::atomic<long> allocations{0};
 // Larger pieces than this cannot be had.
 std::atomic<std::size_t> largest_allowed{~std::size_t{0}};
 
+// Pieces that are aligned must be given back as such.
+constexpr bool is_wide(std::size_t alignment) { return alignment > alignof(std::max_align_t); }
+
 void* allocate(std::size_t size, std::size_t alignment) {
     allocations.fetch_add(1);
     if (size > largest_allowed.load()) throw std::bad_alloc();
-    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-    void* place = alignment <= alignof(std::max_align_t) ? std::malloc(size == 0 ? 1 : size)
-                                                         : std::aligned_alloc(alignment, rounded);
+    void* place = nullptr;
+    if (!is_wide(alignment))
+        place = std::malloc(size == 0 ? 1 : size);
+    else
+#ifdef _WIN32  // which has no aligned_alloc
+        place = ::_aligned_malloc(size == 0 ? 1 : size, alignment);
+#else
+        place = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+#endif
     if (place == nullptr) throw std::bad_alloc();
     return place;
+}
+
+void release(void* place, [[maybe_unused]] std::align_val_t alignment) noexcept {
+#ifdef _WIN32
+    if (is_wide(static_cast<std::size_t>(alignment))) return ::_aligned_free(place);
+#endif
+    std::free(place);
 }
 
 void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
@@ -60,10 +76,10 @@ void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t a) noexcept { release(p, a); }
+void operator delete[](void* p, std::align_val_t a) noexcept { release(p, a); }
+void operator delete(void* p, std::size_t, std::align_val_t a) noexcept { release(p, a); }
+void operator delete[](void* p, std::size_t, std::align_val_t a) noexcept { release(p, a); }
 
 using namespace nncore;
 using network::Loss;

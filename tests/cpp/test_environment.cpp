@@ -9,6 +9,7 @@
 #include "kernels/dispatch.h"
 #include "network/builder.h"
 #include "runtime/parallel.h"
+#include "system.h"
 
 using namespace nncore;
 
@@ -16,19 +17,19 @@ namespace {
 
 TEST(thread_variable_is_checked_and_used) {
     for (const char* text : {"0", "-1", "1025", "two", "2x", " ", "1.5", "99999999999999999999"}) {
-        setenv("NNCORE_NUM_THREADS", text, 1);
+        set_variable("NNCORE_NUM_THREADS", text);
         CHECK_THROWS(std::invalid_argument, "NNCORE_NUM_THREADS", runtime::thread_limit());
         CHECK_THROWS(std::invalid_argument, std::string("\"") + text + "\"",
                      runtime::thread_limit());
     }
-    setenv("NNCORE_NUM_THREADS", "3", 1);
+    set_variable("NNCORE_NUM_THREADS", "3");
     CHECK_EQUAL(3, runtime::thread_limit());
     runtime::set_thread_limit(5);
     CHECK_EQUAL(5, runtime::thread_limit());
 }
 
 TEST(unknown_isa_is_refused) {
-    setenv("NNCORE_ISA", "sse9", 1);
+    set_variable("NNCORE_ISA", "sse9");
     CHECK_THROWS(std::invalid_argument, "NNCORE_ISA", kernels::active());
     CHECK_THROWS(std::invalid_argument, "\"sse9\"", kernels::active());
     // The message lists what there is, the plain loops last.
@@ -42,7 +43,7 @@ TEST(unknown_isa_is_refused) {
 
 // No exception may leave a parallel region: it would end the process.
 TEST(unknown_isa_is_refused_by_teams) {
-    setenv("NNCORE_ISA", "sse9", 1);
+    set_variable("NNCORE_ISA", "sse9");
     runtime::set_thread_limit(2);
     network::Builder builder({100});
     builder.add_dense("dense", 100, "linear", true);
@@ -63,7 +64,7 @@ TEST(best_isa_is_the_default_and_others_can_be_selected) {
     const auto isas = kernels::available_isas();
     CHECK(isas.size() >= 2);
     CHECK_EQUAL(std::string("reference"), isas.back());
-    setenv("NNCORE_ISA", "", 1);  // the same as unset
+    set_variable("NNCORE_ISA", "");  // the same as unset
     CHECK_EQUAL(isas.front(), std::string(kernels::active().isa));
     std::string list;
     for (const auto& isa : isas) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
+import types
 import unicodedata
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 from PIL import Image
 
 from nncore.data import ImageDataset
+from nncore.data.sources import table_paths
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
+from on_windows import windows_os
 
 
 def picture(path: Path) -> Path:
@@ -117,3 +121,17 @@ def test_a_split_table_is_matched_alike(tmp_path: Path):
     data = ImageDataset.from_folder(tmp_path / "data").with_split(tmp_path / "split.csv")
     assert data.given_split == ["val", "train"] * 2
     assert data.split_notes == []
+
+
+def test_drives_of_windows(monkeypatch):
+    """A path of another drive than the table's is looked for from its root on."""
+    there = {r"D:\photos", r"D:\photos\cät.png"}
+
+    def lexists(path: str) -> bool:
+        return path in there
+
+    paths = types.SimpleNamespace(**{**vars(ntpath), "lexists": lexists})
+    monkeypatch.setattr(table_paths, "os", windows_os(path=paths))
+    found = table_paths.TablePaths(r"C:\tables")
+    monkeypatch.setattr(found, "_alike", lambda folder, step, key: [])
+    assert found.find("D:/photos/cät.png") == r"D:\photos\cät.png"

@@ -37,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ending_signals():
             from nncore.cli.parser import parse
+            from nncore.cli.wildcards import expanded
 
-            command = parse(sys.argv[1:] if argv is None else argv)
+            command = parse(expanded(sys.argv[1:] if argv is None else argv))
             common = command.common
             if common.threads is not None:
                 from nncore.process.runtime import set_num_threads

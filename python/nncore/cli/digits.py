@@ -41,7 +41,10 @@ def load_digits() -> tuple[NDArray[np.uint8], list[int]]:
     """The 1,797 digits: uint8 (N, 8, 8), 0 paper to 255 ink, and what each of them is."""
     from nncore.data import Preprocessing, decode_image
 
-    labels = [int(digit) for digit in (_FOLDER / "labels.txt").read_text().replace("\n", "")]
+    labels = [
+        int(digit)
+        for digit in (_FOLDER / "labels.txt").read_text(encoding="ascii").replace("\n", "")
+    ]
     rows = -(-len(labels) // _COLUMNS)
     sheet = decode_image(
         _FOLDER / "digits.png", Preprocessing(rows * SIDE, _COLUMNS * SIDE, "gray")

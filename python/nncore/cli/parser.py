@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -12,6 +11,7 @@ from nncore.cli.failures import UsageError
 from nncore.cli.flags.common import Common, common_of, common_options
 from nncore.cli.help import Parser
 from nncore.cli.output import Output
+from nncore.cli.quoting import joined
 from nncore.cli.suggestions import did_you_mean
 from nncore.cli.verbs import (
     audit,
@@ -131,7 +131,7 @@ def parse(argv: Sequence[str]) -> Command:
         # argparse takes these dashes for the end of the flags, and the value for an empty list.
         raise UsageError(f"argument {flag}: '--' is no value (see: nncore {args.verb} --help)")
     args.parser = parser  # for the verb that describes all
-    args.command_line = shlex.join(["nncore", *argv])  # to type it again
+    args.command_line = joined(["nncore", *argv])  # to type it again
     verb = VERBS[args.verb]
     return Command(verb.run, verb.settings(args), common_of(args))
 
@@ -140,7 +140,7 @@ def _refuse(unknown: Sequence[str], verb: argparse.ArgumentParser) -> NoReturn:
     """UsageError about words that a verb does not know."""
     flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
     if not flags:
-        verb.error(f"unrecognized arguments: {shlex.join(unknown)}")
+        verb.error(f"unrecognized arguments: {joined(unknown)}")
     known = [flag for action in verb._actions for flag in action.option_strings]
     words = (f"{flag}{did_you_mean(flag, known)}" for flag in flags)
     verb.error(f"unrecognized argument {', '.join(words)}")

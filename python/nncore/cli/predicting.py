@@ -12,7 +12,7 @@ from nncore.cli.failures import BAD_DATA, DONE, UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable, write_error
 from nncore.errors import DataError
-from nncore.files.file_names import as_text
+from nncore.files.file_names import as_cell, relative
 from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _from(table: str, path: str) -> str:
     """As all tables have it: an absolute path, or one that begins at the table's own folder."""
     folder = os.path.dirname(table)
     if not folder or os.path.isabs(path) or os.path.realpath(folder) == os.path.realpath("."):
-        return as_text(path)
-    return as_text(os.path.join(os.path.relpath(".", os.path.realpath(folder)), path))
+        return as_cell(path)
+    return as_cell(os.path.join(relative(".", os.path.realpath(folder)), path))
 
 
 def unusable(skipped: Sequence[SkippedFile]) -> list[SkippedFile]:

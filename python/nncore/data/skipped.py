@@ -9,7 +9,7 @@ from typing import Literal
 
 from nncore.data.csv_text import csv_bytes
 from nncore.files.atomic import atomic_write_bytes
-from nncore.files.file_names import as_text
+from nncore.files.file_names import as_cell
 
 SkipKind = Literal["broken", "foreign", "own", "hidden", "audited"]
 
@@ -40,5 +40,5 @@ def in_words(skipped: Sequence[SkippedFile], most: int = 5) -> str:
 
 def write_skipped_csv(path: str | os.PathLike[str], skipped: Iterable[SkippedFile]) -> None:
     """Write ``path,kind,reason``, one row per skipped file; OSError if it cannot be written."""
-    rows = [(as_text(file.path), file.kind, file.reason) for file in skipped]
+    rows = [(as_cell(file.path), file.kind, file.reason) for file in skipped]
     atomic_write_bytes(path, csv_bytes([("path", "kind", "reason"), *rows]))

@@ -14,6 +14,7 @@ from nncore.files.home import place
 _SUFFIX = ".part"
 _LONGEST = 200  # bytes of a name; with what is added it must stay below 255
 _STALE_SECONDS = 3600
+_PATIENCE_SECONDS = 5.0  # with programs that have the old file open
 
 
 def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -48,11 +49,25 @@ def _write_and_rename(target: Path, data: bytes) -> None:
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, target)
+        _replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _replace(temporary: str, target: Path) -> None:
+    """Rename onto `target`. On Windows nobody can as long as a program has the old file open, which
+    those that look for viruses or make indexes do for moments: there it is tried again."""
+    begun, pause = time.monotonic(), 0.01
+    while True:
+        try:
+            return os.replace(temporary, target)
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() - begun > _PATIENCE_SECONDS:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 0.25)
 
 
 def _prefix(name: str) -> str:

@@ -17,6 +17,8 @@ from nncore.files.home import place
 from nncore.files.regular_files import read_regular
 
 MARKER = ".nncore"
+LOCK = ".nncore.lock"
+"""What a run locks on systems where folders cannot be locked."""
 SOFTWARE = "nncore"
 """What charts name as the program that made them, where their format can say so."""
 LEFT_OUT = "was written by nncore"
@@ -80,9 +82,9 @@ def mark_own_folder(path: str | os.PathLike[str]) -> None:
 
 
 def is_empty(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds nothing, or the marker alone."""
+    """Whether a folder holds nothing, or marker and lock alone."""
     with os.scandir(path) as entries:
-        return all(entry.name == MARKER for entry in entries)
+        return all(entry.name in (MARKER, LOCK) for entry in entries)
 
 
 def is_own_folder(path: str, files: Iterable[str] | None = None, levels: int = _LEVELS) -> bool:

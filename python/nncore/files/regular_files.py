@@ -19,6 +19,7 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_FOLDER = "is not a regular file, but a folder"
 _IRREGULAR = "is not a regular file, but a pipe, a socket or a device"
 
 
@@ -35,6 +36,10 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, os.stat_result]:
         descriptor = os.open(name, _FLAGS)
     except ValueError:
         raise OSError(errno.EINVAL, "no file can have a NUL in its name", name) from None
+    except PermissionError:
+        if os.path.isdir(name):  # which Windows does not open
+            raise IsADirectoryError(errno.EISDIR, _FOLDER, name) from None
+        raise
     except OSError as error:
         if error.errno in (errno.ENXIO, getattr(errno, "EOPNOTSUPP", errno.ENXIO)):
             raise OSError(errno.EINVAL, _IRREGULAR, name) from None  # a socket
@@ -42,7 +47,7 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, os.stat_result]:
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "is not a regular file, but a folder", name)
+            raise IsADirectoryError(errno.EISDIR, _FOLDER, name)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, _IRREGULAR, name)
     except BaseException:

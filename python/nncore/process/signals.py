@@ -27,8 +27,11 @@ def stopping_signal(error: KeyboardInterrupt) -> int:
     return error.number if isinstance(error, SignalStop) else int(signal.SIGINT)
 
 
-# SIGHUP is what a terminal that is closed sends; not every system has it.
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+# SIGHUP is what a terminal that is closed sends, SIGBREAK what Windows does then and at Ctrl-Break;
+# no system has both.
+ENDING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def read_token(path: str) -> Token:
             f"`openssl rand -hex 32 > {path}` makes"
         )
     notes = []
-    if mode & 0o077:
+    if mode & 0o077 and os.name == "posix":  # elsewhere these bits say nothing
         notes.append(f"{path}: others on this machine may read the token (chmod 600)")
     if len(text) < _SHORTEST:
         notes.append(f"{path}: a token of {len(text)} letters can be guessed; take {_SHORTEST}")

@@ -36,6 +36,7 @@ from nncore.data.skipped import SkippedFile, write_skipped_csv
 from nncore.data.sources.split_csv import write_split_csv
 from nncore.errors import DataError, ModelFileError
 from nncore.files.atomic import atomic_write_bytes, atomic_write_text
+from nncore.files.file_names import refused_name
 from nncore.files.home import place
 from nncore.files.own_folders import RUN_FILES, is_empty, make_home, mark_own_folder
 from nncore.training.answers.report import Report
@@ -96,6 +97,8 @@ class RunDirectory:
         parent = place(root)
         if name is not None and (name in ("", ".", "..") or Path(name).name != name):
             raise ValueError(f"name must be the name of one folder, not {name!r}")
+        if name is not None and (why := refused_name(name)) is not None:
+            raise ValueError(f"no folder can be named {name!r}: {why}")
         try:
             if name is None:
                 path = _make_numbered(parent)

@@ -1,7 +1,4 @@
-"""A lock on the folder of a run: one process at a time writes into it.
-
-The kernel holds it and lets go when the process ends, however it ends.
-"""
+"""A lock on the folder of a run: one process at a time writes into it."""
 
 from __future__ import annotations
 
@@ -11,10 +8,8 @@ import os
 import weakref
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # not on this system: then nobody locks
-    fcntl = None  # type: ignore[assignment]
+from nncore.files.locks import lock
+from nncore.files.own_folders import LOCK
 
 _held: weakref.WeakValueDictionary[tuple[int, int], RunLock] = weakref.WeakValueDictionary()
 
@@ -38,9 +33,7 @@ class RunLock:
         BlockingIOError
             Another process has it.
         """
-        if fcntl is None:
-            return None
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = _opened(folder)
         facts = os.fstat(descriptor)
         key = facts.st_dev, facts.st_ino
         ours = _held.get(key)
@@ -48,12 +41,19 @@ class RunLock:
             os.close(descriptor)
             return ours
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            if not lock(descriptor):
+                os.close(descriptor)
+                return None
+        except BlockingIOError:
             os.close(descriptor)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                reason = "another process trains into this run folder; wait, or choose another name"
-                raise BlockingIOError(errno.EAGAIN, reason, str(folder)) from None
-            return None
-        _held[key] = lock = cls(descriptor)
-        return lock
+            reason = "another process trains into this run folder; wait, or choose another name"
+            raise BlockingIOError(errno.EAGAIN, reason, str(folder)) from None
+        _held[key] = held = cls(descriptor)
+        return held
+
+
+def _opened(folder: Path) -> int:
+    """What is locked: the folder itself, or a file in it where folders cannot be opened."""
+    if os.name == "nt":
+        return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(folder, os.O_RDONLY)

@@ -1,7 +1,12 @@
 #include "call.h"
 
 #include <signal.h>
+
+#ifdef _WIN32
+#include <io.h>
+#else
 #include <unistd.h>
+#endif
 
 #include <cstdio>
 #include <cstring>
@@ -17,9 +22,18 @@ namespace {
 // by it.
 char current[256];
 
+// Of what may be called when a signal has come.
+void write_error(const char* text, std::size_t size) {
+#ifdef _WIN32
+    static_cast<void>(::_write(2, text, static_cast<unsigned>(size)));
+#else
+    static_cast<void>(::write(STDERR_FILENO, text, size) == 0);
+#endif
+}
+
 void name_the_call() {
-    static_cast<void>(::write(STDERR_FILENO, current, std::strlen(current)) +
-                      ::write(STDERR_FILENO, "\n", 1));
+    write_error(current, std::strlen(current));
+    write_error("\n", 1);
 }
 
 #ifndef NNCORE_TEST_ASAN
@@ -33,7 +47,10 @@ void name_crashes() {
 #ifdef NNCORE_TEST_ASAN
     __sanitizer_set_death_callback(name_the_call);
 #else
-    for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) ::signal(number, on_fault);
+    for (const int number : {SIGSEGV, SIGILL, SIGFPE}) ::signal(number, on_fault);
+#ifdef SIGBUS  // not on Windows
+    ::signal(SIGBUS, on_fault);
+#endif
 #endif
 }
 

@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable
 
+from nncore.files.file_names import refused_name
 from nncore.files.home import at_home
 
 
@@ -120,6 +121,8 @@ def run_name(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"must be the name of one folder, not {text!r}; --output says where it is made"
         )
+    if (why := refused_name(text)) is not None:
+        raise argparse.ArgumentTypeError(f"no folder can be named {text!r}: {why}")
     return text
 
 

@@ -19,6 +19,7 @@ from nncore.cli.parts import Parts, SplitSettings
 from nncore.cli.training import recipe
 from nncore.cli.training.plan import Plan, RunPlace, TrainSettings
 from nncore.errors import DataError
+from nncore.files.file_names import relative
 
 if TYPE_CHECKING:
     from nncore.data import Corrections, ImageDataset
@@ -194,10 +195,7 @@ def _images(data: ImageDataset, source: str) -> Iterator[tuple[str, str, int]]:
 def _below(paths: Iterable[str], source: str) -> list[str]:
     """Paths from the source on, which may have moved when the training goes on."""
     base = os.path.join(source if os.path.isdir(source) else os.path.dirname(source), "")
-    return [
-        path[len(base) :] if path.startswith(base) else os.path.relpath(path, base)
-        for path in paths
-    ]
+    return [path[len(base) :] if path.startswith(base) else relative(path, base) for path in paths]
 
 
 def _with_absolute_file(network: Network) -> Network:

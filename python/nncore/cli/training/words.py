@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli import feature_words
 from nncore.cli.class_table import count_lines
 from nncore.cli.inputs import BEST
 from nncore.cli.output import Output, count, listed, printable, skipped_json, skipped_lines
+from nncore.cli.quoting import quoted
 from nncore.cli.training import recipe
 from nncore.cli.training.measured import refits
 from nncore.losses import SOFTMAX_LOSSES
@@ -119,13 +119,13 @@ def text(outcome: Outcome, hints: bool) -> str:
         f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
     ]
     if hints:
-        quoted = shlex.quote(str(path))
+        folder = quoted(str(path))
         lines += [
             "",
             "try next:",
-            f"  nncore predict {quoted} IMAGE...     name what is on pictures",
-            f"  nncore evaluate {quoted} FOLDER      measure it on other labelled images",
-            f"  nncore info {quoted}                 what is in the model file",
+            f"  nncore predict {folder} IMAGE...     name what is on pictures",
+            f"  nncore evaluate {folder} FOLDER      measure it on other labelled images",
+            f"  nncore info {folder}                 what is in the model file",
         ]
     return "\n".join(lines)
 
@@ -169,7 +169,7 @@ def interrupted(outcome: Outcome) -> str:
     path = outcome.run.path
     return (
         f"interrupted after {epochs}; what was trained is saved in {path}, and nncore train "
-        f"--resume {shlex.quote(str(path))} goes on"
+        f"--resume {quoted(str(path))} goes on"
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from nncore.cli.inputs import load_labelled
 from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, Network
 from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
+from nncore.cli.quoting import joined
 from nncore.files.own_folders import make_own_folder
 from nncore.files.writable import check_folder
 
@@ -94,7 +94,7 @@ def run(settings: Settings, out: Output) -> int:
     found = audited(settings, out)
     folder = Path(settings.output)
     files = [str(folder / TABLE), str(folder / PAGE)]
-    again = shlex.join(["nncore", "train", settings.source, "--audit", files[0]])
+    again = joined(["nncore", "train", settings.source, "--audit", files[0]])
     make_own_folder(folder)
     found.write_csv(files[0])
     write_audit_page(found, files[1], settings.source, again)

@@ -5,7 +5,6 @@ Needs no network and takes a few seconds. The commands shown are those that it r
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from nncore.cli.measuring import EvaluateSettings
 from nncore.cli.models import AUTO_BACKBONE, Network
 from nncore.cli.output import Output, printable, write_error
 from nncore.cli.predicting import PredictSettings
+from nncore.cli.quoting import joined, quoted
 from nncore.cli.training import words
 from nncore.cli.training.plan import Outcome, RunPlace, TrainSettings
 from nncore.cli.training.run import train
@@ -143,7 +143,7 @@ class Commands:
 
 
 def _command(*words: str | Path) -> str:
-    return shlex.join(["nncore", *map(str, words)])
+    return joined(["nncore", *map(str, words)])
 
 
 def _say_command(out: Output, command: str) -> None:
@@ -177,8 +177,8 @@ def _summary(
         f"the pictures       {printable(str(root / 'digits'))}/",
     ]
     if hints:
-        folder, run = shlex.quote(str(digits.train)), shlex.quote(str(model))
-        test = shlex.quote(str(digits.test))
+        folder, run = quoted(str(digits.train)), quoted(str(model))
+        test = quoted(str(digits.test))
         lines += [
             "",
             "try next:",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from nncore.cli.inputs import load_labelled
 from nncore.cli.models import DEFAULT_MODEL, Network
 from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
+from nncore.cli.quoting import joined
 from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _text(settings: Settings, outcome: Outcome, hints: bool) -> str:
         if training.momentum is not None:
             words += ["--momentum", f"{training.momentum:g}"]
         words += ["--learning-rate", f"{found.suggestion:.2g}"]
-        lines += ["", "try next:", f"  {printable(shlex.join(words))}"]
+        lines += ["", "try next:", f"  {printable(joined(words))}"]
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nncore.files.atomic import atomic_write_bytes
+from nncore.files.locks import lock
 from nncore.files.regular_files import read_regular
 
 LIMIT_BYTES = 16 << 30  # of all data sets in a cache; those used longest ago go first
@@ -72,15 +73,10 @@ def locked(folder: Path, wait: bool) -> Iterator[None]:
     """
     descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
         begun, patience = time.monotonic(), _PATIENCE_SECONDS
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(descriptor)
                 break
             except BlockingIOError:
                 if not wait:
@@ -90,8 +86,6 @@ def locked(folder: Path, wait: bool) -> Iterator[None]:
                 if waited >= patience:
                     patience = 4 * patience
                     _tell(folder, f"waiting for another process, {waited:.0f} s so far")
-            except OSError:
-                break  # a file system without locks
         if patience > _PATIENCE_SECONDS:
             waited = time.monotonic() - begun
             _tell(folder, f"waited {waited:.0f} s for another process")

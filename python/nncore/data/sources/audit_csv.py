@@ -14,7 +14,7 @@ from nncore.data.sources.table import cell_path, table_lines
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
 from nncore.files.atomic import atomic_write_bytes
-from nncore.files.file_names import as_text
+from nncore.files.file_names import as_cell, as_text
 from nncore.files.home import place
 
 COLUMNS = ("path", "label", "suggested", "score", "reason", "action")
@@ -44,7 +44,7 @@ def write_audit_csv(path: str | os.PathLike[str], rows: Iterable[AuditRow]) -> N
     base = os.path.realpath(place(path).parent)
     lines = [
         (
-            as_text(relative_path(row.path, base)),
+            as_cell(relative_path(row.path, base)),
             row.label,
             row.suggested,
             "" if row.score is None else f"{row.score:.6f}",

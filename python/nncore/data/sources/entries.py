@@ -117,7 +117,10 @@ def _leads_around(entry: os.DirEntry[str], folder: str) -> bool:
     if not entry.is_symlink():
         return False
     inside, target = os.path.realpath(folder), os.path.realpath(entry.path)
-    return os.path.commonpath([inside, target]) == target
+    try:
+        return os.path.commonpath([inside, target]) == target
+    except ValueError:  # on two drives
+        return False
 
 
 def _walk(folder: str, skipped: list[SkippedFile]) -> Iterator[str]:

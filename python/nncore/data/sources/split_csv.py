@@ -16,7 +16,7 @@ from nncore.data.sources.table import cell_part, cell_path, table_lines
 from nncore.data.sources.table_paths import TablePaths
 from nncore.errors import DataError
 from nncore.files.atomic import atomic_write_bytes
-from nncore.files.file_names import as_text
+from nncore.files.file_names import as_cell, relative
 from nncore.files.home import place
 
 
@@ -134,7 +134,7 @@ def write_split_csv(path: str | os.PathLike[str], parts: Mapping[str, LabelledFi
         names = dataset.classes.decode(dataset.labels)
         groups = dataset.groups or [""] * len(dataset.paths)
         for image, name, group in zip(dataset.paths, names, groups, strict=True):
-            row = (as_text(relative_path(image, base)) if image else "", name, part)
+            row = (as_cell(relative_path(image, base)) if image else "", name, part)
             rows.append((*row, group) if grouped else row)
     atomic_write_bytes(path, csv_bytes(rows))
 
@@ -143,4 +143,4 @@ def relative_path(image: str, base: str) -> str:
     """How a table in the folder `base` names an image."""
     # The file's own link is kept, links among its folders are resolved: "../" must lead back.
     folder, name = os.path.split(image)
-    return os.path.join(os.path.relpath(os.path.realpath(folder), base), name)
+    return os.path.join(relative(os.path.realpath(folder), base), name)

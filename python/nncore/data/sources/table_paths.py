@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from nncore.data.pictures.decode import NO_SUCH_FILE
 from nncore.data.skipped import SkippedFile
-from nncore.files.file_names import as_path, as_text
+from nncore.files.file_names import as_path, as_text, relative
 from nncore.files.home import at_home
 
 Key = Callable[[str], str]  # equal for names that are taken for each other
@@ -54,7 +54,7 @@ class TablePaths:
         """A file that may be meant by `path`, which `find` gave and which does not exist."""
         if os.path.lexists(path):  # a link that leads nowhere
             return None
-        cell = os.path.relpath(path, self._base or ".") if self._is_below(path) else path
+        cell = relative(path, self._base or ".") if self._is_below(path) else path
         for candidate in self._candidates(cell.replace("\\", "/")):
             if os.path.isfile(candidate):
                 return candidate
@@ -75,7 +75,8 @@ class TablePaths:
 
     def _walk(self, text: str, key: Key) -> str | None:
         """The one path that equals `text` by the key of each part; None if there is none."""
-        where = "/" if text.startswith("/") else self._base
+        drive, text = os.path.splitdrive(text)
+        where = drive + os.sep if drive or text.startswith("/") else self._base
         for step in text.split("/"):
             if step in ("", "."):
                 continue

@@ -1,4 +1,4 @@
-#include "file_status.h"
+#include "../file_status.h"
 
 #include <sys/stat.h>
 

@@ -1,4 +1,4 @@
-#include "plain_files.h"
+#include "../plain_files.h"
 
 #include <dirent.h>
 

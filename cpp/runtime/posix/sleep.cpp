@@ -1,4 +1,4 @@
-#include "sleep.h"
+#include "../sleep.h"
 
 #ifdef __linux__
 #include <linux/futex.h>
