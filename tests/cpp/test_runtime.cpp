@@ -217,7 +217,7 @@ TEST(an_exception_leaves_the_team_usable) {
 
 // Each caller has helpers of its own.
 TEST(teams_run_side_by_side) {
-    std::atomic<long> sum{0};
+    std::atomic<std::ptrdiff_t> sum{0};
     const auto work = [&] {
         for (int turn = 0; turn < 200; ++turn)
             run_team(3, [&](const Team& team) {
@@ -227,7 +227,7 @@ TEST(teams_run_side_by_side) {
     std::vector<std::thread> callers;
     for (int i = 0; i < 4; ++i) callers.emplace_back(work);
     for (auto& caller : callers) caller.join();
-    CHECK_EQUAL(4L * 200 * 55, sum.load());
+    CHECK_EQUAL(std::ptrdiff_t{4} * 200 * 55, sum.load());
 }
 
 // Now and then a piece takes long: it spins, sleeps or gives its CPU away.
