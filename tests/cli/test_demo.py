@@ -14,6 +14,7 @@ import pytest
 
 import nncore as nn
 from nncore.cli.digits import NAMES, load_digits
+from nncore.files.own_folders import MARKER
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +75,7 @@ def test_files(demo):
     for name in ("gradient-descent.png", "test-report/confusion.png", "runs/digits/loss.png"):
         assert (root / name).stat().st_size > 1000
     assert json.loads((root / "test-report" / "report.json").read_text())["images"] == 364
+    assert (root / MARKER).exists()  # known as nncore's own, wherever it lies
 
 
 def test_again_and_for_people(demo, call):

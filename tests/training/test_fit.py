@@ -35,6 +35,7 @@ def test_loss_falls_and_accuracy_rises(loss, optimizer):
     assert model.history is history
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse", "sse"])
 @pytest.mark.parametrize("hidden", [0, 32])
 def test_default_optimizer_trains_photo_sized_inputs(loss, hidden):

@@ -13,6 +13,7 @@ import nncore as nn
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.training.heat_maps import occlusion
 
+pytestmark = pytest.mark.large
 SIDE = 18
 METHODS = ["gradcam", "occlusion"]
 

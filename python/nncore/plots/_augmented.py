@@ -16,6 +16,7 @@ from nncore.plots._figure import (
     house_style,
     new_figure,
     save,
+    whole_page,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from nncore.data import Augmentation
     from nncore.data.mapped import MappedImages
 
-_TILE = 1.0  # longer side of a picture in inches
+# In inches: the longer side of a picture, what is between two, and the place of the titles.
+_TILE, _GAP, _TOP = 1.0, 0.1, 0.56
 _MOST_TILES = 1000
 
 
@@ -81,22 +83,20 @@ def augmented(
     columns += [augmentation.apply(images, seed, epoch, chosen) for epoch in range(copies)]
     shown = as_bytes(np.stack(columns, axis=1))
 
-    height, width = images.shape[1:3]
-    tile_height, tile_width = (
-        _TILE * height / max(height, width),
-        _TILE * width / max(height, width),
-    )
+    longest = max(images.shape[1:3])
+    height, width = (_TILE * side / longest for side in images.shape[1:3])
     with house_style():
-        figure = new_figure(
-            (tile_width + 0.08) * (copies + 1) + 0.3, (tile_height + 0.08) * count + 0.7
-        )
-        grid = figure.subplots(count, copies + 1, squeeze=False)
-        for axes, picture in zip(grid.ravel(), shown.reshape(-1, *shown.shape[2:]), strict=True):
-            axes.axis("off")
-            draw_picture(axes, picture)
-        titles = ["image", *(f"epoch {number}" for number in range(1, copies + 1))]
-        for axes, title in zip(grid[0], titles, strict=True):
-            axes.set_title(title, fontsize=8, color=GREY)
+        figure = new_figure((width + _GAP) * (copies + 1) + _GAP, (height + _GAP) * count + _TOP)
+        # Axes of their own for each picture would take ten times as long.
+        axes = whole_page(figure)
+        for column in range(copies + 1):
+            left = _GAP + column * (width + _GAP)
+            title = f"epoch {column}" if column else "image"
+            axes.text(left + width / 2, _TOP - 0.06, title, fontsize=8, color=GREY, ha="center")
+            for row in range(count):
+                top = _TOP + row * (height + _GAP)
+                place = (left, left + width, top + height, top)
+                draw_picture(axes, shown[row, column], place)
         figure.suptitle("what training sees of an image", fontsize=10)
         save(figure, path)
     return figure

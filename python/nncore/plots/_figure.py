@@ -141,8 +141,26 @@ def shown(text: str, most: int) -> str:
     return clean.replace("$", r"\$")
 
 
-def draw_picture(axes: Axes, picture: NDArray[np.uint8]) -> None:
-    """The pixels of a picture (H, W, 1) or (H, W, 3), each a square."""
+def whole_page(figure: Figure) -> Axes:
+    """Axes over all of the figure, nothing around them, in inches from its upper left corner."""
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.axis("off")
+    width, height = figure.get_size_inches()
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    return axes
+
+
+def draw_picture(
+    axes: Axes,
+    picture: NDArray[np.uint8],
+    extent: tuple[float, float, float, float] | None = None,
+) -> None:
+    """The pixels of a picture (H, W, 1) or (H, W, 3), each a square.
+
+    `extent` is left, right, bottom and top of its place; without one it has the axes to itself.
+    """
     gray = picture.shape[2] == 1
     axes.imshow(
         picture[..., 0] if gray else picture,
@@ -150,6 +168,7 @@ def draw_picture(axes: Axes, picture: NDArray[np.uint8]) -> None:
         vmin=0,
         vmax=255,
         interpolation="nearest",
+        extent=extent,
     )
 
 
