@@ -30,6 +30,30 @@ void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
         for (std::ptrdiff_t c = 0; c < channels; ++c) total[c] += own[c];
 }
 
+kernels::WinogradWeightsArgs winograd_weights(const ConvGeometry& g, const float* weights,
+                                              float* transformed) {
+    kernels::WinogradWeightsArgs args{};
+    args.inputs = g.channels;
+    args.blocks = blocks_of(g.out_channels);
+    args.weights = weights;
+    args.weights_row = padded(g.out_channels);
+    args.weights_tap = g.channels * args.weights_row;
+    args.transformed = transformed;
+    return args;
+}
+
+void transform_weights(const Pass& all, const ConvGeometry& g, const float* weights,
+                       float* transformed) {
+    const kernels::WinogradWeightsArgs args = winograd_weights(g, weights, transformed);
+    for_each(all, args.blocks, [&](const Pass& pass, std::ptrdiff_t block) {
+        kernels::WinogradWeightsArgs own = args;
+        own.weights += block * kBlock;
+        own.blocks = 1;
+        own.transformed += block * kernels::kWinogradPlaces * own.inputs * kBlock;
+        pass.kernels.winograd_weights(own);
+    });
+}
+
 std::string describe_conv(const ConvGeometry& g, kernels::Activation activation, bool use_bias) {
     const auto pair = [](std::ptrdiff_t a, std::ptrdiff_t b) {
         return std::to_string(a) + "x" + std::to_string(b);

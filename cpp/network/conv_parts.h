@@ -6,6 +6,7 @@
 
 #include "activations.h"
 #include "conv_geometry.h"
+#include "stage.h"
 #include "workspace.h"
 
 namespace nncore::network {
@@ -32,6 +33,17 @@ inline const float* corner(const ConvGeometry& geometry, const Rows& x, std::ptr
 void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
                        std::ptrdiff_t channels, const float* d, bool first, float* own,
                        float* total);
+
+// How the weights of the convolution, [tap][input][padded outputs], are transformed for Winograd's
+// minimal filtering, into winograd_floats.
+kernels::WinogradWeightsArgs winograd_weights(const ConvGeometry& geometry, const float* weights,
+                                              float* transformed);
+inline std::ptrdiff_t winograd_floats(const ConvGeometry& geometry) {
+    return kernels::kWinogradPlaces * geometry.channels * padded(geometry.out_channels);
+}
+// The same block by block of outputs, by the team, where the weights change at each step.
+void transform_weights(const Pass& pass, const ConvGeometry& geometry, const float* weights,
+                       float* transformed);
 
 // "conv 3x3 16 -> 32 stride 2x2 dilation 2x2 in 4 groups + bias + relu", what is usual left out.
 std::string describe_conv(const ConvGeometry& geometry, kernels::Activation activation,

@@ -43,6 +43,7 @@ class ConvStage final : public Stage {
         visits_winners_ = ways.weights == ConvWays::Weights::winners;
         scatters_ = ways.input == ConvWays::Input::scattered;
         spreads_winners_ = ways.input == ConvWays::Input::winners;
+        filters_minimally_ = pooled && suits_winograd(g_);
         const Spread spread = ConvPhases::of(g_, true).spread;
         is_spread_out_ = !pooled && spread.height == g_.out_height &&
                          spread.width == g_.out_width && g_.out_channels == out_padded_;
@@ -51,6 +52,7 @@ class ConvStage final : public Stage {
     std::string describe() const override {
         std::string text = describe_conv(g_, output_activation, use_bias_);
         if (pooled_) text += " + max pool 2x2";
+        if (filters_minimally_) text += " by Winograd's F(2x2, 3x3)";
         if (visits_winners_) text += "; weight gradient from the pool's winners";
         if (needs_input_gradient && spreads_winners_)
             text += "; input gradient from the pool's winners";
@@ -62,16 +64,28 @@ class ConvStage final : public Stage {
                static_cast<double>(element_count(parameters[0].shape));
     }
     Border input_border() const override { return g_.padding; }
+    std::ptrdiff_t prepared_floats() const override {
+        return filters_minimally_ ? winograd_floats(g_) : 0;
+    }
+    void prepare(const kernels::Kernels& kernels, const float* weights,
+                 float* prepared) const override {
+        if (filters_minimally_)
+            kernels.winograd_weights(
+                winograd_weights(g_, weights + parameters[0].offset, prepared));
+    }
 
     Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
         Sizes sizes;
         if (pooled_) {
-            sizes.scratch = padded(2 * columns_ * out_padded_);
+            sizes.scratch = unpooled_lines();
             sizes.inner = g_.out_height * g_.out_width * g_.out_channels;
         }
+        if (filters_minimally_)
+            sizes.image = kernels::winograd_scratch(g_.channels, out_padded_ / kBlock);
         if (!backward) return sizes;
+        sizes.prepared = prepared_floats();
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
-        sizes.image = is_spread_out_ ? 0 : unpooled_floats();
+        if (!is_spread_out_) sizes.image = std::max(sizes.image, unpooled_floats());
         sizes.scratch += out_padded_;
         if (needs_input_gradient && scatters_) sizes.scratch += padded(g_.height * scatter_line());
         if (needs_input_gradient && spreads_winners_)
@@ -83,6 +97,10 @@ class ConvStage final : public Stage {
     }
 
     void forward(const Pass& pass) const override {
+        if (filters_minimally_) {
+            filter_minimally(pass);
+            return;
+        }
         const Rows& x = input(pass);
         const Rows& y = output(pass);
         kernels::ConvArgs args = taps<kernels::ConvArgs>(x.layout.line);
@@ -276,6 +294,79 @@ class ConvStage final : public Stage {
         }
     }
 
+    // ---- by Winograd's minimal filtering, with a pool behind
+    // So many pooled rows at a time that weights are not read for a few pixels each.
+    std::ptrdiff_t pooled_rows() const {
+        constexpr std::ptrdiff_t kEnoughTiles = 32;
+        return filters_minimally_
+                   ? std::min(output_shape[0], (kEnoughTiles + columns_ / 2 - 1) / (columns_ / 2))
+                   : 1;
+    }
+    std::ptrdiff_t unpooled_lines() const {
+        return padded(pooled_rows() * 2 * columns_ * out_padded_);
+    }
+
+    void filter_minimally(const Pass& all) const {
+        const float* weights = all.prepared;
+        if (weights != nullptr) {
+            weights += prepared_offset;
+        } else {
+            weights = all.workspace.prepared;
+            transform_weights(all, g_, values(all) + parameters[0].offset, all.workspace.prepared);
+        }
+        for_bands(
+            all, output_shape[0],
+            [&](const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                for (std::ptrdiff_t row = first; row < last; row += pooled_rows())
+                    pool_filtered(pass, weights, r, row, std::min(pooled_rows(), last - row));
+                if (pass.purpose == Purpose::gradients && first == 0)
+                    filter(pass, weights, r, 0, g_.out_height, g_.out_width, output_activation,
+                           pass.workspace.inner[index].row(r));
+            });
+    }
+    // Pooled rows [first, first + rows) of one sample.
+    void pool_filtered(const Pass& pass, const float* weights, std::ptrdiff_t r,
+                       std::ptrdiff_t first, std::ptrdiff_t rows) const {
+        const Rows& y = output(pass);
+        filter(pass, weights, r, 2 * first, 2 * rows, columns_, Activation::linear, scratch(pass));
+        kernels::PoolArgs pool{};
+        pool.rows = rows;
+        pool.columns = output_shape[1];
+        pool.channels = pool.x_pixel = pool.y_pixel = g_.out_channels;
+        pool.x_row = columns_ * g_.out_channels;
+        pool.window_rows = pool.window_columns = pool.step_rows = pool.step_columns = 2;
+        pool.y_row = y.layout.line;
+        std::uint8_t* const places =
+            pass.purpose == Purpose::inference
+                ? nullptr
+                : winners(pass, r) + first * output_shape[1] * g_.out_channels;
+        pass.kernels.max_pool_2x2(pool, output_activation, scratch(pass), y.line(r, first), places);
+    }
+    // Rows [first, first + rows) of the convolution of one sample, without gaps.
+    void filter(const Pass& pass, const float* weights, std::ptrdiff_t r, std::ptrdiff_t first,
+                std::ptrdiff_t rows, std::ptrdiff_t columns, Activation activation,
+                float* y) const {
+        const Rows& x = input(pass);
+        kernels::WinogradArgs args{};
+        args.tiles.rows = rows;
+        args.tiles.columns = columns;
+        args.tiles.last = kernels::winograd_tiles(rows, columns);
+        args.tiles.inputs = args.tiles.x_pixel = g_.channels;
+        args.tiles.x = corner(g_, x, r) + first * x.layout.line;
+        args.tiles.x_row = x.layout.line;
+        args.tiles.x_rows = rows + 2;
+        args.tiles.x_columns = columns + 2;
+        args.blocks = out_padded_ / kBlock;
+        args.channels = args.y_pixel = g_.out_channels;
+        args.weights = weights;
+        args.bias = bias(pass, use_bias_);
+        args.activation = activation;
+        args.y = y;
+        args.y_row = columns * g_.out_channels;
+        args.scratch = use_image(pass);
+        pass.kernels.winograd_conv(args);
+    }
+
     // For people who look inside: the convolution's whole output, with its activation.
     void keep_unpooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r) const {
         args.rows = g_.out_height;
@@ -302,7 +393,7 @@ class ConvStage final : public Stage {
     }
     // The scratch that backward uses: a bias gradient, then what the input gradient wants.
     float* behind_forward(const Pass& pass) const {
-        return scratch(pass) + (pooled_ ? padded(2 * columns_ * out_padded_) : 0);
+        return scratch(pass) + (pooled_ ? unpooled_lines() : 0);
     }
 
     // Spreads sample r's output gradient out; returns the place of output pixel (0, 0).
@@ -492,7 +583,8 @@ class ConvStage final : public Stage {
     }
 
     ConvGeometry g_;
-    bool use_bias_, pooled_, visits_winners_, scatters_, spreads_winners_, is_spread_out_;
+    bool use_bias_, pooled_, filters_minimally_;
+    bool visits_winners_, scatters_, spreads_winners_, is_spread_out_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };
 

@@ -255,9 +255,10 @@ class Stage {
         if (user != index) std::fill_n(image(pass), floats, 0.0f);
         user = index;
     }
-    // The same place for numbers that need not be zero before.
+    // The same place for numbers that need not be zero before, and are of no use behind.
     float* use_image(const Pass& pass) const {
-        pass.workspace.image_users[static_cast<std::size_t>(pass.thread)] = index;
+        constexpr auto kNobody = static_cast<std::size_t>(-1);
+        pass.workspace.image_users[static_cast<std::size_t>(pass.thread)] = kNobody;
         return image(pass);
     }
     // Those of all samples.

@@ -50,12 +50,10 @@ class WinogradStage final : public Stage {
     }
     Border input_border() const override { return g_.padding; }
 
-    std::ptrdiff_t prepared_floats() const override {
-        return kWinogradPlaces * g_.channels * out_blocks_ * kBlock;
-    }
+    std::ptrdiff_t prepared_floats() const override { return winograd_floats(g_); }
     void prepare(const kernels::Kernels& kernels, const float* weights,
                  float* prepared) const override {
-        kernels.winograd_weights(weights_args(weights, prepared));
+        kernels.winograd_weights(winograd_weights(g_, weights + parameters[0].offset, prepared));
     }
 
     Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
@@ -132,33 +130,17 @@ class WinogradStage final : public Stage {
 
  private:
     // ---- the transformed weights
-    // Of the weights of the convolution, at the same place as `weights`.
-    kernels::WinogradWeightsArgs weights_args(const float* weights, float* to) const {
-        kernels::WinogradWeightsArgs args{};
-        args.inputs = g_.channels;
-        args.blocks = out_blocks_;
-        args.weights = weights + parameters[0].offset;
-        args.weights_tap = g_.channels * out_blocks_ * kBlock;
-        args.weights_row = out_blocks_ * kBlock;
-        args.transformed = to;
-        return args;
-    }
-    std::ptrdiff_t panel() const { return kWinogradPlaces * g_.channels * kBlock; }
+    const float* weights(const Pass& pass) const { return values(pass) + parameters[0].offset; }
     std::ptrdiff_t turned_panel() const { return kWinogradPlaces * g_.out_channels * kBlock; }
 
-    const float* transformed(const Pass& all) const {
-        for_each(all, out_blocks_, [&](const Pass& pass, std::ptrdiff_t block) {
-            kernels::WinogradWeightsArgs args = weights_args(values(pass), pass.workspace.prepared);
-            args.weights += block * kBlock;
-            args.blocks = 1;
-            args.transformed += block * panel();
-            pass.kernels.winograd_weights(args);
-        });
-        return all.workspace.prepared;
+    const float* transformed(const Pass& pass) const {
+        transform_weights(pass, g_, weights(pass), pass.workspace.prepared);
+        return pass.workspace.prepared;
     }
     const float* turned(const Pass& all) const {
         for_each(all, blocks_, [&](const Pass& pass, std::ptrdiff_t block) {
-            kernels::WinogradWeightsArgs args = weights_args(values(pass), pass.workspace.prepared);
+            kernels::WinogradWeightsArgs args =
+                winograd_weights(g_, weights(pass), pass.workspace.prepared);
             args.turned = true;
             args.inputs = g_.out_channels;
             args.rows = g_.channels - block * kBlock;

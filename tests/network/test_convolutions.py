@@ -158,6 +158,16 @@ NETWORKS |= {
             FLATTEN,
         ],
     ),
+    "minimal filtering and pools": (
+        (9, 12, 32),
+        [
+            conv(40, (3, 3), padding="same", activation="relu"),
+            pool("max", (2, 2)),
+            conv(33, (3, 3), padding="same", activation="tanh"),
+            pool("max", (2, 2)),
+            FLATTEN,
+        ],
+    ),
     # Strides beyond the kernel, that divide it, and neither; borders that no window needs.
     "phases": (
         (17, 19, 4),
@@ -284,6 +294,7 @@ def train(network, x, y, epochs=3):
         "many groups",
         "few groups",
         "minimal filtering",
+        "minimal filtering and pools",
         "phases",
     ],
 )
@@ -320,6 +331,18 @@ def test_fused_pool_computes_what_a_separate_one_does():
     apart = build(_core.Builder(shape), [conv(16, (3, 3)), linear, pool("max", (2, 2)), FLATTEN])
     assert any("max pool 2x2" in stage for stage in fused.stages() if stage.startswith("conv"))
     assert len(apart.stages()) > len(fused.stages())
+    x, _ = data(shape, 9)
+    assert (fused.forward(x) == apart.forward(x)).all()
+
+
+def test_a_fused_pool_behind_minimal_filtering_computes_what_a_separate_one_does():
+    shape, filtered = (11, 10, 33), conv(40, (3, 3), padding="same")
+    layers = [pool("max", (2, 2)), FLATTEN]
+    fused = build(_core.Builder(shape), [filtered, *layers])
+    apart = build(_core.Builder(shape), [filtered, ("dropout", {"rate": 0.0}), *layers])
+    assert "max pool 2x2 by Winograd" in fused.stages()[0]
+    assert "pool" not in apart.stages()[0]
+    assert "by Winograd" in apart.stages()[0]
     x, _ = data(shape, 9)
     assert (fused.forward(x) == apart.forward(x)).all()
 
