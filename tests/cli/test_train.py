@@ -248,9 +248,8 @@ def test_ctrl_c_saves_what_was_trained(call, pictures, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        started = time.monotonic()
         for line in process.stderr:
-            if re.match(r"epoch +3/", line) or time.monotonic() - started > 30:
+            if re.match(r"epoch +3/", line):
                 break
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

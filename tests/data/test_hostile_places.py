@@ -92,9 +92,9 @@ def test_an_enormous_picture_costs_its_header(tmp_path):
     with (folder / "a" / "endless.png").open("wb") as file:
         file.write(png())
         file.truncate(1 << 40)
-    started = time.perf_counter()
+    started = time.process_time()  # not the clock, which other programs make run on
     data = ImageDataset.from_folder(folder, max_broken=1)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert len(data) == 2
     assert len(data.skipped) == 3
 

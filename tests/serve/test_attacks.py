@@ -35,14 +35,14 @@ def test_a_head_that_does_not_end(impatient):
         assert status_of(everything(slow)) == 408
 
 
-def test_the_second_head_of_a_connection(impatient):
-    with impatient.connect() as slow:
+def test_the_second_head_of_a_connection(serve):
+    with serve(seconds=1.5, silence=1.5).connect() as slow:
         slow.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         first = slow.recv(65536)
         assert status_of(first) == 200
-        time.sleep(0.3)  # less than the limit: it counts from the new head on
+        time.sleep(0.8)  # less than the limit: it counts from the new head on
         slow.sendall(b"GET /he")
-        time.sleep(0.3)
+        time.sleep(0.8)
         slow.sendall(b"alth HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert status_of(slow.recv(65536)) == 200
         slow.sendall(b"GET /he")

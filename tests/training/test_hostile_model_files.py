@@ -102,7 +102,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
 
 def test_naming_takes_time_in_proportion():
     layers = [Flatten() for _ in range(20_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     names = unique_names(layers)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert names[:2] + names[-1:] == ["flatten", "flatten_1", "flatten_19999"]
