@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -166,6 +168,15 @@ NETWORKS |= {
             conv(33, (3, 3), padding="same", activation="tanh"),
             pool("max", (2, 2)),
             FLATTEN,
+        ],
+    ),
+    # Threads share channels, too, where there are few tiles.
+    "minimal filtering of many channels": (
+        (4, 3, 128),
+        [
+            conv(140, (3, 3), padding="same", activation="relu"),
+            conv(33, (3, 3), padding="same"),
+            ("global_average_pool2d", {}),
         ],
     ),
     # Strides beyond the kernel, that divide it, and neither; borders that no window needs.
@@ -350,6 +361,28 @@ def test_a_fused_pool_behind_minimal_filtering_computes_what_a_separate_one_does
 def test_many_channels_are_filtered_minimally():
     stages = build(_core.Builder((7, 6, 34)), NETWORKS["minimal filtering"][1]).stages()
     assert ["by Winograd" in stage for stage in stages] == [True] * 3 + [False]
+
+
+@pytest.mark.parametrize("name", ["minimal filtering", "minimal filtering and pools"])
+def test_what_inference_prepares_of_weights_follows_them(name):
+    """Training transforms the weights at each step and must come to the same outputs."""
+    shape, layers = NETWORKS[name]
+    network = build(_core.Builder(shape), layers)
+    x, y = data(shape, 5)
+
+    def outputs():
+        network.compute_gradients(x, y, "cross_entropy")
+        assert (network.forward(x) == network.layer_output(f"layer{len(layers)}")).all()
+        return network.forward(x)
+
+    before = outputs()
+    network.set_parameter("layer0/kernel", 2 * network.get_parameter("layer0/kernel"))
+    doubled = outputs()
+    network.apply_gradients(_core.Optimizer(0.1))
+    moved = outputs()
+    train(network, x, y)
+    for one, other in itertools.pairwise([before, doubled, moved, outputs()]):
+        assert (one != other).any()
 
 
 def test_groups_are_computed_where_lanes_fill_best():
