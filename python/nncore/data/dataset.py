@@ -33,6 +33,7 @@ from nncore.data.sources.listing import Listing, list_folder, list_source, list_
 from nncore.data.sources.split_csv import listed_parts
 from nncore.data.sources.table_paths import with_near_ones
 from nncore.errors import DataError
+from nncore.process.team import by_first
 
 
 @dataclass(eq=False, repr=False)
@@ -186,7 +187,7 @@ class ImageDataset:
             fit=fit,
             layout=layout,
         )
-        listing = list_folder(folder, classes, allow_missing_classes, layout)
+        listing = by_first(lambda: list_folder(folder, classes, allow_missing_classes, layout))
         return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod
@@ -233,7 +234,7 @@ class ImageDataset:
             preprocessing=preprocessing,
             fit=fit,
         )
-        listing = list_table(csv_path, root, classes, allow_missing_classes)
+        listing = by_first(lambda: list_table(csv_path, root, classes, allow_missing_classes))
         return cls._read(listing, reading, workers, progress, allow_missing_classes)
 
     @classmethod
@@ -250,7 +251,9 @@ class ImageDataset:
     ) -> ImageDataset:
         """`from_folder`, or `from_csv` where `source` is no folder, by settings that are already
         one object; with `allow_empty` there may be no usable image at all."""
-        listing = list_source(source, classes, allow_missing_classes, reading.layout)
+        listing = by_first(
+            lambda: list_source(source, classes, allow_missing_classes, reading.layout)
+        )
         return cls._read(listing, reading, workers, progress, allow_missing_classes, allow_empty)
 
     @classmethod
@@ -342,7 +345,8 @@ class ImageDataset:
         """Open the files of a listing."""
         where, paths, classes = listing.name, listing.paths, listing.classes
         loaded = load_files(Source(where, listing.base, paths), reading, workers, progress)
-        kept, unusable = loaded.kept, with_near_ones(loaded.skipped, listing.base)
+        kept = loaded.kept
+        unusable = by_first(lambda: with_near_ones(loaded.skipped, listing.base))
         check_broken(where, len(kept), unusable, reading.max_broken)
         labels = listing.labels if len(kept) == len(paths) else listing.labels[kept]
         used = np.bincount(labels, minlength=len(classes))

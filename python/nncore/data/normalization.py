@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nncore.data.dataset import ImageDataset
+from nncore.data.dealt import at_hand, dealt_out
 from nncore.data.mapped import Pixels
+from nncore.process.team import each, team_at_work
 
 # Lines of pixels added up at a time. No more than 66,051 squares of 255 fit into 32 bits.
 _BLOCK = 1 << 11
@@ -45,14 +49,15 @@ def channel_statistics(
     C means and C deviations; the deviation of a channel that never varies is 1.0.
     """
     height, width, channels = images.shape[1:]
-    totals = np.zeros((2, channels), object)  # Python's whole numbers have no limit
-    step = max(_BLOCK // height, 1)
-    for start in range(0, len(images), step):
-        lines = images[start : start + step].reshape(-1, width * channels)
-        squares = np.square(lines, dtype=np.uint16)
-        for row, values in enumerate((lines, squares)):
-            columns = values.sum(axis=0, dtype=np.uint32).astype(np.uint64)
-            totals[row] += columns.reshape(width, channels).sum(axis=0).astype(object)
+    step, count = max(_BLOCK // height, 1), len(images)
+    team = team_at_work()
+    if team is None:
+        blocks = (images[start : start + step] for start in range(0, count, step))
+        totals = _totals(blocks, width, channels)
+    else:
+        mine = dealt_out(team, images, np.arange(count))[team.rank]
+        dealt = (at_hand(images, mine[at : at + step]) for at in range(0, len(mine), step))
+        totals = np.sum(each(team, lambda: _totals(dealt, width, channels)), axis=0)
     n = len(images) * height * width
     means, deviations = [], []
     for total, square in totals.T.tolist():
@@ -60,3 +65,15 @@ def channel_statistics(
         means.append(total / n / 255)
         deviations.append(math.sqrt(variance) / n / 255 if variance else 1.0)
     return tuple(means), tuple(deviations)
+
+
+def _totals(blocks: Iterable[NDArray[np.uint8]], width: int, channels: int) -> NDArray[np.object_]:
+    """Sums of the levels and of their squares per channel, (2, C)."""
+    totals = np.zeros((2, channels), object)  # Python's whole numbers have no limit
+    for block in blocks:
+        lines = block.reshape(-1, width * channels)
+        squares = np.square(lines, dtype=np.uint16)
+        for row, values in enumerate((lines, squares)):
+            columns = values.sum(axis=0, dtype=np.uint32).astype(np.uint64)
+            totals[row] += columns.reshape(width, channels).sum(axis=0).astype(object)
+    return totals

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.dealt import dealt_out, joined_in_order
 from nncore.data.digests import pixel_digest
 from nncore.data.mapped import Pixels
 from nncore.data.reading.cache_folder import CacheError, default_cache_folder
 from nncore.data.reading.feature_store import FeatureStore
 from nncore.data.reading.workers import in_order
+from nncore.data.spread import SpreadImages
 from nncore.errors import DataError, ModelFileError
 from nncore.files.home import place
 from nncore.interop.feature_rows import feature_rows
@@ -27,9 +29,13 @@ from nncore.interop.image_input import COLORS, LAYOUTS, check_choice, settled_in
 from nncore.interop.known_inputs import known_scale_of
 from nncore.interop.onnx_graph import with_output
 from nncore.interop.onnx_session import check_tensor, open_session, read_file, reason
+from nncore.process.team import by_first, each, team_at_work
 
 F32 = NDArray[np.float32]
 Progress = Callable[[int, int], object]
+
+# So many are shared by a team before what was computed is kept.
+_IMAGES_TOGETHER = 4096
 
 
 class Features:
@@ -237,12 +243,13 @@ class Features:
         if digests is None:
             digests = [pixel_digest(np.ascontiguousarray(image)) for image in images]
         store = self._features_store()
-        features, known = store.find(digests)
+        # In a team what the first process knows counts, for caches may differ.
+        features, known = by_first(lambda: store.find(digests))
         first = {digest: i for i, digest in reversed(list(enumerate(digests))) if not known[i]}
         positions = sorted(first.values())
         done: list[F32] = []
         try:
-            for block in self._run_all(images, positions, progress):
+            for block in self._run_by_all(images, positions, progress):
                 done.append(block)
         finally:
             # After Ctrl-C, too: what was computed need not be computed again.
@@ -284,11 +291,36 @@ class Features:
         return self._store
 
     def _remember(self, store: FeatureStore, digests: Sequence[bytes], rows: F32) -> None:
+        team = team_at_work()
+        if team is not None and team.rank > 0:
+            return  # one process keeps them, where all look for them
         try:
             store.add(digests[: len(rows)], rows)
         except CacheError as error:
             if str(error) not in self.notes:
                 self.notes.append(str(error))
+
+    def _run_by_all(
+        self, images: Pixels, positions: Sequence[int], progress: Progress | None
+    ) -> Iterator[F32]:
+        """`_run_all`, shared by a team at work."""
+        team = team_at_work()
+        if team is None:
+            yield from self._run_all(images, positions, progress)
+            return
+        local: Any = images.at_hand() if isinstance(images, SpreadImages) else images
+        for start in range(0, len(positions), _IMAGES_TOGETHER):
+            some = np.array(positions[start : start + _IMAGES_TOGETHER])
+            dealt = dealt_out(team, images, some)
+            mine = dealt[team.rank].tolist()
+
+            def run(mine: list[int] = mine) -> tuple[F32] | None:
+                return (np.concatenate(list(self._run_all(local, mine, None))),) if mine else None
+
+            (rows,) = joined_in_order(some, dealt, each(team, run))
+            yield rows
+            if progress is not None:
+                progress(start + len(some), len(positions))
 
     def _run_all(
         self, images: Pixels, positions: Sequence[int], progress: Progress | None

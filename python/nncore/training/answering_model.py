@@ -20,6 +20,7 @@ from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
 from nncore.training.answers.answer_list import Answers
 from nncore.training.answers.assurances import Assurances
+from nncore.training.answers.blocks import in_blocks
 from nncore.training.answers.calibration import Calibration, calibration_of
 from nncore.training.answers.evaluation import answers_of, evaluate_arrays, loss_of_all
 from nncore.training.answers.novelty import MOST_FEATURES, Novelty, descriptors_of
@@ -414,25 +415,26 @@ class AnsweringModel(SteppedModel):
 
     def _outputs(self, images: ImagesOrMapped) -> F32:
         network = self._built_network()
-        blocks = [
-            network.forward(self._inputs.of_new(images[start : start + IMAGES_AT_ONCE]))
-            for start in range(0, len(images), IMAGES_AT_ONCE)
-        ]
-        return np.concatenate(blocks)
+
+        def outputs(some: Any, positions: NDArray[np.intp]) -> tuple[F32]:
+            return (network.forward(self._inputs.of_new(some)),)
+
+        return in_blocks(images, IMAGES_AT_ONCE, outputs)[0]
 
     def _answers(self, images: ImagesOrMapped, first: int) -> tuple[F32, F32 | None]:
         """Probabilities (n, K), and how unknown the images are (n,), where that can be told."""
         novelty, head = self._assurances.novelty, self._head()
         if novelty is None or head is None:
             return self._probabilities(images, first), None
-        network, scores, outputs = self._built_network(), [], []
-        size = _rows_at_once(head[1])
-        for start in range(0, len(images), size):
-            given = self._inputs.of_new(images[start : start + size])
-            some, features = network.forward_with_input_of(head[0], given)
-            outputs.append(some)
-            scores.append(novelty.scores(features))
-        return self._to_probabilities(np.concatenate(outputs), first), np.concatenate(scores)
+        network = self._built_network()
+
+        def scored(some: Any, positions: NDArray[np.intp]) -> tuple[F32, F32]:
+            given = self._inputs.of_new(some)
+            outputs, features = network.forward_with_input_of(head[0], given)
+            return outputs, novelty.scores(features)
+
+        outputs, scores = in_blocks(images, _rows_at_once(head[1]), scored)
+        return self._to_probabilities(outputs, first), scores
 
     def _outputs_and_descriptors(self, data: LabelledArrays) -> tuple[F32, F32 | None]:
         """Outputs (N, K), and what `Novelty` makes of the features before the last layer."""
@@ -442,13 +444,13 @@ class AnsweringModel(SteppedModel):
             loss = self.loss or "cross_entropy"
             kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: outputs)
             return np.concatenate(kept), None
-        outputs, descriptors, size = [], [], _rows_at_once(head[1])
-        for start in range(0, len(data), size):
-            given = data.images[start : start + size]
-            some, features = network.forward_with_input_of(head[0], given, data.extracted)
-            outputs.append(some)
-            descriptors.append(descriptors_of(features))
-        return np.concatenate(outputs), np.concatenate(descriptors)
+
+        def described(some: Any, positions: NDArray[np.intp]) -> tuple[F32, F32]:
+            outputs, features = network.forward_with_input_of(head[0], some, data.extracted)
+            return outputs, descriptors_of(features)
+
+        outputs, descriptors = in_blocks(data.images, _rows_at_once(head[1]), described)
+        return outputs, descriptors
 
     def _head(self) -> tuple[str, int] | None:
         return self._stack.head(tuple(self._built_network().input_shape))

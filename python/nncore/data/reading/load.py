@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import warnings
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.checked_map import CheckedMap
+from nncore.data.digests import DIGEST_SIZE
 from nncore.data.mapped import MappedImages
 from nncore.data.pictures.decode import (
     AUTO_SIDE,
@@ -28,9 +30,11 @@ from nncore.data.reading.collected import CollectedImages, MemoryRows, Rows, Sha
 from nncore.data.reading.image_cache import CacheEntry, file_status
 from nncore.data.reading.result import ReadResult
 from nncore.data.reading.settings import Reading
+from nncore.data.reading.shares import read_by_team
 from nncore.data.reading.source import Source
 from nncore.data.reading.workers import Progress, for_each
 from nncore.data.skipped import SkippedFile
+from nncore.process.team import alone, each, team_at_work
 
 
 def load_images(
@@ -80,7 +84,25 @@ def load_files(
     With a cache the files are only looked at if it has their images, and else put there; the
     images are then in a memory map. Where it cannot be written, a note says so. How many files may
     be broken is for the caller to judge (`check_broken`).
+
+    A team at work shares the files that not every process has in its cache (`shares.py`).
     """
+    team = team_at_work()
+    if team is None:
+        return _load(source, reading, workers, progress)
+    (known, *others) = each(team, lambda: _digest_of(_known(source, reading)))
+    if known is not None and all(one == known for one in others):
+        with alone():
+            return _load(source, reading, workers, progress)
+    return read_by_team(
+        team, source, reading, progress, lambda share, how, seen: _load(share, how, workers, seen)
+    )
+
+
+def _load(
+    source: Source, reading: Reading, workers: int | None, progress: Progress | None
+) -> ReadResult:
+    """`load_files` by this process alone."""
     paths = source.paths
 
     def decode_all(new_rows: Callable[[Shape], Rows]) -> _Decoded:
@@ -111,6 +133,25 @@ def load_files(
         [decoded.images.pixel_digests[i] for i in kept],
         notes,
     )
+
+
+def _known(source: Source, reading: Reading) -> ReadResult | None:
+    """What the cache has of these files; None without one."""
+    if reading.cache is False or not source.paths:
+        return None
+    try:
+        return CacheEntry(reading.cache_folder or "", source, reading.request).find()
+    except CacheError:
+        return None
+
+
+def _digest_of(found: ReadResult | None) -> bytes | None:
+    """By which two processes see that they have the same images."""
+    if found is None:
+        return None
+    digest = hashlib.blake2b(b"".join(found.pixel_digests), digest_size=DIGEST_SIZE)
+    digest.update(repr((found.kept, found.preprocessing.input_shape)).encode())
+    return digest.digest()
 
 
 @dataclass(frozen=True)

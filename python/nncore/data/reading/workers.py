@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from nncore.arguments import check_int
+from nncore.process.runtime import get_num_threads
 
 Progress = Callable[[int, int], object]
 
@@ -23,10 +24,11 @@ _BYTES_WORTH_A_THREAD = 4096
 
 
 def default_workers() -> int:
-    """CPUs that this process may use."""
+    """CPUs that this process may use, and no more than nncore's threads (`--threads`)."""
+    threads = get_num_threads()
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(threads, len(os.sched_getaffinity(0)))
+    return min(threads, os.cpu_count() or 1)
 
 
 def for_each(

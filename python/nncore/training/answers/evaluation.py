@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.dealt import computed_by_team
+from nncore.process.team import team_at_work
 from nncore.training.answers.answer_list import Answers
 from nncore.training.images.labelled import LabelledArrays
 
@@ -36,18 +38,32 @@ def evaluate_arrays(
     between_blocks: Callable[[], None] = lambda: None,
 ) -> tuple[list[Kept], NDArray[np.float64]]:
     """What `keep` makes of the outputs (n, K) of each block of images, and the loss (N,) of each
-    image; `between_blocks` is called after each block."""
+    image; `between_blocks` is called after each block. A team at work shares each block."""
     kept, losses = [], []
     size = block_size(network.output_size)
     for start in range(0, len(data), size):
         block = slice(start, start + size)
-        outputs, block_losses = network.evaluate(
-            data.images[block], data.targets[block], loss, data.extracted
-        )
+        outputs, block_losses = _evaluated(network, data, loss, block)
         kept.append(keep(outputs, block))
         losses.append(block_losses)
         between_blocks()
     return kept, np.concatenate(losses)
+
+
+def _evaluated(
+    network: _core.Network, data: LabelledArrays, loss: _core.LossName, block: slice
+) -> tuple[NDArray[Any], ...]:
+    """Outputs (n, K) and losses (n,) of a block of images."""
+    team = team_at_work()
+    if team is None:
+        return network.evaluate(data.images[block], data.targets[block], loss, data.extracted)
+    targets = data.targets
+
+    def compute(images: Any, positions: NDArray[np.intp]) -> tuple[NDArray[Any], ...]:
+        return network.evaluate(images, targets[positions], loss, data.extracted)
+
+    positions = np.arange(len(data))[block]
+    return computed_by_team(team, data.images, positions, compute)
 
 
 def answers_of(

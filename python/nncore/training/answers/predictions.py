@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,12 +17,16 @@ from nncore.array_protocols import native
 from nncore.data.dataset import ImageDataset
 from nncore.data.pictures.decode import MAX_PIXELS, decode_image
 from nncore.data.preprocessing import Preprocessing
-from nncore.data.reading.load import load_images
+from nncore.data.reading.load import load_files
 from nncore.data.reading.pictures import holds_pictures, is_path, is_picture, sources_of
+from nncore.data.reading.settings import Reading
+from nncore.data.reading.source import Source
 from nncore.data.skipped import SkippedFile, in_words
 from nncore.data.sources.folder import find_images
+from nncore.data.spread import SpreadImages
 from nncore.errors import DataError
 from nncore.layers import Shape
+from nncore.process.team import by_first
 from nncore.training.answers.evaluation import block_size
 from nncore.training.answers.prediction_sets import set_sizes
 from nncore.training.images.arrays import as_array, data_set_images, image_array
@@ -132,7 +137,7 @@ def predictions_of(
     predictions, size = [], block_size(len(names))
     for start in range(0, len(gathered.paths), size):
         block = slice(start, start + size)
-        probabilities, foreign = answers_of(gathered.images[block], start)
+        probabilities, foreign = answers_of(_some(gathered.images, block), start)
         # A stable sort of the negated values: equal ones stay in the order of the classes.
         order = np.argsort(-probabilities, axis=1, kind="stable")
         sizes = None if threshold is None else set_sizes(probabilities, threshold)
@@ -149,6 +154,13 @@ def predictions_of(
                 Prediction(path, label, best[0], probability, top, classes, unknown, score)
             )
     return Predictions(predictions, gathered.skipped)
+
+
+def _some(images: ImagesOrMapped, block: slice) -> ImagesOrMapped:
+    """A block of images; of those of a team none is moved."""
+    if isinstance(images, SpreadImages):
+        return images.take(np.arange(len(images))[block])
+    return images[block]
 
 
 def gather_images(
@@ -234,7 +246,10 @@ def _from_sources(
     images: list[NDArray[np.uint8]] = []
     paths: list[str | None] = []
     skipped: list[SkippedFile] = []
-    for kind, group in itertools.groupby(sources, _kind):
+    kinds = by_first(lambda: [_kind(source) for source in sources])
+    pairs = itertools.groupby(zip(kinds, sources, strict=True), lambda pair: pair[0])
+    groups = [(kind, [source for _, source in group]) for kind, group in pairs]
+    for kind, group in groups:
         if kind == "picture":
             images += [
                 decode_image(picture, preprocessing, max_pixels=max_pixels)[np.newaxis]
@@ -242,16 +257,21 @@ def _from_sources(
             ]
             paths += [None] * (len(images) - len(paths))
             continue
-        files, left_out = find_images(list(group), skip_unusable=skip_unusable)
-        pixels, found, broken = load_images(files, preprocessing, max_pixels=max_pixels)
+        files, left_out = by_first(partial(find_images, group, skip_unusable=skip_unusable))
+        reading = Reading(preprocessing=preprocessing, max_pixels=max_pixels)
+        loaded = load_files(Source("", "", files), reading)
+        found, broken = [files[position] for position in loaded.kept], loaded.skipped
         if kind == "file":
             if broken and not skip_unusable:
                 raise DataError(in_words(broken))
             # Whoever names a file means a picture, whatever is in it.
             broken = [replace(file, kind="broken") for file in broken]
-        images.extend(np.split(pixels, len(pixels)) if len(pixels) else [])
         paths += found
         skipped += [*left_out, *broken]
+        if len(groups) == 1 and found:  # as they are, without a copy
+            return Gathered(loaded.images, paths, skipped)
+        pixels = np.asarray(loaded.images)
+        images.extend(np.split(pixels, len(pixels)) if len(pixels) else [])
     if not images:
         if not skip_unusable:
             raise DataError(f"there is no image to predict: {in_words(skipped)}")

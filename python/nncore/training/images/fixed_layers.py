@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.data.dealt import computed_by_team
 from nncore.data.digests import pixel_digest
 from nncore.data.mapped import MappedImages
 from nncore.data.reading.cache_folder import CacheError
 from nncore.data.reading.feature_store import FeatureStore
 from nncore.data.reading.settings import CacheChoice, Reading
 from nncore.data.reading.workers import Progress
+from nncore.data.spread import SpreadImages
+from nncore.process.team import by_first, team_at_work
 
 if TYPE_CHECKING:
     from nncore import _core
@@ -118,16 +121,17 @@ class FixedLayers:
     ) -> list[F32]:
         """What the layers make of each set of images, (N, F) each."""
         digests = [[_digest(images, i) for i in range(len(images))] for images in sets]
-        found = [store.find(some) for some in digests]
+        found = [_known(store, some) for some in digests]
         total, done = sum(int((~known).sum()) for _, known in found), 0
+        team = team_at_work()
+        block = _BLOCK * (1 if team is None else team.size)
         for images, some, (features, known) in zip(sets, digests, found, strict=True):
             missing = np.flatnonzero(~known)
             computed = 0
             try:
-                for start in range(0, len(missing), _BLOCK):
-                    places = missing[start : start + _BLOCK]
-                    rows = network.extract(_pixels(images, places))
-                    features[places] = rows.reshape(len(places), -1)
+                for start in range(0, len(missing), block):
+                    places = missing[start : start + block]
+                    features[places] = _extracted(network, images, places)
                     computed, done = computed + len(places), done + len(places)
                     if progress is not None:
                         progress(done, total)
@@ -139,13 +143,32 @@ class FixedLayers:
         return [features for features, _ in found]
 
     def _keep(self, store: FeatureStore, digests: Sequence[bytes], rows: F32) -> None:
-        if not digests:
-            return
+        team = team_at_work()
+        if not digests or (team is not None and team.rank > 0):
+            return  # one process keeps them, where all look for them
         try:
             store.add(digests, rows)
         except CacheError as error:
             if str(error) not in self.notes:
                 self.notes.append(str(error))
+
+
+def _known(store: FeatureStore, digests: Sequence[bytes]) -> tuple[F32, NDArray[np.bool_]]:
+    """`store.find`; in a team what the first process knows counts, for caches may differ."""
+    return by_first(lambda: store.find(digests))
+
+
+def _extracted(network: _core.Network, images: ImagesOrMapped, places: NDArray[np.intp]) -> F32:
+    """What the layers make of the images at `places`, (n, F); a team at work shares them."""
+    team = team_at_work()
+    if team is None:
+        return network.extract(_pixels(images, places)).reshape(len(places), -1)
+
+    def compute(pixels: _core.Images, positions: NDArray[np.intp]) -> tuple[F32]:
+        return (network.extract(pixels).reshape(len(positions), -1),)
+
+    (rows,) = computed_by_team(team, images, places, compute)
+    return rows
 
 
 def _pixels(images: ImagesOrMapped, places: NDArray[np.int64]) -> _core.Images:
@@ -155,4 +178,6 @@ def _pixels(images: ImagesOrMapped, places: NDArray[np.int64]) -> _core.Images:
 
 
 def _digest(images: ImagesOrMapped, index: int) -> bytes:
+    if isinstance(images, SpreadImages):
+        return images.digest(index)
     return pixel_digest(np.ascontiguousarray(images[index : index + 1][0]))
