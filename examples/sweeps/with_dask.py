@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 import joblib
-from distributed import Client, LocalCluster
 from searched import run
+
+from distributed import Client, LocalCluster
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 - `flags/`: the flags that verbs share, and the settings that are made of them.
 - `training/`, `measuring`, `predicting`, `inputs`: work that more than one verb does.
 - `help`, `suggestions`: how help reads, and what was meant by words that do not exist.
+- `processes`: what is different for one of several, which mpiexec has started.
 - `output`: where words go; `foreign_words`: what others say reaches the user as a line of ours;
    `failures`: which error gives which exit code and line.
 
@@ -32,28 +33,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from nncore.cli.failures import DONE, report
     from nncore.cli.output import Output
+    from nncore.cli.processes import Processes
     from nncore.process.signals import ending_signals
 
-    try:
-        with ending_signals():
-            from nncore.cli.parser import parse
-            from nncore.cli.wildcards import expanded
+    processes = Processes()
+    with processes.quiet():
+        try:
+            with ending_signals():
+                from nncore.cli.parser import parse
+                from nncore.cli.wildcards import expanded
 
-            command = parse(expanded(sys.argv[1:] if argv is None else argv))
-            common = command.common
-            if common.threads is not None:
-                from nncore.process.runtime import set_num_threads
+                command = parse(expanded(sys.argv[1:] if argv is None else argv))
+                common = command.common
+                if common.threads is not None:
+                    from nncore.process.runtime import set_num_threads
 
-                set_num_threads(common.threads)
-            from nncore.cli.foreign_words import framed
+                    set_num_threads(common.threads)
+                from nncore.cli.foreign_words import framed
 
-            out = Output(json=common.json, quiet=common.quiet)
-            with framed(out):
-                code = command.run(command.settings, out)
-            if code == DONE:
-                out.finish()
-    except SystemExit as stop:  # argparse, after --help and --version
-        return int(stop.code or 0)
-    except BaseException as error:
-        return report(error)
-    return code
+                out = Output(json=common.json, quiet=common.quiet)
+                with framed(out), processes.at_work(command.verb, out) as has_work:
+                    code = command.run(command.settings, out) if has_work else DONE
+                if code == DONE:
+                    out.finish()
+        except SystemExit as stop:  # argparse, after --help and --version
+            return int(stop.code or 0)
+        except BaseException as error:
+            return processes.fail(error, report(error))
+        return code

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nncore.errors import DataError, ModelFileError
+from nncore.process.team import by_first
 
 if TYPE_CHECKING:
     from nncore.cli.output import Output
@@ -35,7 +36,7 @@ def load_labelled(
     """
     from nncore.data import ImageDataset
 
-    check_exists(source)
+    by_first(lambda: check_exists(source))
     with out.progress("reading images") as progress:
         data = ImageDataset.read(
             source,

@@ -13,8 +13,10 @@ from nncore.cli import feature_words
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 from nncore.cli.provenance import provenance
+from nncore.data.spread import first_alone
 from nncore.files.own_folders import make_own_folder
 from nncore.files.writable import check_folder
+from nncore.process.team import by_first
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset, Reading
@@ -57,8 +59,9 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     from nncore.report.run_page import write_page
     from nncore.training.run_directory import RunDirectory
 
-    if settings.output is not None:
-        check_folder(settings.output)
+    output = settings.output
+    if output is not None:
+        by_first(lambda: check_folder(output))
     if settings.split is not None:
         read_split_csv(settings.split)
     begun = time.perf_counter()
@@ -78,14 +81,18 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     files = []
     if settings.output is not None:
         folder = Path(settings.output)
-        make_own_folder(folder)
         kept = dataclasses.replace(
             provenance(settings.command, settings.source, part, data, seconds, data.skipped),
             notes=tuple(data.notes),
             model=os.path.abspath(file),
         )
-        RunDirectory(folder).write_report(report, data.images, kept.to_dict())
-        write_page(folder, model=model, images=data.images)
+
+        def write() -> None:
+            make_own_folder(folder)
+            RunDirectory(folder).write_report(report, data.images, kept.to_dict())
+            write_page(folder, model=model, images=data.images)
+
+        first_alone(data.images, write)
         files = [str(folder / name) for name in REPORT_FILES]
     return Outcome(settings.source, file, data, part, report, files)
 

@@ -64,8 +64,9 @@ exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 bad model file,
 
 @dataclass(frozen=True)
 class Command:
-    """A command line that was understood: `run(settings, out)` is the verb."""
+    """A command line that was understood: `run(settings, out)` is the verb of that name."""
 
+    verb: str
     run: Callable[[Any, Output], int]
     settings: Any
     common: Common
@@ -133,7 +134,7 @@ def parse(argv: Sequence[str]) -> Command:
     args.parser = parser  # for the verb that describes all
     args.command_line = joined(["nncore", *argv])  # to type it again
     verb = VERBS[args.verb]
-    return Command(verb.run, verb.settings(args), common_of(args))
+    return Command(args.verb, verb.run, verb.settings(args), common_of(args))
 
 
 def _refuse(unknown: Sequence[str], verb: argparse.ArgumentParser) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.inputs import check_exists
 from nncore.cli.models import DEFAULT_BACKBONE
+from nncore.process.team import by_first
 
 if TYPE_CHECKING:
     from nncore.data import ClassMap
@@ -38,13 +39,18 @@ class Seen:
 
 
 def look(source: str, layout: str, classes: ClassMap | str | None = None) -> Seen:
-    """At the headers of a folder, whose layout is one of `LAYOUTS`, or of a table.
+    """At the headers of a folder, whose layout is one of `LAYOUTS`, or of a table; of a team the
+    first process does it.
 
     Raises
     ------
     DataError
         There are no labelled images.
     """
+    return by_first(lambda: _look(source, layout, classes))
+
+
+def _look(source: str, layout: str, classes: ClassMap | str | None) -> Seen:
     from nncore.data.sources.headers import look_at_headers
     from nncore.data.sources.listing import list_source
     from nncore.interop.pretrained import is_installed

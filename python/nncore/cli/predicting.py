@@ -14,6 +14,7 @@ from nncore.cli.output import Output, count, printable, write_error
 from nncore.errors import DataError
 from nncore.files.file_names import as_cell, relative
 from nncore.files.writable import check_file
+from nncore.process.team import by_first
 
 if TYPE_CHECKING:
     from nncore.data.skipped import SkippedFile
@@ -42,8 +43,9 @@ class PredictSettings:
 def predict(settings: PredictSettings) -> Predictions:
     """Predictions of the files and folders named, written to --csv if that is asked for; files that
     give no image are left out, and listed."""
-    if settings.csv is not None:
-        check_file(settings.csv)
+    table = settings.csv
+    if table is not None:
+        by_first(lambda: check_file(table))
     model, classes, _, file = open_image_model(settings.model, settings.features)
     if settings.top_k > len(classes):
         raise UsageError(f"--top-k {settings.top_k}: the model {file} has {len(classes)} classes")
@@ -54,8 +56,9 @@ def predict(settings: PredictSettings) -> Predictions:
         max_pixels=settings.max_pixels,
         skip_unusable=True,
     )
-    if settings.csv is not None:
-        _write_csv(settings.csv, found, settings.top_k, settings.coverage)
+    if table is not None:
+        top_k, coverage = settings.top_k, settings.coverage
+        by_first(lambda: _write_csv(table, found, top_k, coverage))
     return found
 
 

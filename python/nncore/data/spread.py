@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.mapped import MappedImages, Pixels
-from nncore.process.team import Team
+from nncore.process.team import Team, alone, by_first, team_at_work
+
+T = TypeVar("T")
 
 _MESSAGE_BYTES = 1 << 26
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Holdings:
     """Who holds which of M images.
 
@@ -31,6 +33,8 @@ class Holdings:
         int64 (M,), where it lies among those of its owner.
     digests
         BLAKE2b-128 of the pixels of each image, which are thus known without asking for them.
+    asked_by_first
+        Whether the others learn from the first process which images to deliver (`first_alone`).
     """
 
     team: Team
@@ -38,6 +42,7 @@ class Holdings:
     owner: NDArray[np.int32]
     place: NDArray[np.int64]
     digests: Sequence[bytes]
+    asked_by_first: bool = False
 
     def delivered(self, wanted: Sequence[NDArray[np.integer[Any]]]) -> NDArray[np.uint8]:
         """The pixels of the images that this process wants; all call it with the same argument.
@@ -55,6 +60,8 @@ class Holdings:
 
     def delivered_to_all(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         """The pixels of these images to each process; all call it with the same argument."""
+        if self.asked_by_first:
+            self.team.from_first(rows)
         found = np.empty((len(rows), *self.own.shape[1:]), np.uint8)
         step = max(1, _MESSAGE_BYTES // max(1, found[:1].nbytes))
         for start in range(0, len(rows), step):
@@ -139,6 +146,35 @@ class SpreadImages(MappedImages):
 
     def __repr__(self) -> str:
         return f"SpreadImages({self.shape}, held by {self.holdings.team.size} processes)"
+
+
+def first_alone(images: Pixels, work: Callable[[], T]) -> T:
+    """What `work()` gives in the first process of the team at work, which alone does it and may
+    read `images`; the others deliver what they hold of them meanwhile. Without a team, `work()`.
+
+    Raises
+    ------
+    Exception
+        What `work` raises, in each process.
+    """
+    team = team_at_work()
+    if team is None or not isinstance(images, SpreadImages):
+        return by_first(work)
+    holdings = images.holdings
+
+    def asking() -> T:
+        holdings.asked_by_first = True
+        try:
+            return work()
+        finally:
+            holdings.asked_by_first = False
+            team.from_first(None)
+
+    if team.rank > 0:
+        with alone():
+            while (rows := team.from_first(None)) is not None:
+                holdings.delivered_to_all(rows)
+    return by_first(asking)
 
 
 class ImagesAtHand:

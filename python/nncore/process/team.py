@@ -90,8 +90,10 @@ def by_first(work: Callable[[], T]) -> T:
     team = team_at_work()
     if team is None:
         return work()
-    with alone():
-        told = _tried(work) if team.rank == 0 else None
+    told = None
+    if team.rank == 0:
+        with alone():
+            told = _tried(work)
     value: T = _value(team.from_first(told))
     return value
 

@@ -52,13 +52,29 @@ if TYPE_CHECKING:
     from nncore.data.mapped import Pixels
 
 FILES = RUN_FILES
+_TO_RESUME = (
+    "resume.json",
+    "classes.csv",
+    "split.csv",
+    "best.safetensors",
+    "last.safetensors",
+    RUN_FILE,
+)
 
 Scalar = str | bool | int | float | datetime.date | datetime.datetime
 Sections = Mapping[str, Mapping[str, "Scalar | Iterable[Scalar] | None"]]
 
 
 class RunDirectory:
-    """The folder of one training run. Make one with `create`; `path` is the folder."""
+    """The folder of one training run. Make one with `create`; `path` is the folder.
+
+    Attributes
+    ----------
+    writes
+        Whether this process writes into it; see `RunOfAnother`.
+    """
+
+    writes = True
 
     def __init__(self, path: Path, lock: RunLock | None = None) -> None:
         self.path, self._lock = path, lock
@@ -181,6 +197,11 @@ class RunDirectory:
             raise DataError(f"{path}: is no record of a training")
         return record
 
+    def needed_to_resume(self) -> dict[str, bytes]:
+        """By their names the files that `read_resume` and going on take."""
+        names = [name for name in _TO_RESUME if self.file(name).exists()]
+        return {name: self.file(name).read_bytes() for name in names}
+
     def write_data(
         self,
         classes: ClassMap,
@@ -252,6 +273,41 @@ class RunDirectory:
         plots.confusion_matrix(report, path=self.file("confusion.png"))
         if images is not None:
             plots.mistakes(images, report, self.file("mistakes.png"))
+
+
+class RunOfAnother(RunDirectory):
+    """The run directory of a team as those see it that do not write: its path, and no more."""
+
+    writes = False
+    _temporary: tempfile.TemporaryDirectory[str] | None = None  # as long as this is there
+
+    def write_config(self, sections: Sections) -> None: ...
+
+    def write_resume(self, record: Mapping[str, object]) -> None: ...
+
+    def write_data(
+        self,
+        classes: ClassMap,
+        parts: Mapping[str, ImageDataset],
+        skipped: Iterable[SkippedFile] = (),
+    ) -> None: ...
+
+    def keep_features(self, path: str | os.PathLike[str], sha256: str) -> None: ...
+
+    def checkpoints(self, interval: float = 5.0) -> Callback:
+        return Callback()
+
+    def write_history(self, history: History) -> None: ...
+
+    @classmethod
+    def holding(cls, files: Mapping[str, bytes]) -> RunOfAnother:
+        """One whose folder has these files, as `needed_to_resume` gave them; a temporary one."""
+        folder = tempfile.TemporaryDirectory(prefix="nncore-run-")
+        for name, content in files.items():
+            Path(folder.name, name).write_bytes(content)
+        found = cls(Path(folder.name))
+        found._temporary = folder
+        return found
 
 
 class _Checkpoints(Callback):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.inputs import BEST
 from nncore.cli.training.provenance import of_training
+from nncore.data.spread import first_alone
 from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
     if len(images) < FEWEST_IMAGES or plan.training.loss not in SOFTMAX_LOSSES:
         return None
     calibration = model.calibrate(images)
+    if not run.writes:
+        return calibration
     best = load(run.file(BEST))
     best.take_calibration(model)
     best.save(run.file(BEST), include_optimizer=False)
@@ -46,7 +49,8 @@ def measured(plan: Plan, run: RunDirectory, calibration: Calibration | None) -> 
     begun = time.perf_counter()
     report = plan.model.evaluate(images)
     seconds = {**plan.seconds, "measuring": time.perf_counter() - begun}
-    run.write_report(report, images.images, of_training(plan, seconds, calibration).to_dict())
+    pixels, told = images.images, of_training(plan, seconds, calibration).to_dict()
+    first_alone(pixels, lambda: run.write_report(report, pixels, told))
     if part == "validation":
         _refit(plan, run)
     return report
@@ -65,5 +69,6 @@ def _refit(plan: Plan, run: RunDirectory) -> None:
     from nncore.training.refit import refit_head
 
     model, parts = plan.model, plan.parts
-    if refit_head(model, parts.train, parts.val, plan.training, seed=plan.settings.seed):
+    changed = refit_head(model, parts.train, parts.val, plan.training, seed=plan.settings.seed)
+    if changed and run.writes:
         model.save(run.file(BEST), include_optimizer=False)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from nncore.cli.failures import describe
 from nncore.cli.flags.onlookers import OnlookerSettings
 from nncore.cli.output import count
+from nncore.data.spread import SpreadImages
 from nncore.process.standard_error import STANDARD_ERROR
+from nncore.process.team import team_at_work
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan
+    from nncore.data import ImageDataset
     from nncore.live import Live
     from nncore.training.callbacks import Callback, TensorBoard
     from nncore.training.run_directory import RunDirectory
@@ -26,7 +29,9 @@ class Onlookers:
     """Those of one training. Entered before anything is read, left when all is written."""
 
     def __init__(self, settings: OnlookerSettings | None = None) -> None:
-        self.settings = settings or OnlookerSettings()
+        team = team_at_work()
+        looked_on = team is None or team.rank == 0  # of a team the one that writes
+        self.settings = (settings if looked_on else None) or OnlookerSettings()
         self._live: Live | None = None
         self._tensorboard: TensorBoard | None = None
 
@@ -57,7 +62,9 @@ class Onlookers:
 
     def callbacks(self, plan: Plan, run: RunDirectory) -> list[Callback]:
         """For `fit`."""
-        shown = plan.parts.val if len(plan.parts.val) else plan.parts.train
+        shown: ImageDataset | None = plan.parts.val if len(plan.parts.val) else plan.parts.train
+        if isinstance(plan.parts.whole.images, SpreadImages):
+            shown = None  # most of them are with others, which do not look on
         found: list[Callback] = []
         if self._live is not None:
             self._describe(self._live, plan, run)

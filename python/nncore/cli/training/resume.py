@@ -16,6 +16,7 @@ from nncore.cli.output import Output, count, printable
 from nncore.cli.training import record
 from nncore.cli.training.plan import Plan, TrainSettings
 from nncore.errors import DataError
+from nncore.process.team import by_first, team_at_work
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
@@ -44,12 +45,20 @@ class ResumeSettings:
 
 
 def open_run(settings: ResumeSettings) -> RunDirectory:
-    """The run directory, which no other process may train into."""
-    from nncore.training.run_directory import RunDirectory
+    """The run directory, which no other process may train into; those of a team that do not write
+    get what is in it, for they may not see it."""
+    from nncore.training.run_directory import RunDirectory, RunOfAnother
 
-    if not os.path.isdir(settings.run):
-        raise UsageError(f"--resume: {settings.run} is no folder; give that of a run")
-    return RunDirectory.open(settings.run)
+    opened: list[RunDirectory] = []
+
+    def open_here() -> dict[str, bytes]:
+        if not os.path.isdir(settings.run):
+            raise UsageError(f"--resume: {settings.run} is no folder; give that of a run")
+        opened.append(RunDirectory.open(settings.run))
+        return {} if team_at_work() is None else opened[0].needed_to_resume()
+
+    files = by_first(open_here)
+    return opened[0] if opened else RunOfAnother.holding(files)
 
 
 def resumed(settings: ResumeSettings, run: RunDirectory, out: Output) -> Plan:

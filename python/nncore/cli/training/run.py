@@ -15,6 +15,7 @@ from nncore.cli.flags.training import check_warmup
 from nncore.cli.inputs import BEST, load_labelled
 from nncore.cli.output import Output, count, printable
 from nncore.cli.parts import NEW, Parts, split
+from nncore.cli.processes import say_processes
 from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
@@ -23,8 +24,10 @@ from nncore.cli.training.onlookers import Onlookers
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
+from nncore.data.spread import first_alone
 from nncore.files.own_folders import is_empty
 from nncore.files.writable import check_folder
+from nncore.process.team import by_first
 
 if TYPE_CHECKING:
     from nncore.interop.onnx_features import Features
@@ -39,7 +42,8 @@ if TYPE_CHECKING:
 def train(settings: TrainSettings, out: Output, onlookers: Onlookers | None = None) -> Outcome:
     """Load, split, train, evaluate and write the run directory."""
     onlookers = onlookers or Onlookers()
-    _check_place(settings.place)
+    say_processes(out)
+    by_first(lambda: _check_place(settings.place))
     _check_tables(settings)
     onlookers.say("Reading the pictures")
     begun = time.perf_counter()
@@ -54,6 +58,7 @@ def train(settings: TrainSettings, out: Output, onlookers: Onlookers | None = No
 def go_on(settings: ResumeSettings, out: Output, onlookers: Onlookers | None = None) -> Outcome:
     """Take up a training where it was stopped, to the same end."""
     onlookers = onlookers or Onlookers()
+    say_processes(out)
     run, begun = open_run(settings), time.perf_counter()
     onlookers.say("Reading the pictures")
     plan = _timed(resumed(settings, run, out), begun)
@@ -74,13 +79,14 @@ def _carried_out(plan: Plan, run: RunDirectory, out: Output, onlookers: Onlooker
     if worse is not None and not out.verbose:  # else the progress has told it
         out.warn(worse)
     run.write_history(history)
-    if len(history) and not run.file(BEST).exists():
+    if run.writes and len(history) and not run.file(BEST).exists():
         # Of an epoch that was trained before a change of settings.
         plan.model.save(run.file(BEST), include_optimizer=False)
     calibration = calibrated(plan, run) if len(history) else None
     report = measured(plan, run, calibration) if len(history) else None
     if report is not None:
-        write_page(run.path, model=plan.model, images=plan.parts.measured[1].images)
+        images = plan.parts.measured[1].images
+        first_alone(images, lambda: write_page(run.path, model=plan.model, images=images))
     return Outcome(plan, run, history, plan.parts.measured[0], report, calibration)
 
 
@@ -157,13 +163,20 @@ def _compute_features(plan: Plan, out: Output) -> None:
 
 def _make_run(plan: Plan, out: Output) -> RunDirectory:
     """The folder, with all that is known before the training."""
-    from nncore.training.run_directory import RunDirectory
+    from nncore.training.run_directory import RunDirectory, RunOfAnother
 
     place = plan.settings.place
-    try:
-        run = RunDirectory.create(place.output, place.name, overwrite=place.overwrite)
-    except OSError as error:
-        _explain(error)
+    made: list[RunDirectory] = []
+
+    def make() -> Path:
+        try:
+            made.append(RunDirectory.create(place.output, place.name, overwrite=place.overwrite))
+        except OSError as error:
+            _explain(error)
+        return made[0].path
+
+    path = by_first(make)
+    run = made[0] if made else RunOfAnother(path)
     _write_facts(plan, run, out)
     return run
 
@@ -177,7 +190,8 @@ def _write_facts(plan: Plan, run: RunDirectory, out: Output) -> None:
     if backbone is not None:
         run.keep_features(backbone.path, backbone.sha256)
     if changes is not None:
-        run.write_augmented(parts.train.images, changes, plan.settings.seed)
+        images, seed = parts.train.images, plan.settings.seed
+        first_alone(images, lambda: run.write_augmented(images, changes, seed))
         out.say(f"augmentation: {printable(str(run.file('augmented.png')))} shows it")
 
 
@@ -219,7 +233,8 @@ def _config_writer(plan: Plan, run: RunDirectory, out: Output) -> Callback:
     from nncore.training.callbacks import LambdaCallback
 
     def write() -> None:
-        if run.file("config.toml").exists():  # for the second step of a training on a backbone
+        # There is one already in the second step of a training on a backbone.
+        if not run.writes or run.file("config.toml").exists():
             return
         run.write_config(config(plan))
         for line in words.class_weight_lines(plan.model):

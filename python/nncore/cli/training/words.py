@@ -14,6 +14,7 @@ from nncore.cli.quoting import quoted
 from nncore.cli.training import recipe
 from nncore.cli.training.measured import refits
 from nncore.losses import SOFTMAX_LOSSES
+from nncore.process.team import team_at_work
 
 if TYPE_CHECKING:
     from nncore.cli.training.plan import Outcome, Plan
@@ -69,7 +70,24 @@ def say_plan(plan: Plan, out: Output) -> None:
         if settings.network.on_backbone:
             named = f"--backbone {settings.network.backbone}"
         recipe.say(named, plan.training, plan.recipe, out)
+    for line in batch_lines(plan.training.batch_size):
+        out.say(line)
     out.say()
+
+
+def batch_lines(batch_size: int | None) -> list[str]:
+    """What the batch is where several processes share it."""
+    team = team_at_work()
+    if team is None or batch_size is None:
+        return []
+    each = count(-(-batch_size // team.size), "image")
+    return [
+        f"batch size {batch_size}, of all {team.size} processes together: about {each} for each. "
+        "The weights become",
+        "  those of one process, so the learning rate stays; who gives each process as many images "
+        "as one",
+        "  had, by a larger --batch-size, has fewer steps per epoch and may need a higher rate",
+    ]
 
 
 def class_weight_lines(model: Sequential) -> list[str]:

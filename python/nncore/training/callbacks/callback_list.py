@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nncore.process.team import alone
 from nncore.training.callbacks.base import Callback, FitSize, Logs, ModelInTraining
 from nncore.training.history import History, log_names
 
 
 class CallbackList(Callback):
     """Calls each of `callbacks`, in their order; as Keras's.
+
+    While one of them is called no team is at work: what it asks a model for, it alone may ask.
 
     Raises
     ------
@@ -45,25 +48,31 @@ class CallbackList(Callback):
             callback.set_size(size)
 
     def on_train_begin(self) -> None:
-        for callback in self.callbacks:
-            callback.on_train_begin()
+        with alone():
+            for callback in self.callbacks:
+                callback.on_train_begin()
 
     def on_block_end(self) -> None:
-        for callback in self.callbacks:
-            callback.on_block_end()
+        with alone():
+            for callback in self.callbacks:
+                callback.on_block_end()
 
     def on_steps_end(self, epoch: int, steps: int, loss: float) -> None:
-        for callback in self.callbacks:
-            callback.on_steps_end(epoch, steps, loss)
+        with alone():
+            for callback in self.callbacks:
+                callback.on_steps_end(epoch, steps, loss)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        for callback in self.callbacks:
-            callback.on_epoch_end(epoch, logs)
+        with alone():
+            for callback in self.callbacks:
+                callback.on_epoch_end(epoch, logs)
 
     def on_train_end(self) -> None:
-        for callback in self.callbacks:
-            callback.on_train_end()
+        with alone():
+            for callback in self.callbacks:
+                callback.on_train_end()
 
     def on_train_error(self, error: BaseException) -> None:
-        for callback in self.callbacks:
-            callback.on_train_error(error)
+        with alone():
+            for callback in self.callbacks:
+                callback.on_train_error(error)
