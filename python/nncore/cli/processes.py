@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.failures import describe
 from nncore.cli.output import Output, write_error
-from nncore.distributed.launch import SWITCH, launch
+from nncore.process.launch import SWITCH, launch
 
 if TYPE_CHECKING:
     from nncore.distributed import World

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nncore.distributed.launch import SWITCH, Launch, launch
 from nncore.distributed.tree import tree_sum
 from nncore.errors import MissingExtraError, NncoreError
+from nncore.process.launch import SWITCH, Launch, launch
 from nncore.process.runtime import share_threads
 
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ class World:
     def from_first(self, value: T) -> T:
         """What the first process gives: any object."""
         return value if self._comm is None else self._comm.bcast(value)
+
+    def exchange(self, parcels: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """To each process its parcel, the one of that rank: what all have for this one."""
+        if self._comm is None:
+            return [np.array(parcels[0])]
+        found: list[NDArray[np.uint8]] = self._comm.alltoall(list(parcels))
+        return found
 
     def any(self, flag: bool) -> bool:
         """Whether it holds for one of them."""
