@@ -363,7 +363,8 @@ class LayeredModel:
         """Train the model in this thread alone, until `_release`."""
         this = threading.get_ident()
         with _claiming:
-            others = {thread.ident for thread in threading.enumerate()} - {this}
+            # One that is being started has no number yet.
+            others = {thread.ident for thread in threading.enumerate()} - {this, None}
             if self._trainer in others:
                 raise TrainingError(
                     "another thread trains this model just now: wait for it, or give each thread a "

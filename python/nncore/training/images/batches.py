@@ -18,6 +18,8 @@ from nncore.training.images.labelled import LabelledArrays
 if TYPE_CHECKING:
     from nncore import _core
 
+_AHEAD_BYTES = 1 << 26
+
 
 @dataclass(frozen=True)
 class Block:
@@ -87,6 +89,33 @@ class ArrayBatches:
     def sizes(self, iterations: int) -> list[int]:
         last = min(self.batch_size, len(self.data) - (iterations - 1) * self.batch_size)
         return [self.batch_size] * (iterations - 1) + [last]
+
+
+class SpreadBatches(ArrayBatches):
+    """Images that a team holds together: in the same order as if one process had them all.
+
+    They are brought to each process some steps ahead, of which there are as many as fit into
+    `_AHEAD_BYTES`: that, unlike the length of a block, is the same in all processes.
+    """
+
+    def begin_epoch(self, epoch: int) -> None:
+        from nncore import _core
+
+        self.epoch, self.order = epoch, _core.shuffled_indices(self.seed, epoch, len(self.data))
+        image = math.prod(self.data.images.shape[1:])
+        self._ahead = max(1, _AHEAD_BYTES // (image * self.batch_size))
+        self._fetched = -1  # the first of the steps whose images are here
+
+    def block(self, iteration: int, steps: int) -> Block:
+        first = iteration // self._ahead * self._ahead
+        if first != self._fetched:
+            size = self.batch_size
+            indices = self.order[first * size : (first + self._ahead) * size]
+            self._fetched, self.images = first, self.data.images[indices]
+            # By their numbers among all images, on which random numbers depend.
+            self.rows = np.zeros(len(self.data), np.int32)
+            self.rows[indices] = np.arange(len(indices), dtype=np.int32)
+        return super().block(iteration, min(steps, first + self._ahead - iteration))
 
 
 class StreamedBatches:

@@ -20,11 +20,17 @@ from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.data.reading.pictures import holds_pictures, read_pictures, sources_of
 from nncore.data.reading.settings import Reading
+from nncore.data.spread import SpreadImages
 from nncore.errors import DataError
 from nncore.layers import Shape
 from nncore.layers.stack import LayerStack
 from nncore.training.images.batch_stream import BatchStream, stream_of
-from nncore.training.images.batches import ArrayBatches, Batches, StreamedBatches
+from nncore.training.images.batches import (
+    ArrayBatches,
+    Batches,
+    SpreadBatches,
+    StreamedBatches,
+)
 from nncore.training.images.inputs import Inputs
 from nncore.training.images.labelled import Data, LabelledArrays, classes_of, joined, labels_of
 from nncore.training.images.weights import ClassWeight, class_weights, image_weights
@@ -151,7 +157,8 @@ class Prepared:
     def batches(self, batch_size: int, seed: int) -> Batches:
         """Where the training loop gets its images."""
         if self.streamed is None:
-            return ArrayBatches(self.train, batch_size, seed)
+            spread = isinstance(self.train.images, SpreadImages)
+            return (SpreadBatches if spread else ArrayBatches)(self.train, batch_size, seed)
         return StreamedBatches(self.streamed.next, self.streamed.steps)
 
     def in_memory(self) -> Prepared:
