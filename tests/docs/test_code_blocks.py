@@ -40,6 +40,7 @@ NOT_RUN = {
     "pip install": "installs; .ci/run does what the README says",
     "python3 -m venv": "installs; .ci/run runs both lines of the README",
     "nncore serve": "serves until it is stopped; tests/serve",
+    "mpiexec": "needs MPI; tests/cli/test_several_processes.py",
     "curl": "asks a running server; tests/serve",
     "nncore train photos/ --live": "serves a page until it is read; tests/live",
     "tensorboard": "serves until it is stopped",
