@@ -13,7 +13,6 @@ from nncore.cli import feature_words
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 from nncore.cli.provenance import provenance
-from nncore.data.spread import first_alone
 from nncore.files.own_folders import make_own_folder
 from nncore.files.writable import check_folder
 from nncore.process.team import by_first
@@ -56,6 +55,7 @@ class Outcome:
 def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     """Load the model and the images, measure, and write the files asked for."""
     from nncore.data.sources.split_csv import read_split_csv
+    from nncore.data.spread import first_alone
     from nncore.report.run_page import write_page
     from nncore.training.run_directory import RunDirectory
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.inputs import BEST
 from nncore.cli.training.provenance import of_training
-from nncore.data.spread import first_alone
 from nncore.losses import SOFTMAX_LOSSES
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def measured(plan: Plan, run: RunDirectory, calibration: Calibration | None) -> 
     Where the head learns from the validation images in the end (`--refit`), that comes before test
     images are looked at, and after the validation images have told what they know.
     """
+    from nncore.data.spread import first_alone
+
     part, images = plan.parts.measured
     if part == "test":
         _refit(plan, run)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from nncore.cli.failures import describe
 from nncore.cli.flags.onlookers import OnlookerSettings
 from nncore.cli.output import count
-from nncore.data.spread import SpreadImages
 from nncore.process.standard_error import STANDARD_ERROR
 from nncore.process.team import team_at_work
 
@@ -62,6 +61,8 @@ class Onlookers:
 
     def callbacks(self, plan: Plan, run: RunDirectory) -> list[Callback]:
         """For `fit`."""
+        from nncore.data.spread import SpreadImages
+
         shown: ImageDataset | None = plan.parts.val if len(plan.parts.val) else plan.parts.train
         if isinstance(plan.parts.whole.images, SpreadImages):
             shown = None  # most of them are with others, which do not look on

@@ -24,7 +24,6 @@ from nncore.cli.training.onlookers import Onlookers
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
 from nncore.cli.training.record import record_of
 from nncore.cli.training.resume import ResumeSettings, open_run, remaining, resumed
-from nncore.data.spread import first_alone
 from nncore.files.own_folders import is_empty
 from nncore.files.writable import check_folder
 from nncore.process.team import by_first
@@ -69,6 +68,7 @@ def go_on(settings: ResumeSettings, out: Output, onlookers: Onlookers | None = N
 
 
 def _carried_out(plan: Plan, run: RunDirectory, out: Output, onlookers: Onlookers) -> Outcome:
+    from nncore.data.spread import first_alone
     from nncore.report.run_page import write_page
     from nncore.training.ended_worse import ended_worse
 
@@ -183,6 +183,8 @@ def _make_run(plan: Plan, out: Output) -> RunDirectory:
 
 def _write_facts(plan: Plan, run: RunDirectory, out: Output) -> None:
     """All that is known before the training; first of all what resuming needs."""
+    from nncore.data.spread import first_alone
+
     parts = plan.parts
     changes, backbone = plan.training.augmentation, plan.model.features
     run.write_resume(record_of(plan))
