@@ -163,7 +163,11 @@ def test_a_failure_of_one_ends_all_with_its_reason(at_desk):
 
 def test_killed_and_resumed_by_another_number(at_desk):
     flags = ["--checkpoint-seconds", "0.01", "--epochs", "40"]
-    undisturbed = train("undisturbed", *flags)
+    # By absolute paths, as a resumed run remembers them.
+    undisturbed = [
+        str(at_desk / "photos") if word == "photos" else word
+        for word in train("undisturbed", *flags)
+    ]
     assert main(undisturbed) == 0
     job = processes.start(2, [*NNCORE, *train("killed", *flags)])
     try:

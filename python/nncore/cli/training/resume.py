@@ -50,12 +50,13 @@ def open_run(settings: ResumeSettings) -> RunDirectory:
     from nncore.training.run_directory import RunDirectory, RunOfAnother
 
     opened: list[RunDirectory] = []
+    shared = team_at_work() is not None
 
     def open_here() -> dict[str, bytes]:
         if not os.path.isdir(settings.run):
             raise UsageError(f"--resume: {settings.run} is no folder; give that of a run")
         opened.append(RunDirectory.open(settings.run))
-        return {} if team_at_work() is None else opened[0].needed_to_resume()
+        return opened[0].needed_to_resume() if shared else {}
 
     files = by_first(open_here)
     return opened[0] if opened else RunOfAnother.holding(files)
