@@ -129,6 +129,14 @@ def test_what_is_no_run_is_said(tmp_path):
         write_page(tmp_path)
     with pytest.raises(DataError, match="is no folder"):
         write_page(tmp_path / "nothing")
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(DataError, match=r"net\.onnx: is no folder"):
+        write_page(tmp_path / "net.onnx")
+
+
+def test_a_file_of_a_run_is_sent_to_its_run(hostile_run):
+    with pytest.raises(DataError, match=r"is a file of the run .*; give that folder"):
+        write_page(hostile_run / "history.csv")
 
 
 def test_a_damaged_model_is_told_on_the_page(hostile_run, tmp_path):

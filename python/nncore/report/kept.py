@@ -62,9 +62,13 @@ def read_kept(folder: str | os.PathLike[str]) -> Kept:
     from nncore.training.answers.report_reading import read_report
 
     path = Path(folder)
+    if path.is_file() and (path.parent / "report.json").exists():
+        raise DataError(f"{path}: is a file of the run {path.parent}; give that folder")
     try:
+        if not path.is_dir():
+            raise FileNotFoundError
         report = read_report(path / "report.json")
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         what = "holds no report.json" if path.is_dir() else "is no folder"
         raise DataError(
             f"{path}: {what}; give the folder of a run that has finished an epoch, or one that "
