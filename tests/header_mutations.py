@@ -144,13 +144,15 @@ class Mutator:
             return
         name, other = self.rng.choice(sorted(file.entries), 2, replace=False).tolist()
         entry = file.entries[name]
+        if not isinstance(entry, dict):  # changed already
+            return
         match self.rng.integers(7):
             case 0:
                 entry["dtype"] = self._choose(DTYPES)
             case 1:
-                entry["shape"] = self.value(entry["shape"])
+                entry["shape"] = self.value(entry.get("shape"))
             case 2:
-                entry["data_offsets"] = self.value(entry["data_offsets"])
+                entry["data_offsets"] = self.value(entry.get("data_offsets"))
             case 3:
                 file.entries[self._choose((name + "x", "", "a/b/c", other))] = entry
                 file.entries.pop(name)

@@ -68,7 +68,8 @@ def finish(program, run):
     with start(program, run) as process:
         process.stdout.readline()
         begun = time.monotonic()
-        result, told = process.communicate(timeout=120)
+        # Not communicate: the line before may have brought some of this into the file's buffer.
+        result, told = process.stdout.read(), process.stderr.read()
     assert process.returncode == 0, told
     return result, time.monotonic() - begun
 
