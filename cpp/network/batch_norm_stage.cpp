@@ -13,7 +13,6 @@
 #include <cmath>
 
 #include "activations.h"
-#include "chunks.h"
 
 namespace nncore::network {
 namespace {
@@ -94,7 +93,7 @@ class BatchNormStage final : public Stage {
             return {.scratch = kScratchRows * stride_,
                     .inner = backward && is_fused() ? element_count(output_shape) : 0};
         return {.saved = 2 * stride_,
-                .shared = kSharedRows * stride_ + chunks_capacity(largest) * 2 * stride_,
+                .shared = kSharedRows * stride_ + chunk_count(largest) * 2 * stride_,
                 .scratch = kScratchRows * stride_,
                 .inner = is_fused() ? element_count(output_shape) : 0};
     }
@@ -231,16 +230,17 @@ class BatchNormStage final : public Stage {
         const float* const mean = shared(pass);
         float* const partials = shared(pass) + kSharedRows * stride_;
         const kernels::NormalizeArgs args{pixels_, channels_, mean, nullptr, nullptr};
-        const std::ptrdiff_t size = chunk_size(pass.rows), chunks = chunk_count(pass.rows);
-        for_each(pass, chunks, [&](const BackwardPass&, std::ptrdiff_t chunk) {
+        const Share share = pass.share();
+        for_each(pass, share.chunks, [&](const BackwardPass&, std::ptrdiff_t chunk) {
             float* const partial = partials + chunk * 2 * stride_;
-            const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
-            for (std::ptrdiff_t r = chunk * size; r < last; ++r)
+            const std::ptrdiff_t begin = share.begin(chunk), end = share.begin(chunk + 1);
+            for (std::ptrdiff_t r = begin; r < end; ++r)
                 pass.kernels.normalize_gradient_sums(args, input(pass).row(r),
-                                                     output_delta(pass).row(r), r == chunk * size,
-                                                     partial, partial + stride_);
+                                                     output_delta(pass).row(r), r == begin, partial,
+                                                     partial + stride_);
         });
-        pass.kernels.sum_partials(2 * stride_, chunks, 2 * stride_, partials, scratch(pass, 0));
+        pass.kernels.sum_partials(2 * stride_, share.chunks, 2 * stride_, partials,
+                                  scratch(pass, 0));
         const float* const shift = scratch(pass, 0);
         const float* const product = scratch(pass, 1);
         float* const gamma = pass.gradients + parameters[kGamma].offset;

@@ -1,12 +1,10 @@
 // A convolution with fused bias and activation, and fused with a 2x2 max pool where one follows.
 //
-// Work is split by sample. Weight gradients are summed in chunks of samples that depend on the
-// batch alone, then over the chunks in order, so that threads cannot change a bit.
+// Work is split by sample, and weight gradients are summed as chunks.h says.
 #include "conv_stage.h"
 
 #include <algorithm>
 
-#include "chunks.h"
 #include "conv_parts.h"
 #include "conv_phases.h"
 #include "conv_ways.h"
@@ -92,7 +90,7 @@ class ConvStage final : public Stage {
             sizes.scratch += padded(spread_lines() * scatter_line()) +
                              kernels::pooled_input_gradient_scratch(g_.out_channels);
         sizes.shared = turned_floats();
-        if (trains) sizes.partials = chunks_capacity(largest) * chunk_floats();
+        if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
         return sizes;
     }
 
@@ -182,14 +180,14 @@ class ConvStage final : public Stage {
     }
 
     void backward_data(const BackwardPass& all) const override {
-        const std::ptrdiff_t size = chunk_size(all.rows);
-        for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+        const Share share = all.share();
+        for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
             if (!is_spread_out_) prepare_image(pass, unpooled_floats());
-            const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
+            const std::ptrdiff_t begin = share.begin(chunk), end = share.begin(chunk + 1);
             if (trains)
                 std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
-            for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
-                const bool first = r == chunk * size;
+            for (std::ptrdiff_t r = begin; r < end; ++r) {
+                const bool first = r == begin;
                 const float* dense = unpooled(pass, r);
                 if (needs_input_gradient) {
                     if (spreads_winners_) {
@@ -213,7 +211,7 @@ class ConvStage final : public Stage {
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        const std::ptrdiff_t chunks = chunk_count(pass.rows);
+        const std::ptrdiff_t chunks = pass.share().chunks;
         const Parameter& kernel = parameters[0];
         float* const gradient = pass.gradients + kernel.offset;
         float* const partials = this->partials(pass, 0);

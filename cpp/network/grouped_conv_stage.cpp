@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "chunks.h"
 #include "depthwise_conv_stage.h"
 
 namespace nncore::network {
@@ -80,7 +79,7 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) cons
     if (!backward) return sizes;
     sizes.image = spread_floats();
     sizes.shared = needs_input_gradient ? padded(turned_floats()) : 0;
-    if (trains) sizes.partials = chunks_capacity(largest) * chunk_floats();
+    if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
     return sizes;
 }
 
@@ -122,19 +121,19 @@ void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdi
 }
 
 void GroupedConvStage::backward_data(const BackwardPass& all) const {
-    const std::ptrdiff_t size = chunk_size(all.rows);
+    const Share share = all.share();
     const Spread s = spread();
     const std::ptrdiff_t line = s.width * outputs_;
-    for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+    for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread_floats());
         float* const image = this->image(pass);
         float* const own_bias = scratch(pass) + padded(outputs_);
         float* const gradient =
             trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
         if (trains) std::fill_n(gradient, chunk_floats(), 0.0f);
-        const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
-        for (std::ptrdiff_t r = chunk * size; r < last; ++r) {
-            const bool begins = r == chunk * size;
+        const std::ptrdiff_t first_row = share.begin(chunk), end = share.begin(chunk + 1);
+        for (std::ptrdiff_t r = first_row; r < end; ++r) {
+            const bool begins = r == first_row;
             std::ptrdiff_t outputs = 0;  // rows of the output whose weight gradients are there
             for (std::ptrdiff_t first = 0; first < g_.height; first += band_rows()) {
                 const std::ptrdiff_t lines = band_lines(first);
@@ -164,7 +163,7 @@ void GroupedConvStage::backward_weights(const BackwardPass& pass) const {
     for (const Parameter& parameter : parameters) {
         for_floats(pass, parameter.size(),
                    [&](const BackwardPass&, std::ptrdiff_t first, std::ptrdiff_t count) {
-                       pass.kernels.sum_partials(count, chunk_count(pass.rows), chunk_floats(),
+                       pass.kernels.sum_partials(count, pass.share().chunks, chunk_floats(),
                                                  partials + first,
                                                  pass.gradients + parameter.offset + first);
                        update(pass, parameter, first, count);

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "chunks.h"
-
 namespace nncore::network {
 namespace {
 
@@ -36,7 +34,7 @@ class LayerNormStage final : public Stage {
         if (backward) {
             // Of the samples of one call: dy * n, sums over the rows, and dx if nobody wants it.
             sizes.scratch += 2 * padded(together() * element_count(input_shape)) + stride_;
-            sizes.shared = chunks_capacity(largest) * 2 * stride_;
+            sizes.shared = chunk_count(largest) * 2 * stride_;
         }
         return sizes;
     }
@@ -68,15 +66,15 @@ class LayerNormStage final : public Stage {
 
     void backward_data(const BackwardPass& all) const override {
         const float* const gamma = all.parameters + parameters[0].offset;
-        const std::ptrdiff_t size = chunk_size(all.rows);
-        for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+        const Share share = all.share();
+        for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
             float* const products = scratch(pass) + 3 * kBlock * stride_;
             float* const sums = products + padded(together() * element_count(input_shape));
             float* const unused = sums + stride_;
             float* const partial = pass.workspace.shared[index] + chunk * 2 * stride_;
             std::fill_n(partial, 2 * stride_, 0.0f);
-            const std::ptrdiff_t last = std::min((chunk + 1) * size, pass.rows);
-            for (std::ptrdiff_t r = chunk * size; r < last; r += together()) {
+            const std::ptrdiff_t last = share.begin(chunk + 1);
+            for (std::ptrdiff_t r = share.begin(chunk); r < last; r += together()) {
                 const std::ptrdiff_t end = std::min(r + together(), last);
                 const std::ptrdiff_t rows = (end - r) * pixels_;
                 const Rows& dy = output_delta(pass);
@@ -98,7 +96,7 @@ class LayerNormStage final : public Stage {
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        const std::ptrdiff_t chunks = chunk_count(pass.rows);
+        const std::ptrdiff_t chunks = pass.share().chunks;
         for (std::size_t p = 0; p < parameters.size(); ++p) {
             pass.kernels.sum_partials(
                 stride_, chunks, 2 * stride_,

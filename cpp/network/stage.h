@@ -15,7 +15,7 @@
 //
 // What holds for all of them:
 //  - The bits must not depend on the number of threads. Whatever is summed over samples is summed
-//    in the chunks of chunks.h, and then over the chunks in order.
+//    in the chunks of chunks.h, and these by its tree.
 //  - Nothing is allocated in a step: memory comes from the workspace, by sizes(). It begins as
 //    zeros, and what no stage writes stays zero: padding and borders are relied on to be. But for
 //    what lasts only for a stage's own steps, `partials`, `image` and `prepared`, and deltas of
@@ -33,6 +33,7 @@
 
 #include "../kernels/kernels.h"
 #include "../runtime/parallel.h"
+#include "chunks.h"
 #include "parameter.h"
 #include "workspace.h"
 
@@ -67,6 +68,9 @@ struct Pass {
     Randomness randomness{};
     const std::int32_t* samples = nullptr;  // which image each row is, or nullptr: row r is image r
     int thread = 0;                         // of the team: who does this piece of the work
+
+    // What this pass has of a batch: all of it.
+    Share share() const { return Share::whole(rows); }
 };
 
 // The same for the pass backward, which may change the weights.

@@ -495,37 +495,4 @@ TEST(transpose) {
             }
 }
 
-// In order, from the first part on; the sum may take the first part's place.
-TEST(sum_partials) {
-    Random random(2);
-    for (const ptrdiff_t count : {0, 1, 3, 4, 7, 8, 15, 16, 17, 33, 100})
-        for (const ptrdiff_t parts : {1, 2, 3, 16})
-            for (const ptrdiff_t offset : {0, 1, 3}) {
-                const ptrdiff_t stride = count + offset;
-                const auto partials = random_floats(random, (parts - 1) * stride + count, offset);
-                GuardedArray<float> expected(count, 3 - offset);
-                for (ptrdiff_t i = 0; i < count; ++i) {
-                    expected[i] = partials[i];
-                    for (ptrdiff_t part = 1; part < parts; ++part)
-                        expected[i] += partials[part * stride + i];
-                }
-                for (const std::string& isa : available_isas()) {
-                    auto actual = untouched(count, 3 - offset);
-                    table_named(isa).sum_partials(count, parts, stride, partials.data(),
-                                                  actual.data());
-                    CHECK_SAME(expected, actual,
-                               isa << " " << count << " in " << parts << " parts");
-                    GuardedArray<float> in_place = partials;
-                    table_named(isa).sum_partials(count, parts, stride, in_place.data(),
-                                                  in_place.data());
-                    long different = 0;
-                    for (ptrdiff_t i = 0; i < count; ++i)
-                        different += same(expected[i], in_place[i]) ? 0 : 1;
-                    for (ptrdiff_t i = count; i < partials.size(); ++i)
-                        different += same(partials[i], in_place[i]) ? 0 : 1;
-                    CHECK_THAT(different == 0, isa << " in place, " << count << " in " << parts);
-                }
-            }
-}
-
 }  // namespace

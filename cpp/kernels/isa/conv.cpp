@@ -304,19 +304,4 @@ void transpose(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t
         }
 }
 
-void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
-                  float* sum) {
-    ptrdiff_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-        vec total = load(partials + i);
-        for (ptrdiff_t p = 1; p < parts; ++p) total += load(partials + p * stride + i);
-        store(sum + i, total);
-    }
-    for (; i < count; ++i) {
-        float total = partials[i];
-        for (ptrdiff_t p = 1; p < parts; ++p) total += partials[p * stride + i];
-        sum[i] = total;
-    }
-}
-
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -31,6 +31,17 @@ NNCORE_INLINE vec divide_by_255(vec u) {
     return fma(remainder, reciprocal, quotient);
 }
 
+// `count` lanes of `Parts` arrays, summed by a binary tree; the compiler keeps all in registers.
+template <int Parts>
+NNCORE_INLINE vec tree_sum(const float* parts, ptrdiff_t stride, int count) {
+    if constexpr (Parts == 1) {
+        return load_some(parts, count);
+    } else {
+        const vec first = tree_sum<Parts / 2>(parts, stride, count);
+        return first + tree_sum<Parts / 2>(parts + Parts / 2 * stride, stride, count);
+    }
+}
+
 }  // namespace
 
 void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row, const float* bias,
@@ -119,6 +130,20 @@ void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, cons
         y[i] = __builtin_fmaf(y[i], scale[channel], offset[channel]);
         channel = channel + 1 == channels ? 0 : channel + 1;
     }
+}
+
+void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
+                  float* sum) {
+    const auto add_up = [&]<int Parts>() __attribute__((always_inline)) {
+        for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(sum + i, tree_sum<Parts>(partials + i, stride, n), n);
+        });
+    };
+    if (parts == 16) return add_up.template operator()<16>();
+    if (parts == 8) return add_up.template operator()<8>();
+    if (parts == 4) return add_up.template operator()<4>();
+    if (parts == 2) return add_up.template operator()<2>();
+    add_up.template operator()<1>();
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -86,13 +86,4 @@ void transpose(ptrdiff_t rows, ptrdiff_t columns, const float* source, ptrdiff_t
             target[c * target_row + r] = source[r * source_row + c];
 }
 
-void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
-                  float* sum) {
-    for (ptrdiff_t i = 0; i < count; ++i) {
-        float total = partials[i];
-        for (ptrdiff_t p = 1; p < parts; ++p) total += partials[p * stride + i];
-        sum[i] = total;
-    }
-}
-
 }  // namespace nncore::kernels::reference

@@ -56,4 +56,15 @@ void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, cons
     }
 }
 
+void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
+                  float* sum) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        float level[16];
+        for (ptrdiff_t p = 0; p < parts; ++p) level[p] = partials[p * stride + i];
+        for (ptrdiff_t left = parts / 2; left > 0; left /= 2)
+            for (ptrdiff_t p = 0; p < left; ++p) level[p] = level[2 * p] + level[2 * p + 1];
+        sum[i] = level[0];
+    }
+}
+
 }  // namespace nncore::kernels::reference

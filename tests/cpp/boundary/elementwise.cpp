@@ -131,7 +131,8 @@ void bytes_to_floats(Call& call) {
 }
 
 void sum_partials(Call& call) {
-    const ptrdiff_t count = call.size(kMost), parts = call.size(9), stride = count + call.gap();
+    const ptrdiff_t count = call.size(kMost), parts = ptrdiff_t{1} << (call.size(5) - 1);
+    const ptrdiff_t stride = count + call.gap();
     const Floats partials = call.floats(extent(parts, stride, count));
     call.compare(
         [&](const Kernels& table, Floats& sum) {
