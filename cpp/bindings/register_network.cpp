@@ -231,13 +231,51 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
     return unlocked([&] { return network.compute_gradients(images, targets, loss); });
 }
 
+// Processes that share batches, by an object of Python with the methods of network::Exchange. It is
+// asked by the thread that has called train_steps, which holds the GIL only then.
+class PythonExchange final : public network::Exchange {
+ public:
+    explicit PythonExchange(py::object world)
+        : world_(std::move(world)),
+          rank_(world_.attr("rank").cast<std::ptrdiff_t>()),
+          size_(world_.attr("size").cast<std::ptrdiff_t>()) {
+        if (size_ < 1 || rank_ < 0 || rank_ >= size_)
+            throw py::value_error("exchange must have a rank from 0 to size - 1, got rank " +
+                                  std::to_string(rank_) + " of " + std::to_string(size_));
+    }
+    std::ptrdiff_t rank() const override { return rank_; }
+    std::ptrdiff_t size() const override { return size_; }
+    void sum(float* values, std::ptrdiff_t count) override {
+        const py::gil_scoped_acquire held;
+        world_.attr("sum")(view(values, {count}));
+    }
+    void gather(float* rows, std::ptrdiff_t floats, const std::ptrdiff_t* begins) override {
+        const py::gil_scoped_acquire held;
+        py::list places;
+        for (std::ptrdiff_t rank = 0; rank <= size_; ++rank) places.append(begins[rank]);
+        world_.attr("gather_rows")(view(rows, {begins[size_], floats}), places);
+    }
+
+ private:
+    // The memory itself, writable; it is valid during the call alone.
+    static py::array_t<float> view(float* data, const std::vector<std::ptrdiff_t>& shape) {
+        return py::array_t<float>(shape, data, py::capsule(data, [](void*) {}));
+    }
+
+    py::object world_;
+    std::ptrdiff_t rank_, size_;
+};
+
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
                       std::uint32_t epoch, const network::Augmentation* augmentation,
                       const std::optional<py::array>& sample_weight,
                       const std::optional<py::array>& learning_rates, float label_smoothing,
-                      const std::optional<py::array>& rows, bool extracted) {
+                      const std::optional<py::array>& rows, bool extracted,
+                      const py::object& exchange) {
+    std::optional<PythonExchange> others;
+    if (!exchange.is_none()) others.emplace(exchange);
     const Loss loss = network::loss_from_name(loss_name);
     Images images = images_of(network, x, extracted);
     if (rows) choose_rows(images, *rows);
@@ -258,7 +296,8 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
         learning_rates_of(learning_rates, (count + batch_size - 1) / batch_size);
     const network::StepResults results = unlocked([&] {
         return network.train_steps(images, targets, indices, count, batch_size, loss, optimizer,
-                                   {.seed = seed, .epoch = epoch}, rates);
+                                   {.seed = seed, .epoch = epoch}, rates,
+                                   others ? &*others : nullptr);
     });
     return py::make_tuple(
         py::array_t<double>(static_cast<py::ssize_t>(results.losses.size()), results.losses.data()),
@@ -440,6 +479,18 @@ void write_values(const Network& network, const std::string& name, const py::arr
 
 void register_network(py::module_& m) {
     using py::arg;
+    m.def(
+        "share_of_batch",
+        [](std::ptrdiff_t batch, std::ptrdiff_t rank, std::ptrdiff_t size) {
+            if (batch < 0 || size < 1 || rank < 0 || rank >= size)
+                throw py::value_error(
+                    "share_of_batch needs batch >= 0 and a rank from 0 to size - 1, got batch " +
+                    std::to_string(batch) + ", rank " + std::to_string(rank) + ", size " +
+                    std::to_string(size));
+            const network::Share share = network::share_of(batch, rank, size);
+            return py::make_tuple(share.first_row(), share.first_row() + share.rows());
+        },
+        arg("batch"), arg("rank"), arg("size"));
     m.def("shuffled_indices", &shuffled_indices, arg("seed"), arg("epoch"), arg("count"));
 
     py::class_<Optimizer>(m, "Optimizer")
@@ -526,7 +577,7 @@ void register_network(py::module_& m) {
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
              arg("augmentation") = py::none(), arg("sample_weight") = py::none(),
              arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f,
-             arg("rows") = py::none(), arg("extracted") = false)
+             arg("rows") = py::none(), arg("extracted") = false, arg("exchange") = py::none())
         .def_property_readonly(
             "optimizer_method",
             [](const Network& network) {

@@ -92,10 +92,10 @@ class BatchNormStage final : public Stage {
         if (!backward || folds_in_training())
             return {.scratch = kScratchRows * stride_,
                     .inner = backward && is_fused() ? element_count(output_shape) : 0};
-        return {.saved = 2 * stride_,
-                .shared = kSharedRows * stride_ + chunk_count(largest) * 2 * stride_,
+        return {.shared = kSharedRows * stride_ + chunk_count(largest) * 2 * stride_,
                 .scratch = kScratchRows * stride_,
-                .inner = is_fused() ? element_count(output_shape) : 0};
+                .inner = is_fused() ? element_count(output_shape) : 0,
+                .moments = 2 * stride_};
     }
 
     void forward(const Pass& pass) const override {
@@ -143,7 +143,7 @@ class BatchNormStage final : public Stage {
         float* const of_input = scratch(pass, 3);
         float* const constant = scratch(pass, 4);
         const float* const gamma = value(pass, kGamma);
-        const float count = static_cast<float>(pass.rows * pixels_);
+        const float count = static_cast<float>(pass.batch() * pixels_);
         for (std::ptrdiff_t c = 0; c < channels_; ++c) {
             const float square = variance[c] + epsilon_;
             of_gradient[c] = gamma[c] / std::sqrt(square);
@@ -161,8 +161,8 @@ class BatchNormStage final : public Stage {
     void backward_weights(const BackwardPass& pass) const override {
         update(pass, parameters[kGamma], 0, stride_);
         update(pass, parameters[kBeta], 0, stride_);
-        if (pass.purpose == Purpose::training) move_averages(pass.workspace, pass.weights);
     }
+    bool adds_up() const override { return false; }
 
     void move_averages(const Workspace& workspace, float* values) const override {
         if (fixed_) return;
@@ -214,12 +214,15 @@ class BatchNormStage final : public Stage {
 
     // The batch's mean and variance into rows 1 and 2 of the scratch.
     void measure(const Pass& pass) const {
-        const Rows& moments = pass.workspace.saved[index];
+        const Rows& moments = pass.workspace.moments[index];
+        const std::ptrdiff_t first = pass.share().first_row();
         for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
-            pass.kernels.channel_moments(pixels_, channels_, input(pass).row(r), moments.row(r),
-                                         moments.row(r) + stride_);
+            float* const means = moments.row(first + r);
+            pass.kernels.channel_moments(pixels_, channels_, input(pass).row(r), means,
+                                         means + stride_);
         });
-        pass.kernels.combine_moments(pass.rows, moments.stride(), pixels_, channels_,
+        if (pass.shared != nullptr) pass.shared->gather(moments.data, moments.stride());
+        pass.kernels.combine_moments(pass.batch(), moments.stride(), pixels_, channels_,
                                      moments.row(0), moments.row(0) + stride_, scratch(pass, 1),
                                      scratch(pass, 2));
     }
@@ -239,8 +242,10 @@ class BatchNormStage final : public Stage {
                                                      output_delta(pass).row(r), r == begin, partial,
                                                      partial + stride_);
         });
-        pass.kernels.sum_partials(2 * stride_, share.chunks, 2 * stride_, partials,
-                                  scratch(pass, 0));
+        float* const sums = scratch(pass, 0);
+        if (share.chunks > 0)
+            pass.kernels.sum_partials(2 * stride_, share.chunks, 2 * stride_, partials, sums);
+        if (pass.shared != nullptr) pass.shared->sum(sums, 2 * stride_);
         const float* const shift = scratch(pass, 0);
         const float* const product = scratch(pass, 1);
         float* const gamma = pass.gradients + parameters[kGamma].offset;

@@ -21,6 +21,12 @@ inline std::ptrdiff_t chunk_count(std::ptrdiff_t rows) {
     return count;
 }
 
+// No chunk of a batch of up to so many samples has more than this.
+inline std::ptrdiff_t most_in_chunk(std::ptrdiff_t largest) {
+    return std::min(largest,
+                    std::max(std::ptrdiff_t{8}, (largest + kMostChunks - 1) / kMostChunks));
+}
+
 // What one process has of a batch: some of its chunks, one behind the other, perhaps none.
 struct Share {
     std::ptrdiff_t batch = 0;  // samples of all processes

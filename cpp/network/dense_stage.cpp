@@ -38,8 +38,10 @@ class DenseStage final : public Stage {
         return static_cast<double>(inputs_) * static_cast<double>(units_);
     }
     Sizes sizes(std::ptrdiff_t, bool backward) const override {
-        // A pair of transposed panels, for the input gradient.
-        return {.scratch = backward && needs_input_gradient ? 2 * transposed_stride() : 0};
+        // A pair of transposed panels, for the input gradient; what each sample adds to the weight
+        // gradient is the product of its inputs and output gradients.
+        return {.scratch = backward && needs_input_gradient ? 2 * transposed_stride() : 0,
+                .gathered = trains ? padded(inputs_) + padded(units_) : 0};
     }
 
     void forward(const Pass& pass) const override {
@@ -72,7 +74,8 @@ class DenseStage final : public Stage {
             args.panels = turned;
             args.panel_stride = transposed_stride();
             args.activation = input_activation;
-            if (trains && parts == 1 && range.first == 0) bias_gradient(own);
+            const bool at_once = gradients_at_once(pass, parts);
+            if (at_once && range.first == 0) bias_gradient(own, from_pass(own));
             Piece pair = range;
             for (; pair.first < range.last; pair.first += 2) {
                 const std::ptrdiff_t first = pair.first;
@@ -81,21 +84,32 @@ class DenseStage final : public Stage {
                     inputs_ - first * kBlock, blocks_of(units_), panels + first * kBlock * kBlock,
                     parameters[0].panel_stride(), pair.last - first, turned, transposed_stride());
                 product(pass, args, pair, output_delta(pass), input_delta(pass), &input(pass));
-                if (trains && parts == 1)
-                    weight_gradient(pass, first * kBlock, std::min(pair.last * kBlock, inputs_));
+                if (at_once)
+                    weight_gradient(pass, from_pass(pass), first * kBlock,
+                                    std::min(pair.last * kBlock, inputs_));
             }
         });
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        if (needs_input_gradient && row_parts(pass, blocks_of(inputs_)) == 1) return;
-        // The bias is one more piece, and the first.
-        const std::ptrdiff_t pieces =
-            std::clamp<std::ptrdiff_t>(inputs_ / kFewestInputs, 1, kPieces * pass.team.used());
-        for_each(pass, pieces + 1, [&](const BackwardPass&, std::ptrdiff_t i) {
-            if (i == 0) return bias_gradient(pass);
-            weight_gradient(pass, inputs_ * (i - 1) / pieces, inputs_ * i / pieces);
+        if (needs_input_gradient && gradients_at_once(pass, row_parts(pass, blocks_of(inputs_))))
+            return;
+        if (pass.shared == nullptr) return whole_gradients(pass, from_pass(pass));
+        const Rows to = gathered(pass);
+        const std::ptrdiff_t first = pass.share().first_row();
+        for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
+            float* const row = to.row(first + r);
+            std::copy_n(input(pass).row(r), inputs_, row);
+            std::copy_n(output_delta(pass).row(r), units_, row + padded(inputs_));
         });
+    }
+    // Each gradient is one chain over all samples, which ends in the update where one process has
+    // them all; where several have, each computes it whole: that is less than sending it would be.
+    bool adds_up() const override { return false; }
+    void whole_batch_weights(const BackwardPass& pass) const override {
+        const Rows all = gathered(pass);
+        whole_gradients(
+            pass, {pass.batch(), all.data, all.data + padded(inputs_), all.stride(), all.stride()});
     }
 
  private:
@@ -103,6 +117,10 @@ class DenseStage final : public Stage {
     static constexpr std::ptrdiff_t kFewestInputs = 24;  // worth a piece
     static constexpr std::ptrdiff_t kFewestRows = 8;
 
+    // Whether the pass to the inputs also computes the gradients, in so many parts of the rows.
+    bool gradients_at_once(const Pass& pass, std::ptrdiff_t parts) const {
+        return trains && parts == 1 && pass.shared == nullptr;
+    }
     std::ptrdiff_t transposed_stride() const { return padded(units_) * kBlock; }
 
     // Products are cut into pairs of blocks of columns, and where there are fewer of them than
@@ -153,28 +171,47 @@ class DenseStage final : public Stage {
         pass.kernels.dense_product(args);
     }
 
-    void bias_gradient(const BackwardPass& pass) const {
+    // Inputs and output gradients, of this pass's samples or of the whole batch.
+    struct Samples {
+        std::ptrdiff_t rows;
+        const float *x, *d;
+        std::ptrdiff_t x_row, d_row;
+    };
+    Samples from_pass(const Pass& pass) const {
+        const Rows &x = input(pass), &d = output_delta(pass);
+        return {pass.rows, x.data, d.data, x.stride(), d.stride()};
+    }
+
+    void whole_gradients(const BackwardPass& pass, const Samples& samples) const {
+        // The bias is one more piece, and the first.
+        const std::ptrdiff_t pieces =
+            std::clamp<std::ptrdiff_t>(inputs_ / kFewestInputs, 1, kPieces * pass.team.used());
+        for_each(pass, pieces + 1, [&](const BackwardPass&, std::ptrdiff_t i) {
+            if (i == 0) return bias_gradient(pass, samples);
+            weight_gradient(pass, samples, inputs_ * (i - 1) / pieces, inputs_ * i / pieces);
+        });
+    }
+
+    void bias_gradient(const BackwardPass& pass, const Samples& samples) const {
         if (!use_bias_) return;
-        const Rows& d = output_delta(pass);
         float* const gradient = pass.gradients + parameters[1].offset;
-        pass.kernels.bias_gradient(pass.rows, padded(units_), d.data, d.stride(), gradient);
+        pass.kernels.bias_gradient(samples.rows, padded(units_), samples.d, samples.d_row,
+                                   gradient);
         update(pass, parameters[1], 0, padded(units_));
     }
 
     // And the update, for the inputs [first, last).
-    void weight_gradient(const BackwardPass& pass, std::ptrdiff_t first,
+    void weight_gradient(const BackwardPass& pass, const Samples& samples, std::ptrdiff_t first,
                          std::ptrdiff_t last) const {
-        const Rows& x = input(pass);
-        const Rows& d = output_delta(pass);
         kernels::DenseWeightGradientArgs args{};
-        args.rows = pass.rows;
+        args.rows = samples.rows;
         args.input_begin = first;
         args.input_end = last;
         args.blocks = blocks_of(units_);
-        args.x = x.data;
-        args.x_row = x.stride();
-        args.d = d.data;
-        args.d_row = d.stride();
+        args.x = samples.x;
+        args.x_row = samples.x_row;
+        args.d = samples.d;
+        args.d_row = samples.d_row;
         args.panel_stride = parameters[0].panel_stride();
         if (pass.learning_rate != nullptr) {
             args.weights = pass.weights + parameters[0].offset;

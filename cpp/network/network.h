@@ -77,10 +77,13 @@ class Network {
     // after a step whose loss is not finite; that step's update is left out. Only here are images
     // augmented. learning_rates: one per step, or nullptr for the optimizer's own. Throws
     // std::invalid_argument for an augmentation of flat samples.
+    // exchange: several processes share each batch, and call this with the same arguments but for
+    // the samples that are not theirs (share_of in chunks.h), which are not read.
     StepResults train_steps(const Images& images, const Targets& targets,
                             const std::int32_t* indices, std::ptrdiff_t count,
                             std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
-                            const Randomness& randomness, const double* learning_rates = nullptr);
+                            const Randomness& randomness, const double* learning_rates = nullptr,
+                            Exchange* exchange = nullptr);
 
     // --- what the optimizer remembers; it goes on from call to call --------------------------
     Method optimizer_method() const;
@@ -153,9 +156,16 @@ class Network {
     static void forward_stage(const Pass& pass, const Stage& stage);
     void compute_loss(const Pass& pass, Loss loss, std::size_t output, bool with_gradient,
                       bool weighted) const;
-    double forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
+    void forward_and_losses(const Pass& pass, const Images& images, const Targets& targets,
                             const std::int32_t* indices, Loss loss) const;
+    struct BatchResult {
+        double loss;
+        std::int64_t correct;
+    };
+    BatchResult batch_result(const Pass& pass, Loss loss) const;
     void backward(const BackwardPass& pass, Loss loss) const;
+    void complete_gradients(const BackwardPass& pass, Loss loss) const;
+    void move_averages(std::size_t first);
     // How many stages stand before the loss: a softmax at the end may be part of it.
     std::size_t stages_before(Loss loss) const { return stages().size() - fuses_softmax(loss); }
     // Where a pass that changes nothing goes along.

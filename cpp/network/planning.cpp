@@ -88,12 +88,15 @@ class Moments {
 }  // namespace
 
 void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t rows,
-          bool backward, int threads, bool keeps_inner, std::size_t first) {
-    if (workspace.capacity >= rows && workspace.threads >= threads &&
-        workspace.has_backward == backward && workspace.first == first &&
-        (workspace.keeps_inner || !keeps_inner))
+          bool backward, int threads, bool keeps_inner, std::size_t first, std::ptrdiff_t batch) {
+    const bool gathers = batch > 0 || workspace.gathers;
+    batch = std::max(rows, batch);
+    if (workspace.capacity >= rows && workspace.threads >= threads && workspace.batch >= batch &&
+        (workspace.gathers || !gathers) && workspace.has_backward == backward &&
+        workspace.first == first && (workspace.keeps_inner || !keeps_inner))
         return;
     rows = std::max(rows, workspace.capacity);
+    batch = std::max(batch, workspace.batch);
     threads = std::max(threads, workspace.threads);
     keeps_inner = keeps_inner || workspace.keeps_inner;
     // Built aside: if memory runs out, the old workspace still stands.
@@ -161,6 +164,9 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     for (std::size_t i = first; i < stages.size(); ++i) {
         const Stage::Sizes sizes = stages[i]->sizes(rows, backward);
         image = std::max(image, sizes.image);
+        if (backward)
+            image =
+                std::max(image, stages[i]->image_for_chunk(std::min(rows, most_in_chunk(batch))));
         prepared = std::max(prepared, sizes.prepared);
         if (sizes.partials > 0)
             partial_places[i] =
@@ -181,6 +187,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
         w.activations.assign(buffers, {});
         w.deltas.assign(buffers, {});
         w.saved.assign(stages.size(), {});
+        w.moments.assign(stages.size(), {});
+        w.gathered_places.assign(stages.size(), 0);
         w.inner.assign(stages.size(), {});
         w.shared.assign(stages.size(), nullptr);
         w.partials.assign(stages.size(), nullptr);
@@ -209,9 +217,14 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
         }
         for (std::size_t i = first; i + 1 < buffers; ++i)
             if (is_passed_on(i)) w.deltas[i] = w.deltas[i + 1];
+        std::ptrdiff_t gathered = padded(Workspace::kLossFloats);
         for (std::size_t i = first; i < stages.size(); ++i) {
             const Stage::Sizes sizes = stages[i]->sizes(rows, backward);
             w.saved[i] = {take(rows * flat(sizes.saved).stride), flat(sizes.saved)};
+            if (sizes.moments > 0)
+                w.moments[i] = {take(batch * flat(sizes.moments).stride), flat(sizes.moments)};
+            w.gathered_places[i] = gathered;
+            gathered += padded(sizes.gathered);
             if (keeps_inner) {
                 const bool folded = stages[i]->folded && stages[i]->folded->in_training;
                 const Layout inner =
@@ -222,6 +235,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
             if (sizes.partials > 0) w.partials[i] = shared_place(partial_places[i]);
             for (int t = 0; t < threads; ++t) w.scratch[i].push_back(take(sizes.scratch));
         }
+        if (gathers) w.gathered = {take(batch * flat(gathered).stride), flat(gathered)};
         const Layout targets = flat(architecture.output_size());
         w.targets = {take(rows * targets.stride), targets};
         w.losses = take(rows);
@@ -241,6 +255,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     w.labels.assign(static_cast<std::size_t>(rows), 0);
     w.weights.assign(static_cast<std::size_t>(rows), 1.0f);
     w.capacity = rows;
+    w.batch = batch;
+    w.gathers = gathers;
     w.threads = threads;
     w.has_backward = backward;
     w.keeps_inner = keeps_inner;

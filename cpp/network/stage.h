@@ -16,6 +16,10 @@
 // What holds for all of them:
 //  - The bits must not depend on the number of threads. Whatever is summed over samples is summed
 //    in the chunks of chunks.h, and these by its tree.
+//  - Nor on the number of processes that share the batch (pass.shared). Each has some of its
+//    samples, perhaps none: pass.rows. What is divided by the size of the batch, or needs all of
+//    it, asks pass.share(). Gradients that are sums by that tree are completed by the network;
+//    adds_up() says which.
 //  - Nothing is allocated in a step: memory comes from the workspace, by sizes(). It begins as
 //    zeros, and what no stage writes stays zero: padding and borders are relied on to be. But for
 //    what lasts only for a stage's own steps, `partials`, `image` and `prepared`, and deltas of
@@ -33,7 +37,7 @@
 
 #include "../kernels/kernels.h"
 #include "../runtime/parallel.h"
-#include "chunks.h"
+#include "exchange.h"
 #include "parameter.h"
 #include "workspace.h"
 
@@ -69,8 +73,10 @@ struct Pass {
     const std::int32_t* samples = nullptr;  // which image each row is, or nullptr: row r is image r
     int thread = 0;                         // of the team: who does this piece of the work
 
-    // What this pass has of a batch: all of it.
-    Share share() const { return Share::whole(rows); }
+    // Where several processes share the batch, of which `rows` are this one's.
+    const SharedBatch* shared = nullptr;
+    Share share() const { return shared == nullptr ? Share::whole(rows) : shared->own(); }
+    std::ptrdiff_t batch() const { return shared == nullptr ? rows : shared->own().batch; }
 };
 
 // The same for the pass backward, which may change the weights.
@@ -115,7 +121,7 @@ void for_bands(const AnyPass& pass, std::ptrdiff_t lines, const Body& body) {
     constexpr std::ptrdiff_t kEnough = 4;  // pieces for each thread, so that nobody waits for long
     const std::ptrdiff_t threads = pass.team.used();
     const std::ptrdiff_t bands =
-        threads == 1 || pass.rows >= 2 * threads
+        threads == 1 || pass.rows == 0 || pass.rows >= 2 * threads
             ? 1
             : std::min(lines, (kEnough * threads + pass.rows - 1) / pass.rows);
     for_each(pass, pass.rows * bands, [&](const AnyPass& own, std::ptrdiff_t piece) {
@@ -129,6 +135,9 @@ void for_bands(const AnyPass& pass, std::ptrdiff_t lines, const Body& body) {
 // backward_weights. Each is complete before the next begins, so that it may read whatever earlier
 // ones wrote.
 //
+// Where processes share the batch, backward_weights gives what this one's samples add, or puts down
+// their rows (gathered); when all have told each other, whole_batch_weights of all follows.
+//
 // Deltas: delta[i] is the gradient of the loss by the value *before* the activation that was fused
 // into the stage which wrote buffer i. A stage that writes delta[i] therefore multiplies by that
 // activation's derivative, which it can tell from the buffer itself (`input_activation`):
@@ -140,7 +149,7 @@ class Stage {
     // Sizes, asked for when a workspace is planned; see Workspace for what each is.
     struct Sizes {
         std::ptrdiff_t saved = 0, shared = 0, scratch = 0, inner = 0, partials = 0, image = 0,
-                       prepared = 0;
+                       prepared = 0, moments = 0, gathered = 0;
     };
 
     virtual std::string describe() const = 0;
@@ -176,6 +185,9 @@ class Stage {
     // largest: the rows of the workspace; backward: whether backward passes follow.
     virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*backward*/) const { return {}; }
 
+    // The floats of an image that the gradients of so many samples of one chunk need.
+    virtual std::ptrdiff_t image_for_chunk(std::ptrdiff_t /*rows*/) const { return 0; }
+
     virtual void forward(const Pass& pass) const = 0;
     // Before any weight changes: what the backward steps need from the weights.
     virtual void prepare_backward(const Pass&) const {}
@@ -184,6 +196,11 @@ class Stage {
     virtual void backward_data(const BackwardPass& pass) const = 0;
     // Weight gradients, and the update where pass.learning_rate says so.
     virtual void backward_weights(const BackwardPass&) const {}
+    // Whether those gradients are sums over chunks; else they are those of the whole batch, here or
+    // in the next step.
+    virtual bool adds_up() const { return true; }
+    // Once each process has the gathered rows of all: the gradients that need these.
+    virtual void whole_batch_weights(const BackwardPass&) const {}
     // Once the batch whose pass stands in the workspace has changed the weights:
     // what training measures rather than trains.
     virtual void move_averages(const Workspace&, float* /*parameters*/) const {}
@@ -217,6 +234,8 @@ class Stage {
     }
     const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
+    // Of the samples of the whole batch, sizes().gathered floats of each.
+    Rows gathered(const Pass& pass) const { return pass.workspace.gathered_by(index); }
     // A thread's own place, of sizes().scratch floats.
     float* scratch(const Pass& pass) const {
         return pass.workspace.scratch[index][static_cast<std::size_t>(pass.thread)];

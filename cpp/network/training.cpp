@@ -1,6 +1,7 @@
 // One whole training step, and blocks of them: load, forward, loss, backward, update.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -12,6 +13,15 @@
 namespace nncore::network {
 
 using kernels::Activation;
+
+namespace {
+
+bool answered_rightly(const Workspace& workspace, std::ptrdiff_t row) {
+    const auto r = static_cast<std::size_t>(row);
+    return workspace.predicted[r] == workspace.labels[r];
+}
+
+}  // namespace
 
 void Network::load_image(const Pass& pass, const Images& images, const std::int32_t* indices,
                          std::ptrdiff_t r) const {
@@ -81,7 +91,7 @@ void Network::compute_loss(const Pass& pass, Loss loss, std::size_t output, bool
     Workspace& w = pass.workspace;
     const Rows& y = w.activations[output];
     const std::ptrdiff_t classes = output_size();
-    const float scale = loss == Loss::sse ? 1.0f : 1.0f / static_cast<float>(pass.rows);
+    const float scale = loss == Loss::sse ? 1.0f : 1.0f / static_cast<float>(pass.batch());
     const auto kernel = loss == Loss::focal           ? pass.kernels.softmax_focal
                         : loss == Loss::cross_entropy ? pass.kernels.softmax_cross_entropy
                                                       : pass.kernels.squared_error;
@@ -163,8 +173,8 @@ void Network::forward_stage(const Pass& pass, const Stage& stage) {
     }
 }
 
-// Everything up to the loss, which it returns.
-double Network::forward_and_loss(const Pass& pass, const Images& images, const Targets& targets,
+// Everything up to the losses.
+void Network::forward_and_losses(const Pass& pass, const Images& images, const Targets& targets,
                                  const std::int32_t* indices, Loss loss) const {
     const std::size_t used = stages_before(loss);
     // For people who look inside, also the softmax that the loss does without.
@@ -180,11 +190,25 @@ double Network::forward_and_loss(const Pass& pass, const Images& images, const T
     penalties_.compute(pass.kernels, pass.team, pass.parameters, pass.workspace.penalties.data());
     for (std::size_t i = architecture_.first_trained; i < used; ++i)
         if (stages()[i]->takes_part_backward()) stages()[i]->prepare_backward(pass);
+}
+
+// The loss of the batch, and how many of its samples were answered rightly. Where processes share
+// it, these have told each other by now.
+Network::BatchResult Network::batch_result(const Pass& pass, Loss loss) const {
+    const Workspace& w = pass.workspace;
     double sum = 0, penalty = 0;
-    for (std::ptrdiff_t r = 0; r < pass.rows; ++r)
-        sum += static_cast<double>(pass.workspace.losses[r]);
-    for (const double part : pass.workspace.penalties) penalty += part;
-    return (loss == Loss::sse ? sum : sum / static_cast<double>(pass.rows)) + penalty;
+    std::int64_t correct = 0;
+    for (std::ptrdiff_t r = 0; r < pass.batch(); ++r) {
+        if (pass.shared != nullptr) {
+            sum += static_cast<double>(w.gathered.row(r)[0]);
+            correct += w.gathered.row(r)[1] != 0.0f;
+        } else {
+            sum += static_cast<double>(w.losses[r]);
+            correct += answered_rightly(w, r);
+        }
+    }
+    for (const double part : w.penalties) penalty += part;
+    return {(loss == Loss::sse ? sum : sum / static_cast<double>(pass.batch())) + penalty, correct};
 }
 
 void Network::backward(const BackwardPass& pass, Loss loss) const {
@@ -198,11 +222,51 @@ void Network::backward(const BackwardPass& pass, Loss loss) const {
         const BackwardPass& own = fixed || folded ? without_update : pass;
         stage.backward_data(own);
         if (fixed) continue;
-        stage.backward_weights(own);
-        if (folded) unfold_gradients(pass, stage);
+        // Nobody asks for the sums of no samples.
+        if (pass.rows > 0 || !stage.adds_up()) stage.backward_weights(own);
+        if (folded && pass.shared == nullptr) unfold_gradients(pass, stage);
     }
+    if (pass.shared != nullptr) complete_gradients(pass, loss);
     if (penalties_.any())
         penalties_.add_gradient(pass.kernels, pass.team, pass.parameters, pass.gradients);
+}
+
+// What the processes tell each other once each has gone backward; then all have all gradients.
+void Network::complete_gradients(const BackwardPass& pass, Loss loss) const {
+    Workspace& w = pass.workspace;
+    const std::ptrdiff_t first = pass.share().first_row();
+    for (std::ptrdiff_t r = 0; r < pass.rows; ++r) {
+        w.gathered.row(first + r)[0] = w.losses[r];
+        w.gathered.row(first + r)[1] = answered_rightly(w, r) ? 1.0f : 0.0f;
+    }
+    pass.shared->gather(w.gathered.data, w.gathered.stride());
+
+    const auto for_trained = [&](const auto& body) {
+        for (std::size_t i = architecture_.first_trained; i < stages_before(loss); ++i)
+            if (stages()[i]->trains) body(*stages()[i]);
+    };
+    // In one piece, so that it is one message.
+    const auto for_sums = [&](const auto& body) {
+        float* sum = w.sums.data();
+        for_trained([&](const Stage& stage) {
+            for (const Parameter& p : stage.parameters) {
+                if (!stage.adds_up() || !p.trainable) continue;
+                body(sum, pass.gradients + p.offset, p.size());
+                sum += p.size();
+            }
+        });
+        return sum - w.sums.data();
+    };
+    const std::ptrdiff_t floats = for_sums(
+        [](float* sum, const float* own, std::ptrdiff_t count) { std::copy_n(own, count, sum); });
+    if (floats > 0) pass.shared->sum(w.sums.data(), floats);
+    for_sums([](const float* sum, float* gradient, std::ptrdiff_t count) {
+        std::copy_n(sum, count, gradient);
+    });
+    for_trained([&](const Stage& stage) {
+        stage.whole_batch_weights(pass);
+        if (stage.folded && stage.folded->in_training) unfold_gradients(pass, stage);
+    });
 }
 
 double Network::penalty() const {
@@ -236,7 +300,8 @@ double Network::compute_gradients(const Images& images, const Targets& targets, 
                                 parameters_.data(),
                                 gradients_.data(),
                                 nullptr};
-        result = forward_and_loss(pass, images, targets, nullptr, loss);
+        forward_and_losses(pass, images, targets, nullptr, loss);
+        result = batch_result(pass, loss).loss;
         backward(pass, loss);
     });
     has_statistics_ = true;
@@ -256,10 +321,13 @@ void Network::apply_gradients(const Optimizer& optimizer) {
         optimizer_.update(kernels, runtime::Team(), optimizer, optimizer.learning_rate, 0,
                           gradients_.data(), parameters_.data());
     }
-    if (std::exchange(has_statistics_, false))
-        for (const auto& stage : stages())
-            stage->move_averages(training_workspace_, parameters_.data());
+    if (std::exchange(has_statistics_, false)) move_averages(0);
     count_updates(optimizer, 1);
+}
+
+void Network::move_averages(std::size_t first) {
+    for (std::size_t i = first; i < stages().size(); ++i)
+        stages()[i]->move_averages(training_workspace_, parameters_.data());
 }
 
 // Training goes on from the weights, not from their average.
@@ -276,7 +344,8 @@ void Network::count_updates(const Optimizer& optimizer, std::size_t updates) {
 StepResults Network::train_steps(const Images& images, const Targets& targets,
                                  const std::int32_t* indices, std::ptrdiff_t count,
                                  std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
-                                 const Randomness& randomness, const double* learning_rates) {
+                                 const Randomness& randomness, const double* learning_rates,
+                                 Exchange* exchange) {
     const std::unique_lock lock(mutex_);
     if (images.augmentation != nullptr) {
         images.augmentation->validate();
@@ -291,17 +360,31 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     }
     if (count == 0) return {};
     batch_size = std::min(batch_size, count);
-    const int threads = threads_for(3 * architecture_.multiply_adds(first_stage(images.extracted)) *
-                                    static_cast<double>(batch_size));
+    // What this process has of a batch: all of it, unless others share it.
+    std::optional<SharedBatch> shared;
+    if (exchange != nullptr) shared.emplace(*exchange);
+    const auto share_of_batch = [&](std::ptrdiff_t batch) {
+        if (!shared) return Share::whole(batch);
+        shared->set(batch);
+        return shared->own();
+    };
+    const std::ptrdiff_t tail = count % batch_size;
+    const std::ptrdiff_t largest = std::max(
+        {std::ptrdiff_t{1}, share_of_batch(batch_size).rows(), share_of_batch(tail).rows()});
+    const std::size_t begin = first_stage(images.extracted);
+    const int threads =
+        threads_for(3 * architecture_.multiply_adds(begin) * static_cast<double>(largest));
     Workspace& workspace = training_workspace_;
-    plan(architecture_, workspace, batch_size, true, threads, false, first_stage(images.extracted));
+    plan(architecture_, workspace, largest, true, threads, false, begin, shared ? batch_size : 0);
     workspace.penalties.resize(penalties_.size());
+    if (shared) workspace.sums.resize(parameters_.size());
     folded_ = false;
     show_weights();
     optimizer_.prepare(optimizer);
     prepare_folds();
     // A penalty's gradient is added before weights change, so that no stage may update its own.
-    const bool plain = optimizer.is_plain() && !penalties_.any();
+    // Nor where processes share a batch: should one fail, the weights are those before the step.
+    const bool plain = optimizer.is_plain() && !penalties_.any() && !shared;
     last_rows_ = 0;
     has_statistics_ = false;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
@@ -310,41 +393,50 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     results.correct.assign(steps, 0);
     std::size_t done = 0, updates = 0;
     const kernels::Kernels& kernels = kernels::active();  // may throw: not inside the team
-    runtime::run_team(threads, [&](runtime::Team& team) {
+    const auto all_steps = [&](runtime::Team& team) {
         for (std::size_t step = 0; step < steps; ++step) {
             const runtime::Stretch stretch(training_pace_, team);
             const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
+            const Share share = share_of_batch(std::min(batch_size, count - first));
+            const std::int32_t* const own = indices + first + share.first_row();
             const float learning_rate = learning_rates == nullptr
                                             ? optimizer.learning_rate
                                             : static_cast<float>(learning_rates[step]);
             const BackwardPass pass{{.kernels = kernels,
                                      .team = team,
                                      .workspace = workspace,
-                                     .rows = std::min(batch_size, count - first),
+                                     .rows = share.rows(),
                                      .parameters = parameters_.data(),
                                      .purpose = Purpose::training,
                                      .folded = trained_folds_.data(),
                                      .randomness = randomness,
-                                     .samples = indices + first},
+                                     .samples = own,
+                                     .shared = shared ? &*shared : nullptr},
                                     parameters_.data(),
                                     gradients_.data(),
                                     plain ? &learning_rate : nullptr};
-            const double value = forward_and_loss(pass, images, targets, indices + first, loss);
-            std::int64_t correct = 0;
-            for (std::size_t r = 0; r < static_cast<std::size_t>(pass.rows); ++r)
-                correct += workspace.predicted[r] == workspace.labels[r];
-            results.losses[step] = value;
-            results.correct[step] = correct;
+            forward_and_losses(pass, images, targets, own, loss);
+            if (shared) backward(pass, loss);  // only then the loss is known
+            const BatchResult result = batch_result(pass, loss);
+            results.losses[step] = result.loss;
+            results.correct[step] = result.correct;
             done = step + 1;
-            if (!std::isfinite(value)) break;
-            backward(pass, loss);
+            if (!std::isfinite(result.loss)) break;
+            if (!shared) backward(pass, loss);
             if (!plain)
                 optimizer_.update(kernels, team, optimizer, learning_rate,
                                   static_cast<std::int64_t>(step), gradients_.data(),
                                   parameters_.data());
+            move_averages(begin);
             updates = step + 1;
         }
-    });
+    };
+    try {
+        runtime::run_team(threads, all_steps);
+    } catch (...) {  // the steps before that of a failed exchange are done
+        count_updates(optimizer, updates);
+        throw;
+    }
     count_updates(optimizer, updates);
     results.losses.resize(done);
     results.correct.resize(done);

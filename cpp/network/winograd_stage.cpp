@@ -8,7 +8,6 @@
 
 #include <algorithm>
 
-#include "chunks.h"
 #include "conv_parts.h"
 
 namespace nncore::network {
@@ -67,14 +66,15 @@ class WinogradStage final : public Stage {
                 std::max(sizes.image, kernels::winograd_scratch(g_.out_channels, blocks_));
         }
         if (trains) {
-            const std::ptrdiff_t tiles =
-                chunk_size(largest) * kernels::winograd_tiles(g_.out_height, g_.out_width);
-            sizes.image = std::max(
-                sizes.image, kernels::winograd_gradient_scratch(tiles, g_.channels, out_blocks_));
             sizes.scratch = out_blocks_ * kBlock;
-            sizes.partials = chunks_capacity(largest) * chunk_floats();
+            sizes.partials = chunk_count(largest) * chunk_floats();
         }
         return sizes;
+    }
+    std::ptrdiff_t image_for_chunk(std::ptrdiff_t rows) const override {
+        if (!trains) return 0;
+        const std::ptrdiff_t tiles = rows * kernels::winograd_tiles(g_.out_height, g_.out_width);
+        return kernels::winograd_gradient_scratch(tiles, g_.channels, out_blocks_);
     }
 
     void forward(const Pass& pass) const override {
@@ -97,9 +97,9 @@ class WinogradStage final : public Stage {
     void backward_data(const BackwardPass& all) const override {
         if (needs_input_gradient) input_gradient(all);
         if (!trains) return;
-        const std::ptrdiff_t size = chunk_size(all.rows);
-        for_each(all, chunk_count(all.rows), [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
-            const std::ptrdiff_t first = chunk * size, last = std::min(first + size, pass.rows);
+        const Share share = all.share();
+        for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
+            const std::ptrdiff_t first = share.begin(chunk), last = share.begin(chunk + 1);
             weight_gradient(pass, first, last, partials(pass, chunk));
             if (!use_bias_) return;
             float* const total = partials(pass, chunk) + parameters[0].size();
@@ -111,7 +111,7 @@ class WinogradStage final : public Stage {
     }
 
     void backward_weights(const BackwardPass& pass) const override {
-        const std::ptrdiff_t chunks = chunk_count(pass.rows);
+        const std::ptrdiff_t chunks = pass.share().chunks;
         const Parameter& kernel = parameters[0];
         const auto sum = [&](std::ptrdiff_t first, std::ptrdiff_t count, float* total) {
             pass.kernels.sum_partials(count, chunks, chunk_floats(), partials(pass, 0) + first,
@@ -175,6 +175,7 @@ class WinogradStage final : public Stage {
         constexpr std::ptrdiff_t kEnough = 4;        // pieces for each thread
         constexpr std::ptrdiff_t kFewestBlocks = 4;  // of channels that are worth a transform
         const std::ptrdiff_t tiles = args.tiles.last, threads = all.team.used();
+        if (tiles == 0) return;
         const std::ptrdiff_t strip = kernels::winograd_strip(args.tiles.inputs, args.blocks);
         const std::ptrdiff_t wanted = threads == 1 ? 1 : kEnough * threads;
         const std::ptrdiff_t strips = std::min((tiles + strip - 1) / strip, wanted);

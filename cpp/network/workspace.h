@@ -41,6 +41,8 @@ void clear_border(const Rows& rows, std::ptrdiff_t r);
 
 struct Workspace {
     std::ptrdiff_t capacity = 0;  // rows
+    std::ptrdiff_t batch = 0;     // rows of all processes that share a batch
+    bool gathers = false;         // room for what these tell each other
     int threads = 0;
     bool has_backward = false;  // room for gradients and for what backward needs
     bool keeps_inner = false;
@@ -56,6 +58,18 @@ struct Workspace {
     // (once), a place of its own for each thread, and, for people who look inside, the output of
     // a layer that was fused away (per sample).
     std::vector<Rows> saved;
+    // Per stage and sample of the whole batch: what forward wants to know of all of them; and, one
+    // stage's beside the other's, what they want to know after the pass backward. The first
+    // kLossFloats of that are the sample's loss, and whether it was answered rightly.
+    std::vector<Rows> moments;
+    Rows gathered;
+    std::vector<std::ptrdiff_t> gathered_places;
+    static constexpr std::ptrdiff_t kLossFloats = 2;
+    Rows gathered_by(std::size_t stage) const {
+        return {gathered.data + gathered_places[stage], gathered.layout};
+    }
+    // What is to be summed over the processes, one behind the other.
+    std::vector<float> sums;
     std::vector<float*> shared;
     // Per stage, for the partial sums of its weight gradients, and per thread, for one image of the
     // stage that is at work: what stands there does not last beyond the stage's steps backward.

@@ -10,7 +10,7 @@ using namespace nncore::network;
 namespace {
 
 TEST(chunks_are_a_power_of_two_and_even) {
-    std::ptrdiff_t before = 1;
+    std::ptrdiff_t before = 1, largest_so_far = 0;
     for (std::ptrdiff_t batch = 0; batch <= 1000; ++batch) {
         const std::ptrdiff_t count = chunk_count(batch);
         CHECK_THAT((count & (count - 1)) == 0 && count <= kMostChunks, batch);
@@ -24,6 +24,10 @@ TEST(chunks_are_a_power_of_two_and_even) {
             largest = std::max(largest, rows);
         }
         CHECK_THAT(largest - smallest <= 1, batch);
+        // Of smaller batches, too, whose chunks may be larger.
+        largest_so_far = std::max(largest_so_far, largest);
+        CHECK_THAT(largest_so_far <= most_in_chunk(batch), batch);
+        CHECK_THAT(batch < 125 || largest_so_far == most_in_chunk(batch), batch);
         CHECK_THAT(batch == 0 || smallest > 0, batch);
         CHECK_EQUAL(whole.begin(count), batch);
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,10 @@ class Mail:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.letters: dict[tuple[int, int], queue.Queue[np.ndarray]] = defaultdict(queue.Queue)
+        pairs = itertools.product(range(size), repeat=2)
+        self.letters: dict[tuple[int, int], queue.Queue[np.ndarray]] = {
+            pair: queue.Queue() for pair in pairs
+        }
         self.floats = [0] * size  # sent by each
 
 

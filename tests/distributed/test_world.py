@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import processes
-from nncore.distributed.world import World
+from nncore.distributed.processes import World
 from nncore.process.launch import launch
 
 # Each process has values of its own; all print the sum's digest, and process 0 what it was of.

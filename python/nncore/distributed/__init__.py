@@ -4,6 +4,6 @@ Only `world()` is asked for by other rooms. MPI is imported where processes were
 nowhere else.
 """
 
-from nncore.distributed.world import World, world
+from nncore.distributed.processes import World, world
 
 __all__ = ["World", "world"]

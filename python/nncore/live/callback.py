@@ -82,6 +82,8 @@ class Live(Callback):
     >>> model.fit(train, validation_data=val, callbacks=[nn.Live(val)])       # doctest: +SKIP
     """
 
+    for_first_process = True
+
     def __init__(self, validation_data: LabelledImages | None = None, *, port: int = 0) -> None:
         self.validation_data, self.port = validation_data, port
         self.stop_asked = False

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from nncore.distributed import World
 from nncore.process.signals import ENDING, SignalStop, raise_stop
 
 # The handlers that `Interrupt` stands in for. SIGTERM and SIGHUP have the second one only where
@@ -24,10 +25,12 @@ class Interrupt:
     So training stops where weights, history and position agree, and can be resumed to the same
     bits. A second Ctrl-C raises at once. In threads other than the main one, and where the program
     has its own SIGINT handler, nothing is changed. SIGTERM and SIGHUP likewise, where `raise_stop`
-    is their handler. `ask` is the same as a first Ctrl-C, from any thread.
+    is their handler. `ask` is the same as a first Ctrl-C, from any thread. Where several processes
+    train together, a second one ends them all, for they could not end together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world or World()
         self.requested: int | None = None
         self._asked = False
         self._installed: list[int] = []
@@ -65,6 +68,8 @@ class Interrupt:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None:
+            if not self.world.alone:
+                self.world.abort(128 + number)
             self._raise(number)
         self.requested = number
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nncore.arguments import check_int, check_number, check_seed, check_sequence
+from nncore.distributed import world
 from nncore.errors import TrainingError
 from nncore.layers import Layer, Shape
 from nncore.layers.stack import LayerStack
@@ -374,7 +375,7 @@ class LayeredModel:
 
     def _begin_to_listen(self) -> Interrupt:
         """From now on the training can be ended from outside, until `_release`."""
-        self._interrupt = Interrupt()
+        self._interrupt = Interrupt(world())
         return self._interrupt
 
     def _release(self, progress: Progress) -> None:

@@ -5,6 +5,7 @@ B is the batch size, N the number of training images. All arithmetic on tensors 
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -15,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.data.mapped import MappedImages
+from nncore.distributed import World
 from nncore.errors import TrainingError
+from nncore.process.team import together
+from nncore.training.agreement import Agreement, digest
 from nncore.training.answers.evaluation import loss_of_all, right_answers
 from nncore.training.history import History
 from nncore.training.images.batches import Batches, Block, mean_loss
@@ -95,6 +99,7 @@ class TrainingLoop:
         progress: Progress,
         ends: Ends,
         interrupt: Interrupt,
+        world: World,
     ) -> None:
         self.network, self.plan = network, plan
         self.train, self.validation = data.train, data.validation
@@ -102,6 +107,7 @@ class TrainingLoop:
         self.key = None if self.batches.one_by_one else plan.key(len(data.train))
         self.position, self.history = position, history
         self.progress, self.ends, self.interrupt = progress, ends, interrupt
+        self.world, self.agreement = world, Agreement(world)
         self.learning_rate = math.nan  # of the last iteration
         self.iterations = self.batches.iterations
         # Number of steps per call of the engine. It decides how soon Python looks up, never what
@@ -116,6 +122,7 @@ class TrainingLoop:
         NonFiniteLossError
             The loss or a weight became NaN or infinite.
         """
+        self._check_alike()
         with self.interrupt as interrupt:
             for number in range(1, self.plan.epochs + 1):
                 if not self._train_epoch(number, interrupt):
@@ -127,10 +134,40 @@ class TrainingLoop:
                 self._refuse_non_finite_weights()
                 self.position.seconds += time.perf_counter() - started
                 self._finish_epoch(number, validation)
-                if not self.ends.on_epoch_end():
+                if not self.agreement.on(self.ends.on_epoch_end):
                     return number == self.plan.epochs
-                interrupt.check()
+                self._check(interrupt)
         return True
+
+    def _check(self, interrupt: Interrupt) -> None:
+        """KeyboardInterrupt in all processes if one of them was asked to end."""
+
+        def check() -> bool:
+            interrupt.check()
+            return True
+
+        self.agreement.on(check)
+
+    def _check_alike(self) -> None:
+        if self.world.alone:
+            return
+        network, plan, train, validation = self.network, self.plan, self.train, self.validation
+        names = network.parameter_names()
+        self.agreement.check_alike(
+            {
+                "epochs, batch size, seed, loss or label smoothing": (
+                    plan.epochs,
+                    plan.batch_size,
+                    plan.seed,
+                    plan.loss,
+                    plan.label_smoothing,
+                ),
+                "numbers of images": (len(train), None if validation is None else len(validation)),
+                "labels": digest(train.targets.tobytes()),
+                "weights": digest(*(network.get_parameter(name).tobytes() for name in names)),
+                "positions": (self.position.epoch, self.position.iteration, len(self.history)),
+            }
+        )
 
     def _train_epoch(self, number: int, interrupt: Interrupt) -> bool:
         plan, position = self.plan, self.position
@@ -145,17 +182,22 @@ class TrainingLoop:
             self._train_block(self.batches.block(position.iteration, steps), started)
             ended = time.perf_counter()
             unfinished = position.iteration < self.iterations
-            if self.batches.one_by_one and unfinished and ended - looked < _BLOCK_SECONDS:
+            soon = ended - looked < _BLOCK_SECONDS
+            if self.batches.one_by_one and unfinished and self.world.from_first(soon):
                 continue
             looked = ended
             self._adapt_block(steps, ended - started)
-            loss = self._epoch_loss()
-            self.progress.iterations(number, position.iteration, loss)
-            self.ends.on_steps_end(position.iteration, loss)
-            interrupt.check()
-            if unfinished and not self.ends.on_block_end():
+            if not self.agreement.on(functools.partial(self._block_end, number, interrupt)):
                 return False
         return True
+
+    def _block_end(self, number: int, interrupt: Interrupt) -> bool:
+        """Whether to go on within the epoch."""
+        done, loss = self.position.iteration, self._epoch_loss()
+        self.progress.iterations(number, done, loss)
+        self.ends.on_steps_end(done, loss)
+        interrupt.check()
+        return done == self.iterations or self.ends.on_block_end()
 
     def _train_block(self, block: Block, started: float) -> None:
         plan, position = self.plan, self.position
@@ -180,6 +222,7 @@ class TrainingLoop:
             plan.label_smoothing,
             rows=block.rows,
             extracted=block.data.extracted,
+            exchange=None if self.world.alone else self.world,
         )
         if not math.isfinite(losses[-1]):
             raise self._non_finite_loss(position.iteration + len(losses))
@@ -201,7 +244,7 @@ class TrainingLoop:
     def _adapt_block(self, steps: int, seconds: float) -> None:
         fitting = int(steps * _BLOCK_SECONDS / max(seconds, 1e-9))
         # Growing at most fourfold: the first measurement includes warming up.
-        self.block = max(1, min(fitting, 4 * self.block))
+        self.block = self.world.from_first(max(1, min(fitting, 4 * self.block)))
 
     def _epoch_loss(self) -> float:
         """Mean over the images seen in this epoch."""
@@ -211,9 +254,10 @@ class TrainingLoop:
     def _validate(self, interrupt: Interrupt) -> tuple[float, float] | None:
         if self.validation is None:
             return None
-        right, losses = right_answers(
-            self.network, self.validation, self.plan.loss, interrupt.check
-        )
+        with together(self.world):
+            right, losses = right_answers(
+                self.network, self.validation, self.plan.loss, lambda: self._check(interrupt)
+            )
         loss = math.nan
         if np.isfinite(losses).all():
             loss = loss_of_all(self.network, losses, self.plan.loss)

@@ -17,9 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
+from nncore.distributed import world
 from nncore.layers import Layer
 from nncore.optimizers import Optimizer
 from nncore.process.signals import stopping_signal
+from nncore.training.agreement import Agreement
 from nncore.training.callbacks import Callback, CallbackList
 from nncore.training.exporting_model import ExportingModel
 from nncore.training.fit import EpochEnds, FitSettings
@@ -225,8 +227,13 @@ class Sequential(ExportingModel):
         settings = settings.for_data(data)
         batch_size, iterations = settings.batch_size, data.iterations(settings.batch_size)
         optimizer = self._optimizer(optimizer, settings.loss, batch_size, data.input_shape)
+        together = world()
         make_bar = make_progress(
-            verbose, settings.epochs, iterations, data.images, len(history or ())
+            verbose if together.first else 0,
+            settings.epochs,
+            iterations,
+            data.images,
+            len(history or ()),
         )
         self._claim()
         self._take(data, settings.seed)
@@ -249,12 +256,14 @@ class Sequential(ExportingModel):
         hooks.set_model(self)
         hooks.set_size(settings.size(data, len(record), position.iteration))
         progress, interrupt = make_bar(), self._begin_to_listen()
-        loop = TrainingLoop(network, plan, data, position, record, progress, ends, interrupt)
+        loop = TrainingLoop(
+            network, plan, data, position, record, progress, ends, interrupt, together
+        )
         try:
             hooks.on_train_begin()
             loop.run()
         except KeyboardInterrupt as stop:
-            self.interrupted, self.interrupt_signal = True, stopping_signal(stop)
+            self.interrupt_signal = stopping_signal(stop)
         except BaseException as error:
             position.drop_epoch_in_progress()
             network.show_average(True)
@@ -263,6 +272,8 @@ class Sequential(ExportingModel):
             raise
         finally:
             self._release(progress)
+        self.interrupt_signal = Agreement(together).on_signal(self.interrupt_signal)
+        self.interrupted = self.interrupt_signal is not None
         network.show_average(True)  # Where training ended within an epoch.
         hooks.on_train_end()
         ends.restore_best()

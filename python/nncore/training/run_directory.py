@@ -311,6 +311,8 @@ class RunOfAnother(RunDirectory):
 
 
 class _Checkpoints(Callback):
+    for_first_process = True
+
     def __init__(self, run: RunDirectory, interval: float) -> None:
         self.run, self.interval = run, interval
         self.best: bytes | None = None  # Not written yet.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.distributed import world
 from nncore.layers import Dense
 from nncore.losses import SOFTMAX_LOSSES, check_loss
 from nncore.optimizers import Adam
@@ -118,7 +119,8 @@ def fit_transfer(
         left = settings.max_minutes - (time.monotonic() - started) / 60
     if not settings.fine_tune or validation_data is None or model.interrupted:
         return history
-    if left is not None and left <= 0:
+    # By one clock, where several processes train.
+    if world().from_first(left is not None and left <= 0):
         tell("fine-tuning is left out: the time is up (--max-minutes)")
         return history
     rest = [] if left is None else [TimeLimit(left)]

@@ -99,9 +99,15 @@ class Callback:
     `self.model` is the model in training, set before `on_train_begin`; `ModelInTraining` lists what
     a callback may do with it, such as ending training after the epoch with
     `self.model.stop_training = True`. An exception that a callback raises ends `fit`.
+
+    Where several processes train one model, each calls its own callbacks, and training ends in all
+    of them when one of these asks for it. `for_first_process = True` in a class is for callbacks
+    that write files or show something, which only the first process calls.
     """
 
     model: ModelInTraining
+    # Whether it only writes or shows: of several processes the first one alone calls it then.
+    for_first_process: bool = False
 
     def set_model(self, model: ModelInTraining) -> None:
         """Called once by `fit`, first of all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nncore.distributed import world
 from nncore.process.team import alone
 from nncore.training.callbacks.base import Callback, FitSize, Logs, ModelInTraining
 from nncore.training.history import History, log_names
@@ -29,8 +30,13 @@ class CallbackList(Callback):
     def checked(
         cls, callbacks: Sequence[Callback], validated: bool, history: History | None
     ) -> CallbackList:
-        """The callbacks of a `fit` that is about to begin, asked whether they can do their part."""
+        """The callbacks of a `fit` that is about to begin, asked whether they can do their part.
+
+        In other processes than the first, without those that are for it alone.
+        """
         hooks = cls(callbacks)
+        if not world().first:
+            hooks = cls([one for one in callbacks if not one.for_first_process])
         hooks.check_before_training(log_names(validated, history))
         return hooks
 

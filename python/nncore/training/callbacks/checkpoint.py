@@ -34,6 +34,8 @@ class ModelCheckpoint(Callback):
         "auto", "min" or "max".
     """
 
+    for_first_process = True
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -29,6 +29,8 @@ class CSVLogger(Callback):
         Go on below the rows that are there, under the same header.
     """
 
+    for_first_process = True
+
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:

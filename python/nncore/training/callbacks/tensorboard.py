@@ -60,6 +60,8 @@ class TensorBoard(Callback):
         tensorboardX is not installed.
     """
 
+    for_first_process = True
+
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",
