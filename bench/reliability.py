@@ -4,6 +4,9 @@ bench/reliability.py``.
 Of each data set (`folders.py`) a network learns the training images, less a fifth that calibrates
 it. The test images tell the calibration error and, as foreign ones of another data set do, what the
 score of unknown pictures is worth. For the coverage both are mixed, and divided anew by each seed.
+
+Of photos (stamps, and photos: the patches on a backbone) a head on a pretrained network learns, and
+is calibrated by folds: see `reliability_photos.py`.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from folders import NotInstalled, written
 from numpy.typing import NDArray
 from output import table, write_json
 from process import BENCH
+from reliability_photos import measure_photos
 
 import nncore as nn
 from nncore.training.answers.calibration import calibration_error
 from nncore.training.answers.prediction_sets import TrueProbabilities, set_sizes
 
 FOREIGN = {"fashion": "mnist", "mnist": "fashion", "digits": "fashion", "patches": "fashion"}
+PHOTOS = {"stamps": "stamps", "photos": "patches"}
 COVERAGES = (0.9, 0.95)
 
 
@@ -85,16 +90,22 @@ def measure(name: str, root: Path, images: int, splits: int) -> dict[str, float]
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", nargs="+", choices=list(FOREIGN), default=list(FOREIGN))
+    parser.add_argument(
+        "--data", nargs="+", choices=[*FOREIGN, *PHOTOS], default=[*FOREIGN, *PHOTOS]
+    )
     parser.add_argument("--images", type=int, default=10_000, help="most images that are learned")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--root", type=Path, default=BENCH.parent / "build" / "recipes")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    outcomes = {}
+    outcomes, root = {}, options.root.resolve()
     for name in options.data:
         try:
-            outcomes[name] = measure(name, options.root, options.images, options.splits)
+            if name in PHOTOS:
+                photos = PHOTOS[name]
+                outcomes[name] = measure_photos(photos, root, options.splits, COVERAGES, auroc)
+            else:
+                outcomes[name] = measure(name, root, options.images, options.splits)
         except NotInstalled as error:
             print(f"NOT MEASURED: {name}: {error}")
             continue

@@ -63,6 +63,7 @@ from .training import Sequential as Sequential
 from .training import TensorBoard as TensorBoard
 from .training import TimeLimit as TimeLimit
 from .training import backbone as backbone
+from .training import calibrate_out_of_fold as calibrate_out_of_fold
 from .training import fit_transfer as fit_transfer
 from .training import from_onnx as from_onnx
 from .training import load as load

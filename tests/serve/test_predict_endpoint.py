@@ -156,8 +156,14 @@ def test_how_long_it_took(serving):
 
 
 def test_other_paths_and_methods(serving):
-    assert serving.ask("/none").status == 404
-    assert serving.ask("/predict").status == 405
+    answer = serving.ask("/none")
+    assert answer.status == 404
+    assert json.loads(answer.body)["error"].startswith(
+        "there is nothing at '/none'; there are /pre"
+    )
+    answer = serving.ask("/predict")
+    assert answer.status == 405
+    assert json.loads(answer.body) == {"error": "/predict takes POST, not GET"}
     assert serving.ask("/predict", method="PUT", body=b"x").headers["allow"] == "POST"
     assert serving.ask("/health", method="HEAD").body == b""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 
 import pytest
@@ -98,6 +99,16 @@ def test_what_does_not_start(file, capfd, words, code, told):
     assert out == ""
     assert told in err
     assert err.count("\n") == 1
+
+
+def test_a_port_that_is_taken(file, capfd):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert main(["serve", str(file), "--port", port]) == 1
+    told = (
+        f"127.0.0.1 port {port}: Address already in use by another program; choose another --port"
+    )
+    assert told in capfd.readouterr().err
 
 
 def test_a_model_that_is_none(capfd, tmp_path):

@@ -8,7 +8,6 @@ fold. N images, K classes, F features.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,9 @@ from nncore.auditing.outliers import MOST_REFERENCES, unlikeness
 from nncore.data.normalization import with_normalization
 from nncore.layers import Dense
 from nncore.layers.presets import WIDTH
-from nncore.process.signals import SignalStop
 from nncore.regularizers import L2
 from nncore.training.callbacks import LambdaCallback
+from nncore.training.interrupt import end_if_interrupted
 from nncore.training.model import Sequential
 from nncore.training.recipes.from_scratch import recipe
 from nncore.training.recipes.transfer import transfer_recipe
@@ -148,9 +147,7 @@ def _fit(
 
     arguments |= {"callbacks": [LambdaCallback(each_epoch)], "restore_best_weights": False}
     model.fit(x, y, seed=seed, verbose=0, **arguments)
-    if model.interrupted:  # the answers of part of the folds are worth nothing
-        number = model.interrupt_signal or signal.SIGINT
-        raise KeyboardInterrupt if number == signal.SIGINT else SignalStop(number)
+    end_if_interrupted(model)  # the answers of part of the folds are worth nothing
 
 
 def _judge(held_out: HeldOut, part: Fold, model: Sequential, rest: Any) -> None:

@@ -52,6 +52,11 @@ def load_labelled(
 
 def check_exists(source: str) -> None:
     """DataError where labelled images can be neither a folder nor a table."""
+    if not source:
+        raise DataError(
+            "the name of the images is empty; give a folder with one sub-folder of images per "
+            "class, or a .csv file with the columns path and label"
+        )
     if "://" in source and not os.path.lexists(source):
         raise DataError(
             f"{source}: is an address of the web; nncore reads what is on this machine: download "
@@ -89,6 +94,12 @@ def open_outline(path: str, verify: bool = False) -> tuple[ModelOutline, str]:
 def model_file(path: str) -> Path:
     """A model file, or the best one of a run directory; ModelFileError if that has none."""
     file = Path(path)
+    if path.lower().endswith(".onnx") and os.path.isfile(path):
+        raise ModelFileError(
+            f"{path}: is an ONNX network, without classes and the way from a picture to its input; "
+            f"train on it first: nncore train FOLDER --backbone {path}; in Python nncore.from_onnx "
+            "reads it as it is"
+        )
     # Unlike those of pathlib, these take a path that no file can have.
     if os.path.isdir(path):
         file = file / BEST

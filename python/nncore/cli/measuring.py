@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli import feature_words
+from nncore.cli.destinations import check_output_folder
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 from nncore.cli.provenance import provenance
 from nncore.files.own_folders import make_own_folder
-from nncore.files.writable import check_folder
 from nncore.process.team import by_first
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
 
     output = settings.output
     if output is not None:
-        by_first(lambda: check_folder(output))
+        by_first(lambda: check_output_folder(output, "--output"))
     if settings.split is not None:
         read_split_csv(settings.split)
     begun = time.perf_counter()

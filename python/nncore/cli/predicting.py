@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nncore.cli.destinations import check_new_file
 from nncore.cli.failures import BAD_DATA, DONE, UsageError
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable, write_error
 from nncore.errors import DataError
 from nncore.files.file_names import as_cell, relative
-from nncore.files.writable import check_file
 from nncore.process.team import by_first
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ _NAMED = 10
 class PredictSettings:
     """The model, the files and folders, and how many labels each gets; `features` is where the
     network of frozen features is, if not beside the model, `csv` a file to write, too;
-    `coverage` that of a set of classes, if one is asked for."""
+    `coverage` that of a set of classes, if one is asked for; `overwrite` whether `csv` may take the
+    place of a file."""
 
     model: str
     paths: Sequence[str]
@@ -38,6 +39,7 @@ class PredictSettings:
     features: str | None = None
     csv: str | None = None
     coverage: float | None = None
+    overwrite: bool = False
 
 
 def predict(settings: PredictSettings) -> Predictions:
@@ -45,7 +47,7 @@ def predict(settings: PredictSettings) -> Predictions:
     give no image are left out, and listed."""
     table = settings.csv
     if table is not None:
-        by_first(lambda: check_file(table))
+        by_first(lambda: check_new_file(table, "--csv", settings.overwrite))
     model, classes, _, file = open_image_model(settings.model, settings.features)
     if settings.top_k > len(classes):
         raise UsageError(f"--top-k {settings.top_k}: the model {file} has {len(classes)} classes")
@@ -144,19 +146,27 @@ def _of_unknown(one: Prediction) -> list[str]:
     return [str(one.unknown).lower(), f"{one.unknown_score:.4f}"]
 
 
-def warn_of_unknown(found: Predictions, coverage: float | None, out: Output) -> None:
-    """Name pictures that are perhaps none of the classes."""
-    if coverage is not None and found and found[0].unknown is None:
+def warn_of_no_unknown(found: Predictions, out: Output) -> None:
+    """Say where a model cannot tell pictures that are none of its classes."""
+    if found and found[0].unknown is None:
         out.warn(
             "this model cannot tell pictures that are none of its classes: it was calibrated on "
             "too few, or its last layer is no Dense one"
         )
-    paths = [one.path or "" for one in found if one.unknown]
+
+
+def warn_of_unknown(
+    found: Sequence[tuple[str, bool | None]], advice: str | None, out: Output
+) -> None:
+    """Name pictures that are perhaps none of the classes: of each the path, and whether it is such
+    a one."""
+    paths = [path for path, unknown in found if unknown]
     if paths:
         named = ", ".join(paths[:_NAMED]) + (" and others" if len(paths) > _NAMED else "")
+        more = "" if advice is None else f"; {advice}"
         out.warn(
             f"{len(paths):,} of {count(len(found), 'picture')}: unlike those that the model knows "
-            f"(as 1 in 20 of the known kind would be), perhaps none of its classes: {named}"
+            f"(as 1 in 20 of the known kind would be), perhaps none of its classes: {named}{more}"
         )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nncore.cli.destinations import check_picture
 from nncore.cli.output import count
-from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data import ImageDataset
@@ -23,7 +23,7 @@ def check_path(path: str) -> None:
     from nncore.plots._figure import checked_format
 
     checked_format(path)
-    check_file(path)
+    check_picture(path, "--sheet")
 
 
 def draw_sheet(data: ImageDataset, duplicates: Sequence[Duplicates], path: str) -> None:

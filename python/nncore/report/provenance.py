@@ -50,7 +50,7 @@ class Provenance:
     best_epoch, monitor, weighted, interrupted
         As of the training's `History` and model.
     calibration
-        What calibrating on the validation images found.
+        What calibrating found.
     """
 
     command: str = ""
@@ -160,7 +160,8 @@ def _calibration(value: Any) -> Calibration:
     found = _mapping(value)
     numbers = (_number(found[name]) for name in ("temperature", "error_before", "error_after"))
     temperature, before, after = numbers
-    return Calibration(temperature, _whole(found["images"]), before, after)
+    folds = _whole(found.get("folds", 0))  # older files have none
+    return Calibration(temperature, _whole(found["images"]), before, after, folds)
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -18,10 +19,12 @@ from nncore.serve.endpoints import Endpoints
 from nncore.serve.gate import Gate
 from nncore.serve.limits import Limits
 from nncore.serve.models import Models, ModelSource
+from nncore.serve.refusals import Refusal
 from nncore.training.model import Sequential
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
+_SHOWN = 80  # characters of what was asked for
 # The page asks for the token; programs that watch the server have none.
 _OPEN = ("/", "/health", "/openapi.json")
 
@@ -83,7 +86,7 @@ def create_app(
         Route("/", _page()),
     ]
     return Gate(
-        _Raising(Router(routes, lifespan=lifespan)),
+        _Raising(Router(routes, lifespan=lifespan), [route.path for route in routes]),
         hosts=hosts,
         token=token,
         open_paths=_OPEN,
@@ -95,14 +98,25 @@ def create_app(
 
 
 class _Raising:
-    """A router that raises what it refuses, for the gate to answer: it does so inside others."""
+    """A router that raises what it refuses, for the gate to answer: it does so inside others. What
+    is refused for its path or method is told which there are."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, router: Router, paths: Sequence[str]) -> None:
+        self._router, self._paths = router, ", ".join(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("app", self)
-        await self._router(scope, receive, send)
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            if isinstance(error, Refusal) or error.status_code not in (404, 405):
+                raise
+            path, headers = scope["path"][:_SHOWN], error.headers or {}
+            told = f"there is nothing at {path!r}; there are {self._paths}"
+            if error.status_code == 405:
+                allowed = headers.get("Allow", "another method")
+                told = f"{path} takes {allowed}, not {scope['method'][:_SHOWN]}"
+            raise Refusal(error.status_code, told, headers) from None
 
 
 def _page() -> Callable[[Request], Awaitable[Response]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -41,7 +42,10 @@ def listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, f"{host} port {port}") from None
+        reason = error.strerror
+        if error.errno == errno.EADDRINUSE:
+            reason = f"{reason} by another program; choose another --port, or 0 for a free one"
+        raise OSError(error.errno, reason, f"{host} port {port}") from None
     return listener
 
 

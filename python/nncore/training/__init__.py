@@ -30,6 +30,7 @@ from nncore.training.model_file import (
     load_training_state,
 )
 from nncore.training.optimizer_state import OptimizerState
+from nncore.training.out_of_fold import calibrate_out_of_fold
 from nncore.training.position import TrainingFacts
 from nncore.training.recipes.from_scratch import recipe
 from nncore.training.recipes.recipe import Recipe
@@ -63,6 +64,7 @@ __all__ = [
     "TrainingFacts",
     "TrainingState",
     "backbone",
+    "calibrate_out_of_fold",
     "fit_transfer",
     "from_onnx",
     "load",

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,14 +27,6 @@ from nncore.training.answers.novelty import MOST_FEATURES, Novelty, descriptors_
 from nncore.training.answers.prediction_sets import TrueProbabilities
 from nncore.training.answers.probabilities import logits_of, to_probabilities
 from nncore.training.answers.report import Report
-from nncore.training.heat_maps import (
-    Probes,
-    check_finite,
-    check_method,
-    default_window,
-    explained_classes,
-    occlusion,
-)
 from nncore.training.images.batch_stream import stream_of
 from nncore.training.images.fixed_layers import FixedLayers
 from nncore.training.images.inputs import IMAGES_AT_ONCE, Inputs
@@ -57,7 +49,6 @@ class AnsweringModel(SteppedModel):
     def __init__(self, layers: Sequence[Layer], name: str | None, inputs: Inputs) -> None:
         super().__init__(layers, name, inputs)
         self._fixed_layers = FixedLayers()
-        self._probes = Probes()
 
     @property
     def cache(self) -> CacheChoice:
@@ -248,8 +239,22 @@ class AnsweringModel(SteppedModel):
             )
         data = self._labelled(x, y)
         outputs, descriptors = self._outputs_and_descriptors(data)
-        labels = np.asarray(data.targets, np.int64)
-        found = calibration_of(logits_of(outputs, self._stack.output_activation()), labels)
+        return self.calibrate_by(outputs, np.asarray(data.targets, np.int64), descriptors)
+
+    def calibrate_by(
+        self, outputs: F32, labels: NDArray[np.integer], descriptors: F32 | None, folds: int = 0
+    ) -> Calibration:
+        """Calibrate the model by outputs (N, K) for images that gave no weight of what gave them,
+        the numbers (N,) of their classes, and what `Novelty` makes of their features; `folds` is
+        said of it, see `Calibration`.
+
+        Raises
+        ------
+        ValueError
+            They are too few.
+        """
+        logits = logits_of(outputs, self._stack.output_activation())
+        found = dataclasses.replace(calibration_of(logits, labels), folds=folds)
         self.temperature = found.temperature
         true = TrueProbabilities.of(self._to_probabilities(outputs), labels)
         novelty = None
@@ -259,115 +264,7 @@ class AnsweringModel(SteppedModel):
         self._assurances = Assurances(true, novelty)
         return found
 
-    def explain(
-        self,
-        x: Any,
-        label: Any = None,
-        method: str = "gradcam",
-        layer: str | None = None,
-        *,
-        window: int | None = None,
-    ) -> F32:
-        """Where the model looked: a heat map of each image for one class.
-
-        Parameters
-        ----------
-        x
-            As in `predict`.
-        label
-            The class to explain: its name or number, or a sequence of these, one per image. None:
-            the most probable class of each.
-        method
-            "gradcam": what the layers up to the last convolution found, weighted by how the class's
-            score depends on it (Selvaraju et al., "Grad-CAM", ICCV 2017); one pass, as coarse as
-            that layer. "occlusion": how far the score falls where the image is covered; some 170
-            passes, for networks of any kind (Zeiler and Fergus, ECCV 2014). The score is what
-            stands before the softmax (of a last layer that is one, occlusion takes the logarithm).
-        layer
-            For gradcam: the name of another layer that gives an image, as `summary` shows it; those
-            in blocks are called "residual/conv2d". None: the last convolution, with the
-            normalization and activation right behind it, or the block that it is in.
-        window
-            For occlusion: side in pixels of the square that covers the image; None: a fifth of
-            the shorter side.
-
-        Returns
-        -------
-        float32 (H, W), or (N, H, W)
-            Of one image, or of several in their order; as large as the model's inputs. 0 to 1, its
-            largest value; all 0 where nothing speaks for the class.
-
-        Raises
-        ------
-        DataError
-            As of `predict`.
-        ValueError, TypeError
-            An unknown label, method or layer; a network without convolutions (gradcam) or whose
-            inputs are no images; and what `predict` raises.
-
-        Notes
-        -----
-        A heat map shows what raised a score, not why, and not that the answer is right; see
-        `docs/explain.md`.
-
-        Examples
-        --------
-        >>> heat = model.explain("cat.jpg")                               # doctest: +SKIP
-        >>> nn.plots.heat_overlay(picture, heat)                          # doctest: +SKIP
-        """
-        from nncore.training.answers.predictions import is_one_image
-
-        check_method(method, layer, window)
-        images = self._gathered(x).images
-        if len(images.shape) != 4:
-            raise ValueError(
-                f"a heat map is of an image (H, W, C), but this model takes rows of "
-                f"{images.shape[1]} numbers"
-            )
-        labels = explained_classes(label, self._classes(), len(images))
-        if labels is None:
-            labels = self._probabilities(images).argmax(axis=1).astype(np.int32)
-        if method == "gradcam":
-            maps = self._by_gradients(images, labels, layer)
-        else:
-            maps = self._by_covering(images, labels, window)
-        check_finite(maps)
-        return maps[0] if is_one_image(x, images.shape[1:]) else maps
-
     # -- inside
-
-    def _by_gradients(
-        self, images: ImagesOrMapped, labels: NDArray[np.int32], layer: str | None
-    ) -> F32:
-        network, maps = self._built_network(), np.empty(images.shape[:3], np.float32)
-        probe = self._probes.of(self._stack, tuple(network.input_shape), layer)
-        for start in range(0, len(images), IMAGES_AT_ONCE):
-            block = slice(start, start + IMAGES_AT_ONCE)
-            pixels = self._inputs.of_new(images[block])
-            maps[block] = network.explain(probe, pixels, labels[block])
-        return maps
-
-    def _by_covering(
-        self, images: ImagesOrMapped, labels: NDArray[np.int32], window: int | None
-    ) -> F32:
-        _, height, width, _ = images.shape
-        side = default_window(height, width) if window is None else window
-        side = check_int("window", side, 1, min(height, width))
-        maps = [
-            occlusion(images[at], self._scores_of(int(number)), side)
-            for at, number in enumerate(labels)
-        ]
-        return np.stack(maps)
-
-    def _scores_of(self, number: int) -> Callable[[NDArray[Any]], F32]:
-        """From images to what stands before the softmax for one class."""
-        network, last = self._built_network(), self._stack.output_activation()
-
-        def scores(images: NDArray[Any]) -> F32:
-            outputs = network.forward(self._inputs.of_new(images))
-            return logits_of(outputs, last)[:, number]
-
-        return scores
 
     @property
     def _has_softmax(self) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nncore.errors import ExportError
-from nncore.training.answering_model import AnsweringModel
+from nncore.training.explaining_model import ExplainingModel
 
 if TYPE_CHECKING:
     from nncore.interop.export.exported import Exported
     from nncore.interop.export.network import TrainedNetwork
 
 
-class ExportingModel(AnsweringModel):
+class ExportingModel(ExplainingModel):
     """What `Sequential` writes and reads for others."""
 
     def export(

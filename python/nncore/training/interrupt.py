@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from nncore.distributed import World
 from nncore.process.signals import ENDING, SignalStop, raise_stop
@@ -17,6 +17,18 @@ _HELD_BACK: dict[int, Callable[..., Any]] = {
     signal.SIGINT: signal.default_int_handler,
     **dict.fromkeys(ENDING, raise_stop),
 }
+
+
+class _Trained(Protocol):
+    interrupted: bool
+    interrupt_signal: int | None
+
+
+def end_if_interrupted(model: _Trained) -> None:
+    """Raise what ended the `fit` of a model that is worth nothing half trained."""
+    if model.interrupted:
+        number = model.interrupt_signal or signal.SIGINT
+        raise KeyboardInterrupt if number == signal.SIGINT else SignalStop(number)
 
 
 class Interrupt:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nncore.training.interrupt import end_if_interrupted
 from nncore.training.model import Sequential
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def refit_head(
     -------
     bool
         Whether it was done: not where the layers below are trained, too.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C; a `SignalStop` after another signal. The model is as it was.
     """
     parts = [model.through_fixed_layers(part) for part in (train, validation)]
     if not all(part.extracted for part in parts):
@@ -54,8 +60,9 @@ def refit_head(
     arguments = settings.fit_arguments(model.default_optimizer, len(rows))
     arguments |= {"callbacks": [], "augmentation": None, "restore_best_weights": False}
     head.fit(rows, labels, loss=settings.loss, seed=seed, verbose=0, **arguments)
-    # What the validation images told of the head before holds about for this one, which has learned
-    # from the same images and these; there are no others to ask.
+    end_if_interrupted(head)
+    # What was found for the head before holds about for this one, too, which has learned from the
+    # same images and some more; where `calibrate_out_of_fold` found it, it is meant for this one.
     head.take_calibration(model)
     model.set_parameters(
         {f"{view.name}/{short}": getattr(head.layers[0], short) for short in view.parameter_names}

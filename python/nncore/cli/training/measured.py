@@ -17,23 +17,51 @@ if TYPE_CHECKING:
 
 
 def calibrated(plan: Plan, run: RunDirectory) -> Calibration | None:
-    """Calibrate the model on the validation images, if they are enough, and so the file of it.
+    """Calibrate the model, if there are images enough, and so the file of it.
 
     The file keeps what it says of the best epoch; the model in memory has seen later ones.
     """
-    from nncore.training.answers.calibration import FEWEST_IMAGES
     from nncore.training.model_file import load
 
-    model, images = plan.model, plan.parts.val
-    if len(images) < FEWEST_IMAGES or plan.training.loss not in SOFTMAX_LOSSES:
+    model = plan.model
+    if plan.training.loss not in SOFTMAX_LOSSES:
         return None
-    calibration = model.calibrate(images)
+    calibration = _out_of_fold(plan) or _on_validation(plan)
+    if calibration is None:
+        return None
     if not run.writes:
         return calibration
     best = load(run.file(BEST))
     best.take_calibration(model)
     best.save(run.file(BEST), include_optimizer=False)
     return calibration
+
+
+def calibration_images(plan: Plan) -> int:
+    """How many there are for it: of a head alone, all that it learns from and chooses by."""
+    parts = plan.parts
+    return len(parts.val) + (len(parts.train) if plan.settings.network.on_backbone else 0)
+
+
+def _out_of_fold(plan: Plan) -> Calibration | None:
+    """By folds of all images, where the head alone was trained."""
+    from nncore.training.out_of_fold import calibrate_out_of_fold
+
+    if not plan.settings.network.on_backbone:
+        return None
+    model, parts, seed = plan.model, plan.parts, plan.settings.seed
+    assert model.history is not None
+    used = [part for part in (parts.train, parts.val) if len(part)]
+    # Once more trained, the head is that of the last epoch.
+    epochs = None if refits(plan) else model.history.best_epoch()
+    return calibrate_out_of_fold(model, used, plan.training, epochs=epochs, seed=seed)
+
+
+def _on_validation(plan: Plan) -> Calibration | None:
+    from nncore.training.answers.calibration import FEWEST_IMAGES
+
+    images = plan.parts.val
+    return plan.model.calibrate(images) if len(images) >= FEWEST_IMAGES else None
 
 
 def measured(plan: Plan, run: RunDirectory, calibration: Calibration | None) -> Report:

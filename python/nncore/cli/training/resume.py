@@ -130,7 +130,10 @@ def _settings(
         if name in known and known[name] == value:
             continue
         flag = "--" + name.replace("_", "-")
-        told = f"{flag} {value} instead of {known.get(name)}"
+        before = known.get(name)
+        told = f"{flag} {value} " + (
+            "where the run has none" if before is None else f"instead of {before}"
+        )
         if not hasattr(training, name) or name in _FIXED:
             raise UsageError(f"{told}: that is settled by the run; leave it out")
         if not asked.accept_changes:

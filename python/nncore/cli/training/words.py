@@ -12,7 +12,7 @@ from nncore.cli.inputs import BEST
 from nncore.cli.output import Output, count, listed, printable, skipped_json, skipped_lines
 from nncore.cli.quoting import quoted
 from nncore.cli.training import recipe
-from nncore.cli.training.measured import refits
+from nncore.cli.training.measured import calibration_images, refits
 from nncore.losses import SOFTMAX_LOSSES
 from nncore.process.team import team_at_work
 
@@ -153,12 +153,21 @@ def _calibration_lines(outcome: Outcome) -> list[str]:
     if found is None:
         if outcome.plan.training.loss not in SOFTMAX_LOSSES:
             return []
-        few = count(len(outcome.plan.parts.val), "validation image")
+        on_backbone = outcome.plan.settings.network.on_backbone
+        kind = "image" if on_backbone else "validation image"
+        few = count(calibration_images(outcome.plan), kind)
         return [f"  probabilities are not calibrated: {few} say too little about them"]
     model = outcome.plan.model
+    told = f"temperature {found.temperature:g},"
+    whole = [f"  probabilities are calibrated on {count(found.images, 'validation image')}: {told}"]
+    if found.folds:
+        whole = [
+            f"  probabilities are calibrated on all {count(found.images, 'image')}, each answered "
+            "by one of",
+            f"  {found.folds} heads, which had not learned from it: {told}",
+        ]
     return [
-        f"  probabilities are calibrated on {count(found.images, 'validation image')}: temperature "
-        f"{found.temperature:g},",
+        *whole,
         f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after;",
         f"  predict --coverage P gives sets of classes, up to {_floor(model.largest_coverage)}",
         "  and pictures that are perhaps none of them are told (and 1 in 20 that are)"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nncore.cli.destinations import check_output_folder
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import common, reading, values
 from nncore.cli.flags.network import NO_BACKBONE, add_backbone
@@ -21,7 +22,6 @@ from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
 from nncore.cli.quoting import joined
 from nncore.files.own_folders import make_own_folder
-from nncore.files.writable import check_folder
 
 if TYPE_CHECKING:
     from nncore.auditing import Audit
@@ -125,7 +125,7 @@ def _check_place(settings: Settings) -> None:
     """Whether the results can be written, before minutes are spent."""
     from nncore.data.sources.audit_csv import has_actions
 
-    check_folder(settings.output)
+    check_output_folder(settings.output, "--output")
     table = Path(settings.output) / TABLE
     if not settings.overwrite and has_actions(table):
         raise UsageError(

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nncore.cli.destinations import check_output_folder, is_anothers_picture
 from nncore.cli.failures import UsageError
 from nncore.cli.flags import common, features, reading, values
 from nncore.cli.inputs import open_image_model
 from nncore.cli.output import Output, count, printable
-from nncore.cli.predicting import left_out
-from nncore.files.own_folders import SOFTWARE
-from nncore.files.writable import check_folder
+from nncore.cli.predicting import left_out, warn_of_unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=values.path,
         required=True,
         metavar="DIR",
-        help="where the pictures with heat maps are written (made if missing)",
+        help="where the pictures with heat maps are written (made if missing); files that are "
+        "there and were not drawn by nncore stay",
     )
     parser.add_argument(
         "--label",
@@ -110,20 +110,22 @@ def settings(args: argparse.Namespace) -> Settings:
 @dataclass(frozen=True)
 class Explained:
     """A picture, the class that is explained, and the file written; `empty` where nothing in the
-    picture speaks for that class."""
+    picture speaks for that class; `unknown` and `unknown_score` as in a prediction."""
 
     path: str
     label: str
     probability: float
     overlay: str
     empty: bool
+    unknown: bool | None
+    unknown_score: float | None
 
 
 def run(settings: Settings, out: Output) -> int:
     from nncore.files.own_folders import make_own_folder
     from nncore.training.answers.predictions import gather_images
 
-    check_folder(settings.output)
+    check_output_folder(settings.output, "--output")
     model, classes, preprocessing, _ = open_image_model(settings.model, settings.features)
     label = None if settings.label is None else classes.index(settings.label)
     _check_layer(model, settings, preprocessing.input_shape)
@@ -140,6 +142,9 @@ def run(settings: Settings, out: Output) -> int:
         found = list(_explained(model, gathered, label, settings, progress))
     if found or out.json:
         out.result("\n".join(map(_line, found)), _as_json(settings, found, gathered))
+    warn_of_unknown(
+        [(one.path, one.unknown) for one in found], "a map tells little about such a picture", out
+    )
     for one in [one for one in found if one.empty][:1]:
         empty = sum(one.empty for one in found)
         out.warn(f"nothing speaks for {one.label} on {one.path}: its map is empty")
@@ -164,25 +169,27 @@ def _explained(
     model: Sequential, gathered: Gathered, label: int | None, settings: Settings, progress: Any
 ) -> Iterator[Explained]:
     """Writes the files, block by block."""
-    import numpy as np
 
     names = _file_names([path or "" for path in gathered.paths], settings.output)
     assert model.classes is not None
     for start in range(0, len(names), _TOGETHER):
         block = slice(start, start + _TOGETHER)
         images = gathered.images[block]
-        probabilities = model.predict_proba(images)
-        labels = probabilities.argmax(axis=1) if label is None else np.full(len(images), label)
+        answers = model.predict(images, top_k=len(model.classes))
+        asked = None if label is None else model.classes.name(label)
+        labels = [asked or one.label for one in answers]
         maps = model.explain(images, labels, settings.method, settings.layer)
         for at, (image, heat) in enumerate(zip(images, maps, strict=True)):
-            number = int(labels[at])
+            told = answers[at]
             _draw(image, heat, names[start + at])
             yield Explained(
                 gathered.paths[start + at] or "",
-                model.classes.name(number),
-                float(probabilities[at, number]),
+                labels[at],
+                dict(told.top)[labels[at]],
                 names[start + at],
                 not heat.any(),
+                told.unknown,
+                told.unknown_score,
             )
         if progress is not None:
             progress(start + len(images), len(names))
@@ -202,25 +209,12 @@ def _file_names(paths: list[str], folder: str) -> list[str]:
     for path in paths:
         stem, number = os.path.splitext(os.path.basename(path))[0], 1
         name = os.path.join(folder, f"{stem}.png")
-        while os.path.realpath(name).casefold() in taken or _is_anothers(name):
+        while os.path.realpath(name).casefold() in taken or is_anothers_picture(name):
             number += 1
             name = os.path.join(folder, f"{stem}-{number}.png")
         taken.add(os.path.realpath(name).casefold())
         names.append(name)
     return names
-
-
-def _is_anothers(path: str) -> bool:
-    """Whether a file is there, and no chart that nncore drew."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return bool(image.info.get("Software") != SOFTWARE)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):  # no picture at all
-        return True
 
 
 def _line(one: Explained) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli import models
+from nncore.cli.destinations import check_picture
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import common, reading, training, values
 from nncore.cli.flags.network import add_network, network_of, network_words
@@ -17,7 +18,6 @@ from nncore.cli.models import DEFAULT_MODEL, Network
 from nncore.cli.output import Output, count, printable
 from nncore.cli.photos import look
 from nncore.cli.quoting import joined
-from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.data import Reading
@@ -124,7 +124,7 @@ def search(settings: Settings, out: Output) -> Outcome:
 
     checked_format(settings.plot)
     if settings.plot is not None:
-        check_file(settings.plot)
+        check_picture(settings.plot, "--plot")
     if _is_left_open(settings):
         out.warn(
             "these pictures are large enough to be photos, with which train begins on a network "

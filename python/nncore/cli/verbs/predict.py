@@ -10,7 +10,14 @@ import argparse
 
 from nncore.cli.flags import common, features, reading, values
 from nncore.cli.output import Output
-from nncore.cli.predicting import PredictSettings, left_out, line, predict, warn_of_unknown
+from nncore.cli.predicting import (
+    PredictSettings,
+    left_out,
+    line,
+    predict,
+    warn_of_no_unknown,
+    warn_of_unknown,
+)
 
 HELP = "name what is on pictures"
 EXAMPLES = (
@@ -43,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv", type=values.path, metavar="FILE", help="write the predictions to this file, too"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the file of --csv if it is there"
+    )
 
 
 def settings(args: argparse.Namespace) -> PredictSettings:
@@ -54,6 +64,7 @@ def settings(args: argparse.Namespace) -> PredictSettings:
         args.features,
         args.csv,
         args.coverage,
+        args.overwrite,
     )
 
 
@@ -61,5 +72,7 @@ def run(settings: PredictSettings, out: Output) -> int:
     found = predict(settings)
     if found or out.json:
         out.result("\n".join(line(one) for one in found), found.to_dict())
-    warn_of_unknown(found, settings.coverage, out)
+    if settings.coverage is not None:
+        warn_of_no_unknown(found, out)
+    warn_of_unknown([(one.path or "", one.unknown) for one in found], None, out)
     return left_out(found.skipped, len(found), "predicted", out)

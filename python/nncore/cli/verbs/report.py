@@ -11,10 +11,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nncore.cli.destinations import check_new_file
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
 from nncore.cli.output import Output, printable
-from nncore.files.writable import check_file
 
 if TYPE_CHECKING:
     from nncore.report.kept import Kept
@@ -24,7 +24,7 @@ EXAMPLES = (
     ("nncore report runs/run-1", "runs/run-1/report.html, made anew"),
     ("nncore report runs/run-1 runs/run-2", "both on one page, side by side"),
 )
-_COMPARISON = "comparison.html"
+_COMPARISON, _OWN = "comparison.html", "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,20 +41,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.html",
         help=f"the page (default: report.html in the run; of several runs {_COMPARISON} here)",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a page that is there (a run's own report.html always is)",
+    )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The runs, and the page to write; None for the usual place."""
+    """The runs, and the page to write, None for the usual place; `overwrite` whether it may take
+    the place of a file."""
 
     runs: tuple[str, ...]
     output: str | None
+    overwrite: bool
 
 
 def settings(args: argparse.Namespace) -> Settings:
     if args.output is not None and not args.output.lower().endswith((".html", ".htm")):
         raise UsageError(f"--output {args.output}: a page's name must end in .html")
-    return Settings(tuple(args.runs), args.output)
+    return Settings(tuple(args.runs), args.output, args.overwrite)
 
 
 def run(settings: Settings, out: Output) -> int:
@@ -62,18 +69,25 @@ def run(settings: Settings, out: Output) -> int:
     from nncore.report.kept import read_kept
     from nncore.report.run_page import write_page
 
-    if settings.output is not None:
-        check_file(settings.output)
+    page = settings.output or (_COMPARISON if len(settings.runs) > 1 else None)
+    if page is not None and not _is_own(page, settings.runs):
+        check_new_file(page, "--output", settings.overwrite)
     if len(settings.runs) == 1:
         (folder,) = settings.runs
-        page = os.fspath(write_page(folder, settings.output))
+        page = os.fspath(write_page(folder, page))
         kept = [read_kept(folder)]
     else:
-        page = settings.output or _COMPARISON
+        assert page is not None
         kept = write_comparison(settings.runs, page)
     told = [printable(page)] if out.quiet else [f"report  {printable(page)}"]
     out.result("\n".join(told), {"report": page, "runs": [_as_json(one) for one in kept]})
     return DONE
+
+
+def _is_own(page: str, runs: tuple[str, ...]) -> bool:
+    """Whether it is the page of the one run that is shown, named by hand."""
+    own = os.path.join(runs[0], _OWN)
+    return len(runs) == 1 and os.path.realpath(page) == os.path.realpath(own)
 
 
 def _as_json(kept: Kept) -> dict[str, Any]:

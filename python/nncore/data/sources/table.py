@@ -105,8 +105,9 @@ def table_lines(
     `meant` are the columns that mean something: they occur once, and all but the first are UTF-8.
     """
     refuse_wrong_kind(file)
-    delimiter = DELIMITERS.get(file.suffix.lower(), ",")
-    text = io.StringIO(read_text(file, keep_odd_bytes=True), newline="")
+    whole = read_text(file, keep_odd_bytes=True)
+    delimiter = _delimiter(file, whole, required)
+    text = io.StringIO(whole, newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
         header = [column.strip().lower() for column in next(reader, [])]
@@ -135,6 +136,18 @@ def table_lines(
             yield reader.line_num, row
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num}: {error}") from None
+
+
+def _delimiter(file: Path, text: str, required: tuple[str, ...]) -> str:
+    """What separates the cells: what the ending says, or semicolons, as spreadsheets write them
+    where a comma is for decimals; only if the header has the columns then, and not otherwise."""
+    usual = DELIMITERS.get(file.suffix.lower(), ",")
+    header = text.partition("\n")[0].lower().replace('"', "")
+
+    def fits(delimiter: str) -> bool:
+        return set(required) <= {cell.strip() for cell in header.split(delimiter)}
+
+    return ";" if fits(";") and not fits(usual) else usual
 
 
 def cell_path(file: Path, line: int, cells: Mapping[str, str]) -> str:

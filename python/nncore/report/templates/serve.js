@@ -6,6 +6,8 @@ const AT_ONCE = 4;
 const MOST_LABELS = 5;
 const MOST_RESULTS = 100;
 const FEW_PIXELS = 64;
+const MOST_NAMED = 10;
+const COVERAGES = [0.95, 0.9];
 
 const element = (id) => document.getElementById(id);
 const say = (text) => { element("said").textContent = text; };
@@ -90,10 +92,12 @@ async function predict({ file, card }) {
   }
   show(card, file);
   const labels = Math.min(MOST_LABELS, model.classes.length);
+  const coverage = COVERAGES.find((share) => share <= (model.largest_coverage || 0));
+  const query = `top_k=${labels}` + (coverage ? `&coverage=${coverage}` : "");
   const began = performance.now();
   let answer, told;
   try {
-    answer = await fetch(`predict?top_k=${labels}`, { method: "POST", body: file, headers: headers() });
+    answer = await fetch(`predict?${query}`, { method: "POST", body: file, headers: headers() });
     told = await answer.json();
   } catch {
     fail(card, "The server does not answer.");
@@ -107,6 +111,7 @@ async function predict({ file, card }) {
   }
   const [found] = told.predictions;
   fill(card, found.top);
+  doubt(card, found, coverage);
   const parts = serverTiming(answer.headers.get("server-timing") || "");
   card.querySelector(".took").textContent =
     `${milliseconds(took)} in all` +
@@ -180,6 +185,29 @@ function fill(card, top) {
   }
   card.querySelector(".top").hidden = false;
   card.querySelector(".waits").hidden = true;
+}
+
+// Which classes it may be, and whether it is perhaps none of them.
+function doubt(card, found, coverage) {
+  if (found.set) {
+    const told = card.querySelector(".set");
+    told.textContent = `In ${Math.round(100 * coverage)} of 100 cases one of: `;
+    found.set.slice(0, MOST_NAMED).forEach((label, at) => {
+      const name = document.createElement("bdi");
+      name.textContent = label;
+      told.append(at ? ", " : "", name);
+    });
+    const more = found.set.length - MOST_NAMED;
+    if (more > 0) told.append(` and ${more} more`);
+    told.hidden = false;
+  }
+  if (found.unknown) {
+    const told = card.querySelector(".unknown");
+    told.textContent =
+      `Unlike the pictures that the model knows (score ${found.unknown_score.toFixed(2)}, above 1): ` +
+      "perhaps none of its classes.";
+    told.hidden = false;
+  }
 }
 
 function bar(share) {

@@ -39,12 +39,16 @@ class Calibration:
         How many it was chosen on.
     error_before, error_after : float
         Expected calibration error on these images, see `calibration_error`.
+    folds : int
+        0: they were images for validation; else all, each answered by one of so many heads, which
+        had not learned from it (see `out_of_fold.py`).
     """
 
     temperature: float
     images: int
     error_before: float
     error_after: float
+    folds: int = 0
 
 
 def calibration_of(logits: F32, labels: Labels) -> Calibration:
