@@ -67,8 +67,13 @@ def test_what_is_said(call, network, tmp_path):
     assert "10 heads, which had not learned from it: temperature" in called.out
     page = (tmp_path / "runs" / "run-1" / "report.html").read_text()
     assert "60 images, each answered by one of 10 heads that had not learned from it" in page
+    assert "names all that a picture may be, for P up to 0.983" in page
+    assert "told by a score above 1, which 5% of the known kind have, too; by 60 images" in page
     called = train(call, network, noisy(tmp_path / "fewer", 20), tmp_path / "runs")
     assert "not calibrated: 40 images say too little about them" in called.out
+    page = (tmp_path / "runs" / "run-2" / "report.html").read_text()
+    assert "none: they take a calibrated model" in page
+    assert "cannot be told: the model is not calibrated" in page
 
 
 def test_without_validation_images_there_are_folds_still(call, network, tmp_path):
