@@ -26,7 +26,11 @@ def test_a_table_is_replaced_only_by_overwrite(call, fails, run, new_pictures, t
     assert table.read_text() == "my own"
     assert call(*words, "--overwrite").code == 0
     assert table.read_bytes() == before
-    assert call(*words[:-1], "/dev/full").code == 1
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    told = fails(1, *words[:-1], pipe, "--overwrite")
+    assert told == f"{pipe}: is no regular file; choose another place by --csv"
+    assert pipe.is_fifo()
 
 
 def test_a_page_is_replaced_only_by_overwrite(call, fails, run, tmp_path, monkeypatch):
@@ -54,12 +58,13 @@ def test_a_picture_takes_the_place_of_a_chart_alone(call, fails, pictures, tmp_p
     words = (verb[0], pictures, *verb[1:], flag, place)
     assert call(*words).code == 0
     assert call(*words).code == 0
-    Image.new("RGB", (9, 9)).save(place)
+    own = b"no chart of nncore's"
+    place.write_bytes(own)
     told = fails(1, *words)
     assert told == (
         f"{place}: is there already, and was not drawn by nncore; choose another {flag}"
     )
-    assert Image.open(place).size == (9, 9)
+    assert place.read_bytes() == own
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_the_flag_is_named(fails, run, pictures, tmp_path, words):
 
 def test_what_to_give_instead(call, fails, run, tmp_path):
     told = fails(3, "report", run / "best.safetensors")
-    assert told == f"{run / 'best.safetensors'}: is a file of a run; give its folder, {run}"
+    assert told == f"{run / 'best.safetensors'}: is a file of the run {run}; give that folder"
     network = tmp_path / "net.onnx"
     network.write_bytes(b"\x08\x07")
     for words in (("predict", network, tmp_path), ("info", network), ("evaluate", network, ".")):

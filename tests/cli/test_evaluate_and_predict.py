@@ -115,7 +115,8 @@ def test_predict_writes_csv(call, fails, run, new_pictures, tmp_path):
     assert rows[0] == ["path", "label", "probability", "label_2", "probability_2"]
     assert rows[1:] == [line.split("\t") for line in called.out.splitlines()]
     told = fails(1, "predict", run, new_pictures, "--csv", tmp_path / "none" / "out.csv")
-    assert told == f"{tmp_path}/none/out.csv: No such file or directory"
+    place = f"{tmp_path}/none/out.csv"
+    assert told == f"{place}: No such file or directory; choose another place by --csv"
 
 
 def test_predict_names_what_it_skips(call, run, new_pictures, tmp_path):

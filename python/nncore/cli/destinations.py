@@ -58,6 +58,10 @@ def _check_file(path: str, flag: str) -> None:
         check_file(path)
     except OSError as error:
         raise _named(error, flag) from None
+    if os.path.exists(path) and not os.path.isfile(path):
+        # Files are written under another name and renamed: a device would be gone.
+        reason = f"is no regular file; choose another place by {flag}"
+        raise OSError(errno.EINVAL, reason, path)
 
 
 def _named(error: OSError, flag: str) -> OSError:

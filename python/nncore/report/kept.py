@@ -70,8 +70,6 @@ def read_kept(folder: str | os.PathLike[str]) -> Kept:
         report = read_report(path / "report.json")
     except FileNotFoundError:
         what = "holds no report.json" if path.is_dir() else "is no folder"
-        if path.is_file() and (path.parent / "report.json").is_file():
-            raise DataError(f"{path}: is a file of a run; give its folder, {path.parent}") from None
         raise DataError(
             f"{path}: {what}; give the folder of a run that has finished an epoch, or one that "
             "`nncore evaluate --output` has written"
