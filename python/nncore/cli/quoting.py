@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterable
 
 
 def joined(words: Iterable[str]) -> str:
     """Words as one command."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    if os.name == "nt":
+        import subprocess  # help does without it
+
+        return subprocess.list2cmdline(words)
+    return shlex.join(words)
 
 
 def quoted(word: str) -> str:
