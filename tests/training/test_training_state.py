@@ -119,7 +119,7 @@ def test_a_training_state_that_is_no_number(model, tmp_path):
     tensors, described = content(path)
     described["state"]["position"]["iteration_loss"] = [float("nan")]
     write(path, tensors, described)
-    with pytest.raises(ModelFileError, match="last: .*NaN is no number"):
+    with pytest.raises(ModelFileError, match=r"last: .*NaN is no number"):
         load_training_state(path)
 
 
