@@ -6,7 +6,7 @@ more is below and on the right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,21 @@ class GlobalAverage(nn.Module):
         return x.mean((2, 3))
 
 
+def named_parameters(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, tuple[int, ...]]]:
+    """What is trained in a `network`: nncore's names of it, the tensors, and which of their axes
+    comes where in nncore's arrays."""
+    for module in model.modules():
+        if isinstance(module, SameConv):
+            yield f"{module.path}/kernel", module.weight, (2, 3, 1, 0)
+        elif isinstance(module, nn.Linear):
+            yield f"{module.path}/kernel", module.weight, (1, 0)
+        elif isinstance(module, nn.BatchNorm2d):
+            yield f"{module.path}/gamma", module.weight, (0,)
+            yield f"{module.path}/beta", module.bias, (0,)
+        if isinstance(module, SameConv | nn.Linear) and module.bias is not None:
+            yield f"{module.path}/bias", module.bias, (0,)
+
+
 def network(layers: list[dict[str, Any]], weights: Weights, prefix: str = "") -> nn.Sequential:
     """Modules of layers whose parameters are called `prefix`NAME/PARAMETER."""
     modules: list[nn.Module] = []
@@ -107,6 +122,7 @@ def _modules(layer: dict[str, Any], weights: Weights, name: str) -> list[nn.Modu
         return _activation(layer)
     else:
         raise ValueError(f"no module for {layer}")
+    module.path = name  # type: ignore[assignment]
     return [module, *_activation(layer)]
 
 

@@ -27,7 +27,11 @@ from rounds import Timing, alternate
 BATCH, STEPS = 16, 4
 OUTPUT_TOLERANCE = 1e-4  # of the range of the class probabilities
 LOSS_TOLERANCE = 1e-3
+GRADIENT_TOLERANCE = 0.03  # of the length of a tensor's, or of a hundredth of all
 ACCURACY_TOLERANCE = 0.02
+
+
+EXACT = "torch-channels-last"  # can compute in float64, too
 
 
 class DifferentWork(RuntimeError):
@@ -102,9 +106,7 @@ def train(network: str, threads: int, rounds: int, seconds: float) -> Race:
     race = Race(f"training {network}, batches of {BATCH}, {threads} thread(s)", "step", STEPS)
     entries = {name: entry for name, entry in NETWORKS.items() if entry.trains}
     with _processes(entries, network, threads, race) as processes:
-        losses = {name: process.ask("loss")["loss"] for name, process in processes.items()}
-        race.checked["loss"] = losses
-        check_losses(losses)
+        race.checked |= first_step(processes)
         runs = {name: _asking(process, "train") for name, process in processes.items()}
         race.timings = alternate(runs, rounds, seconds, pause=0.2)
     return race
@@ -173,12 +175,74 @@ def check_outputs(outputs: Mapping[str, np.ndarray]) -> float:
     return worst
 
 
+def first_step(processes: Mapping[str, ContenderProcess]) -> dict[str, Any]:
+    """What was compared of the first step: all losses, and how far gradients are from float64's.
+
+    Not of later ones: from the second step on, float32 in another order of sums leads a deep
+    network elsewhere, PyTorch's own float64 no less.
+    """
+    losses, gradients = {}, {}
+    exact: dict[str, np.ndarray] | None = None
+    with tempfile.TemporaryDirectory() as place:
+
+        def asked(process: ContenderProcess, question: str) -> tuple[float, dict[str, np.ndarray]]:
+            file = Path(place) / "gradients.npz"
+            loss = process.ask(f"{question} {file}")["loss"]
+            with np.load(file) as arrays:
+                return loss, dict(arrays)
+
+        for name, process in processes.items():
+            losses[name], gradients[name] = asked(process, "gradients")
+        if EXACT in processes:
+            losses["float64"], exact = asked(processes[EXACT], "exact")
+    check_losses(losses)
+    checked: dict[str, Any] = {"loss of the first step": losses}
+    if exact is not None:
+        checked["gradients of the first step, from float64's"] = {
+            name: check_gradients(name, own, exact) if name != EXACT else _missed(own, exact)[0]
+            for name, own in gradients.items()
+        }
+    return checked
+
+
 def check_losses(losses: Mapping[str, float]) -> None:
-    """`DifferentWork` unless all first epochs had about the same loss."""
+    """`DifferentWork` unless all first steps had about the same loss."""
     names = list(losses)
     for name in names[1:]:
         if not abs(losses[name] / losses[names[0]] - 1) <= LOSS_TOLERANCE:
-            raise DifferentWork(f"the losses differ: {dict(losses)}")
+            raise DifferentWork(f"the losses of the first step differ: {dict(losses)}")
+
+
+def check_gradients(
+    name: str, gradients: Mapping[str, np.ndarray], exact: Mapping[str, np.ndarray]
+) -> float:
+    """The largest difference of a tensor; `DifferentWork` if it is not small."""
+    if gradients.keys() != exact.keys():
+        odd = sorted(gradients.keys() ^ exact.keys())
+        raise DifferentWork(f"{name} does not train what {EXACT} trains: {odd}")
+    worst, tensor = _missed(gradients, exact)
+    if not worst <= GRADIENT_TOLERANCE:
+        raise DifferentWork(f"gradients of {tensor} by {name} differ from float64's by {worst:.2g}")
+    return worst
+
+
+def _missed(
+    gradients: Mapping[str, np.ndarray], exact: Mapping[str, np.ndarray]
+) -> tuple[float, str]:
+    """How far the worst tensor is from the exact one, and its name.
+
+    Of its length, not number by number: where a value is 0 but for rounding, one activation lets
+    its gradient through and the other does not. Of those that are next to nothing, such as of what
+    a batch normalization takes away again, the length is that of a hundredth of all.
+    """
+    least = 0.01 * float(np.sqrt(sum(np.square(one).sum() for one in exact.values())))
+    missed = {
+        name: float(np.linalg.norm(gradients[name] - one)) / max(float(np.linalg.norm(one)), least)
+        for name, one in exact.items()
+    }
+    # One that is no number is the worst.
+    worst = max(missed, key=lambda name: np.nan_to_num(missed[name], nan=np.inf))
+    return missed[worst], worst
 
 
 def head(root: Path, threads: int, rounds: int, count: int | None = None) -> Race:

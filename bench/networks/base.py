@@ -4,7 +4,9 @@ The process reads one command per line and answers with one line of JSON each:
 
     outputs        {"outputs": [[...], ...]}     class probabilities of the first 16 photos,
                                                  or fewer, in blocks of `batch`
-    loss           {"loss": mean}                mean loss of the steps of the first epoch
+    gradients FILE {"loss": mean}                of the first batch, before any training; FILE is
+                                                 written: all gradients by nncore's names
+    exact FILE     {"loss": mean}                the same in float64, by those that can
     train K        {"seconds": s}                K epochs from wherever the weights are
     look K         {"seconds": s}                K times class probabilities of all photos, in
                                                  blocks of `batch`
@@ -20,8 +22,12 @@ import time
 from abc import ABC, abstractmethod
 from typing import IO
 
+import numpy as np
 from contender import blas_kernels, reply
+from numpy.typing import NDArray
 from photo_task import F32, Task
+
+F64 = NDArray[np.float64]
 
 _OUTPUTS = 16
 
@@ -36,8 +42,19 @@ class Network(ABC):
     def probabilities(self, start: int) -> F32:
         """Of `task.batch` photos from `start` on."""
 
-    def train(self, epochs: int) -> float:
-        """Train by plain SGD on batches in the task's order; the last epoch's mean loss."""
+    def gradients(self, batch: NDArray[np.int32]) -> tuple[float, dict[str, F32]]:
+        """Loss of the photos with these numbers, and gradients by nncore's names and layouts.
+
+        The weights stay.
+        """
+        raise NotImplementedError(f"{type(self).__module__} does not train")
+
+    def exact_gradients(self, batch: NDArray[np.int32]) -> tuple[float, dict[str, F64]]:
+        """The same in float64: what both miss only by rounding."""
+        raise NotImplementedError(f"{type(self).__module__} does not compute in float64")
+
+    def train(self, epochs: int) -> None:
+        """Train by plain SGD on batches in the task's order."""
         raise NotImplementedError(f"{type(self).__module__} does not train")
 
     @abstractmethod
@@ -63,8 +80,11 @@ def serve(network: Network, replies: IO[str]) -> None:
         command, *arguments = line.split()
         if command == "outputs":
             reply(replies, outputs=_first_outputs(network))
-        elif command == "loss":
-            reply(replies, loss=network.train(1))
+        elif command in ("gradients", "exact"):
+            compute = network.gradients if command == "gradients" else network.exact_gradients
+            loss, found = compute(task.orders[0][: task.batch])
+            np.savez(arguments[0], **found)
+            reply(replies, loss=loss)
         elif command == "train":
             started = time.perf_counter()
             network.train(int(arguments[0]))

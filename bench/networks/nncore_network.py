@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from photo_task import F32, Task
 
 import nncore as nn
@@ -16,9 +18,16 @@ class Network(Base):
     def probabilities(self, start: int) -> F32:
         return self.model.predict_proba(self.task.images[start : start + self.task.batch])
 
-    def train(self, epochs: int) -> float:
+    def gradients(self, batch: NDArray[np.int32]) -> tuple[float, dict[str, F32]]:
+        network = self.model._built_network()
+        images = np.ascontiguousarray(self.task.images[batch])
+        loss = self.model.compute_gradients(images, self.task.labels[batch])
+        names = [name for name in network.parameter_names() if "/moving_" not in name]
+        return loss, {name: network.get_gradient(name) for name in names}
+
+    def train(self, epochs: int) -> None:
         task = self.task
-        history = self.model.fit(
+        self.model.fit(
             task.images,
             task.labels,
             epochs=epochs,
@@ -27,7 +36,6 @@ class Network(Base):
             seed=0,
             verbose=0,
         )
-        return float(history.history["loss"][-1])
 
     def versions(self) -> dict[str, str]:
         return {"version": nn.__version__, "isa": nn.info()["isa"]}

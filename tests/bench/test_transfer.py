@@ -84,11 +84,23 @@ def test_contenders_build_the_same_network(task: Path, name: str):
         np.testing.assert_allclose(other.probabilities(start), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
     if NETWORKS[name].trains:
-        for _ in range(3):
-            assert other.train(1) == pytest.approx(ours.train(1), rel=1e-4)
+        batch = loaded.orders[0][:8]
+        (loss, found), (right, exact) = other.gradients(batch), other.exact_gradients(batch)
+        own_loss, own = ours.gradients(batch)
+        assert loss == pytest.approx(own_loss, rel=1e-5) == pytest.approx(right, rel=1e-5)
+        assert exact["stem/kernel"].dtype == np.float64
+        for mine in (found, own):
+            assert transfer_speed.check_gradients(name, mine, exact) < 1e-4
+        for _ in range(3):  # epochs, and the gradients are still the same
+            other.train(1)
+            ours.train(1)
+            loss, own_loss = other.gradients(batch)[0], ours.gradients(batch)[0]
+            assert loss == pytest.approx(own_loss, rel=1e-3)
     else:
         with pytest.raises(NotImplementedError):
             other.train(1)
+        with pytest.raises(NotImplementedError):
+            other.gradients(loaded.orders[0][:8])
 
 
 def test_moving_averages_settle_and_nothing_else_changes():
@@ -127,9 +139,12 @@ def test_the_conversation_of_a_process(task: Path):
         np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
         assert outputs.shape == (16, photo_task.CLASSES)  # two blocks
         assert process.ask("look 2")["seconds"] > 0
-        before = process.ask("loss")["loss"]
+        file = task / "gradients.npz"
+        before = process.ask(f"gradients {file}")["loss"]
+        with np.load(file) as arrays:
+            assert arrays["head/kernel"].shape == (12, photo_task.CLASSES)
         assert process.ask("train 20")["seconds"] > 0
-        assert process.ask("loss")["loss"] < before
+        assert process.ask(f"gradients {file}")["loss"] < before
     with (
         ContenderProcess("nncore", task, 1, package="networks") as process,
         pytest.raises(ContenderFailed, match="unknown command 'dance"),
@@ -149,6 +164,15 @@ def test_work_that_differs_is_found():
     for loss in (1.002, float("nan")):
         with pytest.raises(transfer_speed.DifferentWork, match="losses"):
             transfer_speed.check_losses({"a": 1.0, "b": loss})
+    exact = {"a": rng.normal(size=(3, 4)), "b": rng.normal(size=5), "none": np.full(5, 1e-17)}
+    own = {name: (one * 1.001 + 1e-9).astype(np.float32) for name, one in exact.items()}
+    assert transfer_speed.check_gradients("x", own, exact) == pytest.approx(1e-3, rel=0.01)
+    for wrong in (exact["b"][::-1], exact["b"] * 1.1, exact["b"] * np.nan):
+        with pytest.raises(transfer_speed.DifferentWork, match="of b by x differ from float64's"):
+            transfer_speed.check_gradients("x", own | {"b": wrong}, exact)
+    del own["none"]
+    with pytest.raises(transfer_speed.DifferentWork, match=r"does not train what .*\['none'\]"):
+        transfer_speed.check_gradients("x", own, exact)
     good = {"images": 10, "accuracy": 1.0}
     transfer_speed.check_heads({"a": good, "b": {"images": 10, "accuracy": 0.99}})
     for other in ({"images": 9, "accuracy": 1.0}, {"images": 10, "accuracy": 0.9}):
