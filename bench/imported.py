@@ -2,8 +2,8 @@
 
 Each architecture, with random weights, is written by both exporters of PyTorch and read by
 `nn.from_onnx`. Outputs are compared with ONNX Runtime's, relative to the range of the logits, and
-gradients of all weights with PyTorch's in float64, relative to the largest of each tensor; PyTorch's
-own in float32 are beside them. Sizes are odd where the architecture allows it.
+gradients of all weights with PyTorch's in float64, relative to the largest of each tensor;
+PyTorch's own in float32 are beside them. Sizes are odd where the architecture allows it.
 
 Where the input of a ReLU is 0 but for rounding, or two pixels of a pool are equal but for it, the
 gradient takes another way, in PyTorch's float32 as in ours: one such place among millions changes
@@ -75,8 +75,9 @@ EXPORTERS = {"dynamo": True, "legacy": False}
 class Outcome:
     """Of one network and exporter; differences are None where it could not be had.
 
-    `gradients` and PyTorch's in float32 are those of the tensor that differs most; `compared` is the
-    part of the weights that were found in both."""
+    `gradients` and PyTorch's in float32 are those of the tensor that differs most; `compared` is
+    the part of the weights that were found in both.
+    """
 
     network: str
     exporter: str

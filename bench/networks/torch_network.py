@@ -12,6 +12,7 @@ from photo_task import F32, Task
 from torch.nn import functional
 from torch_layers import named_parameters, network
 
+from networks.base import F64
 from networks.base import Network as Base
 
 
