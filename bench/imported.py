@@ -35,7 +35,9 @@ Draw = tuple[NDArray[np.float32], NDArray[np.int64]]  # images (N, C, H, W) and 
 CLASSES, BATCH, DRAWS = 10, 1, 4
 OUTPUT_TOLERANCE = 1e-4  # of the range of the logits
 GRADIENT_TOLERANCE = 1e-4  # of the largest of a tensor
-MOST = 0.9  # of the weights must be found again to be compared
+# So much of the weights must be found again. Factors behind a kernel, such as ConvNeXt has, become
+# part of it on import: then its numbers are others, and nothing is compared.
+MOST = 0.5
 _ODD, _SQUARE = (97, 75), (224, 224)
 
 # Height and width. VGG and AlexNet have adaptive pools, which PyTorch exports at whole ratios only;

@@ -63,7 +63,7 @@ def test_of_each_tensor_the_draw_counts_that_agrees_best():
         (1e-6, 1e-5, 1.0, True),
         (2e-4, 1e-5, 1.0, False),
         (1e-6, 2e-4, 1.0, False),
-        (1e-6, 1e-5, 0.5, False),
+        (1e-6, 1e-5, 0.4, False),
         (float("nan"), 1e-5, 1.0, False),
         (None, None, 0.0, False),
     ],
