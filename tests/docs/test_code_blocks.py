@@ -120,7 +120,7 @@ def test_the_blocks_run(page: str, desk: Path, command_line, capsys):
     shown = capsys.readouterr().out
     assert PRINTED.get(page, "") in shown
     if page == "docs/transfer.md":  # the first run began with a network that knows photos
-        assert nn.load(desk / "runs" / "run-1").name == "efficientnet-lite0"
+        assert nn.load("runs/run-1/best.safetensors").name == "efficientnet-lite0"
     for block in found:  # what the README shows is what is printed
         if block.text.startswith("One training step"):
             assert block.text in shown
