@@ -8,7 +8,9 @@ PyTorch's own in float32 are beside them. Sizes are odd where the architecture a
 Where the input of a ReLU is 0 but for rounding, or two pixels of a pool are equal but for it, the
 gradient takes another way, in PyTorch's float32 as in ours: one such place among millions changes
 the gradients below it by some thousandths. So several draws of images are compared, and of each
-tensor the draw counts that agrees best. A wrong gradient is wrong in all of them.
+tensor the draw counts that agrees best. A wrong gradient is wrong in all of them. Where a network is
+so deep that each draw has such a place (ResNet50, Inception), twice what PyTorch's float32 misses is
+allowed.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ Draw = tuple[NDArray[np.float32], NDArray[np.int64]]  # images (N, C, H, W) and 
 
 CLASSES, BATCH, DRAWS = 10, 1, 4
 OUTPUT_TOLERANCE = 1e-4  # of the range of the logits
-GRADIENT_TOLERANCE = 1e-4  # of the largest of a tensor
+GRADIENT_TOLERANCE = 1e-4  # of the largest of a tensor; or twice what PyTorch's float32 misses
 # So much of the weights must be found again. Factors behind a kernel, such as ConvNeXt has, become
 # part of it on import: then its numbers are others, and nothing is compared.
 MOST = 0.5
@@ -94,7 +96,8 @@ class Outcome:
     def agrees(self) -> bool:
         if self.outputs is None or self.gradients is None:
             return False
-        right = self.outputs <= OUTPUT_TOLERANCE and self.gradients <= GRADIENT_TOLERANCE
+        allowed = max(GRADIENT_TOLERANCE, 2 * (self.torch_gradients or 0.0))
+        right = self.outputs <= OUTPUT_TOLERANCE and self.gradients <= allowed
         return right and self.compared >= MOST
 
 

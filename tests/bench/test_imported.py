@@ -58,18 +58,21 @@ def test_of_each_tensor_the_draw_counts_that_agrees_best():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "gradients", "compared", "agrees"),
+    ("outputs", "gradients", "by_torch", "compared", "agrees"),
     [
-        (1e-6, 1e-5, 1.0, True),
-        (2e-4, 1e-5, 1.0, False),
-        (1e-6, 2e-4, 1.0, False),
-        (1e-6, 1e-5, 0.4, False),
-        (float("nan"), 1e-5, 1.0, False),
-        (None, None, 0.0, False),
+        (1e-6, 1e-5, 1e-6, 1.0, True),
+        (1e-6, 1e-2, 6e-3, 1.0, True),
+        (1e-6, 1e-2, 4e-3, 1.0, False),
+        (2e-4, 1e-5, 1e-6, 1.0, False),
+        (1e-6, 2e-4, 1e-6, 1.0, False),
+        (1e-6, 1e-5, 1e-6, 0.4, False),
+        (float("nan"), 1e-5, 1e-6, 1.0, False),
+        (None, None, None, 0.0, False),
     ],
 )
-def test_what_agrees(outputs, gradients, compared, agrees):
+def test_what_agrees(outputs, gradients, by_torch, compared, agrees):
     facts = {"outputs": outputs, "gradients": gradients, "compared": compared}
+    facts["torch_gradients"] = by_torch
     assert imported.Outcome("resnet18", "legacy", "97x75", **facts).agrees is agrees
 
 
