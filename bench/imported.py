@@ -8,9 +8,9 @@ PyTorch's own in float32 are beside them. Sizes are odd where the architecture a
 Where the input of a ReLU is 0 but for rounding, or two pixels of a pool are equal but for it, the
 gradient takes another way, in PyTorch's float32 as in ours: one such place among millions changes
 the gradients below it by some thousandths. So several draws of images are compared, and of each
-tensor the draw counts that agrees best. A wrong gradient is wrong in all of them. Where a network is
-so deep that each draw has such a place (ResNet50, Inception), twice what PyTorch's float32 misses is
-allowed.
+tensor the draw counts that agrees best. A wrong gradient is wrong in all of them. Where a network
+is so deep that each draw has such a place (ResNet50, Inception), twice what PyTorch's float32
+misses is allowed.
 """
 
 from __future__ import annotations
