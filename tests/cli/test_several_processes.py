@@ -134,9 +134,8 @@ def test_what_cannot_be_shared_is_done_by_one(at_desk, capfd):
     assert one.keys() == several.keys()
     for key in ("images", "counts", "skipped", "classes"):
         assert one.get(key) == several.get(key)
-    assert own_lines(done.stderr) == [
-        "nncore: warning: nncore check is done by one process; the others have nothing to do"
-    ]
+    warning = "nncore: warning: nncore check is done by one process; the others have nothing to do"
+    assert own_lines(done.stderr).count(warning) == 1
 
 
 FAILING = """\
