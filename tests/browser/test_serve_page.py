@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nncore as nn
 from model_files import make_model
 from nncore.serve.limits import Limits
 from serving import picture, running
@@ -156,10 +157,45 @@ def test_where_the_model_looked(page):
     give(page, "drop", ("a.png", "image/png", picture(4)))
     results(page, 1)
     page.driver.find_element("class name", "look").click()
-    until(page, "return document.querySelector('.heat img').naturalWidth === 5")
+    # Enlarged by the server, by a whole number.
+    width = until(page, "return document.querySelector('.heat img').naturalWidth")
+    assert width > 5
+    assert width % 5 == 0
     assert "What spoke for" in page.run("return document.querySelector('.heat').innerText")
     page.screenshot("serve-heat")
     page.driver.find_element("id", "clear").click()
+
+
+def test_what_it_may_be_and_whether_it_is_none_of_them(browser):
+    rng = np.random.default_rng(0)
+    labels = np.arange(240) % 3
+    names = ["<b>cat</b>", "dog, small", "other"]
+    levels = rng.integers(0, 60, (240, 8, 8, 3)) + 40 * np.eye(3, dtype=int)[labels][:, None, None]
+    train, val, _ = nn.ImageDataset.from_arrays(levels.astype(np.uint8), labels, names).split(0.5)
+    model = nn.Sequential(
+        [nn.Conv2D(6, 3, activation="relu"), nn.GlobalAveragePool2D(), nn.Dense(3)]
+    )
+    model.fit(train, epochs=3, verbose=0)
+    model.calibrate(val)
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[::2] = 255
+    pictures = [("strange.png", stripes), ("known.png", val.images[0])]
+    with running(model, Limits()) as found:
+        browser.open(f"http://127.0.0.1:{found.port}/")
+        until(browser, "return document.getElementById('model').textContent.includes('3 classes')")
+        for name, pixels in pictures:
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "PNG")
+            give(browser, "drop", (name, "image/png", file.getvalue()))
+            results(browser, 1 + (name == "known.png"))
+        known, strange = results(browser, 2)
+        browser.screenshot("serve-doubts")
+    assert "Unlike the pictures that the model knows (score " in strange
+    assert "perhaps none of its classes" in strange
+    assert "In 95 of" not in strange
+    assert "Unlike" not in known
+    held = model.predict(val.images[0], coverage=0.95)[0].set
+    assert f"In 95 of 100 cases one of: {', '.join(held)}" in known
 
 
 def test_the_token_is_asked_for(browser):

@@ -189,7 +189,8 @@ function fill(card, top) {
 
 // Which classes it may be, and whether it is perhaps none of them.
 function doubt(card, found, coverage) {
-  if (found.set) {
+  // What sets promise holds for pictures like the known ones.
+  if (found.set && !found.unknown) {
     const told = card.querySelector(".set");
     told.textContent = `In ${Math.round(100 * coverage)} of 100 cases one of: `;
     found.set.slice(0, MOST_NAMED).forEach((label, at) => {
