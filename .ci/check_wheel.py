@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 LIMIT = 3_000_000  # bytes
-ALLOWED = {".py", ".pyi", ".so", ".typed", ".md", ".npz", ".png", ".txt", ".csv"}
+ALLOWED = {".py", ".pyi", ".so", ".pyd", ".typed", ".md", ".npz", ".png", ".txt", ".csv"}
 ALLOWED |= {".html", ".css", ".js"}  # of pages
 ALLOWED |= {".c"}  # what exported C sources are made of
 

@@ -1,6 +1,5 @@
 // Files of nncore's own that are mapped into memory, and the checksums by which damage is found.
 // The GIL is released where bytes are read: they may have to come from the disk.
-#include <cerrno>
 #include <system_error>
 
 #include "../runtime/checked_blocks.h"
@@ -23,8 +22,10 @@ py::array map_file(const py::object& path, std::size_t size) {
     try {
         file = std::make_unique<runtime::MappedFile>(file_name(path), size);
     } catch (const std::system_error& error) {
-        errno = error.code().value();
-        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path.ptr());
+        // Not by errno: on Windows Python may have one of its own.
+        const py::object os_error = py::reinterpret_borrow<py::object>(PyExc_OSError);
+        const py::object raised = os_error(error.code().value(), error.code().message(), path);
+        PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised.ptr())), raised.ptr());
         throw py::error_already_set();
     }
     const std::uint8_t* const data = file->data();

@@ -28,4 +28,14 @@ def _is_command() -> bool:
 if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+# A Python that can do without its global lock turns it on to load the core, which does not say
+# that it needs none: nncore's own Python has been tried under the lock alone. Where that was
+# forbidden (PYTHON_GIL=0, -X gil=0), threads would spoil each other's work without a word.
+_gil_is_on = getattr(sys, "_is_gil_enabled", lambda: True)
+if getattr(sys.flags, "gil", None) == 0 and not _gil_is_on():
+    raise ImportError(
+        "nncore needs the global interpreter lock, which PYTHON_GIL=0 or -X gil=0 keeps off: start "
+        "Python without it, and the lock is turned on when nncore's core is loaded"
+    )
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

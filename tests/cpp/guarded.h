@@ -7,11 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <type_traits>
 
 #include "check.h"
-#include "fenced_memory.h"
 #include "random.h"
+#include "system.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define NNCORE_TEST_ASAN 1
@@ -23,6 +24,29 @@
 #ifdef NNCORE_TEST_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
+
+// Memory before a page without access: whatever reads or writes behind it ends the test.
+class FencedMemory {
+ public:
+    explicit FencedMemory(std::size_t size) {
+        const std::size_t page = page_size();
+        size_ = (size + page - 1) / page * page;
+        mapped_ = size_ + page;
+        begin_ = static_cast<unsigned char*>(map_pages(mapped_));
+        if (begin_ == nullptr || !close_pages(end(), page)) throw std::bad_alloc();
+    }
+    FencedMemory(const FencedMemory&) = delete;
+    FencedMemory& operator=(const FencedMemory&) = delete;
+    ~FencedMemory() { unmap_pages(begin_, mapped_); }
+
+    unsigned char* begin() const { return begin_; }
+    unsigned char* end() const { return begin_ + size_; }
+    std::size_t size() const { return size_; }
+
+ private:
+    unsigned char* begin_;
+    std::size_t size_, mapped_;
+};
 
 // Instead of an offset: the array ends where its memory ends, wherever it begins.
 inline constexpr std::ptrdiff_t kAtFence = -1;

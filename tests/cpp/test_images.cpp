@@ -85,7 +85,10 @@ std::optional<nncore::images::Pixels> png(const Bytes& file) {
 }
 
 TEST(plain_jpegs) {
-    if (nncore::images::libjpeg_release() == nullptr) return;
+    if (nncore::images::libjpeg_release() == nullptr) {
+        CHECK(!jpeg(kGrayJpeg));  // left to Python
+        return;
+    }
     CHECK_EQUAL(std::int64_t{52718}, sum(jpeg(kGrayJpeg)->pixels));
     CHECK_EQUAL(std::int64_t{140851}, sum(jpeg(kHalvedJpeg)->pixels));
     CHECK_EQUAL(std::int64_t{140940}, sum(jpeg(kNarrowedJpeg)->pixels));
@@ -97,7 +100,10 @@ TEST(plain_jpegs) {
 }
 
 TEST(plain_pngs) {
-    if (nncore::images::zlib_release() == nullptr) return;
+    if (nncore::images::zlib_release() == nullptr) {
+        CHECK(!png(kRgbPng));
+        return;
+    }
     CHECK_EQUAL(std::int64_t{16911}, sum(*png(kRgbPng)));
 }
 
