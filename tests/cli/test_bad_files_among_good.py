@@ -76,7 +76,7 @@ def test_the_others_are_predicted(call, run, good, tmp_path, make):
         *((str(one), True, False) for one in good),
         (str(bad), False, True),
     ]
-    called = call(*words, "--json")
+    called = call(*words, "--overwrite", "--json")
     told = json.loads(called.out)
     assert called.code == 3
     assert [one["path"] for one in told["predictions"]] == [str(one) for one in good]

@@ -106,7 +106,7 @@ def test_integer_labels(pictures: Path):
     [
         ("", ["line 1", "path"]),
         ("0.png,cat\n1.png,dog\n", ["line 1", "'path'"]),
-        ("path;label\n0.png;cat\n", ["line 1", "commas"]),
+        ("path;label\n0.png;cat\n", ["one class only ('cat')"]),
         ("path,path,label\n0.png,0.png,cat\n", ["line 1"]),
         ("path,label\n", ["lists no images"]),
         ("path,label\n0.png,cat\n1.png\n", ["line 3", "1 cells"]),
