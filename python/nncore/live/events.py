@@ -40,11 +40,14 @@ def stream(board: Board, out: Writer) -> None:
     seen = Seen()
     _write(out, f"retry: {_RETRY}\n\n")
     while True:
+        closed = board.closed  # asked before, so that what came just before the end is told
         found = board.news(seen, _SILENCE)
         if found:
             _write(out, f"data: {as_json(found)}\n\n")
-        if board.closed:
+        if closed:
             break
+        if board.closed:
+            continue
         if not found:
             _write(out, "event: alive\ndata: {}\n\n")
             continue
