@@ -13,11 +13,13 @@ import nncore as nn
 from textbook import TRAIN
 
 
-def test_a_table_is_replaced_only_by_overwrite(call, fails, run, new_pictures, tmp_path):
+def test_a_table_of_others_is_replaced_only_by_overwrite(call, fails, run, new_pictures, tmp_path):
     table = tmp_path / "found.csv"
     words = ("predict", run, new_pictures, "--csv", table)
     assert call(*words).code == 0
     before = table.read_bytes()
+    assert call(*words, "--top-k", 2).code == 0  # nncore's own goes
+    assert table.read_bytes() != before
     table.write_text("my own")
     told = fails(1, *words)
     assert told == (

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # So many files that give no image are named.
 _NAMED = 10
+# By these a table of predictions is known again.
+_FIRST_COLUMNS = ("path", "label", "probability")
+_BEGINNING = ",".join(_FIRST_COLUMNS).encode()
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def predict(settings: PredictSettings) -> Predictions:
     give no image are left out, and listed."""
     table = settings.csv
     if table is not None:
-        by_first(lambda: check_new_file(table, "--csv", settings.overwrite))
+        by_first(lambda: check_new_file(table, "--csv", settings.overwrite, _BEGINNING))
     model, classes, _, file = open_image_model(settings.model, settings.features)
     if settings.top_k > len(classes):
         raise UsageError(f"--top-k {settings.top_k}: the model {file} has {len(classes)} classes")
@@ -69,7 +72,7 @@ def _write_csv(path: str, found: Predictions, top_k: int, coverage: float | None
     from nncore.data.csv_text import csv_bytes
     from nncore.files.atomic import atomic_write_bytes
 
-    header = ["path", "label", "probability"]
+    header = list(_FIRST_COLUMNS)
     for place in range(2, top_k + 1):
         header += [f"label_{place}", f"probability_{place}"]
     rows = [[_from(path, one.path or ""), *_top(one)] for one in found]

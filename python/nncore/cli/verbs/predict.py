@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv", type=values.path, metavar="FILE", help="write the predictions to this file, too"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace the file of --csv if it is there"
+        "--overwrite",
+        action="store_true",
+        help="replace the file of --csv if it is not nncore's own, either",
     )
 
 
