@@ -35,7 +35,7 @@ def test_a_table_of_others_is_replaced_only_by_overwrite(call, fails, run, new_p
     assert pipe.is_fifo()
 
 
-def test_a_page_is_replaced_only_by_overwrite(call, fails, run, tmp_path, monkeypatch):
+def test_a_page_of_others_is_replaced_only_by_overwrite(call, fails, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert call("report", run).code == 0
     assert call("report", run, "--output", run / "report.html").code == 0
@@ -43,7 +43,8 @@ def test_a_page_is_replaced_only_by_overwrite(call, fails, run, tmp_path, monkey
         (("report", run, "--output", "own.html"), tmp_path / "own.html"),
         (("report", run, run), tmp_path / "comparison.html"),
     ):
-        assert call(*words).code == 0
+        for _ in range(2):  # nncore's own goes
+            assert call(*words).code == 0
         page.write_text("mine")
         assert f"{page.name}: is there already; choose another --output" in fails(1, *words)
         assert page.read_text() == "mine"

@@ -1,7 +1,6 @@
 """Files and folders that a flag names to be written: looked at before the work that leads to them.
 
-What is there already is not replaced unasked: a page only by --overwrite, a table or a picture if
-nncore made it, too.
+What is there already is not replaced unasked, unless nncore made it.
 """
 
 from __future__ import annotations
@@ -12,19 +11,21 @@ import os
 from nncore.files.own_folders import SOFTWARE
 from nncore.files.writable import check_file, check_folder
 
+_BEGINNING = 1024  # bytes, by which what nncore made is known
 
-def check_new_file(path: str, flag: str, overwrite: bool, own: bytes = b"") -> None:
+
+def check_new_file(path: str, flag: str, overwrite: bool, own: bytes) -> None:
     """OSError if nothing can be written there, or if something is there that is to stay; `flag` is
-    what the place was named by. What begins with the bytes `own` was made by nncore, and goes."""
+    what the place was named by. What has `own` near its beginning was made by nncore, and goes."""
     _check_file(path, flag)
-    if os.path.isfile(path) and not overwrite and not (own and _begins_with(path, own)):
+    if os.path.isfile(path) and not overwrite and not _has_near_its_beginning(path, own):
         reason = f"is there already; choose another {flag}, or replace it by --overwrite"
         raise FileExistsError(errno.EEXIST, reason, path)
 
 
-def _begins_with(path: str, beginning: bytes) -> bool:
+def _has_near_its_beginning(path: str, own: bytes) -> bool:
     with open(path, "rb") as file:
-        return file.read(len(beginning)) == beginning
+        return own in file.read(_BEGINNING)
 
 
 def check_picture(path: str, flag: str) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
+GENERATOR = b'<meta name="generator" content="nncore">'
+"""Near the beginning of every page, by which it is known as nncore's."""
 _STYLES = ("base.css",)
 _NONE = "\N{EN DASH}"  # in the place of a number
 

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace the file of --csv if it is not nncore's own, either",
+        help="replace the file of --csv if it is no table of predictions, either",
     )
 
 

@@ -24,7 +24,7 @@ EXAMPLES = (
     ("nncore report runs/run-1", "runs/run-1/report.html, made anew"),
     ("nncore report runs/run-1 runs/run-2", "both on one page, side by side"),
 )
-_COMPARISON, _OWN = "comparison.html", "report.html"
+_COMPARISON = "comparison.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a page that is there (a run's own report.html always is)",
+        help="replace the file of --output if it is no page of nncore, either",
     )
 
 
@@ -67,11 +67,12 @@ def settings(args: argparse.Namespace) -> Settings:
 def run(settings: Settings, out: Output) -> int:
     from nncore.report.comparison import write_comparison
     from nncore.report.kept import read_kept
+    from nncore.report.page import GENERATOR
     from nncore.report.run_page import write_page
 
     page = settings.output or (_COMPARISON if len(settings.runs) > 1 else None)
-    if page is not None and not _is_own(page, settings.runs):
-        check_new_file(page, "--output", settings.overwrite)
+    if page is not None:
+        check_new_file(page, "--output", settings.overwrite, GENERATOR)
     if len(settings.runs) == 1:
         (folder,) = settings.runs
         page = os.fspath(write_page(folder, page))
@@ -82,12 +83,6 @@ def run(settings: Settings, out: Output) -> int:
     told = [printable(page)] if out.quiet else [f"report  {printable(page)}"]
     out.result("\n".join(told), {"report": page, "runs": [_as_json(one) for one in kept]})
     return DONE
-
-
-def _is_own(page: str, runs: tuple[str, ...]) -> bool:
-    """Whether it is the page of the one run that is shown, named by hand."""
-    own = os.path.join(runs[0], _OWN)
-    return len(runs) == 1 and os.path.realpath(page) == os.path.realpath(own)
 
 
 def _as_json(kept: Kept) -> dict[str, Any]:

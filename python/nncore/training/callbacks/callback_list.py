@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nncore.distributed import world
 from nncore.process.team import alone
@@ -54,31 +54,24 @@ class CallbackList(Callback):
             callback.set_size(size)
 
     def on_train_begin(self) -> None:
-        with alone():
-            for callback in self.callbacks:
-                callback.on_train_begin()
+        self._each(lambda one: one.on_train_begin())
 
     def on_block_end(self) -> None:
-        with alone():
-            for callback in self.callbacks:
-                callback.on_block_end()
+        self._each(lambda one: one.on_block_end())
 
     def on_steps_end(self, epoch: int, steps: int, loss: float) -> None:
-        with alone():
-            for callback in self.callbacks:
-                callback.on_steps_end(epoch, steps, loss)
+        self._each(lambda one: one.on_steps_end(epoch, steps, loss))
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        with alone():
-            for callback in self.callbacks:
-                callback.on_epoch_end(epoch, logs)
+        self._each(lambda one: one.on_epoch_end(epoch, logs))
 
     def on_train_end(self) -> None:
-        with alone():
-            for callback in self.callbacks:
-                callback.on_train_end()
+        self._each(lambda one: one.on_train_end())
 
     def on_train_error(self, error: BaseException) -> None:
+        self._each(lambda one: one.on_train_error(error))
+
+    def _each(self, call: Callable[[Callback], None]) -> None:
         with alone():
             for callback in self.callbacks:
-                callback.on_train_error(error)
+                call(callback)
