@@ -30,6 +30,23 @@ void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
         for (std::ptrdiff_t c = 0; c < channels; ++c) total[c] += own[c];
 }
 
+std::vector<Parameter> conv_parameters(const std::string& name, const ConvGeometry& g,
+                                       Parameter::Layout layout, bool use_bias,
+                                       std::ptrdiff_t offset) {
+    std::vector<Parameter> parameters;
+    parameters.push_back({name + "/kernel",
+                          {g.kernel_height, g.kernel_width, g.channels / g.groups, g.out_channels},
+                          layout,
+                          offset});
+    parameters[0].groups = g.groups;
+    if (use_bias)
+        parameters.push_back({name + "/bias",
+                              {g.out_channels},
+                              Parameter::Layout::vector,
+                              offset + parameters[0].size()});
+    return parameters;
+}
+
 kernels::WinogradWeightsArgs winograd_weights(const ConvGeometry& g, const float* weights,
                                               float* transformed) {
     kernels::WinogradWeightsArgs args{};
@@ -42,9 +59,10 @@ kernels::WinogradWeightsArgs winograd_weights(const ConvGeometry& g, const float
     return args;
 }
 
-void transform_weights(const Pass& all, const ConvGeometry& g, const float* weights,
-                       float* transformed) {
-    const kernels::WinogradWeightsArgs args = winograd_weights(g, weights, transformed);
+const float* transformed_weights(const Pass& all, const ConvGeometry& g, const float* weights,
+                                 std::ptrdiff_t offset) {
+    if (all.prepared != nullptr) return all.prepared + offset;
+    const kernels::WinogradWeightsArgs args = winograd_weights(g, weights, all.workspace.prepared);
     for_each(all, args.blocks, [&](const Pass& pass, std::ptrdiff_t block) {
         kernels::WinogradWeightsArgs own = args;
         own.weights += block * kBlock;
@@ -52,6 +70,7 @@ void transform_weights(const Pass& all, const ConvGeometry& g, const float* weig
         own.transformed += block * kernels::kWinogradPlaces * own.inputs * kBlock;
         pass.kernels.winograd_weights(own);
     });
+    return all.workspace.prepared;
 }
 
 std::string describe_conv(const ConvGeometry& g, kernels::Activation activation, bool use_bias) {

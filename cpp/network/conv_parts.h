@@ -1,8 +1,9 @@
-// What the stages of convolutions have in common: the place in which an output gradient is spread
-// out, and the text that describes one.
+// What the stages of convolutions have in common: their parameters, the place in which an output
+// gradient is spread out, transformed weights, and the text that describes one.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "activations.h"
 #include "conv_geometry.h"
@@ -21,6 +22,11 @@ struct Spread {
 
     static Spread of(const ConvGeometry& geometry, bool for_input_gradient);
 };
+
+// The kernel of a convolution, and its bias behind it, from `offset` on.
+std::vector<Parameter> conv_parameters(const std::string& name, const ConvGeometry& geometry,
+                                       Parameter::Layout layout, bool use_bias,
+                                       std::ptrdiff_t offset);
 
 // The upper left input of output pixel (0, 0) of one sample, in the border where there is one.
 inline const float* corner(const ConvGeometry& geometry, const Rows& x, std::ptrdiff_t row) {
@@ -41,9 +47,10 @@ kernels::WinogradWeightsArgs winograd_weights(const ConvGeometry& geometry, cons
 inline std::ptrdiff_t winograd_floats(const ConvGeometry& geometry) {
     return kernels::kWinogradPlaces * geometry.channels * padded(geometry.out_channels);
 }
-// The same block by block of outputs, by the team, where the weights change at each step.
-void transform_weights(const Pass& pass, const ConvGeometry& geometry, const float* weights,
-                       float* transformed);
+// Those that a pass forward reads: as inference has prepared them from `offset` on, or, where the
+// weights change at each step, made now by the team, block by block of outputs.
+const float* transformed_weights(const Pass& pass, const ConvGeometry& geometry,
+                                 const float* weights, std::ptrdiff_t offset);
 
 // "conv 3x3 16 -> 32 stride 2x2 dilation 2x2 in 4 groups + bias + relu", what is usual left out.
 std::string describe_conv(const ConvGeometry& geometry, kernels::Activation activation,

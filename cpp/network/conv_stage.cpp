@@ -23,15 +23,7 @@ class ConvStage final : public Stage {
         output_shape = {pooled ? g_.out_height / 2 : g_.out_height,
                         pooled ? g_.out_width / 2 : g_.out_width, g_.out_channels};
         output_activation = activation;
-        parameters.push_back({name + "/kernel",
-                              {g_.kernel_height, g_.kernel_width, g_.channels, g_.out_channels},
-                              Parameter::Layout::rows,
-                              offset});
-        if (use_bias)
-            parameters.push_back({name + "/bias",
-                                  {g_.out_channels},
-                                  Parameter::Layout::vector,
-                                  offset + parameters[0].size()});
+        parameters = conv_parameters(name, g_, Parameter::Layout::rows, use_bias, offset);
         // Rows and columns of the unpooled output that count: a 2x2 pool drops an odd last one.
         rows_ = pooled ? output_shape[0] * 2 : g_.out_height;
         columns_ = pooled ? output_shape[1] * 2 : g_.out_width;
@@ -305,13 +297,8 @@ class ConvStage final : public Stage {
     }
 
     void filter_minimally(const Pass& all) const {
-        const float* weights = all.prepared;
-        if (weights != nullptr) {
-            weights += prepared_offset;
-        } else {
-            weights = all.workspace.prepared;
-            transform_weights(all, g_, values(all) + parameters[0].offset, all.workspace.prepared);
-        }
+        const float* const weights =
+            transformed_weights(all, g_, values(all) + parameters[0].offset, prepared_offset);
         for_bands(
             all, output_shape[0],
             [&](const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {

@@ -19,16 +19,7 @@ GroupedConvStage::GroupedConvStage(const std::string& name, const ConvGeometry& 
     input_shape = {g_.height, g_.width, g_.channels};
     output_shape = {g_.out_height, g_.out_width, g_.out_channels};
     output_activation = activation;
-    parameters.push_back({name + "/kernel",
-                          {g_.kernel_height, g_.kernel_width, group_inputs_, g_.out_channels},
-                          layout,
-                          offset});
-    parameters[0].groups = g_.groups;
-    if (use_bias)
-        parameters.push_back({name + "/bias",
-                              {g_.out_channels},
-                              Parameter::Layout::vector,
-                              offset + parameters[0].size()});
+    parameters = conv_parameters(name, g_, layout, use_bias, offset);
 }
 
 std::string GroupedConvStage::describe() const {

@@ -28,15 +28,7 @@ class WinogradStage final : public Stage {
         input_shape = {g_.height, g_.width, g_.channels};
         output_shape = {g_.out_height, g_.out_width, g_.out_channels};
         output_activation = activation;
-        parameters.push_back({name + "/kernel",
-                              {g_.kernel_height, g_.kernel_width, g_.channels, g_.out_channels},
-                              Parameter::Layout::rows,
-                              offset});
-        if (use_bias)
-            parameters.push_back({name + "/bias",
-                                  {g_.out_channels},
-                                  Parameter::Layout::vector,
-                                  offset + parameters[0].size()});
+        parameters = conv_parameters(name, g_, Parameter::Layout::rows, use_bias, offset);
     }
 
     std::string describe() const override {
@@ -83,8 +75,7 @@ class WinogradStage final : public Stage {
         args.tiles = forward_tiles(pass);
         args.blocks = out_blocks_;
         args.channels = g_.out_channels;
-        args.weights =
-            pass.prepared != nullptr ? pass.prepared + prepared_offset : transformed(pass);
+        args.weights = transformed_weights(pass, g_, weights(pass), prepared_offset);
         args.bias = bias(pass, use_bias_);
         args.activation = activation(pass);
         args.y = y.row(0);
@@ -133,10 +124,6 @@ class WinogradStage final : public Stage {
     const float* weights(const Pass& pass) const { return values(pass) + parameters[0].offset; }
     std::ptrdiff_t turned_panel() const { return kWinogradPlaces * g_.out_channels * kBlock; }
 
-    const float* transformed(const Pass& pass) const {
-        transform_weights(pass, g_, weights(pass), pass.workspace.prepared);
-        return pass.workspace.prepared;
-    }
     const float* turned(const Pass& all) const {
         for_each(all, blocks_, [&](const Pass& pass, std::ptrdiff_t block) {
             kernels::WinogradWeightsArgs args =

@@ -10,9 +10,7 @@
 #include <atomic>
 #include <chrono>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
+#include "cpu_binding.h"
 
 namespace nncore::runtime {
 
@@ -45,9 +43,6 @@ class CallersTurns {
 class HelpersTurns {
  public:
     explicit HelpersTurns(CallersTurns& caller) : caller_(caller) {}
-    ~HelpersTurns() { leave(); }
-    HelpersTurns(const HelpersTurns&) = delete;
-    HelpersTurns& operator=(const HelpersTurns&) = delete;
 
     // Before and after it sleeps for want of work; a long sleep ends a turn. `members` of the team.
     void pause() noexcept;
@@ -59,17 +54,12 @@ class HelpersTurns {
 
  private:
     void choose_cpu(int members, Time now) noexcept;
-    bool bind(int cpu, bool to_it, int members) noexcept;
-    void leave() noexcept;
 
     CallersTurns& caller_;
     Time began_{}, looked_{}, shared_until_{}, settles_until_{}, bound_until_{};
     Duration used_{};  // of the turn, before began_
     long stopped_ = -1;
-    bool bound_ = false;
-#ifdef __linux__
-    cpu_set_t anywhere_{};
-#endif
+    CpuBinding binding_;
 };
 
 }  // namespace nncore::runtime
