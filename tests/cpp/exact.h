@@ -86,3 +86,15 @@ inline double derivative(nncore::kernels::Activation activation, double y) {
     }
     return 1;
 }
+
+// Whether a kernel can have made this value of an exact sum: with so many roundings of terms whose
+// magnitudes add up to `size`, and then the activation, or backward its derivative, by its output
+// y.
+inline bool near_behind(nncore::kernels::Activation activation, bool backward, double sum,
+                        double size, std::ptrdiff_t roundings, float y, float value) {
+    const double exact =
+        backward ? sum * derivative(activation, static_cast<double>(y)) : activate(activation, sum);
+    const double bound =
+        kUnit * (static_cast<double>(roundings) * size + 4 * (std::fabs(exact) + std::fabs(sum)));
+    return std::fabs(static_cast<double>(value) - exact) <= bound;
+}

@@ -256,17 +256,13 @@ void check_conv(const Shape& s, Activation activation, bool backward, bool bias_
                     const double size =
                         sandwich(kOutput, 4, sizes,
                                  true)[static_cast<std::size_t>(row % 2 * 2 + column % 2)];
-                    const double y =
-                        static_cast<double>(activity[n * p.activity_image + row * p.activity_row +
-                                                     column * p.activity_pixel + c]);
-                    const double exact =
-                        backward ? sum * derivative(activation, y) : activate(activation, sum);
+                    const float y = activity[n * p.activity_image + row * p.activity_row +
+                                             column * p.activity_pixel + c];
                     const ptrdiff_t place = n * p.y_image + row * p.y_row + column * p.y_pixel + c;
-                    const double bound =
-                        kUnit * (static_cast<double>(s.inputs + kRoundings) * size +
-                                 4 * (std::fabs(exact) + std::fabs(sum)));
-                    wrong +=
-                        std::fabs(static_cast<double>(expected[place]) - exact) <= bound ? 0 : 1;
+                    wrong += near_behind(activation, backward, sum, size, s.inputs + kRoundings, y,
+                                         expected[place])
+                                 ? 0
+                                 : 1;
                     rest[place] = kUntouched;
                 }
     for (const float value : rest) wrong += value == kUntouched ? 0 : 1;
