@@ -49,7 +49,7 @@ NOT_RUN = {
 LARGE_PHOTOS = {"docs/transfer.md"}
 # What comes of a block is looked at, too: a part of what the page's blocks print.
 PRINTED = {
-    "README.md": "One training step, loss mse: mean over the batch",
+    "docs/lesson.md": "One training step, loss mse: mean over the batch",
     "docs/transfer.md": "true \\ predicted",
 }
 
@@ -121,7 +121,7 @@ def test_the_blocks_run(page: str, desk: Path, command_line, capsys):
     assert PRINTED.get(page, "") in shown
     if page == "docs/transfer.md":  # the first run began with a network that knows photos
         assert nn.load("runs/run-1/best.safetensors").name == "efficientnet-lite0"
-    for block in found:  # what the README shows is what is printed
+    for block in found:  # what the page shows is what is printed
         if block.text.startswith("One training step"):
             assert block.text in shown
 
