@@ -118,7 +118,9 @@ def python_blocks(name: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/files.md", "docs/lesson.md", "docs/recipes.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/files.md", "docs/lesson.md", "docs/recipes.md"]
+)
 def test_documented_python_runs(demo, monkeypatch, capsys, name):
     root, _ = demo
     monkeypatch.chdir(root.parent)
