@@ -78,8 +78,10 @@ def measure(
     network: str, rounds: int, seconds: float, watchers: list[str]
 ) -> dict[str, dict[str, list[float]]]:
     """Of each way to look on the ratio of each round, by the clock and by the processors."""
-    clock, _ = _train(network, 1, ())
-    epochs = max(2, round(seconds / max(clock, 1e-3)))
+    _train(network, 1, ())  # the first one makes memory ready
+    trial = 8
+    clock, _ = _train(network, trial, ())
+    epochs = max(2, round(seconds * trial / max(clock, 1e-3)))
     found: dict[str, dict[str, list[float]]] = {
         watcher: {"clock": [], "processors": []} for watcher in watchers if watcher != "nobody"
     }
