@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -105,19 +106,37 @@ double input_at(const WinogradTiles& t, const GuardedArray<float>& x, ptrdiff_t 
     if (row < 0 || row >= t.x_rows || column < 0 || column >= t.x_columns) return 0;
     return static_cast<double>(x[image * t.x_image + row * t.x_row + column * t.x_pixel + channel]);
 }
-// Those under a tile, 4 x 4.
-std::vector<double> patch_at(const WinogradTiles& t, const GuardedArray<float>& x, ptrdiff_t image,
-                             ptrdiff_t row, ptrdiff_t column, ptrdiff_t channel) {
-    std::vector<double> patch;
-    for (ptrdiff_t i = 0; i < 16; ++i)
-        patch.push_back(input_at(t, x, image, row + i / 4, column + i % 4, channel));
-    return patch;
+// Where a tile has its first result.
+struct Place {
+    ptrdiff_t image, row, column;
+};
+Place place_of(const Shape& s, ptrdiff_t tile) {
+    const ptrdiff_t across = (s.columns + 1) / 2, down = (s.rows + 1) / 2;
+    return {tile / (across * down), tile / across % down * 2, tile % across * 2};
 }
 
-// Weights [tap][row][column], and the same as [output][input][tap] for the convolution.
+// The inputs under a tile, 4 x 4 of each channel, and what the sizes of the transformed ones are.
+struct Patches {
+    std::vector<std::vector<double>> values, sizes;
+};
+Patches patches_of(const WinogradTiles& t, const GuardedArray<float>& x, Place place) {
+    Patches patches;
+    for (ptrdiff_t channel = 0; channel < t.inputs; ++channel) {
+        std::vector<double> patch;
+        for (ptrdiff_t k = 0; k < 16; ++k)
+            patch.push_back(
+                input_at(t, x, place.image, place.row + k / 4, place.column + k % 4, channel));
+        patches.sizes.push_back(sandwich(kInput, 4, patch, true));
+        patches.values.push_back(std::move(patch));
+    }
+    return patches;
+}
+
+// Weights [tap][row][column]; the same as [output][input][tap] for the convolution, and the sizes
+// of what they are transformed to.
 struct Weights {
     GuardedArray<float> natural;
-    std::vector<std::vector<double>> taps;
+    std::vector<std::vector<double>> taps, sizes;
     WinogradWeightsArgs args{};
 
     Weights(Random& random, const Shape& s, bool turned, ptrdiff_t offset)
@@ -142,7 +161,8 @@ struct Weights {
                     g[static_cast<std::size_t>(turned ? 8 - tap : tap)] = static_cast<double>(
                         natural[tap * args.weights_tap +
                                 (turned ? o * args.weights_row + i : i * args.weights_row + o)]);
-                taps.push_back(g);
+                sizes.push_back(sandwich(kWeights, 3, g, true));
+                taps.push_back(std::move(g));
             }
     }
 };
@@ -193,6 +213,43 @@ TEST(winograd_weights) {
         }
 }
 
+// How many results of a tile are off by more than roundings; `rest` is left without them.
+long wrong_in_tile(const Shape& s, const WinogradArgs& p, const Weights& weights,
+                   const GuardedArray<float>& x, const GuardedArray<float>& bias,
+                   const GuardedArray<float>& activity, ptrdiff_t tile, GuardedArray<float>& rest) {
+    const Place place = place_of(s, tile);
+    const Patches patches = patches_of(p.tiles, x, place);
+    long wrong = 0;
+    for (ptrdiff_t c = 0; c < s.outputs; ++c) {
+        const double start = p.bias != nullptr ? static_cast<double>(bias[c]) : 0.0;
+        std::vector<double> sizes(16, std::fabs(start)), sums(4, start);
+        for (std::size_t i = 0; i < patches.values.size(); ++i) {
+            const std::size_t pair = static_cast<std::size_t>(c * s.inputs) + i;
+            const auto &g = weights.taps[pair], &u = weights.sizes[pair];
+            const auto &patch = patches.values[i], &v = patches.sizes[i];
+            for (std::size_t k = 0; k < 16; ++k) sizes[k] += u[k] * v[k];
+            for (std::size_t k = 0; k < 4; ++k)
+                for (std::size_t tap = 0; tap < 9; ++tap)
+                    sums[k] += g[tap] * patch[(k / 2 + tap / 3) * 4 + k % 2 + tap % 3];
+        }
+        const auto size = sandwich(kOutput, 4, sizes, true);
+        for (std::size_t k = 0; k < 4; ++k) {
+            const ptrdiff_t row = place.row + static_cast<ptrdiff_t>(k / 2);
+            const ptrdiff_t column = place.column + static_cast<ptrdiff_t>(k % 2);
+            if (row >= s.rows || column >= s.columns) continue;
+            const float y = activity[place.image * p.activity_image + row * p.activity_row +
+                                     column * p.activity_pixel + c];
+            float& result = rest[place.image * p.y_image + row * p.y_row + column * p.y_pixel + c];
+            wrong += near_behind(p.activation, p.input_activity != nullptr, sums[k], size[k],
+                                 s.inputs + kRoundings, y, result)
+                         ? 0
+                         : 1;
+            result = kUntouched;
+        }
+    }
+    return wrong;
+}
+
 void check_conv(const Shape& s, Activation activation, bool backward, bool bias_used,
                 ptrdiff_t offset) {
     Random random(static_cast<std::uint64_t>(s.inputs * 31 + s.outputs));
@@ -237,34 +294,8 @@ void check_conv(const Shape& s, Activation activation, bool backward, bool bias_
     CHECK_INTACT(expected, message(reference));
     GuardedArray<float> rest = expected;
     long wrong = 0;
-    for (ptrdiff_t n = 0; n < s.images; ++n)
-        for (ptrdiff_t row = 0; row < s.rows; ++row)
-            for (ptrdiff_t column = 0; column < s.columns; ++column)
-                for (ptrdiff_t c = 0; c < s.outputs; ++c) {
-                    double sum = bias_used ? static_cast<double>(bias[c]) : 0.0;
-                    std::vector<double> sizes(16, std::fabs(sum));
-                    for (ptrdiff_t i = 0; i < s.inputs; ++i) {
-                        const auto& g = weights.taps[static_cast<std::size_t>(c * s.inputs + i)];
-                        for (ptrdiff_t tap = 0; tap < 9; ++tap)
-                            sum += g[static_cast<std::size_t>(tap)] *
-                                   input_at(p.tiles, x, n, row + tap / 3, column + tap % 3, i);
-                        const auto patch = patch_at(p.tiles, x, n, row / 2 * 2, column / 2 * 2, i);
-                        const auto v = sandwich(kInput, 4, patch, true);
-                        const auto u = sandwich(kWeights, 3, g, true);
-                        for (std::size_t k = 0; k < 16; ++k) sizes[k] += u[k] * v[k];
-                    }
-                    const double size =
-                        sandwich(kOutput, 4, sizes,
-                                 true)[static_cast<std::size_t>(row % 2 * 2 + column % 2)];
-                    const float y = activity[n * p.activity_image + row * p.activity_row +
-                                             column * p.activity_pixel + c];
-                    const ptrdiff_t place = n * p.y_image + row * p.y_row + column * p.y_pixel + c;
-                    wrong += near_behind(activation, backward, sum, size, s.inputs + kRoundings, y,
-                                         expected[place])
-                                 ? 0
-                                 : 1;
-                    rest[place] = kUntouched;
-                }
+    for (ptrdiff_t tile = 0; tile < p.tiles.last; ++tile)
+        wrong += wrong_in_tile(s, p, weights, x, bias, activity, tile, rest);
     for (const float value : rest) wrong += value == kUntouched ? 0 : 1;
     CHECK_THAT(wrong == 0, message(reference) << ": " << wrong << " wrong elements");
     for (const Kernels* table : fast_tables()) {
@@ -300,6 +331,60 @@ TEST(winograd_conv) {
         }
 }
 
+// The differences of a tile's results, 2 x 2 of a channel.
+std::vector<double> deltas_at(const Shape& s, const WinogradWeightGradientArgs& p,
+                              const GuardedArray<float>& d, Place place, ptrdiff_t channel) {
+    std::vector<double> delta(4);
+    for (ptrdiff_t k = 0; k < 4; ++k) {
+        const ptrdiff_t row = place.row + k / 2, column = place.column + k % 2;
+        if (row < s.rows && column < s.columns && channel < s.outputs)
+            delta[static_cast<std::size_t>(k)] = static_cast<double>(
+                d[place.image * p.d_image + row * p.d_row + column * p.d_pixel + channel]);
+    }
+    return delta;
+}
+
+// How many elements of the gradient are off by more than roundings.
+long wrong_gradients(const Shape& s, const WinogradWeightGradientArgs& p,
+                     const GuardedArray<float>& x, const GuardedArray<float>& d,
+                     const GuardedArray<float>& gradient) {
+    const auto delta_matrix = transposed(kOutput, 4);      // A, 4 x 2
+    const auto gradient_matrix = transposed(kWeights, 3);  // G', 3 x 4
+    const ptrdiff_t outputs = padded(s.outputs);
+    const auto pairs = static_cast<std::size_t>(s.inputs * outputs);
+    std::vector<std::vector<double>> sums(pairs, std::vector<double>(9)),
+        sizes(pairs, std::vector<double>(16));
+    for (ptrdiff_t tile = p.tiles.first; tile < p.tiles.last; ++tile) {
+        const Place place = place_of(s, tile);
+        const Patches patches = patches_of(p.tiles, x, place);
+        for (ptrdiff_t c = 0; c < outputs; ++c) {
+            const auto delta = deltas_at(s, p, d, place, c);
+            const auto e = sandwich(delta_matrix, 2, delta, true);
+            for (std::size_t i = 0; i < patches.values.size(); ++i) {
+                const std::size_t pair =
+                    i * static_cast<std::size_t>(outputs) + static_cast<std::size_t>(c);
+                const auto &patch = patches.values[i], &v = patches.sizes[i];
+                for (std::size_t k = 0; k < 4; ++k)
+                    for (std::size_t tap = 0; tap < 9; ++tap)
+                        sums[pair][tap] +=
+                            delta[k] * patch[(k / 2 + tap / 3) * 4 + k % 2 + tap % 3];
+                for (std::size_t k = 0; k < 16; ++k) sizes[pair][k] += v[k] * e[k];
+            }
+        }
+    }
+    const auto length = static_cast<double>(p.tiles.last - p.tiles.first + kRoundings);
+    long wrong = 0;
+    for (std::size_t pair = 0; pair < pairs; ++pair) {
+        const auto size = sandwich(gradient_matrix, 4, sizes[pair], true);
+        for (std::size_t tap = 0; tap < 9; ++tap) {
+            const float value = gradient[static_cast<ptrdiff_t>(tap * pairs + pair)];
+            const double off = std::fabs(static_cast<double>(value) - sums[pair][tap]);
+            wrong += off <= kUnit * length * size[tap] ? 0 : 1;
+        }
+    }
+    return wrong;
+}
+
 TEST(winograd_weight_gradient) {
     const Kernels& reference = reference_table();
     ptrdiff_t turn = 0;
@@ -330,43 +415,7 @@ TEST(winograd_weight_gradient) {
         reference.winograd_weight_gradient(p);
         CHECK_INTACT(expected, s.describe());
 
-        const ptrdiff_t across = (s.columns + 1) / 2, down = (s.rows + 1) / 2;
-        const auto delta_matrix = transposed(kOutput, 4);      // A, 4 x 2
-        const auto gradient_matrix = transposed(kWeights, 3);  // G', 3 x 4
-        long wrong = 0;
-        for (ptrdiff_t i = 0; i < s.inputs; ++i)
-            for (ptrdiff_t c = 0; c < padded_outputs; ++c) {
-                std::vector<double> sums(9), sizes(16);
-                for (ptrdiff_t tile = p.tiles.first; tile < p.tiles.last; ++tile) {
-                    const ptrdiff_t n = tile / (across * down);
-                    const ptrdiff_t row = tile / across % down * 2, column = tile % across * 2;
-                    std::vector<double> delta(4);
-                    for (ptrdiff_t k = 0; k < 4; ++k) {
-                        const ptrdiff_t y = row + k / 2, z = column + k % 2;
-                        if (y >= s.rows || z >= s.columns || c >= s.outputs) continue;
-                        const auto value =
-                            static_cast<double>(d[n * p.d_image + y * p.d_row + z * p.d_pixel + c]);
-                        delta[static_cast<std::size_t>(k)] = value;
-                        for (ptrdiff_t tap = 0; tap < 9; ++tap)
-                            sums[static_cast<std::size_t>(tap)] +=
-                                value * input_at(p.tiles, x, n, y + tap / 3, z + tap % 3, i);
-                    }
-                    const auto v =
-                        sandwich(kInput, 4, patch_at(p.tiles, x, n, row, column, i), true);
-                    const auto e = sandwich(delta_matrix, 2, delta, true);
-                    for (std::size_t k = 0; k < 16; ++k) sizes[k] += v[k] * e[k];
-                }
-                const auto size = sandwich(gradient_matrix, 4, sizes, true);
-                const auto length = static_cast<double>(p.tiles.last - p.tiles.first + kRoundings);
-                for (std::size_t tap = 0; tap < 9; ++tap) {
-                    const float value =
-                        expected[(static_cast<ptrdiff_t>(tap) * s.inputs + i) * padded_outputs + c];
-                    wrong += std::fabs(static_cast<double>(value) - sums[tap]) <=
-                                     kUnit * length * size[tap]
-                                 ? 0
-                                 : 1;
-                }
-            }
+        const long wrong = wrong_gradients(s, p, x, d, expected);
         CHECK_THAT(wrong == 0, s.describe() << ": " << wrong << " wrong elements");
         for (const Kernels* table : fast_tables()) {
             GuardedArray<float> actual = start;
