@@ -3,7 +3,7 @@
 python examples/sweeps/with_dask.py                          # a cluster of this machine alone
 python examples/sweeps/with_dask.py tcp://scheduler:8786     # one that runs already
 
-Needs: pip install "nncore[sklearn]" distributed, on all of its machines.
+Needs: pip install ".[sklearn]" distributed, on all of its machines.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 python examples/sweeps/with_ray.py                # this machine alone
 python examples/sweeps/with_ray.py auto           # the cluster that this machine is part of
 
-Needs: pip install "nncore[sklearn]" ray, on all of its machines.
+Needs: pip install ".[sklearn]" ray, on all of its machines.
 """
 
 from __future__ import annotations

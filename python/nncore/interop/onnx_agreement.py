@@ -40,7 +40,7 @@ def compare(
     except MissingExtraError:
         return (
             f"{path}: not compared with ONNX Runtime, which is not installed "
-            '(pip install "nncore[onnx]")'
+            "(pip install onnxruntime)"
         )
     except ModelFileError as error:
         return f"{path}: not compared with ONNX Runtime: {str(error).removeprefix(f'{path}: ')}"

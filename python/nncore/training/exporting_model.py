@@ -55,7 +55,7 @@ class ExportingModel(ExplainingModel):
         Raises
         ------
         MissingExtraError
-            ONNX, and the package onnx is not installed (``pip install "nncore[onnx]"``).
+            ONNX, and the package onnx is not installed (extra ``[onnx]``).
         ExportError
             The format has no place for something of the model: a frozen network before its layers
             (`features`), bytes where it was trained on other values; the message says what to do.

@@ -41,7 +41,7 @@ def add_onlookers(parser: argparse.ArgumentParser) -> None:
         type=values.path,
         metavar="DIR",
         help="write event files for TensorBoard there: numbers, weights, sample predictions (needs "
-        'pip install "nncore[tensorboard]")',
+        "pip install tensorboardX)",
     )
 
 

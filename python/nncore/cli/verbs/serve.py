@@ -165,7 +165,8 @@ def run(settings: Settings, out: Output) -> int:
         import uvicorn  # noqa: F401
     except ImportError:
         raise MissingExtraError(
-            "serving needs Starlette and uvicorn: pip install 'nncore[serve]'"
+            "serving needs Starlette and uvicorn: run `python -m pip install starlette uvicorn "
+            "httptools uvloop`"
         ) from None
     from nncore.serve.app import create_app
     from nncore.serve.models import ModelSource
