@@ -1,7 +1,9 @@
 // Normalization of channels over many pixels, lanes over channels.
 #include "../declarations.h"
 #include "activation.h"
+#include "tile_sizes.h"
 #include "vectors.h"
+#include "with_constant.h"
 
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
@@ -10,8 +12,9 @@ namespace {
 // which are added at the end: (0 + 1) + (2 + 3).
 constexpr int kChains = 4;
 
-NNCORE_INLINE vec total(const vec* chains) {
-    return (chains[0] + chains[1]) + (chains[2] + chains[3]);
+template <int V>
+NNCORE_INLINE vec total(const vec (&chains)[kChains][V], int v) {
+    return (chains[0][v] + chains[1][v]) + (chains[2][v] + chains[3][v]);
 }
 
 // body(pixel, number of its chain)
@@ -25,24 +28,96 @@ NNCORE_INLINE void for_pixels(ptrdiff_t pixels, Body body) {
     for (int k = 0; p < pixels; ++p, ++k) body(p, k);
 }
 
+// Walks the channels in groups of at most `widest` vectors, that is `Widest` at most; body is
+// called as body.template operator()<V>(first channel, lanes), with V = 1 alone for a part of a
+// vector. An image is read line of the cache by line then, if the group is all there is, or at
+// least in pieces that are long enough to be foreseen: vector by vector took two to three times as
+// long.
+template <int Widest, class Body>
+NNCORE_INLINE void for_vector_groups(ptrdiff_t channels, int widest, Body body) {
+    ptrdiff_t c = 0;
+    while (c + kLanes <= channels) {
+        const ptrdiff_t left = (channels - c) / kLanes;
+        const int vectors = static_cast<int>(min_size(left, widest));
+        with_constant<Widest>(vectors, [&]<int V>() { body.template operator()<V>(c, kLanes); });
+        c += vectors * kLanes;
+    }
+    if (c < channels) body.template operator()<1>(c, static_cast<int>(channels - c));
+}
+
+// The mean of V vectors of channels, and the sums of the squares around it.
+template <int V>
+void moments_of(ptrdiff_t pixels, ptrdiff_t channels, const float* x, int lanes, float* means,
+                float* squares) {
+    const vec count = broadcast(static_cast<float>(pixels));
+    vec mean[V];
+    {
+        vec sums[kChains][V] = {};
+        for_pixels(pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
+            NNCORE_UNROLL
+            for (int v = 0; v < V; ++v)
+                sums[k][v] += load_some(x + p * channels + v * kLanes, lanes);
+        });
+        NNCORE_UNROLL
+        for (int v = 0; v < V; ++v) mean[v] = total(sums, v) / count;
+    }
+    vec parts[kChains][V] = {};
+    for_pixels(pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
+        NNCORE_UNROLL
+        for (int v = 0; v < V; ++v) {
+            const vec off = load_some(x + p * channels + v * kLanes, lanes) - mean[v];
+            parts[k][v] = fma(off, off, parts[k][v]);
+        }
+    });
+    NNCORE_UNROLL
+    for (int v = 0; v < V; ++v) {
+        store_some(means + v * kLanes, mean[v], lanes);
+        store_some(squares + v * kLanes, total(parts, v), lanes);
+    }
+}
+
+// For V vectors of channels from the first of `x` and `dy` on.
+template <int V>
+void gradient_sums_of(ptrdiff_t pixels, ptrdiff_t channels, const float* means, const float* x,
+                      const float* dy, int lanes, bool first, float* shift_gradient,
+                      float* scale_gradient) {
+    vec mean[V];
+    NNCORE_UNROLL
+    for (int v = 0; v < V; ++v) mean[v] = load_some(means + v * kLanes, lanes);
+    vec sums[kChains][V] = {}, products[kChains][V] = {};
+    for_pixels(pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
+        NNCORE_UNROLL
+        for (int v = 0; v < V; ++v) {
+            const ptrdiff_t at = p * channels + v * kLanes;
+            const vec d = load_some(dy + at, lanes);
+            sums[k][v] += d;
+            products[k][v] = fma(d, load_some(x + at, lanes) - mean[v], products[k][v]);
+        }
+    });
+    NNCORE_UNROLL
+    for (int v = 0; v < V; ++v) {
+        vec shift = total(sums, v), scale = total(products, v);
+        float* const to_shift = shift_gradient + v * kLanes;
+        float* const to_scale = scale_gradient + v * kLanes;
+        if (!first) {
+            shift = load_some(to_shift, lanes) + shift;
+            scale = load_some(to_scale, lanes) + scale;
+        }
+        store_some(to_shift, shift, lanes);
+        store_some(to_scale, scale, lanes);
+    }
+}
+
 }  // namespace
 
 void channel_moments(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
                      float* squares) {
-    const vec count = broadcast(static_cast<float>(pixels));
-    for_vectors(channels, [&](ptrdiff_t c, int n) __attribute__((always_inline)) {
-        vec sums[kChains] = {};
-        for_pixels(pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
-            sums[k] += load_some(x + p * channels + c, n);
-        });
-        const vec mean = total(sums) / count;
-        vec parts[kChains] = {};
-        for_pixels(pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
-            const vec off = load_some(x + p * channels + c, n) - mean;
-            parts[k] = fma(off, off, parts[k]);
-        });
-        store_some(means + c, mean, n);
-        store_some(squares + c, total(parts), n);
+    // Read twice: the second time from the second cache, where a group of all pixels stays there.
+    const ptrdiff_t staying = kTwiceRead / (pixels * kLanes);
+    const int widest = static_cast<int>(
+        staying < kFewestMoments ? kFewestMoments : min_size(staying, kMomentVectors));
+    for_vector_groups<kMomentVectors>(channels, widest, [&]<int V>(ptrdiff_t c, int lanes) {
+        moments_of<V>(pixels, channels, x + c, lanes, means + c, squares + c);
     });
 }
 
@@ -76,22 +151,11 @@ void normalize(const NormalizeArgs& a, Activation kind, const float* x, float* y
 
 void normalize_gradient_sums(const NormalizeArgs& a, const float* x, const float* dy, bool first,
                              float* shift_gradient, float* scale_gradient) {
-    for_vectors(a.channels, [&](ptrdiff_t c, int n) __attribute__((always_inline)) {
-        const vec mean = load_some(a.mean + c, n);
-        vec sums[kChains] = {}, products[kChains] = {};
-        for_pixels(a.pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
-            const vec d = load_some(dy + p * a.channels + c, n);
-            sums[k] += d;
-            products[k] = fma(d, load_some(x + p * a.channels + c, n) - mean, products[k]);
+    for_vector_groups<kGradientSumVectors>(
+        a.channels, kGradientSumVectors, [&]<int V>(ptrdiff_t c, int lanes) {
+            gradient_sums_of<V>(a.pixels, a.channels, a.mean + c, x + c, dy + c, lanes, first,
+                                shift_gradient + c, scale_gradient + c);
         });
-        vec shift = total(sums), scale = total(products);
-        if (!first) {
-            shift = load_some(shift_gradient + c, n) + shift;
-            scale = load_some(scale_gradient + c, n) + scale;
-        }
-        store_some(shift_gradient + c, shift, n);
-        store_some(scale_gradient + c, scale, n);
-    });
 }
 
 void normalize_gradient(const NormalizeGradientArgs& a, Activation kind, const float* x,

@@ -35,6 +35,8 @@ constexpr int kTaps = J == 4 ? 6 : 9;
 // Gradients behind a pooling: the accumulators of a weight gradient's tile and its widest vectors;
 // the blocks of an input gradient's, here a whole group of ../pooled_groups.h.
 constexpr int kPooledAccumulators = 24, kPooledWidest = 12, kSpreadBlocks = 12;
+// Vectors of channels that a batch normalization sums up at once, with four chains for each sum.
+constexpr int kMomentVectors = 6, kGradientSumVectors = 3;
 
 #elif defined(__AVX2__)
 
@@ -48,6 +50,7 @@ constexpr int kHeight = J == 2 ? 6 : 12;
 template <int J>
 constexpr int kTaps = J == 2 ? 5 : 9;
 constexpr int kPooledAccumulators = 12, kPooledWidest = 12, kSpreadBlocks = 3;
+constexpr int kMomentVectors = 3, kGradientSumVectors = 1;
 
 #elif defined(__ARM_NEON)
 
@@ -63,6 +66,7 @@ constexpr int kHeight = J == 4   ? 6
 template <int J>
 constexpr int kTaps = J == 4 ? 6 : 9;
 constexpr int kPooledAccumulators = 24, kPooledWidest = 12, kSpreadBlocks = 3;
+constexpr int kMomentVectors = 6, kGradientSumVectors = 3;
 
 #else
 
@@ -76,6 +80,7 @@ constexpr int kHeight = 4;
 template <int J>
 constexpr int kTaps = 3;
 constexpr int kPooledAccumulators = 8, kPooledWidest = 4, kSpreadBlocks = 1;
+constexpr int kMomentVectors = 2, kGradientSumVectors = 1;
 
 #endif
 
@@ -95,5 +100,10 @@ constexpr ptrdiff_t kStripPixels = 48, kStripFloats = 4096;
 constexpr ptrdiff_t kStayCached = ptrdiff_t{1} << 16;
 // How many inputs before its turn the weights of one are asked for, where they do not stay there.
 constexpr ptrdiff_t kWeightsAhead = 32;
+
+// What is read twice stays in the second cache if it is no more than this, in floats; and the
+// fewest vectors of channels that are worth a walk over all pixels, if it does not.
+constexpr ptrdiff_t kTwiceRead = ptrdiff_t{1} << 18;
+constexpr int kFewestMoments = 2;
 
 }  // namespace nncore::kernels::NNCORE_TARGET
