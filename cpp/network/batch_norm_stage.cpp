@@ -59,6 +59,11 @@ class BatchNormStage final : public Stage {
     bool varies_in_training() const override { return !fixed_; }
     bool folds() const override { return folds_; }
     bool folds_in_training() const override { return folds_ && fixed_; }
+    bool leaves_last_step() const override { return folds_ && !fixed_; }
+    bool shares_delta() const override { return true; }
+    std::vector<std::size_t> deltas_written() const override {
+        return is_left ? std::vector<std::size_t>{} : Stage::deltas_written();
+    }
     void fold_scales(const Stage& before, const float* values, float* scales) const override {
         const Parameter& kernel = before.parameters[0];
         std::vector<float> natural(static_cast<std::size_t>(element_count(kernel.shape)));
@@ -111,7 +116,7 @@ class BatchNormStage final : public Stage {
             measure(pass);
             mean = scratch(pass, 1);
             set_scale(pass, scratch(pass, 2), scale);
-            std::copy_n(scratch(pass, 1), 2 * stride_, shared(pass));
+            std::copy_n(scratch(pass, 1), 2 * stride_, shared(pass, kMean));
         } else {
             set_scale(pass, value(pass, kMovingVariance), scale);
         }
@@ -135,13 +140,13 @@ class BatchNormStage final : public Stage {
         if (folds_in_training()) return;  // the delta is that of the stage before
         if (!fixed_) sum_gradients(pass);
         if (!needs_input_gradient) return;
-        const float* const mean = fixed_ ? value(pass, kMovingMean) : shared(pass);
-        const float* const variance = fixed_ ? value(pass, kMovingVariance) : mean + stride_;
+        const float* const variance =
+            fixed_ ? value(pass, kMovingVariance) : shared(pass, kVariance);
         const float* const shift = scratch(pass, 0);    // sum of dy
         const float* const product = scratch(pass, 1);  // sum of dy * (x - mean)
-        float* const of_gradient = scratch(pass, 2);
-        float* const of_input = scratch(pass, 3);
-        float* const constant = scratch(pass, 4);
+        float* const of_gradient = shared(pass, kOfGradient);
+        float* const of_input = shared(pass, kOfInput);
+        float* const constant = shared(pass, kConstant);
         const float* const gamma = value(pass, kGamma);
         const float count = static_cast<float>(pass.batch() * pixels_);
         for (std::ptrdiff_t c = 0; c < channels_; ++c) {
@@ -150,12 +155,16 @@ class BatchNormStage final : public Stage {
             of_input[c] = fixed_ ? 0.0f : -of_gradient[c] * (product[c] / count) / square;
             constant[c] = fixed_ ? 0.0f : -of_gradient[c] * (shift[c] / count);
         }
-        const kernels::NormalizeGradientArgs args{pixels_,     channels_, mean,
-                                                  of_gradient, of_input,  constant};
+        if (is_left) return;
         for_each(pass, pass.rows, [&](const BackwardPass&, std::ptrdiff_t r) {
-            pass.kernels.normalize_gradient(args, input_activation, input(pass).row(r),
-                                            output_delta(pass).row(r), input_delta(pass).row(r));
+            input_gradient(pass, r, 0, pixels_, input_delta(pass).row(r));
         });
+    }
+
+    void last_step(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first, std::ptrdiff_t last,
+                   float* gradient) const override {
+        const std::ptrdiff_t line = pixels_ / output_shape[0];
+        input_gradient(pass, row, first * line, last * line, gradient);
     }
 
     void backward_weights(const BackwardPass& pass) const override {
@@ -177,7 +186,10 @@ class BatchNormStage final : public Stage {
 
  private:
     enum Index : std::size_t { kGamma, kBeta, kMovingMean, kMovingVariance };
-    static constexpr std::ptrdiff_t kScratchRows = 5, kSharedRows = 2;
+    // What all threads read: of the batch, and the factors of the input gradient. Behind them the
+    // partial sums of the chunks.
+    enum Shared { kMean, kVariance, kOfGradient, kOfInput, kConstant, kSharedRows };
+    static constexpr std::ptrdiff_t kScratchRows = 3;
 
     bool is_fused() const { return output_activation != Activation::linear; }
     // What a channel is multiplied by for fixed statistics.
@@ -203,8 +215,24 @@ class BatchNormStage final : public Stage {
     float* scratch(const Pass& pass, std::ptrdiff_t row) const {
         return Stage::scratch(pass) + row * stride_;
     }
-    // The batch's mean, its variance, then the partial sums of the chunks.
-    float* shared(const Pass& pass) const { return pass.workspace.shared[index]; }
+    float* shared(const Pass& pass, std::ptrdiff_t row) const {
+        return pass.workspace.shared[index] + row * stride_;
+    }
+
+    // Of pixels [first, last) of one sample, once the factors are known.
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                        std::ptrdiff_t last, float* dx) const {
+        const kernels::NormalizeGradientArgs args{
+            last - first,
+            channels_,
+            fixed_ ? value(pass, kMovingMean) : shared(pass, kMean),
+            shared(pass, kOfGradient),
+            shared(pass, kOfInput),
+            shared(pass, kConstant)};
+        const std::ptrdiff_t at = first * channels_;
+        pass.kernels.normalize_gradient(args, input_activation, input(pass).row(r) + at,
+                                        output_delta(pass).row(r) + at, dx);
+    }
 
     void set_scale(const Pass& pass, const float* variance, float* scale) const {
         const float* const gamma = value(pass, kGamma);
@@ -230,8 +258,8 @@ class BatchNormStage final : public Stage {
     // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of the scratch, and the
     // gradients of gamma and beta.
     void sum_gradients(const BackwardPass& pass) const {
-        const float* const mean = shared(pass);
-        float* const partials = shared(pass) + kSharedRows * stride_;
+        const float* const mean = shared(pass, kMean);
+        float* const partials = shared(pass, kSharedRows);
         const kernels::NormalizeArgs args{pixels_, channels_, mean, nullptr, nullptr};
         const Share share = pass.share();
         for_each(pass, share.chunks, [&](const BackwardPass&, std::ptrdiff_t chunk) {
@@ -248,11 +276,12 @@ class BatchNormStage final : public Stage {
         if (pass.shared != nullptr) pass.shared->sum(sums, 2 * stride_);
         const float* const shift = scratch(pass, 0);
         const float* const product = scratch(pass, 1);
+        const float* const variance = shared(pass, kVariance);
         float* const gamma = pass.gradients + parameters[kGamma].offset;
         float* const beta = pass.gradients + parameters[kBeta].offset;
         for (std::ptrdiff_t c = 0; c < channels_; ++c) {
             beta[c] = shift[c];
-            gamma[c] = product[c] / std::sqrt(mean[stride_ + c] + epsilon_);
+            gamma[c] = product[c] / std::sqrt(variance[c] + epsilon_);
         }
     }
 

@@ -452,6 +452,13 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
             for (Layer& layer : architecture_.layers)
                 if (layer.buffer == i) layer.fused_away = layer.fused_away || in_training;
         }
+    for (std::size_t i = 1; i < stages.size(); ++i) {
+        Stage &before = *stages[i - 1], &stage = *stages[i];
+        if (!stage.leaves_last_step() || !stage.needs_input_gradient || !before.takes_last_step())
+            continue;
+        before.behind = &stage;
+        stage.is_left = true;
+    }
     for (const auto& stage : stages) {
         stage->prepared_offset = architecture_.prepared_floats;
         architecture_.prepared_floats += padded(stage->prepared_floats());

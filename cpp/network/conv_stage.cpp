@@ -37,6 +37,8 @@ class ConvStage final : public Stage {
         const Spread spread = ConvPhases::of(g_, true).spread;
         is_spread_out_ = !pooled && spread.height == g_.out_height &&
                          spread.width == g_.out_width && g_.out_channels == out_padded_;
+        sees_pixels_alone_ = g_.kernel_height == 1 && g_.kernel_width == 1 && g_.stride_rows == 1 &&
+                             g_.stride_columns == 1 && g_.padding == Border{};
     }
 
     std::string describe() const override {
@@ -75,8 +77,8 @@ class ConvStage final : public Stage {
         if (!backward) return sizes;
         sizes.prepared = prepared_floats();
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
-        if (!is_spread_out_) sizes.image = std::max(sizes.image, unpooled_floats());
-        sizes.scratch += out_padded_;
+        if (!reads_delta()) sizes.image = std::max(sizes.image, unpooled_floats());
+        sizes.scratch += padded(behind != nullptr ? output_line() : out_padded_);
         if (needs_input_gradient && scatters_) sizes.scratch += padded(g_.height * scatter_line());
         if (needs_input_gradient && spreads_winners_)
             sizes.scratch += padded(spread_lines() * scatter_line()) +
@@ -85,6 +87,8 @@ class ConvStage final : public Stage {
         if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
         return sizes;
     }
+
+    bool takes_last_step() const override { return !pooled_ && !use_bias_; }
 
     void forward(const Pass& pass) const override {
         if (filters_minimally_) {
@@ -174,24 +178,27 @@ class ConvStage final : public Stage {
     void backward_data(const BackwardPass& all) const override {
         const Share share = all.share();
         for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
-            if (!is_spread_out_) prepare_image(pass, unpooled_floats());
+            if (!reads_delta()) prepare_image(pass, unpooled_floats());
             const std::ptrdiff_t begin = share.begin(chunk), end = share.begin(chunk + 1);
             if (trains)
                 std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
             for (std::ptrdiff_t r = begin; r < end; ++r) {
                 const bool first = r == begin;
-                const float* dense = unpooled(pass, r);
-                if (needs_input_gradient) {
-                    if (spreads_winners_) {
-                        spread_input_gradient(pass, r);
-                    } else if (scatters_) {
-                        scattered_input_gradient(pass, r);
-                    } else {
-                        input_gradient(pass, r);
+                for (std::ptrdiff_t line = 0; line < lines(); line += band()) {
+                    const Band band{line, std::min(line + this->band(), lines())};
+                    const float* dense = unpooled(pass, r, band);
+                    if (needs_input_gradient) {
+                        if (spreads_winners_) {
+                            spread_input_gradient(pass, r);
+                        } else if (scatters_) {
+                            scattered_input_gradient(pass, r, band);
+                        } else {
+                            input_gradient(pass, r, band);
+                        }
                     }
+                    if (trains) weight_gradient(pass, r, band, dense, chunk, first && line == 0);
                 }
                 if (!trains) continue;
-                weight_gradient(pass, r, dense, chunk, first);
                 // From the output gradient as it came: pooling left zeros out that add nothing.
                 if (use_bias_)
                     add_bias_gradient(pass.kernels, output_shape[0] * output_shape[1],
@@ -368,41 +375,59 @@ class ConvStage final : public Stage {
     float* turned(const Pass& pass, std::ptrdiff_t tap) const {
         return pass.workspace.shared[index] + tap * out_padded_ * padded(g_.channels);
     }
+    // Of a band.
     std::ptrdiff_t unpooled_floats() const {
         const Spread s = phases().spread;
-        return padded(s.height * s.width * out_padded_);
+        return padded((band() < lines() ? band() : s.height) * s.width * out_padded_);
     }
     // Where it is spread out already, the gradient as it came.
+    bool reads_delta() const { return is_spread_out_ && behind == nullptr; }
     const float* spread_image(const Pass& pass, std::ptrdiff_t r) const {
-        return is_spread_out_ ? output_delta(pass).row(r) : image(pass);
+        return reads_delta() ? output_delta(pass).row(r) : image(pass);
+    }
+    std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
+
+    // Lines [first, last) of the output, which go through the pass backward together: all of a
+    // sample; or, where a normalization has left its last step to this stage and each line's
+    // gradients are those of one line of the input, so few that they stay in the second cache.
+    struct Band {
+        std::ptrdiff_t first, last;
+    };
+    std::ptrdiff_t lines() const { return g_.out_height; }
+    std::ptrdiff_t band() const {
+        constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16;
+        if (behind == nullptr || !sees_pixels_alone_) return lines();
+        return std::clamp(kFloats / (g_.out_width * (out_padded_ + g_.channels)), std::ptrdiff_t{1},
+                          lines());
     }
     // The scratch that backward uses: a bias gradient, then what the input gradient wants.
     float* behind_forward(const Pass& pass) const {
         return scratch(pass) + (pooled_ ? unpooled_lines() : 0);
     }
 
-    // Spreads sample r's output gradient out; returns the place of output pixel (0, 0).
-    const float* unpooled(const Pass& pass, std::ptrdiff_t r) const {
+    // Spreads a band of sample r's output gradient out; returns the place of its first pixel.
+    const float* unpooled(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
         if (visits_winners_ && (!needs_input_gradient || spreads_winners_))
             return nullptr;  // nobody needs it
-        if (is_spread_out_) return output_delta(pass).row(r);
+        if (reads_delta()) return output_delta(pass).row(r);
         const ConvPhases phases = this->phases();
         const Spread& s = phases.spread;
         const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
         const std::ptrdiff_t line = s.width * out_padded_;
         float* const place = image(pass) + s.top * line + s.left * out_padded_;
-        const float* d = output_delta(pass).row(r);
         if (pooled_) {
-            pass.kernels.unpool_2x2(output_shape[0], output_shape[1], g_.out_channels, d,
-                                    winners(pass, r), place, down * line, across * out_padded_);
+            pass.kernels.unpool_2x2(output_shape[0], output_shape[1], g_.out_channels,
+                                    output_delta(pass).row(r), winners(pass, r), place, down * line,
+                                    across * out_padded_);
             return place;
         }
         const bool whole_lines = across == 1 && g_.out_channels == out_padded_;
-        for (std::ptrdiff_t y = 0; y < g_.out_height; ++y) {
-            float* to = place + y * down * line;
+        for (std::ptrdiff_t y = band.first; y < band.last; ++y) {
+            float* to = place + (y - band.first) * down * line;
+            const float* d =
+                output_gradient(pass, r, y, y + 1, whole_lines ? to : behind_forward(pass));
             if (whole_lines) {
-                std::copy_n(d, g_.out_width * out_padded_, to);
-                d += g_.out_width * out_padded_;
+                if (d != to) std::copy_n(d, output_line(), to);
                 continue;
             }
             for (std::ptrdiff_t x = 0; x < g_.out_width; ++x) {
@@ -414,12 +439,17 @@ class ConvStage final : public Stage {
         return place;
     }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
         const ConvPhases phases = this->phases();
         std::ptrdiff_t taps = 0;
         for (std::ptrdiff_t i = 0; i < phases.rows; ++i)
             for (std::ptrdiff_t j = 0; j < phases.columns; ++j) {
-                const ConvPhase row = phases.row(g_, i), column = phases.column(g_, j);
+                ConvPhase row = phases.row(g_, i);
+                const ConvPhase column = phases.column(g_, j);
+                if (this->band() < lines()) {
+                    row.first = band.first;
+                    row.count = band.last - band.first;
+                }
                 if (row.count > 0 && column.count > 0)
                     input_gradient(pass, r, phases, row, column, turned(pass, taps));
                 taps += row.taps * column.taps;
@@ -460,14 +490,16 @@ class ConvStage final : public Stage {
     }
 
     // There is no stride.
-    void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+    void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+        const bool part = this->band() < lines();
+        const std::ptrdiff_t first = part ? band.first : 0;
         const ConvPhases phases = this->phases();
         const Spread& s = phases.spread;
         kernels::ConvScatterArgs args{};
         args.kernel_rows = g_.kernel_height;
         args.kernel_row = s.width * out_padded_;
         args.channels = g_.out_channels;
-        args.rows = g_.height;
+        args.rows = part ? band.last - band.first : g_.height;
         args.columns = g_.out_width;
         args.x = spread_image(pass, r) + phases.row(g_, 0).window * args.kernel_row +
                  s.left * out_padded_;
@@ -478,7 +510,7 @@ class ConvStage final : public Stage {
         args.lines = behind_forward(pass) + out_padded_;
         args.line = scatter_line();
         pass.kernels.conv_scatter(args);
-        finish_lines(pass, r, args.lines);
+        finish_lines(pass, r, first, args.rows, args.lines);
     }
 
     // The image with its border, all of which the windows see.
@@ -503,21 +535,22 @@ class ConvStage final : public Stage {
         args.x_pixel = g_.stride_columns * g_.channels;
         args.scratch = image + floats;
         pass.kernels.pooled_input_gradient(args);
-        finish_lines(pass, r, image + g_.padding.top * args.line);
+        finish_lines(pass, r, 0, g_.height, image + g_.padding.top * args.line);
     }
 
-    // From lines with a border to the compact input delta.
-    void finish_lines(const Pass& pass, std::ptrdiff_t r, const float* lines) const {
+    // From `count` lines with a border to those of the compact input delta from `first` on.
+    void finish_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
+                      std::ptrdiff_t count, const float* lines) const {
         const Rows& x = input(pass);
-        for (std::ptrdiff_t y = 0; y < g_.height; ++y)
-            pass.kernels.activation_gradient(
-                input_activation, g_.width * g_.channels, x.line(r, y),
-                lines + y * scatter_line() + g_.padding.left * g_.channels,
-                input_delta(pass).row(r) + y * g_.width * g_.channels);
+        for (std::ptrdiff_t y = first; y < first + count; ++y, lines += scatter_line())
+            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.line(r, y),
+                                             lines + g_.padding.left * g_.channels,
+                                             input_delta(pass).row(r) + y * g_.width * g_.channels);
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t chunk,
-                         bool first) const {
+    // From a band of the output gradient, which begins at `d`.
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band, const float* d,
+                         std::ptrdiff_t chunk, bool first) const {
         const Rows& x = input(pass);
         if (visits_winners_) {
             kernels::PooledWeightGradientArgs args{};
@@ -539,9 +572,9 @@ class ConvStage final : public Stage {
         }
         const ConvPhases phases = this->phases();
         auto args = taps<kernels::ConvWeightGradientArgs>(x.layout.line);
-        args.rows = rows_;
+        args.rows = pooled_ ? rows_ : band.last - band.first;
         args.columns = columns_;
-        args.x = corner(g_, x, r);
+        args.x = corner(g_, x, r) + band.first * args.x_row;
         args.blocks = out_padded_ / kBlock;
         args.d = d;
         args.d_row = phases.row_step(g_) * phases.spread.width * out_padded_;
@@ -569,7 +602,7 @@ class ConvStage final : public Stage {
 
     ConvGeometry g_;
     bool use_bias_, pooled_, filters_minimally_;
-    bool visits_winners_, scatters_, spreads_winners_, is_spread_out_;
+    bool visits_winners_, scatters_, spreads_winners_, is_spread_out_, sees_pixels_alone_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };
 

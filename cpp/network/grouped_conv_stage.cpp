@@ -57,7 +57,8 @@ std::ptrdiff_t GroupedConvStage::spread_floats() const {
 }
 
 std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
-    return padded(outputs_) + (backward ? padded(g_.out_channels) : 0);
+    if (!backward) return padded(outputs_);
+    return padded(outputs_) + padded(behind != nullptr ? output_line() : g_.out_channels);
 }
 
 std::ptrdiff_t GroupedConvStage::chunk_floats() const {
@@ -96,7 +97,8 @@ void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdi
                                   std::ptrdiff_t lines, float* image) const {
     const Spread s = spread();
     const std::ptrdiff_t line = s.width * outputs_;
-    const std::ptrdiff_t from = g_.out_width * g_.out_channels;
+    float* const own_line = scratch(pass) + padded(outputs_);
+    const bool in_place = behind != nullptr && g_.stride_columns == 1 && spreads_plainly();
     for (std::ptrdiff_t i = 0; i < lines; ++i) {
         const std::ptrdiff_t below = first + i - s.top;
         if (below % g_.stride_rows != 0) continue;
@@ -104,8 +106,10 @@ void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdi
         float* const to = image + i * line;
         if (row < 0 || row >= g_.out_height) {
             std::fill_n(to, line, 0.0f);
+        } else if (in_place) {
+            output_gradient(pass, r, row, row + 1, to + s.left * outputs_);
         } else {
-            spread_pixels(pass, g_.out_width, output_delta(pass).row(r) + row * from,
+            spread_pixels(pass, g_.out_width, output_gradient(pass, r, row, row + 1, own_line),
                           to + s.left * outputs_, g_.stride_columns * outputs_);
         }
     }

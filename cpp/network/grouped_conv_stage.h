@@ -19,6 +19,7 @@ class GroupedConvStage : public Stage {
     void forward(const Pass& pass) const override;
     void backward_data(const BackwardPass& pass) const override;
     void backward_weights(const BackwardPass& pass) const override;
+    bool takes_last_step() const override { return !use_bias_; }
 
  protected:
     // outputs: the output channels of one pixel, with their padding, in the order of the lanes.
@@ -35,6 +36,8 @@ class GroupedConvStage : public Stage {
     // apart.
     virtual void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels,
                                float* to, std::ptrdiff_t step) const = 0;
+    // Whether that only copies, where pixels follow each other.
+    virtual bool spreads_plainly() const { return false; }
     // Lines of the output that can be computed one by one; 1: only all together.
     virtual std::ptrdiff_t most_bands() const { return g_.out_height; }
     virtual void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
@@ -66,12 +69,14 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t outputs_;  // see the constructor
 
  private:
-    // Each thread's scratch: the bias in the order of the lanes; in training also a bias gradient;
+    // Each thread's scratch: the bias in the order of the lanes; in training also a bias gradient,
+    // or, where a normalization has left its last step to this stage, a line of the output's;
     // then what the derived stage wants. The spread output gradient is the thread's image.
     std::ptrdiff_t spread_floats() const;
     std::ptrdiff_t band_rows() const;
     std::ptrdiff_t band_lines(std::ptrdiff_t first) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
+    std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
     const float* bias_in_lanes(const Pass& pass) const;
     void spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t lines,
                     float* image) const;

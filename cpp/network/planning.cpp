@@ -129,12 +129,15 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
         return keeps_inner || i == first || i + 2 >= buffers ||
                architecture.shape_before(i).size() == 1;
     };
-    // A normalization that is folded into the stage before has no delta of its own.
+    // The input of a normalization that is folded into the stage before has no delta of its own.
     const auto is_passed_on = [&](std::size_t i) {
-        return i + 1 < buffers && stages[i]->folds_in_training();
+        return i + 1 < buffers && (stages[i]->folds_in_training() ||
+                                   (stages[i]->shares_delta() && !stages[i]->is_left &&
+                                    architecture.shape_before(i).size() == 3));
     };
     const auto has_delta = [&](std::size_t i) {
-        return backward && i > first && moments.goes_backward(i - 1);
+        return backward && i > first && moments.goes_backward(i - 1) &&
+               !(i < stages.size() && stages[i]->is_left);
     };
 
     BufferPlan shared_memory;

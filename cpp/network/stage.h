@@ -163,7 +163,9 @@ class Stage {
     // The buffers that forward reads; and of the deltas that there are, those that the steps
     // backward read and write.
     virtual std::vector<std::size_t> inputs() const { return {index}; }
-    virtual std::vector<std::size_t> deltas_read() const { return {index + 1}; }
+    virtual std::vector<std::size_t> deltas_read() const {
+        return {behind == nullptr ? index + 1 : index + 2};
+    }
     virtual std::vector<std::size_t> deltas_written() const { return {index}; }
     // The buffer whose memory the output shares, because its values are the same; none: its own.
     virtual std::optional<std::size_t> shown_buffer(bool /*backward*/) const { return {}; }
@@ -184,6 +186,17 @@ class Stage {
                            float* /*folded_parameters*/) const {}
     // largest: the rows of the workspace; backward: whether backward passes follow.
     virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*backward*/) const { return {}; }
+
+    // Whether the steps backward ask for the gradient of the output by output_gradient alone. Then
+    // a batch normalization right behind leaves its last step to this stage, which takes it for a
+    // few lines at a time and goes on with them while they are in a cache: `behind` is set.
+    virtual bool takes_last_step() const { return false; }
+    // That step, of one that can: the input gradient of lines [first, last) of a sample.
+    virtual bool leaves_last_step() const { return false; }
+    virtual void last_step(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
+                           std::ptrdiff_t /*last*/, float* /*gradient*/) const {}
+    // Whether the input delta is written over the output delta, value by value.
+    virtual bool shares_delta() const { return false; }
 
     // The floats of an image that the gradients of so many samples of one chunk need.
     virtual std::ptrdiff_t image_for_chunk(std::ptrdiff_t /*rows*/) const { return 0; }
@@ -225,6 +238,8 @@ class Stage {
         bool in_training;
     };
     std::optional<Folded> folded;
+    const Stage* behind = nullptr;  // the stage that leaves its last step backward to this one
+    bool is_left = false;           // whether this stage's last step is left to the one before
 
  protected:
     const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
@@ -234,6 +249,17 @@ class Stage {
     }
     const Rows& input_delta(const Pass& pass) const { return pass.workspace.deltas[index]; }
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
+    // The gradient of lines [first, last) of a sample's output: where the delta has it, or in
+    // `place`, which has room for it, if a stage has left its last step to this one.
+    const float* output_gradient(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
+                                 std::ptrdiff_t last, float* place) const {
+        if (behind == nullptr) {
+            const Rows& d = output_delta(pass);
+            return d.row(row) + first * (element_count(output_shape) / output_shape[0]);
+        }
+        behind->last_step(pass, row, first, last, place);
+        return place;
+    }
     // Of the samples of the whole batch, sizes().gathered floats of each.
     Rows gathered(const Pass& pass) const { return pass.workspace.gathered_by(index); }
     // A thread's own place, of sizes().scratch floats.

@@ -1,5 +1,6 @@
 // Batch normalization beyond its gradients: moving averages, inference with the normalization
 // folded into the layer before, and that every change of a weight reaches it.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <thread>
@@ -324,6 +325,75 @@ TEST(folding_changes_nothing_but_roundings) {
 }
 
 // Whatever changes a weight, the next prediction is that of a new network with these weights.
+// What each way through a convolution makes of it: one pixel in and one out, in bands; the same
+// scattered, and with channels that do not fill a block; windows, with strides and without a
+// gradient below; groups of one channel, whole and not whole blocks of them, and of several.
+TEST(a_last_step_that_is_left_to_the_convolution_changes_no_bit) {
+    const auto bare = [](std::ptrdiff_t filters, network::Extent kernel,
+                         network::Extent strides = {1, 1}, std::ptrdiff_t groups = 1) {
+        return spaced(conv(filters, kernel, "linear", "same", strides, {0, 0}, false), {1, 1},
+                      groups);
+    };
+    const NetworkSpec spec = image_network({43, 37, 3}, {bare(16, {3, 3}),
+                                                         batch_norm(),
+                                                         {0, "relu6"},
+                                                         bare(96, {1, 1}),
+                                                         batch_norm(),
+                                                         {0, "relu6"},
+                                                         bare(96, {3, 3}, {1, 1}, 96),
+                                                         batch_norm(),
+                                                         {0, "relu"},
+                                                         bare(96, {3, 3}, {2, 2}, 96),
+                                                         batch_norm(),
+                                                         {0, "tanh"},
+                                                         bare(24, {1, 1}),
+                                                         batch_norm(),
+                                                         begin(),
+                                                         bare(40, {1, 1}),
+                                                         batch_norm(),
+                                                         {0, "relu6"},
+                                                         bare(40, {3, 3}, {1, 1}, 40),
+                                                         batch_norm(),
+                                                         {0, "relu6"},
+                                                         bare(24, {1, 1}),
+                                                         batch_norm(),
+                                                         shortcut(),
+                                                         end(),
+                                                         bare(36, {3, 3}, {2, 1}, 4),
+                                                         batch_norm(),
+                                                         {0, "relu"},
+                                                         bare(20, {1, 1}, {2, 2}),
+                                                         batch_norm(),
+                                                         {0, "relu"},
+                                                         bare(48, {3, 3}),
+                                                         batch_norm(),
+                                                         {0, "relu"},
+                                                         conv(16, {1, 1}, "linear"),
+                                                         batch_norm(),
+                                                         flatten(),
+                                                         {5, "linear"}});
+    const NetworkSpec parts = unfolded(spec);
+    const Data data(9, spec.inputs, spec.outputs(), 12);
+    for (const int threads : {1, 3}) {
+        runtime::set_thread_limit(threads);
+        const auto network = spec.build(13), apart = parts.build(13);
+        set_weights(*apart, weights_of(*network));
+        const auto left = [](const Network& of) {
+            const auto& stages = of.architecture().stages;
+            return std::count_if(stages.begin(), stages.end(),
+                                 [](const auto& stage) { return stage->is_left; });
+        };
+        CHECK(left(*network) == 11);
+        CHECK(left(*apart) == 0);
+        for (Network* const of : {network.get(), apart.get()})
+            of->compute_gradients(data.images(), data.label_targets(), Loss::cross_entropy);
+        CHECK(identical(gradients_of(*network), gradients_of(*apart)));
+        for (Network* const of : {network.get(), apart.get()}) train(*of, data, 4, Optimizer{0.1f});
+        CHECK(identical(weights_of(*network), weights_of(*apart)));
+    }
+    runtime::set_thread_limit(1);
+}
+
 TEST(every_change_reaches_the_next_prediction) {
     for (const NetworkSpec& spec : {kConv, kDense}) {
         const Data data(20, spec.inputs, spec.outputs(), 30);
