@@ -357,22 +357,33 @@ py::array_t<float> explain(const Network& network, const Probe& probe, const py:
     return maps;
 }
 
-py::tuple forward_with_input_of(const Network& network, const std::string& layer,
-                                const py::array& x, bool extracted) {
+// What a layer reads of each image, and where it is kept.
+struct InputOfLayer {
+    py::array_t<float> values;
+    Network::InputOf seen;
+};
+
+InputOfLayer input_of(const Network& network, const std::string& layer, const Images& images) {
     const auto& architecture = network.architecture();
     const auto& layers = architecture.layers;
     const auto at = static_cast<std::size_t>(&layer_of(architecture, layer) - layers.data());
     const std::size_t stage = at == 0 ? 0 : layers[at - 1].buffer;
-    if (extracted && stage < architecture.fixed_stages)
+    if (images.extracted && stage < architecture.fixed_stages)
         throw py::value_error("layer " + layer + " is one of those that are extracted");
-    const Images images = images_of(network, x, extracted);
     py::array_t<float> values =
         new_floats({images.count, network::element_count(architecture.shape_before(stage))});
-    py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     float* const to = values.mutable_data();
+    return {std::move(values), {stage, to}};
+}
+
+py::tuple forward_with_input_of(const Network& network, const std::string& layer,
+                                const py::array& x, bool extracted) {
+    const Images images = images_of(network, x, extracted);
+    const InputOfLayer input = input_of(network, layer, images);
+    py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     float* const data = outputs.mutable_data();
-    unlocked([&] { network.forward_with_input_of(stage, images, to, data); });
-    return py::make_tuple(outputs, values);
+    unlocked([&] { network.forward_with_input_of(input.seen, images, data); });
+    return py::make_tuple(outputs, input.values);
 }
 
 // forward, and softmax if asked for, of an array that suits the network as it is, without the
@@ -417,16 +428,23 @@ py::object probabilities(const Network& network, const py::object& x, bool softm
 }
 
 py::tuple evaluate(const Network& network, const py::array& x, const py::array& y,
-                   const std::string& loss_name, bool extracted) {
+                   const std::string& loss_name, bool extracted,
+                   const std::optional<std::string>& layer) {
     const Loss loss = network::loss_from_name(loss_name);
     const Images images = images_of(network, x, extracted);
     const Targets targets = targets_of(network, y, images.count);
+    std::optional<InputOfLayer> input;
+    if (layer) input = input_of(network, *layer, images);
     py::array_t<float> outputs = new_floats({images.count, network.output_size()});
     std::vector<float> losses(static_cast<std::size_t>(images.count));
     float* data = outputs.mutable_data();
-    unlocked([&] { network.evaluate(images, targets, loss, data, losses.data()); });
+    unlocked([&] {
+        network.evaluate(images, targets, loss, data, losses.data(),
+                         input ? &input->seen : nullptr);
+    });
     py::array_t<double> result(images.count);
     std::copy(losses.begin(), losses.end(), result.mutable_data());
+    if (input) return py::make_tuple(outputs, result, input->values);
     return py::make_tuple(outputs, result);
 }
 
@@ -639,7 +657,7 @@ void register_network(py::module_& m) {
         .def("probabilities", &probabilities, arg("images"), arg("softmax"),
              arg("inverse_temperature"), arg("low"), arg("high"))
         .def("evaluate", &evaluate, arg("images"), arg("targets"), arg("loss"),
-             arg("extracted") = false)
+             arg("extracted") = false, arg("input_of") = py::none())
         .def("extract", &extract, arg("images"))
         .def("look", &look, arg("probe"), arg("images"), arg("classes"))
         .def("explain", &explain, arg("probe"), arg("images"), arg("classes"))

@@ -174,37 +174,44 @@ void Network::extract(const Images& images, float* values) const {
     });
 }
 
-void Network::forward_with_input_of(std::size_t stage, const Images& images, float* values,
-                                    float* outputs) const {
-    if (stage < first_stage(images.extracted))
+template <class Finish>
+void Network::infer(const Images& images, const InputOf* seen, const Finish& finish) const {
+    const std::size_t all = stages().size();
+    if (seen == nullptr) return infer(images, all, finish);
+    if (seen->stage < first_stage(images.extracted))
         throw std::logic_error("what is asked for lies below the layers that are extracted");
-    const std::ptrdiff_t classes = output_size();
-    const std::ptrdiff_t size = element_count(architecture_.shape_before(stage));
-    infer(images, stage, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+    const std::ptrdiff_t size = element_count(architecture_.shape_before(seen->stage));
+    infer(images, seen->stage, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
         // At once: the memory is others' as soon as nobody needs the values any more.
-        copy_values(pass.workspace.activations[stage], rows, values + first * size);
-        for (std::size_t i = stage; i < stages().size(); ++i) forward_stage(pass, *stages()[i]);
-        copy_values(pass.workspace.activations.back(), rows, outputs + first * classes);
+        copy_values(pass.workspace.activations[seen->stage], rows, seen->values + first * size);
+        for (std::size_t i = seen->stage; i < all; ++i) forward_stage(pass, *stages()[i]);
+        finish(pass, first, rows);
+    });
+}
+
+void Network::forward_with_input_of(const InputOf& seen, const Images& images,
+                                    float* outputs) const {
+    infer(images, &seen, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        copy_values(pass.workspace.activations.back(), rows, outputs + first * output_size());
     });
 }
 
 void Network::evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
-                       float* losses) const {
+                       float* losses, const InputOf* seen) const {
     const std::size_t loss_buffer = stages_before(loss);
     const std::ptrdiff_t classes = output_size();
-    infer(images, stages().size(),
-          [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-              const Rows& y = pass.workspace.activations.back();
-              for (std::ptrdiff_t r = 0; r < rows; ++r)
-                  std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
-              Targets part = targets;
-              if (part.labels != nullptr) part.labels += first;
-              if (part.rows != nullptr) part.rows += first * classes;
-              if (part.weights != nullptr) part.weights += first;
-              for (std::ptrdiff_t r = 0; r < rows; ++r) load_target(pass, part, nullptr, r);
-              compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
-              std::copy_n(pass.workspace.losses, rows, losses + first);
-          });
+    infer(images, seen, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
+        const Rows& y = pass.workspace.activations.back();
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+            std::copy_n(y.row(r), classes, outputs + (first + r) * classes);
+        Targets part = targets;
+        if (part.labels != nullptr) part.labels += first;
+        if (part.rows != nullptr) part.rows += first * classes;
+        if (part.weights != nullptr) part.weights += first;
+        for (std::ptrdiff_t r = 0; r < rows; ++r) load_target(pass, part, nullptr, r);
+        compute_loss(pass, loss, loss_buffer, false, part.weights != nullptr);
+        std::copy_n(pass.workspace.losses, rows, losses + first);
+    });
 }
 
 template <class Show>

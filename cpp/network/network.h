@@ -103,6 +103,12 @@ class Network {
     bool shows_average() const;
 
     // --- inference; safe from several threads at once ---------------------------------------
+    // What the activation buffer holds that stage `stage` reads goes to `values`:
+    // element_count(architecture().shape_before(stage)) floats per image.
+    struct InputOf {
+        std::size_t stage;
+        float* values;
+    };
     // outputs: images.count x output_size.
     void forward(const Images& images, float* outputs) const;
     // The same, with a softmax after the last layer.
@@ -110,9 +116,9 @@ class Network {
     void forward_softmax(const Images& images, float inverse_temperature,
                          float* probabilities) const;
     // Also the loss of each image. With cross_entropy or focal, outputs are logits unless the last
-    // layer is a softmax.
+    // layer is a softmax. Also what a stage reads, as below, if `seen` is given.
     void evaluate(const Images& images, const Targets& targets, Loss loss, float* outputs,
-                  float* losses) const;
+                  float* losses, const InputOf* seen = nullptr) const;
     // What the fixed stages make of each image, sample_shape(true) floats: the rest of the network
     // takes these for images where they are marked as `extracted`. Throws std::logic_error where no
     // stage is fixed.
@@ -126,11 +132,9 @@ class Network {
     // Of each image a heat map as large as itself, by grad_cam: images.count x height x width.
     void explain(const Probe& probe, const Images& images, const std::int32_t* classes,
                  float* maps) const;
-    // forward, and beside its outputs what the activation buffer holds that stage `stage` reads:
-    // element_count(architecture().shape_before(stage)) floats per image. Throws std::logic_error
-    // where `images` are extracted behind it.
-    void forward_with_input_of(std::size_t stage, const Images& images, float* values,
-                               float* outputs) const;
+    // forward, and beside its outputs what a stage reads. Throws std::logic_error where `images`
+    // are extracted behind it.
+    void forward_with_input_of(const InputOf& seen, const Images& images, float* outputs) const;
 
  private:
     const std::vector<std::unique_ptr<Stage>>& stages() const { return architecture_.stages; }
@@ -181,6 +185,9 @@ class Network {
                const Finish& finish) const;
     template <class Finish>
     void infer(const Images& images, std::size_t last, const Finish& finish) const;
+    // Through all stages; `finish` finds the outputs. What is `seen`, if anything, is kept.
+    template <class Finish>
+    void infer(const Images& images, const InputOf* seen, const Finish& finish) const;
     // `show` gets the pass in which a row's values and gradients stand, the image's number and the
     // row.
     template <class Show>

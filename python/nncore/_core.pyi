@@ -1,7 +1,7 @@
 """The compiled core: kernels and the network engine. Refuses rather than converts."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,9 +249,20 @@ class Network:
     def forward_with_input_of(
         self, layer: str, images: Images, extracted: bool = ...
     ) -> tuple[F32, F32]: ...
+    # With a layer's name: also what it reads of each image, as of forward_with_input_of.
+    @overload
     def evaluate(
-        self, images: Images, targets: Targets, loss: LossName, extracted: bool = ...
+        self,
+        images: Images,
+        targets: Targets,
+        loss: LossName,
+        extracted: bool = ...,
+        input_of: None = ...,
     ) -> tuple[F32, NDArray[np.float64]]: ...
+    @overload
+    def evaluate(
+        self, images: Images, targets: Targets, loss: LossName, extracted: bool, input_of: str
+    ) -> tuple[F32, NDArray[np.float64], F32]: ...
     def extract(self, images: Images) -> F32: ...
     def look(self, probe: Probe, images: Images, classes: NDArray[np.int32]) -> tuple[F32, F32]: ...
     def explain(self, probe: Probe, images: Images, classes: NDArray[np.int32]) -> F32: ...

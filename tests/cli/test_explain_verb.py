@@ -140,7 +140,7 @@ def test_what_is_wrong_is_said_before_any_file_is_read(
     message = fails(2, *words, "--layer", "conv2d", "--method", "occlusion")
     assert "--layer is for --method gradcam" in message
     assert "--output" in fails(2, *words[:3])
-    message = fails(2, "explain", run, *words[2:])
+    message = fails(2, "explain", run, *words[2:], "--method", "gradcam")
     assert "no convolution" in message
     assert "use --method occlusion" in message
     (tmp_path / "file").write_text("")
@@ -149,7 +149,12 @@ def test_what_is_wrong_is_said_before_any_file_is_read(
 
 
 def test_networks_without_convolutions_by_occlusion(call, run, new_pictures, tmp_path):
-    words = ["explain", run, new_pictures / "standing" / "3.png", "--method", "occlusion"]
-    called = call(*words, "--output", tmp_path)
+    words = ["explain", run, new_pictures / "standing" / "3.png", "--output", tmp_path, "--json"]
+    called = call(*words)
     assert called.code == 0, called.err
-    assert (tmp_path / "3.png").exists()
+    assert "has no convolution: parts of the pictures are covered (occlusion)" in called.err
+    assert json.loads(called.out)["method"] == "occlusion"
+    chosen = (tmp_path / "3.png").read_bytes()
+    asked = call(*words, "--method", "occlusion")
+    assert "no convolution" not in asked.err
+    assert (tmp_path / "3.png").read_bytes() == chosen

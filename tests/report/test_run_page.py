@@ -13,7 +13,7 @@ from nncore.errors import DataError
 from nncore.report.kept import read_kept
 from nncore.report.run_page import write_page
 from nncore.report.words import shown
-from pages import HOSTILE_CLASSES, call, read
+from pages import HOSTILE_CLASSES, call, read, write_pictures
 
 
 def test_hostile_names_are_on_the_page_as_words(hostile_run):
@@ -193,3 +193,19 @@ def test_of_many_files_that_were_left_out_some_are_named(hostile_run, tmp_path):
     assert "no picture 49.txt" in words
     assert "no picture 50.txt" not in words
     assert "and 10 more" in words
+
+
+def test_sets_and_pictures_of_no_class_are_measured(tmp_path):
+    write_pictures(tmp_path / "data", ("a", "b", "c", "of three"), 150)
+    shutil.rmtree(tmp_path / "data" / "of three")
+    words = ("--model", "mlp", "--epochs", "3", "--test", "0.3", "--quiet")
+    call("train", tmp_path / "data", "--output", tmp_path, "--name", "run", *words)
+    report = read_kept(tmp_path / "run").report
+    told = read(tmp_path / "run" / "report.html").words.replace(" ", "")
+    assert report.unknown is not None
+    assert f"Calledunknownhere{report.unknown.images}of{report.images}" in told
+    assert [one.coverage for one in report.sets] == [0.9, 0.95]
+    for one in report.sets:
+        row = f"{one.coverage:g}{one.measured:.1%}{one.mean_size:.2f}{one.single:.1%}"
+        assert row in told
+    assert "bycoveringpartsofthepicture" in told

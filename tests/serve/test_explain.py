@@ -48,6 +48,8 @@ def test_a_network_without_convolutions(serving, model):
     told = pixels(serving.ask("/explain", picture(2)))
     wanted = heat_overlay(*enlarged(image, model.explain(image, method="occlusion")))
     assert np.array_equal(told, wanted)
+    # A label that nobody knows is no reason to look in another way.
+    assert serving.ask("/explain?label=nobody", picture(2)).status == 400
 
 
 @pytest.mark.parametrize(

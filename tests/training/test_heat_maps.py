@@ -201,7 +201,9 @@ def test_networks_without_convolutions_are_explained_by_occlusion():
     image = np.zeros((6, 5), np.float32)
     image[1, 2] = 1
     with pytest.raises(ValueError, match=r"no convolution .* use method='occlusion'"):
-        dense.explain(image)
+        dense.explain(image, method="gradcam")
+    assert dense.explaining_method == "occlusion"
+    np.testing.assert_array_equal(dense.explain(image, 0), dense.explain(image, 0, "occlusion"))
     heat = dense.explain(image, 0, "occlusion", window=1)
     np.testing.assert_allclose(heat, image)
     assert not dense.explain(image, 1, "occlusion", window=1).any()
@@ -238,7 +240,8 @@ def test_what_cannot_be_explained_is_refused(model):
         'no layer "conv"; known: conv2d,': {"layer": "conv"},
         'layer "dense" gives': {"layer": "dense"},
         "layer is for method='gradcam'": {"layer": "conv2d", "method": "occlusion"},
-        "window is for method='occlusion'": {"window": 3},
+        "window is for method='occlusion'": {"window": 3, "method": "gradcam"},
+        "not both": {"window": 3, "layer": "conv2d"},
         "window must be": {"window": SIDE + 1, "method": "occlusion"},
     }
     for message, arguments in wrong.items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nncore.errors import ModelFileError, NncoreError
 from nncore.report.thumbnails import Thumbnail, reduced, reduced_heat, thumbnail
+from nncore.training.heat_maps import occlusion_passes
 
 if TYPE_CHECKING:
     from nncore.report.kept import Kept
@@ -36,7 +37,8 @@ def heat_maps(
     pixels: Mapping[int, NDArray[np.uint8]],
     predicted: Mapping[int, str],
 ) -> Heated:
-    """Grad-CAM of the answers that were given; nothing but a note where that cannot be.
+    """Heat maps of the answers that were given, as `explain` makes them by itself; nothing but a
+    note where that cannot be.
 
     Parameters
     ----------
@@ -53,18 +55,30 @@ def heat_maps(
         return Heated()
     try:
         model = _loaded(kept) if model is None else model
+        if model.features is not None:
+            return Heated(note=_FROZEN)
         rows = rows[: _affordable(model)]
         heat = model.explain(np.stack([pixels[row] for row in rows]), [predicted[r] for r in rows])
     except (NncoreError, ValueError, OSError) as error:
         return Heated(note=f"Without heat maps: {error}.")
     rest = sum(row in pixels for row in predicted) - len(rows)
-    note = f"{_NOTE} {rest} pictures are without: the network is large." if rest else _NOTE
+    note = _NOTE.format(_METHODS[model.explaining_method])
+    if rest:
+        note += f" {rest} pictures are without: the network is large."
     return Heated(_overlays(rows, pixels, heat), note)
 
 
 _NOTE = (
-    "Beside each picture: what the answer rests on (Grad-CAM); the brighter, the more it raised "
+    "Beside each picture: what the answer rests on ({}); the brighter, the more it raised "
     "the answer's score. It shows what raised the score, not that the answer is right."
+)
+_METHODS = {
+    "gradcam": "Grad-CAM",
+    "occlusion": "by covering parts of the picture, since the network has no convolution",
+}
+_FROZEN = (
+    "Without heat maps: they take some 170 passes of the frozen network for each picture; nncore "
+    "explain draws them."
 )
 
 
@@ -74,7 +88,10 @@ def _affordable(model: Sequential) -> int:
 
     layers = [view.description for view in model.layers]
     assert model.input_shape is not None
-    return max(_FEWEST, int(_MOST_WORK / max(multiply_adds_of(layers, model.input_shape), 1)))
+    work = multiply_adds_of(layers, model.input_shape)
+    if model.explaining_method == "occlusion":
+        work *= occlusion_passes(*model.input_shape[:2])
+    return max(_FEWEST, int(_MOST_WORK / max(work, 1)))
 
 
 def _overlays(

@@ -26,10 +26,7 @@ def heat_picture(served: ServedModel, upload: Upload, label: str | None, max_pix
     from PIL import Image
 
     pixels = decode_image(upload.content, served.preprocessing, max_pixels=max_pixels)
-    try:
-        heat = served.model.explain(pixels, label)
-    except ValueError:
-        heat = served.model.explain(pixels, label, method="occlusion")
+    heat = served.model.explain(pixels, label)
     file = io.BytesIO()
     Image.fromarray(heat_overlay(*enlarged(pixels, heat))).save(file, "PNG")
     return file.getvalue()

@@ -107,16 +107,27 @@ class AnsweringModel(SteppedModel):
             sets = [(x, y)]
         uncalibrated = functools.partial(self._to_probabilities, temperature=1.0)
         without = None if self.temperature == 1.0 else uncalibrated
-        parts = [
-            answers_of(network, self._labelled(some, labels), loss, self._to_probabilities, without)
-            for some, labels in sets
-        ]
+        parts = []
+        for some, labels in sets:
+            data = self._labelled(some, labels)
+            parts.append(
+                answers_of(
+                    network,
+                    data,
+                    loss,
+                    self._to_probabilities,
+                    without,
+                    self._assurances,
+                    self._visible_head(data),
+                )
+            )
         return Report.from_answers(
             Answers.joined([answers for answers, _ in parts]),
             self._classes().names,
             loss_of_all(network, np.concatenate([losses for _, losses in parts]), loss),
             loss,
             paths=None if stream is not None else _paths_of(x),
+            assurances=self._assurances,
         )
 
     def predict(
@@ -335,11 +346,10 @@ class AnsweringModel(SteppedModel):
 
     def _outputs_and_descriptors(self, data: LabelledArrays) -> tuple[F32, F32 | None]:
         """Outputs (N, K), and what `Novelty` makes of the features before the last layer."""
-        network, head = self._built_network(), self._head()
-        hidden = head is not None and data.extracted and not network.is_trained(f"{head[0]}/kernel")
-        if head is None or head[1] > MOST_FEATURES or hidden:
+        network, head = self._built_network(), self._visible_head(data)
+        if head is None or head[1] > MOST_FEATURES:
             loss = self.loss or "cross_entropy"
-            kept, _ = evaluate_arrays(network, data, loss, lambda outputs, _: outputs)
+            kept, _ = evaluate_arrays(network, data, loss, lambda block, _: block.outputs)
             return np.concatenate(kept), None
 
         def described(some: Any, positions: NDArray[np.intp]) -> tuple[F32, F32]:
@@ -351,6 +361,13 @@ class AnsweringModel(SteppedModel):
 
     def _head(self) -> tuple[str, int] | None:
         return self._stack.head(tuple(self._built_network().input_shape))
+
+    def _visible_head(self, data: LabelledArrays) -> tuple[str, int] | None:
+        """The head, where what it reads can be seen: not if it is one of the layers that `data`
+        have gone through."""
+        network, head = self._built_network(), self._head()
+        hidden = head is not None and data.extracted and not network.is_trained(f"{head[0]}/kernel")
+        return None if hidden else head
 
     def _to_probabilities(
         self, outputs: F32, first: int = 0, *, temperature: float | None = None

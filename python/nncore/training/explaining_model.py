@@ -14,6 +14,7 @@ from nncore.training.answering_model import AnsweringModel
 from nncore.training.answers.probabilities import logits_of
 from nncore.training.heat_maps import (
     Probes,
+    asked_method,
     check_finite,
     check_method,
     default_window,
@@ -35,11 +36,24 @@ class ExplainingModel(AnsweringModel):
         super().__init__(layers, name, inputs)
         self._probes = Probes()
 
+    @property
+    def explaining_method(self) -> str:
+        """How `explain` looks unless it is told: "gradcam", or "occlusion" where no convolution is
+        there to be looked at.
+
+        Raises
+        ------
+        ValueError
+            The model is not built.
+        """
+        shape = tuple(self._built_network().input_shape)
+        return "occlusion" if self._stack.last_convolution(shape) is None else "gradcam"
+
     def explain(
         self,
         x: Any,
         label: Any = None,
-        method: str = "gradcam",
+        method: str | None = None,
         layer: str | None = None,
         *,
         window: int | None = None,
@@ -54,6 +68,7 @@ class ExplainingModel(AnsweringModel):
             The class to explain: its name or number, or a sequence of these, one per image. None:
             the most probable class of each.
         method
+            None: `explaining_method`.
             "gradcam": what the layers up to the last convolution found, weighted by how the class's
             score depends on it (Selvaraju et al., "Grad-CAM", ICCV 2017); one pass, as coarse as
             that layer. "occlusion": how far the score falls where the image is covered; some 170
@@ -94,6 +109,7 @@ class ExplainingModel(AnsweringModel):
         from nncore.training.answers.predictions import is_one_image
 
         check_method(method, layer, window)
+        method = method or asked_method(layer, window) or self.explaining_method
         images = self._gathered(x).images
         if len(images.shape) != 4:
             raise ValueError(

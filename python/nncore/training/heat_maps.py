@@ -53,12 +53,21 @@ class Probes:
         return kept[2]
 
 
-def check_method(method: str, layer: object, window: object) -> None:
+def asked_method(layer: object, window: object) -> str | None:
+    """The method that one of these arguments asks for; None where neither is given."""
+    if layer is not None:
+        return "gradcam"
+    return None if window is None else "occlusion"
+
+
+def check_method(method: str | None, layer: object, window: object) -> None:
     """ValueError where there is no such method, or it has not that argument."""
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     if method == "occlusion" and layer is not None:
         raise ValueError("layer is for method='gradcam': occlusion looks at no layer")
+    if method != "occlusion" and layer is not None and window is not None:
+        raise ValueError("layer is for method='gradcam', window for method='occlusion': not both")
     if method == "gradcam" and window is not None:
         raise ValueError("window is for method='occlusion'")
 
@@ -102,6 +111,12 @@ def check_finite(maps: F32, first: int = 0) -> None:
 def default_window(height: int, width: int) -> int:
     """Side of the square that covers a part of an image: a fifth of the shorter side."""
     return max(1, round(min(height, width) / 5))
+
+
+def occlusion_passes(height: int, width: int) -> int:
+    """How many images are predicted for the map of one, by the default window."""
+    window = default_window(height, width)
+    return 1 + len(_starts(height, window)) * len(_starts(width, window))
 
 
 def occlusion(

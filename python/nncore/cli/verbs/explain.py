@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli.destinations import check_output_folder, is_anothers_picture
@@ -64,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         choices=("gradcam", "occlusion"),
-        default="gradcam",
-        help="gradcam (default): by the gradients of the last convolution; occlusion: by covering "
-        "parts of the picture, for networks of any kind, a hundred times slower",
+        help="gradcam: by the gradients of the last convolution (the default, if there is one); "
+        "occlusion: by covering parts of the picture, for networks of any kind, a hundred times "
+        "slower",
     )
     parser.add_argument(
         "--layer",
@@ -86,14 +86,14 @@ class Settings:
     paths: tuple[str, ...]
     output: str
     label: str | None
-    method: str
+    method: str | None
     layer: str | None
     max_pixels: int
     features: str | None
 
 
 def settings(args: argparse.Namespace) -> Settings:
-    if args.layer is not None and args.method != "gradcam":
+    if args.layer is not None and args.method == "occlusion":
         raise UsageError("--layer is for --method gradcam: occlusion looks at no layer")
     return Settings(
         args.model,
@@ -128,6 +128,8 @@ def run(settings: Settings, out: Output) -> int:
     check_output_folder(settings.output, "--output")
     model, classes, preprocessing, _ = open_image_model(settings.model, settings.features)
     label = None if settings.label is None else classes.index(settings.label)
+    asked = settings.method
+    settings = replace(settings, method=_method(settings, model))
     _check_layer(model, settings, preprocessing.input_shape)
     gathered = gather_images(
         list(settings.paths),
@@ -138,6 +140,8 @@ def run(settings: Settings, out: Output) -> int:
     )
     if gathered.paths:
         make_own_folder(settings.output)
+    if asked is None and settings.method == "occlusion":
+        out.warn("this network has no convolution: parts of the pictures are covered (occlusion)")
     with out.progress("explaining") as progress:
         found = list(_explained(model, gathered, label, settings, progress))
     if found or out.json:
@@ -151,6 +155,12 @@ def run(settings: Settings, out: Output) -> int:
         if empty > 1:
             out.warn(f"and likewise on {count(empty - 1, 'more picture')}")
     return left_out(gathered.skipped, len(found), "explained", out)
+
+
+def _method(settings: Settings, model: Sequential) -> str:
+    if settings.method is not None:
+        return settings.method
+    return "gradcam" if settings.layer is not None else model.explaining_method
 
 
 def _check_layer(model: Sequential, settings: Settings, shape: tuple[int, ...]) -> None:

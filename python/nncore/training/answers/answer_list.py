@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.training.answers.prediction_sets import set_sizes
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -26,6 +28,10 @@ class Answers:
         What the answer, the true class and the runner-up were given.
     uncalibrated : floating (N,)
         What the answer would have been given without the model's temperature.
+    set_sizes : int64 (N, S) or None
+        How many classes the image's set has, for each coverage that sets were made for.
+    unknown : bool (N,) or None
+        Whether the image is told to be none of the classes.
     """
 
     truth: NDArray[np.int64]
@@ -35,6 +41,8 @@ class Answers:
     runner_up: NDArray[np.int64]
     runner_up_probability: NDArray[np.floating[Any]]
     uncalibrated: NDArray[np.floating[Any]]
+    set_sizes: NDArray[np.int64] | None = None
+    unknown: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -42,11 +50,13 @@ class Answers:
         scores: NDArray[np.floating[Any]],
         truth: NDArray[Any],
         uncalibrated: NDArray[np.floating[Any]] | None = None,
+        thresholds: Sequence[float] = (),
+        unknown: NDArray[np.bool_] | None = None,
     ) -> Answers:
         """The answer is the class with the highest score (N, K); of equal ones the first.
 
         `uncalibrated` (N, K) are the scores without a temperature, where that is another one than
-        1.
+        1; `thresholds` those of sets, one for each coverage.
         """
         rows, answer = np.arange(len(scores)), scores.argmax(axis=1)
         sure = scores[rows, answer]
@@ -61,12 +71,16 @@ class Answers:
             runner_up,
             scores[rows, runner_up],
             sure if uncalibrated is None else uncalibrated[rows, answer],
+            np.column_stack([set_sizes(scores, t) for t in thresholds]) if thresholds else None,
+            unknown,
         )
 
     @classmethod
     def joined(cls, parts: Sequence[Answers]) -> Answers:
         """Those of all blocks, in their order."""
-        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+        columns = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
+        joined: list[Any] = [None if c[0] is None else np.concatenate(c) for c in columns]
+        return cls(*joined)
 
     def __len__(self) -> int:
         return len(self.truth)

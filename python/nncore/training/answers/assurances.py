@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from nncore.training.answers.novelty import Novelty
 from nncore.training.answers.prediction_sets import TrueProbabilities
 
+MEASURED = (0.9, 0.95)
+"""Coverages that an evaluation measures."""
 UNKNOWN = "unknown"  # its name in the description
 
 
@@ -39,6 +41,14 @@ class Assurances:
                 "(in Python: model.calibrate, with images that it has not learned from)"
             )
         return self.true_probabilities.threshold(coverage)
+
+    def measured_thresholds(self) -> dict[float, float]:
+        """Those of the coverages that evaluations measure, as far as they can be promised."""
+        known = self.true_probabilities
+        if known is None:
+            return {}
+        promised = (one for one in MEASURED if one <= known.largest_coverage)
+        return {coverage: known.threshold(coverage) for coverage in promised}
 
     # -- in the model file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nncore.data.dealt import computed_by_team
 from nncore.process.team import team_at_work
 from nncore.training.answers.answer_list import Answers
+from nncore.training.answers.assurances import Assurances
 from nncore.training.images.labelled import LabelledArrays
 
 if TYPE_CHECKING:
@@ -30,40 +31,57 @@ def block_size(classes: int) -> int:
     return max(1, min(_EVALUATION_BLOCK, _BLOCK_NUMBERS // classes))
 
 
+class Evaluated(NamedTuple):
+    """Of n images: outputs (n, K), losses (n,), and what a layer reads (n, F), where that is
+    asked for."""
+
+    outputs: NDArray[np.float32]
+    losses: NDArray[np.float64]
+    features: NDArray[np.float32] | None = None
+
+
 def evaluate_arrays(
     network: _core.Network,
     data: LabelledArrays,
     loss: _core.LossName,
-    keep: Callable[[NDArray[np.float32], slice], Kept],
+    keep: Callable[[Evaluated, slice], Kept],
     between_blocks: Callable[[], None] = lambda: None,
+    head: tuple[str, int] | None = None,
 ) -> tuple[list[Kept], NDArray[np.float64]]:
-    """What `keep` makes of the outputs (n, K) of each block of images, and the loss (N,) of each
-    image; `between_blocks` is called after each block. A team at work shares each block."""
+    """What `keep` makes of each block of images, and the loss (N,) of each image.
+
+    `between_blocks` is called after each block; `head` is the layer whose input is looked at, and
+    how many numbers that has. A team at work shares each block.
+    """
     kept, losses = [], []
-    size = block_size(network.output_size)
+    size = block_size(network.output_size if head is None else max(network.output_size, head[1]))
     for start in range(0, len(data), size):
-        block = slice(start, start + size)
-        outputs, block_losses = _evaluated(network, data, loss, block)
-        kept.append(keep(outputs, block))
-        losses.append(block_losses)
+        rows = slice(start, start + size)
+        block = _evaluated(network, data, loss, rows, None if head is None else head[0])
+        kept.append(keep(block, rows))
+        losses.append(block.losses)
         between_blocks()
     return kept, np.concatenate(losses)
 
 
 def _evaluated(
-    network: _core.Network, data: LabelledArrays, loss: _core.LossName, block: slice
-) -> tuple[NDArray[Any], ...]:
-    """Outputs (n, K) and losses (n,) of a block of images."""
-    team = team_at_work()
-    if team is None:
-        return network.evaluate(data.images[block], data.targets[block], loss, data.extracted)
+    network: _core.Network,
+    data: LabelledArrays,
+    loss: _core.LossName,
+    rows: slice,
+    layer: str | None,
+) -> Evaluated:
     targets = data.targets
 
-    def compute(images: Any, positions: NDArray[np.intp]) -> tuple[NDArray[Any], ...]:
-        return network.evaluate(images, targets[positions], loss, data.extracted)
+    def compute(images: Any, positions: Any) -> tuple[NDArray[Any], ...]:
+        if layer is None:
+            return network.evaluate(images, targets[positions], loss, data.extracted)
+        return network.evaluate(images, targets[positions], loss, data.extracted, layer)
 
-    positions = np.arange(len(data))[block]
-    return computed_by_team(team, data.images, positions, compute)
+    team = team_at_work()
+    if team is None:
+        return Evaluated(*compute(data.images[rows], rows))
+    return Evaluated(*computed_by_team(team, data.images, np.arange(len(data))[rows], compute))
 
 
 def answers_of(
@@ -72,18 +90,38 @@ def answers_of(
     loss: _core.LossName,
     probabilities: ToProbabilities,
     uncalibrated: ToProbabilities | None = None,
+    assurances: Assurances | None = None,
+    head: tuple[str, int] | None = None,
 ) -> tuple[Answers, NDArray[np.float64]]:
-    """What is answered for each image, and its loss (N,); `uncalibrated` gives the probabilities
-    without a temperature, where that is another one than 1."""
+    """What is answered for each image, and its loss (N,).
 
-    def scored(outputs: NDArray[np.float32], block: slice) -> Answers:
+    Parameters
+    ----------
+    uncalibrated
+        Gives the probabilities without a temperature, where that is another one than 1.
+    assurances
+        What the model tells beside probabilities: that is looked at, too.
+    head
+        As of `evaluate_arrays`; None: nothing tells unknown images.
+    """
+    known = Assurances() if assurances is None else assurances
+    novelty = None if head is None else known.novelty
+    thresholds = tuple(known.measured_thresholds().values())
+
+    def scored(block: Evaluated, rows: slice) -> Answers:
+        unknown = None
+        if novelty is not None and block.features is not None:
+            unknown = novelty.scores(block.features) > 1
         return Answers.of(
-            probabilities(outputs, block.start),
-            data.targets[block],
-            None if uncalibrated is None else uncalibrated(outputs, block.start),
+            probabilities(block.outputs, rows.start),
+            data.targets[rows],
+            None if uncalibrated is None else uncalibrated(block.outputs, rows.start),
+            thresholds,
+            unknown,
         )
 
-    kept, losses = evaluate_arrays(network, data, loss, scored)
+    seen = None if novelty is None else head
+    kept, losses = evaluate_arrays(network, data, loss, scored, head=seen)
     return Answers.joined(kept), losses
 
 
@@ -95,8 +133,8 @@ def right_answers(
 ) -> tuple[int, NDArray[np.float64]]:
     """How many images are put into the right class, and the loss (N,) of each."""
 
-    def right(outputs: NDArray[np.float32], block: slice) -> int:
-        return int((outputs.argmax(axis=1) == data.targets[block]).sum())
+    def right(block: Evaluated, rows: slice) -> int:
+        return int((block.outputs.argmax(axis=1) == data.targets[rows]).sum())
 
     kept, losses = evaluate_arrays(network, data, loss, right, between_blocks)
     return sum(kept), losses

@@ -24,6 +24,13 @@ from nncore.training.answers.answered_images import (
     typical_images,
     uncertain_images,
 )
+from nncore.training.answers.assurances import Assurances
+from nncore.training.answers.kept_promises import (
+    MeasuredSets,
+    MeasuredUnknown,
+    measured_sets,
+    measured_unknown,
+)
 from nncore.training.answers.reliability import Reliability, reliability
 
 # Beyond this many classes the confusion table is wider than a terminal.
@@ -100,6 +107,11 @@ class Report:
     reliability, reliability_before : Reliability
         How often answers of each probability are right; and how often without the model's
         temperature.
+    sets : tuple of MeasuredSets
+        How often sets of classes for the coverages 0.9 and 0.95 hold the true one, and how large
+        they are; empty where the model makes none.
+    unknown : MeasuredUnknown or None
+        How many images are told to be none of the classes; None where that cannot be told.
     """
 
     loss: float | None
@@ -116,6 +128,8 @@ class Report:
     typical: tuple[AnsweredImage, ...]
     reliability: Reliability
     reliability_before: Reliability
+    sets: tuple[MeasuredSets, ...] = ()
+    unknown: MeasuredUnknown | None = None
 
     @classmethod
     def from_predictions(
@@ -177,8 +191,11 @@ class Report:
         loss_name: str,
         paths: Sequence[str | os.PathLike[str]] | None = None,
         worst: int = 20,
+        assurances: Assurances | None = None,
     ) -> Report:
-        """`from_predictions`, of predictions that are scored already."""
+        """`from_predictions`, of predictions that are scored already; `assurances` is what the
+        model promises of them."""
+        promised = Assurances() if assurances is None else assurances
         n, names = len(answers), tuple(classes)
         confusion = answers.confusion(len(names))
         confusion.setflags(write=False)
@@ -200,6 +217,8 @@ class Report:
             typical=typical_images(answers, names, paths),
             reliability=reliability(answers.probability, right),
             reliability_before=reliability(answers.uncalibrated, right),
+            sets=measured_sets(answers, promised),
+            unknown=measured_unknown(answers, promised),
         )
 
     @property
@@ -243,6 +262,8 @@ class Report:
             "typical": [asdict(image) for image in self.typical],
             "reliability": self.reliability.to_dict(),
             "reliability_before": self.reliability_before.to_dict(),
+            "sets": [asdict(one) for one in self.sets],
+            "unknown": None if self.unknown is None else asdict(self.unknown),
         }
 
     def _confusion_for_json(self) -> Any:
@@ -272,6 +293,7 @@ class Report:
             ],
             ["baseline", f"{self.baseline_accuracy:.2%}", f"by always answering {_show(frequent)}"],
             ["loss", loss, self.loss_name],
+            *self._promises(),
         ]
         scores = [["class", "images", "precision", "recall", "f1"]]
         for score in self.per_class[:_CLASSES_IN_TEXT]:
@@ -287,6 +309,20 @@ class Report:
         elif correct < self.images:
             parts.append(self._taken_for_another())
         return "\n\n".join(parts)
+
+    def _promises(self) -> list[list[str]]:
+        rows = [
+            [
+                f"sets {one.coverage:g}",
+                f"{one.measured:.2%}",
+                f"hold the true class; {one.mean_size:.2f} classes on average",
+            ]
+            for one in self.sets
+        ]
+        if self.unknown is not None:
+            called = f"taken for none of the classes; {self.unknown.false_alarms:.0%} are expected"
+            rows.append(["unknown", f"{self.unknown.images / self.images:.2%}", called])
+        return rows
 
     def _more_classes(self) -> str:
         left = len(self.classes) - _CLASSES_IN_TEXT

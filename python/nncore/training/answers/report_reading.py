@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from nncore.errors import DataError
 from nncore.files.regular_files import read_regular
 from nncore.training.answers.answered_images import AnsweredImage
+from nncore.training.answers.kept_promises import MeasuredSets, MeasuredUnknown
 from nncore.training.answers.reliability import BINS, Reliability
 from nncore.training.answers.report import ClassScore, Mistake, Report
 
@@ -25,7 +27,8 @@ Image = TypeVar("Image", Mistake, AnsweredImage)
 def read_report(path: str | os.PathLike[str]) -> Report:
     """The report in a file that `Report.write_json` wrote.
 
-    What older versions did not write is empty: `uncertain`, `typical`, the images of `reliability`.
+    What older versions did not write is empty: `uncertain`, `typical`, the images of `reliability`,
+    `sets`, `unknown`.
 
     Raises
     ------
@@ -69,6 +72,8 @@ def _report(data: Mapping[str, Any]) -> Report:
         typical=_images(AnsweredImage, data.get("typical", ()), names),
         reliability=calibrated,
         reliability_before=_reliability(data.get("reliability_before")),
+        sets=tuple(map(_sets, data.get("sets", ()))),
+        unknown=_unknown(data.get("unknown")),
     )
 
 
@@ -124,6 +129,16 @@ def _reliability(data: Mapping[str, Any] | None) -> Reliability:
     if not len(images) == len(probability) == len(accuracy):
         raise ValueError("bins of reliability disagree")
     return Reliability(images, probability, accuracy, _number(data["error"]))
+
+
+def _sets(data: Mapping[str, Any]) -> MeasuredSets:
+    return MeasuredSets(**{one.name: _number(data[one.name]) for one in fields(MeasuredSets)})
+
+
+def _unknown(data: Mapping[str, Any] | None) -> MeasuredUnknown | None:
+    if data is None:
+        return None
+    return MeasuredUnknown(int(data["images"]), _number(data["false_alarms"]))
 
 
 def _means(values: Sequence[Any]) -> tuple[float | None, ...]:
