@@ -170,7 +170,7 @@ def _check_layer(model: Sequential, settings: Settings, shape: tuple[int, ...]) 
     if settings.method != "gradcam":
         return
     try:
-        model.explain(np.zeros(shape, np.uint8), 0, layer=settings.layer)
+        model.explain(np.zeros(shape, np.uint8), 0, "gradcam", settings.layer)
     except ValueError as error:
         raise UsageError(str(error).replace("method='occlusion'", "--method occlusion")) from None
 
