@@ -60,6 +60,7 @@ class BatchNormStage final : public Stage {
     bool folds() const override { return folds_; }
     bool folds_in_training() const override { return folds_ && fixed_; }
     bool leaves_last_step() const override { return folds_ && !fixed_; }
+    bool leaves_output() const override { return !folds_in_training() && !fixed_; }
     bool shares_delta() const override { return true; }
     std::vector<std::size_t> deltas_written() const override {
         return is_left ? std::vector<std::size_t>{} : Stage::deltas_written();
@@ -114,9 +115,12 @@ class BatchNormStage final : public Stage {
         const float* mean = value(pass, kMovingMean);
         if (!inference && !fixed_) {
             measure(pass);
-            mean = scratch(pass, 1);
-            set_scale(pass, scratch(pass, 2), scale);
-            std::copy_n(scratch(pass, 1), 2 * stride_, shared(pass, kMean));
+            mean = shared(pass, kMean);
+            set_scale(pass, shared(pass, kVariance), scale);
+            if (output_is_left && pass.purpose == Purpose::training) {
+                std::copy_n(scale, stride_, shared(pass, kScale));
+                return;
+            }
         } else {
             set_scale(pass, value(pass, kMovingVariance), scale);
         }
@@ -131,6 +135,15 @@ class BatchNormStage final : public Stage {
                 pass.kernels.normalize(args, Activation::linear, input(pass).row(r),
                                        pass.workspace.inner[index].row(r));
             });
+    }
+
+    void output_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
+                      std::ptrdiff_t last, float* values) const override {
+        const std::ptrdiff_t line = pixels_ / output_shape[0];
+        const kernels::NormalizeArgs args{(last - first) * line, channels_, shared(pass, kMean),
+                                          shared(pass, kScale), value(pass, kBeta)};
+        pass.kernels.normalize(args, output_activation,
+                               input(pass).row(row) + first * line * channels_, values);
     }
 
     // With n = (x - mean) / deviation, over the N pixels of the batch:
@@ -186,10 +199,10 @@ class BatchNormStage final : public Stage {
 
  private:
     enum Index : std::size_t { kGamma, kBeta, kMovingMean, kMovingVariance };
-    // What all threads read: of the batch, and the factors of the input gradient. Behind them the
-    // partial sums of the chunks.
-    enum Shared { kMean, kVariance, kOfGradient, kOfInput, kConstant, kSharedRows };
-    static constexpr std::ptrdiff_t kScratchRows = 3;
+    // What all threads read: of the batch, and the factors of the output and of the input gradient.
+    // Behind them the partial sums of the chunks.
+    enum Shared { kMean, kVariance, kScale, kOfGradient, kOfInput, kConstant, kSharedRows };
+    static constexpr std::ptrdiff_t kScratchRows = 2;
 
     bool is_fused() const { return output_activation != Activation::linear; }
     // What a channel is multiplied by for fixed statistics.
@@ -240,7 +253,7 @@ class BatchNormStage final : public Stage {
             scale[c] = gamma[c] / std::sqrt(variance[c] + epsilon_);
     }
 
-    // The batch's mean and variance into rows 1 and 2 of the scratch.
+    // The batch's mean and variance.
     void measure(const Pass& pass) const {
         const Rows& moments = pass.workspace.moments[index];
         const std::ptrdiff_t first = pass.share().first_row();
@@ -251,8 +264,8 @@ class BatchNormStage final : public Stage {
         });
         if (pass.shared != nullptr) pass.shared->gather(moments.data, moments.stride());
         pass.kernels.combine_moments(pass.batch(), moments.stride(), pixels_, channels_,
-                                     moments.row(0), moments.row(0) + stride_, scratch(pass, 1),
-                                     scratch(pass, 2));
+                                     moments.row(0), moments.row(0) + stride_, shared(pass, kMean),
+                                     shared(pass, kVariance));
     }
 
     // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of the scratch, and the

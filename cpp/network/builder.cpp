@@ -459,6 +459,16 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
         before.behind = &stage;
         stage.is_left = true;
     }
+    for (std::size_t i = 0; i + 1 < stages.size(); ++i) {
+        Stage &stage = *stages[i], &next = *stages[i + 1];
+        const auto readers = std::count_if(stages.begin(), stages.end(), [&](const auto& reader) {
+            const auto inputs = reader->inputs();
+            return std::find(inputs.begin(), inputs.end(), i + 1) != inputs.end();
+        });
+        if (!stage.leaves_output() || !next.takes_output() || readers > 1) continue;
+        next.ahead = &stage;
+        stage.output_is_left = true;
+    }
     for (const auto& stage : stages) {
         stage->prepared_offset = architecture_.prepared_floats;
         architecture_.prepared_floats += padded(stage->prepared_floats());

@@ -77,7 +77,8 @@ class ConvStage final : public Stage {
         if (!backward) return sizes;
         sizes.prepared = prepared_floats();
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
-        if (!reads_delta()) sizes.image = std::max(sizes.image, unpooled_floats());
+        sizes.image = std::max(sizes.image, (reads_delta() ? 0 : unpooled_floats()) +
+                                                (ahead == nullptr ? 0 : band() * input_line()));
         sizes.scratch += padded(behind != nullptr ? output_line() : out_padded_);
         if (needs_input_gradient && scatters_) sizes.scratch += padded(g_.height * scatter_line());
         if (needs_input_gradient && spreads_winners_)
@@ -89,6 +90,7 @@ class ConvStage final : public Stage {
     }
 
     bool takes_last_step() const override { return !pooled_ && !use_bias_; }
+    bool takes_output() const override { return sees_pixels_alone_ && !pooled_; }
 
     void forward(const Pass& pass) const override {
         if (filters_minimally_) {
@@ -114,17 +116,15 @@ class ConvStage final : public Stage {
         if (!pooled_ && parameters[0].size() > kManyWeights) {
             for_bands(
                 pass, args.blocks,
-                [&](const Pass&, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
+                [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
                     kernels::ConvArgs part = args;
                     const std::ptrdiff_t channel = first * kBlock;
-                    part.rows = g_.out_height;
-                    part.x = corner(g_, x, r);
                     part.blocks = last - first;
                     part.channels = std::min(last * kBlock, g_.out_channels) - channel;
                     part.weights += channel;
                     if (part.bias != nullptr) part.bias += channel;
                     part.y = y.row(r) + channel;
-                    pass.kernels.conv(part);
+                    forward_lines(own, part, r, 0, g_.out_height);
                 });
             return;
         }
@@ -132,17 +132,15 @@ class ConvStage final : public Stage {
             pass, output_shape[0],
             [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
                 kernels::ConvArgs band = args;
-                band.x = corner(g_, x, r);
                 if (pooled_) {
+                    band.x = corner(g_, x, r);
                     forward_pooled(own, band, r, first, last);
                     if (pass.purpose == Purpose::gradients && first == 0)
                         keep_unpooled(own, band, r);
                     return;
                 }
-                band.rows = last - first;
-                band.x += first * args.x_row;
-                band.y = y.line(r, first);
-                pass.kernels.conv(band);
+                band.y = y.row(r);
+                forward_lines(own, band, r, first, last);
             });
     }
 
@@ -178,7 +176,11 @@ class ConvStage final : public Stage {
     void backward_data(const BackwardPass& all) const override {
         const Share share = all.share();
         for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
-            if (!reads_delta()) prepare_image(pass, unpooled_floats());
+            if (!reads_delta()) {
+                prepare_image(pass, unpooled_floats());
+            } else if (makes_input(pass)) {
+                use_image(pass);
+            }
             const std::ptrdiff_t begin = share.begin(chunk), end = share.begin(chunk + 1);
             if (trains)
                 std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
@@ -187,16 +189,17 @@ class ConvStage final : public Stage {
                 for (std::ptrdiff_t line = 0; line < lines(); line += band()) {
                     const Band band{line, std::min(line + this->band(), lines())};
                     const float* dense = unpooled(pass, r, band);
+                    const float* const x = seen(pass, r, band);
                     if (needs_input_gradient) {
                         if (spreads_winners_) {
-                            spread_input_gradient(pass, r);
+                            spread_input_gradient(pass, r, x);
                         } else if (scatters_) {
-                            scattered_input_gradient(pass, r, band);
+                            scattered_input_gradient(pass, r, band, x);
                         } else {
-                            input_gradient(pass, r, band);
+                            input_gradient(pass, r, band, x);
                         }
                     }
-                    if (trains) weight_gradient(pass, r, band, dense, chunk, first && line == 0);
+                    if (trains) weight_gradient(pass, r, band, x, dense, chunk, first && line == 0);
                 }
                 if (!trains) continue;
                 // From the output gradient as it came: pooling left zeros out that add nothing.
@@ -273,6 +276,21 @@ class ConvStage final : public Stage {
 
     std::uint8_t* winners(const Pass& pass, std::ptrdiff_t row) const {
         return reinterpret_cast<std::uint8_t*>(pass.workspace.saved[index].row(row));
+    }
+
+    // Of one sample, all but the lines given by `args`, which begins at line 0 of the output.
+    void forward_lines(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r,
+                       std::ptrdiff_t first, std::ptrdiff_t last) const {
+        const std::ptrdiff_t step = makes_input(pass) ? band() : last - first;
+        float* const y = args.y;
+        for (std::ptrdiff_t line = first; line < last; line += step) {
+            const std::ptrdiff_t end = std::min(line + step, last);
+            args.rows = end - line;
+            args.x = makes_input(pass) ? input_lines(pass, r, line, end, use_image(pass))
+                                       : corner(g_, input(pass), r) + line * args.x_row;
+            args.y = y + line * args.y_row;
+            pass.kernels.conv(args);
+        }
     }
 
     // Pooled rows [first, last): two rows at a time into scratch, from there the pooled one.
@@ -369,6 +387,13 @@ class ConvStage final : public Stage {
         pass.kernels.conv(args);
     }
 
+    // Lines [first, last) of the output, which go through the pass backward together: all of a
+    // sample; or, where a normalization leaves work to this stage and each line comes from one line
+    // of the input, so few that they stay in the second cache.
+    struct Band {
+        std::ptrdiff_t first, last;
+    };
+
     // ---- backward, over the spread output gradient (conv_phases.h), in which pixels have whole
     // blocks of channels.
     ConvPhases phases() const { return ConvPhases::of(g_, needs_input_gradient); }
@@ -382,21 +407,21 @@ class ConvStage final : public Stage {
     }
     // Where it is spread out already, the gradient as it came.
     bool reads_delta() const { return is_spread_out_ && behind == nullptr; }
-    const float* spread_image(const Pass& pass, std::ptrdiff_t r) const {
-        return reads_delta() ? output_delta(pass).row(r) : image(pass);
+    const float* spread_image(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+        return reads_delta() ? output_delta(pass).row(r) + band.first * output_line() : image(pass);
     }
+    std::ptrdiff_t input_line() const { return g_.width * g_.channels; }
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
 
-    // Lines [first, last) of the output, which go through the pass backward together: all of a
-    // sample; or, where a normalization has left its last step to this stage and each line's
-    // gradients are those of one line of the input, so few that they stay in the second cache.
-    struct Band {
-        std::ptrdiff_t first, last;
-    };
     std::ptrdiff_t lines() const { return g_.out_height; }
+    // The input from the line on that a band begins with.
+    const float* seen(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+        float* const place = image(pass) + (reads_delta() ? 0 : unpooled_floats());
+        return input_lines(pass, r, band.first, band.last, place);
+    }
     std::ptrdiff_t band() const {
         constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16;
-        if (behind == nullptr || !sees_pixels_alone_) return lines();
+        if ((behind == nullptr && ahead == nullptr) || !sees_pixels_alone_) return lines();
         return std::clamp(kFloats / (g_.out_width * (out_padded_ + g_.channels)), std::ptrdiff_t{1},
                           lines());
     }
@@ -409,7 +434,7 @@ class ConvStage final : public Stage {
     const float* unpooled(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
         if (visits_winners_ && (!needs_input_gradient || spreads_winners_))
             return nullptr;  // nobody needs it
-        if (reads_delta()) return output_delta(pass).row(r);
+        if (reads_delta()) return spread_image(pass, r, band);
         const ConvPhases phases = this->phases();
         const Spread& s = phases.spread;
         const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
@@ -439,7 +464,8 @@ class ConvStage final : public Stage {
         return place;
     }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band,
+                        const float* seen) const {
         const ConvPhases phases = this->phases();
         std::ptrdiff_t taps = 0;
         for (std::ptrdiff_t i = 0; i < phases.rows; ++i)
@@ -451,14 +477,15 @@ class ConvStage final : public Stage {
                     row.count = band.last - band.first;
                 }
                 if (row.count > 0 && column.count > 0)
-                    input_gradient(pass, r, phases, row, column, turned(pass, taps));
+                    input_gradient(pass, r, band, phases, row, column, turned(pass, taps), seen);
                 taps += row.taps * column.taps;
             }
     }
     // Of the inputs of one phase; zeros, where it sees no weight.
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                        const ConvPhase& row, const ConvPhase& column, const float* weights) const {
-        const Rows& x = input(pass);
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band,
+                        const ConvPhases& phases, const ConvPhase& row, const ConvPhase& column,
+                        const float* weights, const float* seen) const {
+        const std::ptrdiff_t input_line = input(pass).layout.line;
         kernels::ConvArgs args{};
         args.kernel_rows = row.taps;
         args.x_row = phases.spread.width * out_padded_;
@@ -467,15 +494,17 @@ class ConvStage final : public Stage {
         args.x_pixel = out_padded_;
         args.rows = row.count;
         args.columns = column.count;
-        args.x = spread_image(pass, r) + row.window * args.x_row + column.window * out_padded_;
+        args.x =
+            spread_image(pass, r, band) + row.window * args.x_row + column.window * out_padded_;
         args.blocks = blocks_of(g_.channels);
         args.weights_row = padded(g_.channels);
         args.channels = g_.channels;
         args.weights = weights;
         args.activation = input_activation;
         if (input_activation != Activation::linear) {
-            args.input_activity = x.line(r, row.first) + column.first * g_.channels;
-            args.activity_row = phases.rows * x.layout.line;
+            args.input_activity =
+                seen + (row.first - band.first) * input_line + column.first * g_.channels;
+            args.activity_row = phases.rows * input_line;
             args.activity_pixel = phases.columns * g_.channels;
         }
         const std::ptrdiff_t line = g_.width * g_.channels;
@@ -490,7 +519,8 @@ class ConvStage final : public Stage {
     }
 
     // There is no stride.
-    void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+    void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band,
+                                  const float* seen) const {
         const bool part = this->band() < lines();
         const std::ptrdiff_t first = part ? band.first : 0;
         const ConvPhases phases = this->phases();
@@ -501,7 +531,7 @@ class ConvStage final : public Stage {
         args.channels = g_.out_channels;
         args.rows = part ? band.last - band.first : g_.height;
         args.columns = g_.out_width;
-        args.x = spread_image(pass, r) + phases.row(g_, 0).window * args.kernel_row +
+        args.x = spread_image(pass, r, band) + phases.row(g_, 0).window * args.kernel_row +
                  s.left * out_padded_;
         args.x_pixel = out_padded_;
         args.weights = pass.workspace.shared[index];
@@ -510,13 +540,13 @@ class ConvStage final : public Stage {
         args.lines = behind_forward(pass) + out_padded_;
         args.line = scatter_line();
         pass.kernels.conv_scatter(args);
-        finish_lines(pass, r, first, args.rows, args.lines);
+        finish_lines(pass, r, first, args.rows, args.lines, seen);
     }
 
     // The image with its border, all of which the windows see.
     std::ptrdiff_t spread_lines() const { return g_.padding.top + g_.height + g_.padding.bottom; }
 
-    void spread_input_gradient(const Pass& pass, std::ptrdiff_t r) const {
+    void spread_input_gradient(const Pass& pass, std::ptrdiff_t r, const float* seen) const {
         float* const image = behind_forward(pass) + out_padded_;
         const std::ptrdiff_t floats = padded(spread_lines() * scatter_line());
         std::fill_n(image, floats, 0.0f);
@@ -535,22 +565,26 @@ class ConvStage final : public Stage {
         args.x_pixel = g_.stride_columns * g_.channels;
         args.scratch = image + floats;
         pass.kernels.pooled_input_gradient(args);
-        finish_lines(pass, r, 0, g_.height, image + g_.padding.top * args.line);
+        finish_lines(pass, r, 0, g_.height, image + g_.padding.top * args.line, seen);
     }
 
-    // From `count` lines with a border to those of the compact input delta from `first` on.
+    // From `count` lines with a border to those of the compact input delta from `first` on, which
+    // the input `seen` belongs to.
     void finish_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
-                      std::ptrdiff_t count, const float* lines) const {
-        const Rows& x = input(pass);
-        for (std::ptrdiff_t y = first; y < first + count; ++y, lines += scatter_line())
-            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.line(r, y),
-                                             lines + g_.padding.left * g_.channels,
-                                             input_delta(pass).row(r) + y * g_.width * g_.channels);
+                      std::ptrdiff_t count, const float* lines, const float* seen) const {
+        float* dx = input_delta(pass).row(r) + first * input_line();
+        for (std::ptrdiff_t y = 0; y < count; ++y) {
+            pass.kernels.activation_gradient(input_activation, input_line(), seen,
+                                             lines + g_.padding.left * g_.channels, dx);
+            seen += input(pass).layout.line;
+            lines += scatter_line();
+            dx += input_line();
+        }
     }
 
     // From a band of the output gradient, which begins at `d`.
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band, const float* d,
-                         std::ptrdiff_t chunk, bool first) const {
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band, const float* seen,
+                         const float* d, std::ptrdiff_t chunk, bool first) const {
         const Rows& x = input(pass);
         if (visits_winners_) {
             kernels::PooledWeightGradientArgs args{};
@@ -574,7 +608,7 @@ class ConvStage final : public Stage {
         auto args = taps<kernels::ConvWeightGradientArgs>(x.layout.line);
         args.rows = pooled_ ? rows_ : band.last - band.first;
         args.columns = columns_;
-        args.x = corner(g_, x, r) + band.first * args.x_row;
+        args.x = seen - g_.padding.top * x.layout.line - g_.padding.left * g_.channels;
         args.blocks = out_padded_ / kBlock;
         args.d = d;
         args.d_row = phases.row_step(g_) * phases.spread.width * out_padded_;

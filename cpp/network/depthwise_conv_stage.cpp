@@ -18,6 +18,8 @@ class DepthwiseConvStage final : public GroupedConvStage {
                            g.out_channels / g.groups * padded(g.groups), offset),
           lanes_(padded(g.groups)) {}
 
+    bool takes_output() const override { return group_inputs_ == 1; }
+
     void prepare_backward(const Pass& pass) const override {
         if (!needs_input_gradient) return;
         // [kernel position, from the last][output][input][group]
@@ -50,10 +52,17 @@ class DepthwiseConvStage final : public GroupedConvStage {
 
     void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
                        std::ptrdiff_t last, const float* bias) const override {
+        const std::ptrdiff_t step = makes_input(pass) ? forward_rows() : last - first;
+        for (std::ptrdiff_t row = first; row < last; row += step) {
+            const std::ptrdiff_t end = std::min(row + step, last);
+            float* const place = makes_input(pass) ? use_image(pass) : nullptr;
+            forward_band(pass, r, seen_by(pass, r, row, end, place), row, end, bias);
+        }
+    }
+    void forward_band(const Pass& pass, std::ptrdiff_t r, const Seen& x, std::ptrdiff_t first,
+                      std::ptrdiff_t last, const float* bias) const {
         const Rows& y = output(pass);
-        const Image x = split(pass, r);
-        auto args = walk<kernels::DepthwiseConvArgs>(x);
-        args.x += first * args.x_row;
+        auto args = walk<kernels::DepthwiseConvArgs>(split(pass, x, first));
         args.rows = last - first;
         args.columns = g_.out_width;
         args.groups = g_.groups;
@@ -83,10 +92,9 @@ class DepthwiseConvStage final : public GroupedConvStage {
     // Else every band would have to split the whole sample.
     bool has_bands() const override { return group_inputs_ == 1; }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image,
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x, const float* image,
                         std::ptrdiff_t first, std::ptrdiff_t rows) const override {
         const Spread s = spread();
-        const Rows& x = input(pass);
         const std::ptrdiff_t line = s.width * outputs_;
         auto args = walk<kernels::DepthwiseConvArgs>(
             {image + s.skip_left * outputs_, line, outputs_, group_outputs_});
@@ -103,8 +111,8 @@ class DepthwiseConvStage final : public GroupedConvStage {
         if (group_inputs_ == 1) {
             args.activation = input_activation;
             if (input_activation != Activation::linear) {
-                args.input_activity = x.line(r, first);
-                args.activity_row = x.layout.line;
+                args.input_activity = x.at(first);
+                args.activity_row = x.line;
                 args.activity_pixel = g_.channels;
             }
             pass.kernels.depthwise_conv(args);
@@ -120,15 +128,15 @@ class DepthwiseConvStage final : public GroupedConvStage {
             pass.kernels.depthwise_conv(args);
             pass.kernels.merge_groups(g_.width, g_.groups, group_inputs_, row, args.y_pixel, lanes_,
                                       dx);
-            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.line(r, i),
-                                             dx, dx);
+            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.at(i), dx,
+                                             dx);
         }
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t first,
-                         std::ptrdiff_t rows, float* gradient, bool begins) const override {
-        auto args = walk<kernels::DepthwiseWeightGradientArgs>(split(pass, r));
-        args.x += first * args.x_row;
+    void weight_gradient(const Pass& pass, std::ptrdiff_t, const Seen& x, const float* d,
+                         std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
+                         bool begins) const override {
+        auto args = walk<kernels::DepthwiseWeightGradientArgs>(split(pass, x, first));
         args.rows = rows;
         args.columns = g_.out_width;
         args.groups = g_.groups;
@@ -150,18 +158,20 @@ class DepthwiseConvStage final : public GroupedConvStage {
         std::ptrdiff_t line, pixel, planes;
     };
 
-    // The input with its border, in planes.
-    Image split(const Pass& pass, std::ptrdiff_t r) const {
-        const Rows& x = input(pass);
-        if (group_inputs_ == 1) return {corner(g_, x, r), x.layout.line, g_.channels, 1};
+    // The input with its border, in planes, from what output row `row` sees first.
+    Image split(const Pass& pass, const Seen& x, std::ptrdiff_t row) const {
+        const std::ptrdiff_t above = row * g_.stride_rows;
+        if (group_inputs_ == 1)
+            return {x.at(above - g_.padding.top) - g_.padding.left * g_.channels, x.line,
+                    g_.channels, 1};
         // The border stays the zeros that the workspace began with.
         float* const image = own(pass);
         const std::ptrdiff_t pixel = group_inputs_ * lanes_, line = split_width() * pixel;
         float* const place = image + g_.padding.top * line + g_.padding.left * pixel;
         for (std::ptrdiff_t i = 0; i < g_.height; ++i)
-            pass.kernels.split_groups(g_.width, g_.groups, group_inputs_, x.line(r, i),
-                                      place + i * line, pixel, lanes_);
-        return {image, line, pixel, group_inputs_};
+            pass.kernels.split_groups(g_.width, g_.groups, group_inputs_, x.at(i), place + i * line,
+                                      pixel, lanes_);
+        return {image + above * line, line, pixel, group_inputs_};
     }
     std::ptrdiff_t split_width() const { return g_.padding.left + g_.width + g_.padding.right; }
     std::ptrdiff_t split_floats() const {

@@ -56,6 +56,48 @@ std::ptrdiff_t GroupedConvStage::spread_floats() const {
     return padded(lines * spread().width * outputs_ + kBlock);
 }
 
+std::ptrdiff_t GroupedConvStage::forward_rows() const {
+    constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16, kTogether = 4;
+    const std::ptrdiff_t rows = kFloats / (seen_line() * g_.stride_rows) / kTogether * kTogether;
+    return std::clamp(rows, std::min(kTogether, g_.out_height), g_.out_height);
+}
+
+// What a band sees, forward or backward.
+std::ptrdiff_t GroupedConvStage::seen_floats() const {
+    if (ahead == nullptr) return 0;
+    const std::ptrdiff_t last = (g_.height - 1) / band_rows() * band_rows();
+    const std::ptrdiff_t backward =
+        std::max(band_lines(0), band_lines(last)) + spread().top + g_.padding.top;
+    const std::ptrdiff_t lines = std::max(backward, forward_rows() * g_.stride_rows);
+    return padded((lines + g_.reach_rows()) * seen_line() + kBlock);
+}
+
+GroupedConvStage::Seen GroupedConvStage::seen(const Pass& pass, std::ptrdiff_t r,
+                                              std::ptrdiff_t first, std::ptrdiff_t last,
+                                              float* place) const {
+    if (!makes_input(pass)) return {input(pass).row(r), 0, input(pass).layout.line};
+    const std::ptrdiff_t left = g_.padding.left * g_.channels, inner = g_.width * g_.channels;
+    float* to = place;
+    for (std::ptrdiff_t i = first; i < last; ++i, to += seen_line()) {
+        if (i < 0 || i >= g_.height) {
+            std::fill_n(to, seen_line(), 0.0f);
+            continue;
+        }
+        std::fill_n(to, left, 0.0f);
+        input_lines(pass, r, i, i + 1, to + left);
+        std::fill_n(to + left + inner, seen_line() - left - inner, 0.0f);
+    }
+    return {place + left, first, seen_line()};
+}
+
+GroupedConvStage::Seen GroupedConvStage::seen_by(const Pass& pass, std::ptrdiff_t r,
+                                                 std::ptrdiff_t first, std::ptrdiff_t last,
+                                                 float* place) const {
+    const std::ptrdiff_t above = g_.padding.top;
+    return seen(pass, r, first * g_.stride_rows - above,
+                (last - 1) * g_.stride_rows - above + g_.reach_rows(), place);
+}
+
 std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
     if (!backward) return padded(outputs_);
     return padded(outputs_) + padded(behind != nullptr ? output_line() : g_.out_channels);
@@ -69,7 +111,7 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) cons
     Sizes sizes;
     sizes.scratch = shared_scratch(backward) + own_floats(backward);
     if (!backward) return sizes;
-    sizes.image = spread_floats();
+    sizes.image = spread_floats() + seen_floats();
     sizes.shared = needs_input_gradient ? padded(turned_floats()) : 0;
     if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
     return sizes;
@@ -122,6 +164,7 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread_floats());
         float* const image = this->image(pass);
+        float* const made = image + spread_floats();
         float* const own_bias = scratch(pass) + padded(outputs_);
         float* const gradient =
             trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
@@ -133,15 +176,23 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
             for (std::ptrdiff_t first = 0; first < g_.height; first += band_rows()) {
                 const std::ptrdiff_t lines = band_lines(first);
                 spread_out(pass, r, first, lines, image);
-                if (needs_input_gradient)
-                    input_gradient(pass, r, image + s.skip_top * line, first,
-                                   std::min(band_rows(), g_.height - first));
-                if (!trains) continue;
+                const std::ptrdiff_t inputs = std::min(band_rows(), g_.height - first);
                 const std::ptrdiff_t place = s.top + outputs * g_.stride_rows - first;
-                const std::ptrdiff_t rows = std::min(
-                    g_.out_height - outputs, (lines - place + g_.stride_rows - 1) / g_.stride_rows);
-                if (place >= lines || rows == 0) continue;
-                weight_gradient(pass, r, image + place * line + s.left * outputs_, outputs, rows,
+                const std::ptrdiff_t rows =
+                    place >= lines
+                        ? 0
+                        : std::min(g_.out_height - outputs,
+                                   (lines - place + g_.stride_rows - 1) / g_.stride_rows);
+                // For the weight gradient the lines that its output rows see.
+                const std::ptrdiff_t above = outputs * g_.stride_rows - g_.padding.top;
+                const std::ptrdiff_t below = above + (rows - 1) * g_.stride_rows + g_.reach_rows();
+                const Seen x = rows == 0 ? seen(pass, r, first, first + inputs, made)
+                                         : seen(pass, r, std::min(first, above),
+                                                std::max(first + inputs, below), made);
+                if (needs_input_gradient)
+                    input_gradient(pass, r, x, image + s.skip_top * line, first, inputs);
+                if (!trains || rows == 0) continue;
+                weight_gradient(pass, r, x, image + place * line + s.left * outputs_, outputs, rows,
                                 gradient, begins && outputs == 0);
                 outputs += rows;
             }
@@ -228,7 +279,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         }
     }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image,
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen&, const float* image,
                         std::ptrdiff_t first, std::ptrdiff_t rows) const override {
         const Spread s = spread();
         const Rows& x = input(pass);
@@ -255,8 +306,9 @@ class GroupByGroupStage final : public GroupedConvStage {
         }
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d, std::ptrdiff_t first,
-                         std::ptrdiff_t rows, float* gradient, bool begins) const override {
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen&, const float* d,
+                         std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
+                         bool begins) const override {
         const Rows& x = input(pass);
         auto args =
             walk<kernels::ConvWeightGradientArgs>(x.layout.line, g_.channels, group_inputs_);

@@ -44,15 +44,32 @@ class GroupedConvStage : public Stage {
                                std::ptrdiff_t last, const float* bias) const = 0;
     // Whether lines of a sample can go through the pass backward band by band.
     virtual bool has_bands() const { return false; }
+    // Lines of a sample's input with their border: where the buffer has them, or where they have
+    // been made, from line `first` on.
+    struct Seen {
+        const float* place;
+        std::ptrdiff_t first, line;
+
+        const float* at(std::ptrdiff_t number) const { return place + (number - first) * line; }
+    };
     // Of input rows [first, first + rows). image: of the spread output gradient, the line in which
     // the windows of input row `first` begin.
-    virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const float* image,
-                                std::ptrdiff_t first, std::ptrdiff_t rows) const = 0;
+    virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
+                                const float* image, std::ptrdiff_t first,
+                                std::ptrdiff_t rows) const = 0;
     // From output rows [first, first + rows). d: the place of output pixel (first, 0) in the spread
     // output gradient; begins: whether these are the first of a chunk.
-    virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const float* d,
+    virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x, const float* d,
                                  std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
                                  bool begins) const = 0;
+
+    // At least the lines that output rows [first, last) see; `place` is for those that are made.
+    Seen seen_by(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last,
+                 float* place) const;
+    Seen seen(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last,
+              float* place) const;
+    // So many rows of the output that what they see stays in the second cache.
+    std::ptrdiff_t forward_rows() const;
 
     std::ptrdiff_t taps() const { return g_.kernel_height * g_.kernel_width; }
     const float* weights(const Pass& pass) const { return values(pass) + parameters[0].offset; }
@@ -76,6 +93,10 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t band_rows() const;
     std::ptrdiff_t band_lines(std::ptrdiff_t first) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
+    std::ptrdiff_t seen_line() const {
+        return (g_.padding.left + g_.width + g_.padding.right) * g_.channels;
+    }
+    std::ptrdiff_t seen_floats() const;
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
     const float* bias_in_lanes(const Pass& pass) const;
     void spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t lines,

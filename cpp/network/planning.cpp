@@ -135,6 +135,10 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                                    (stages[i]->shares_delta() && !stages[i]->is_left &&
                                     architecture.shape_before(i).size() == 3));
     };
+    // A normalization's output that the next stage makes, forward and backward, is nowhere.
+    const auto is_made_twice = [&](std::size_t i) {
+        return backward && !keeps_inner && i > first && stages[i - 1]->output_is_left;
+    };
     const auto has_delta = [&](std::size_t i) {
         return backward && i > first && moments.goes_backward(i - 1) &&
                !(i < stages.size() && stages[i]->is_left);
@@ -147,7 +151,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     std::ptrdiff_t image = 0, prepared = 0;
     for (std::size_t i = first; i < buffers; ++i) {
         const Shape& shape = architecture.shape_before(i);
-        if (memory_of[i] == i && !lasts(i)) {
+        if (memory_of[i] == i && !lasts(i) && !is_made_twice(i)) {
             value_places[i] =
                 shared_memory.add(rows * Layout::of(shape, borders[i]).stride + kBlock,
                                   spans[i].first, spans[i].last);
@@ -208,7 +212,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
             const Shape& shape = architecture.shape_before(i);
             const Layout layout = Layout::of(shape, borders[i]);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
-            w.activations[i] = memory_of[i] != i ? w.activations[memory_of[i]]
+            w.activations[i] = is_made_twice(i)    ? Rows{nullptr, layout}
+                               : memory_of[i] != i ? w.activations[memory_of[i]]
                                : w.shares_memory[i]
                                    ? Rows{shared_place(value_places[i]), layout}
                                    : Rows{take(rows * layout.stride + kBlock), layout};

@@ -195,6 +195,13 @@ class Stage {
     virtual bool leaves_last_step() const { return false; }
     virtual void last_step(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
                            std::ptrdiff_t /*last*/, float* /*gradient*/) const {}
+    // Likewise forward: whether training asks for the input by input_lines alone; then a batch
+    // normalization right before, whose output nobody else reads, does not write it: `ahead` is
+    // set. And the lines [first, last) of its output of one that can leave them.
+    virtual bool takes_output() const { return false; }
+    virtual bool leaves_output() const { return false; }
+    virtual void output_lines(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
+                              std::ptrdiff_t /*last*/, float* /*values*/) const {}
     // Whether the input delta is written over the output delta, value by value.
     virtual bool shares_delta() const { return false; }
 
@@ -240,6 +247,8 @@ class Stage {
     std::optional<Folded> folded;
     const Stage* behind = nullptr;  // the stage that leaves its last step backward to this one
     bool is_left = false;           // whether this stage's last step is left to the one before
+    const Stage* ahead = nullptr;   // the stage that leaves its output to this one in training
+    bool output_is_left = false;    // whether this one leaves its output to the next
 
  protected:
     const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
@@ -258,6 +267,18 @@ class Stage {
             return d.row(row) + first * (element_count(output_shape) / output_shape[0]);
         }
         behind->last_step(pass, row, first, last, place);
+        return place;
+    }
+    // Whether input_lines makes the input, which is nowhere else.
+    bool makes_input(const Pass& pass) const {
+        return ahead != nullptr && pass.purpose == Purpose::training;
+    }
+    // Lines [first, last) of a sample's input: where they are, or in `place`, which has room for
+    // them, if a stage has left its output to this one.
+    const float* input_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
+                             std::ptrdiff_t last, float* place) const {
+        if (!makes_input(pass)) return input(pass).line(row, first);
+        ahead->output_lines(pass, row, first, last, place);
         return place;
     }
     // Of the samples of the whole batch, sizes().gathered floats of each.

@@ -328,7 +328,7 @@ TEST(folding_changes_nothing_but_roundings) {
 // What each way through a convolution makes of it: one pixel in and one out, in bands; the same
 // scattered, and with channels that do not fill a block; windows, with strides and without a
 // gradient below; groups of one channel, whole and not whole blocks of them, and of several.
-TEST(a_last_step_that_is_left_to_the_convolution_changes_no_bit) {
+TEST(what_is_left_to_the_convolutions_changes_no_bit) {
     const auto bare = [](std::ptrdiff_t filters, network::Extent kernel,
                          network::Extent strides = {1, 1}, std::ptrdiff_t groups = 1) {
         return spaced(conv(filters, kernel, "linear", "same", strides, {0, 0}, false), {1, 1},
@@ -373,21 +373,27 @@ TEST(a_last_step_that_is_left_to_the_convolution_changes_no_bit) {
                                                          flatten(),
                                                          {5, "linear"}});
     const NetworkSpec parts = unfolded(spec);
-    const Data data(9, spec.inputs, spec.outputs(), 12);
+    Data data(9, spec.inputs, spec.outputs(), 12);
+    std::sort(data.order.begin(), data.order.end());
     for (const int threads : {1, 3}) {
         runtime::set_thread_limit(threads);
         const auto network = spec.build(13), apart = parts.build(13);
         set_weights(*apart, weights_of(*network));
-        const auto left = [](const Network& of) {
+        const auto count = [](const Network& of, bool network::Stage::* left) {
             const auto& stages = of.architecture().stages;
             return std::count_if(stages.begin(), stages.end(),
-                                 [](const auto& stage) { return stage->is_left; });
+                                 [&](const auto& stage) { return (*stage).*left; });
         };
-        CHECK(left(*network) == 11);
-        CHECK(left(*apart) == 0);
+        CHECK(count(*network, &network::Stage::is_left) == 11);
+        CHECK(count(*apart, &network::Stage::is_left) == 0);
+        CHECK(count(*network, &network::Stage::output_is_left) == 7);
         for (Network* const of : {network.get(), apart.get()})
-            of->compute_gradients(data.images(), data.label_targets(), Loss::cross_entropy);
+            of->compute_gradients(data.images(), data.label_targets(), Loss::mse);
         CHECK(identical(gradients_of(*network), gradients_of(*apart)));
+        // For people who look inside, each normalization writes its output.
+        train(*apart, data, 9, Optimizer{0.1f});
+        network->apply_gradients(Optimizer{0.1f});
+        CHECK(identical(weights_of(*network), weights_of(*apart)));
         for (Network* const of : {network.get(), apart.get()}) train(*of, data, 4, Optimizer{0.1f});
         CHECK(identical(weights_of(*network), weights_of(*apart)));
     }
