@@ -292,6 +292,35 @@ def test_a_network_of_keras(tmp_path):
     assert kinds(model)[-1] == "Dense"
 
 
+@pytest.mark.parametrize("behind", ["Conv", "MaxPool"])
+def test_zeros_around_an_image_in_the_order_of_tensorflow(tmp_path, behind):
+    """As tf2onnx leaves Keras's padding where it could not move the transposes together."""
+    graph = OnnxGraph(("n", 9, 8, 3), producer="tf2onnx")
+    padding = graph.constant([0, 0, 0, 0, 0, 1, 2, 0], np.int64)
+    first = graph.op("Pad", keras(graph, "x", 6), padding)
+    inside = graph.op("Transpose", first, perm=[0, 3, 1, 2])
+    if behind == "Conv":
+        found = graph.conv(inside, 6, 3, 2, pad=0, groups=6)
+    else:
+        found = graph.op("MaxPool", inside, kernel_shape=[3, 3], strides=[2, 2])
+    model = imported(tmp_path, graph, graph.classifier(found), layout="NHWC")
+    assert kinds(model)[:2] == ["Conv2D", {"Conv": "DepthwiseConv2D"}.get(behind, "MaxPool2D")]
+
+
+def test_an_activation_is_recognised_across_a_transposition(tmp_path):
+    """x * clip(x + 3, 0, 6) / 6, a part of it in the order of TensorFlow."""
+    graph = OnnxGraph(("n", 9, 8, 3), producer="tf2onnx")
+    first = graph.conv(graph.op("Transpose", "x", perm=[0, 3, 1, 2]), 6)
+    shifted = graph.op("Add", first, graph.constant(3.0))
+    clipped = graph.op("Clip", shifted, graph.constant(0.0), graph.constant(6.0))
+    outside = [graph.op("Transpose", one, perm=[0, 2, 3, 1]) for one in (first, clipped)]
+    product = graph.op("Div", graph.op("Mul", *outside), graph.constant(6.0))
+    found = graph.classifier(graph.op("Transpose", product, perm=[0, 3, 1, 2]))
+    model = imported(tmp_path, graph, found, layout="NHWC")
+    assert kinds(model) == ["Conv2D", "GlobalAveragePool2D", "Dense"]
+    assert model.layers[0].description.activation == "hard_swish"
+
+
 def test_axes_of_any_length_have_a_size_to_choose(tmp_path):
     graph = OnnxGraph(("n", 3, "h", "w"))
     path = graph.write(tmp_path / "net.onnx", graph.classifier(graph.conv("x", 4)))

@@ -115,8 +115,9 @@ class Value:
         return tuple(known[axis] for axis in self.axes)
 
     def with_axes(self, axes: Axes) -> Value:
-        """The same numbers under other axes; what is recognised begins anew."""
-        return dataclasses.replace(self, axes=axes, base=None, curve=GRID)
+        """The same numbers under other axes; what is known of each number stays."""
+        base = None if self.base is None else dataclasses.replace(self.base, axes=axes)
+        return dataclasses.replace(self, axes=axes, base=base)
 
     def per_channel(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """One number per channel (C,), or more in further axes, from the file's order to ours."""

@@ -44,7 +44,7 @@ def softmax(net: Network, node: Node) -> Value:
 
 
 def transpose(net: Network, node: Node) -> Value:
-    x = net.value(node)
+    x = net.padded_value(node)
     places = range(len(x.axes))
     perm = node.attributes.get("perm", tuple(reversed(places)))
     if sorted(perm) != list(places) or perm[0] != 0:
