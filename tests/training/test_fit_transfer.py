@@ -184,7 +184,8 @@ def test_many_classes_of_few_images_train_the_head_alone():
     train = nn.ImageDataset.from_arrays(pictures, labels, [f"c{k}" for k in range(200)])
     one = nn.transfer_recipe(model(), train)
     assert one.settings["fine_tune"] == 0
-    assert "20 of each class" in one.reasons["fine_tune"]
+    assert "fewer than 600 images, or than 20 of each class" in one.reasons["fine_tune"]
+    assert one.settings["refit"]
 
 
 def test_many_images_train_as_deep_as_time_allows():

@@ -121,7 +121,7 @@ def transfer_recipe(
         chosen("fine_tune_from", network.names[step.first], why[1])
         chosen("fine_tune_rate", FINE_TUNE_RATE, "the learning rate of these epochs")
     if validated and not step.epochs:
-        few = images < ENOUGH_TO_FINE_TUNE
+        few = _too_few(images, len(train.counts))
         why_refit = "the images are few: in the end those of validation, too"
         chosen("refit", few, why_refit if few else "the images are many enough without")
     work = step.epochs * network.epoch_work(step.first, images)
@@ -133,6 +133,11 @@ def transfer_recipe(
         notes=little_data(train.counts, _LITTLE_DATA),
         share_of_product=_SHARE_OF_PRODUCT,
     )
+
+
+def _too_few(images: int, classes: int) -> bool:
+    """Whether upper layers would learn so many training images by heart."""
+    return images < max(ENOUGH_TO_FINE_TUNE, ENOUGH_OF_A_CLASS * classes)
 
 
 @dataclass(frozen=True)
@@ -206,10 +211,10 @@ def _fine_tuning(
     long = ASKED if given else "epochs more, in which upper layers are trained; kept if better"
     if lowest is not None:
         return _Step(epochs, network.place(lowest)), (long, ASKED)
-    if not given and images < max(ENOUGH_TO_FINE_TUNE, ENOUGH_OF_A_CLASS * classes):
+    if not given and _too_few(images, classes):
         few = (
-            f"never: with fewer than {ENOUGH_TO_FINE_TUNE} images, and {ENOUGH_OF_A_CLASS} of each "
-            "class, the head alone is as good"
+            f"never: with fewer than {ENOUGH_TO_FINE_TUNE} images, or than {ENOUGH_OF_A_CLASS} of "
+            "each class, the head alone is as good"
         )
         return _Step(0), (few, "")
     for first in network.places:
