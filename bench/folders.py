@@ -80,6 +80,15 @@ def fashion(root: Path, seed: int = 0) -> None:
         raise NotInstalled(str(error)) from None
 
 
+def fashion_few(root: Path, seed: int = 0) -> None:
+    """3,000 of Fashion-MNIST's training pictures, a third of them for the test."""
+    try:
+        images, labels = fashion_mnist.read("train")
+    except fashion_mnist.NotInstalled as error:
+        raise NotInstalled(str(error)) from None
+    _write_drawn(root, images[:3000], labels[:3000], 1000, seed)
+
+
 def photos(fewest: int = 2) -> dict[str, NDArray[np.uint8]]:
     """Colour photos of at least 320 x 240 by name, each scene once, of what is installed.
 
@@ -117,6 +126,7 @@ def grid(photo: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 FOLDERS: Mapping[str, Callable[[Path, int], None]] = {
     "mnist": mnist,
     "fashion": fashion,
+    "fashion-few": fashion_few,
     "digits": digits,
     "patches": patches,
     "sixty": sixty,

@@ -98,11 +98,12 @@ def _folds(rows: list[Row], place: Path) -> list[Path]:
             fold[own] = (np.arange(len(own)) + rng.integers(FOLDS)) % FOLDS
         for number in range(FOLDS):
             parts = np.where(fold == number, "test", "train")
-            tables.append(_table(place / f"{repeat}-{number}.csv", rows, parts))
+            tables.append(written_table(place / f"{repeat}-{number}.csv", rows, parts))
     return tables
 
 
-def _table(path: Path, rows: list[Row], parts: Iterable[str]) -> Path:
+def written_table(path: Path, rows: list[Row], parts: Iterable[str]) -> Path:
+    """A table as `nncore train` takes it: of each picture its path, class and part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -112,7 +113,21 @@ def _table(path: Path, rows: list[Row], parts: Iterable[str]) -> Path:
 
 
 def _elpv(place: Path) -> Path:
-    """Cells of which the experts were sure: 1,600 of them to learn from, 623 for the test."""
+    """1,600 cells to learn from, 623 for the test."""
+    rows = elpv(place)
+    parts = np.full(len(rows), "test", dtype="<U5")
+    parts[np.random.default_rng(0).permutation(len(rows))[:ELPV_TRAIN]] = "train"
+    return written_table(place / "sure.csv", rows, parts)
+
+
+def elpv(place: Path) -> list[Row]:
+    """Solar cells of which the experts were sure, and what they said.
+
+    Raises
+    ------
+    NotInstalled
+        The package cannot be fetched.
+    """
     archive = _fetched(place)
     with zipfile.ZipFile(archive) as wheel:
         lines = wheel.read("elpv_dataset/data/labels.csv").decode().split("\n")
@@ -121,9 +136,7 @@ def _elpv(place: Path) -> Path:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(wheel.read(f"elpv_dataset/data/images/{path.name}"))
-    parts = np.full(len(rows), "test", dtype="<U5")
-    parts[np.random.default_rng(0).permutation(len(rows))[:ELPV_TRAIN]] = "train"
-    return _table(place / "sure.csv", rows, parts)
+    return rows
 
 
 def elpv_rows(lines: Iterable[str], place: Path) -> list[Row]:
@@ -156,4 +169,4 @@ def _limited(folder: Path, table: Path, limit: int) -> Path:
         rows.append((path.absolute(), path.parent.name))
         parts.append(path.parent.parent.name)
     order = np.random.default_rng(0).permutation(len(rows))[:limit]
-    return _table(table, [rows[i] for i in order], [parts[i] for i in order])
+    return written_table(table, [rows[i] for i in order], [parts[i] for i in order])
