@@ -26,7 +26,7 @@ from transfer_sets import Row, elpv, stamps, written_table
 
 DATA = ("digits", "mnist", "fashion-few", "stamps", "stamps@32", "elpv", "elpv@32")
 PER_CLASS = (5, 20, 100)
-MOST_TESTED = 60  # of a class
+MOST_TESTED = 300  # in all, of each class as many
 WAYS = {"pretrained": "efficientnet-lite0", "from scratch": "none"}
 
 
@@ -116,7 +116,7 @@ def draws(
             for label, own in classes.items():
                 order = rng.permutation(own)
                 trained = order[: min(count, most[label])]
-                tested = order[min(max(counts), most[label]) :][:MOST_TESTED]
+                tested = order[min(max(counts), most[label]) :][: MOST_TESTED // len(classes)]
                 drawn += [*trained, *tested]
                 parts += ["train"] * len(trained) + ["test"] * len(tested)
             path = root / "border" / f"{name}-{count}-{seed}.csv"

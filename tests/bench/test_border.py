@@ -25,12 +25,12 @@ def parts(path: Path) -> dict[tuple[str, str], set[str]]:
 
 
 def test_what_is_tested_is_trained_on_in_no_row_of_the_seed(tmp_path: Path):
-    given = rows({"a": 100, "b": 30, "c": 10})
+    given = rows({"a": 200, "b": 30, "c": 10})
     tables = border.draws("x", given, (2, 20, 40), seeds=2, root=tmp_path)
     assert [count for count, _ in tables] == [2, 2, 20, 20]  # 40 are more than most classes have
     few, other, many, _ = (parts(path) for _, path in tables)
     assert [len(many[name, "train"]) for name in "abc"] == [20, 20, 8]
-    assert [len(many[name, "test"]) for name in "abc"] == [60, 10, 2]
+    assert [len(many[name, "test"]) for name in "abc"] == [100, 10, 2]
     assert all(few[name, "test"] == many[name, "test"] for name in "abc")
     assert all(few[name, "train"] < many[name, "train"] for name in "abc")
     assert few["a", "train"] != other["a", "train"]
