@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -166,6 +168,102 @@ def batches() -> str:
     return outcome(model)
 
 
+# Each kind of layer at least once.
+EVERY_LAYER = (
+    nn.Rescaling(2.0, -0.5),
+    nn.Conv2D(8, 3, padding="same", activation="gelu"),
+    nn.BatchNormalization(),
+    nn.Activation("relu6"),
+    nn.DepthwiseConv2D(3, padding="same"),
+    nn.LayerNormalization(),
+    nn.Residual([nn.Conv2D(8, 3, padding="same", groups=2)], activation="relu"),
+    nn.MaxPool2D(2),
+    nn.Concatenate([[nn.Conv2D(4, 1)], [nn.AveragePool2D(3, strides=1, padding="same")], []]),
+    nn.Multiply([[], [nn.GlobalAveragePool2D(), nn.Dense(20, "sigmoid")]]),
+    nn.Dropout(0.3),
+    nn.Flatten(),
+    nn.Dense(3),
+)
+
+
+def every_layer() -> str:
+    """Of a table of class weights, with a tail of 5 images."""
+    x, y = pictures(37)
+    model = nn.Sequential(EVERY_LAYER)
+    settings = {"epochs": 2, "batch_size": 16, "optimizer": nn.SGD(0.01), "verbose": 0}
+    model.fit(x, y, class_weight={0: 1.0, 1: 2.0, 2: 0.5}, **settings)
+    return outcome(model)
+
+
+EVERY_OPTIMIZER = (
+    nn.SGD(0.05),
+    nn.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    nn.RMSprop(0.002, momentum=0.5),
+    nn.Adam(0.01, clipnorm=0.5),
+    nn.AdamW(0.01, use_ema=True),
+)
+
+
+def every_optimizer() -> str:
+    """The outcomes of all, of a network with sums of both kinds."""
+    x, y = pictures(21)
+    outcomes = []
+    for optimizer in EVERY_OPTIMIZER:
+        model = nn.Sequential([nn.Conv2D(8, 3, activation="relu"), nn.Flatten(), nn.Dense(3)])
+        model.fit(x, y, epochs=2, batch_size=16, optimizer=optimizer, verbose=0)
+        outcomes.append(outcome(model))
+    return " ".join(outcomes)
+
+
+def memory_map() -> str:
+    """Images that stay in a file."""
+    x, y = pictures(45)
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "images.npy", x)
+        images = np.load(Path(folder) / "images.npy", mmap_mode="r")
+        train, val = nn.ImageDataset.from_arrays(images, y).split(val=0.2, seed=1)[:2]
+        model = nn.Sequential([nn.Conv2D(8, 3, activation="relu"), nn.Flatten(), nn.Dense(3)])
+        model.fit(train, validation_data=val, epochs=2, batch_size=16, verbose=0)
+    return outcome(model)
+
+
+def calibrated() -> str:
+    """A head on fixed layers, and ten more by which it is calibrated."""
+    data = nn.ImageDataset.from_arrays(*pictures(60), ["a", "b", "c"])
+    model = nn.Sequential(
+        [nn.Conv2D(8, 3, trainable=False), nn.GlobalAveragePool2D(), nn.Dense(3, name="head")]
+    )
+    model.build((8, 8, 3), 0)
+    settings = TrainingSettings(
+        epochs=2, batch_size=16, optimizer="adam", schedule="cosine", learning_rate=0.02
+    )
+    nn.fit_transfer(model, data, settings, verbose=0)
+    found = nn.calibrate_out_of_fold(model, (data,), settings)
+    assert found is not None
+    return f"{outcome(model)} {found.images} {found.temperature!r}"
+
+
+def large() -> str:
+    """So many weights that the sums of the last are begun before the gradients of the first."""
+    x, y = pictures(9)
+    wide = [nn.Conv2D(384, 3, 2, "same", activation="relu") for _ in range(2)]
+    model = nn.Sequential([nn.Conv2D(128, 3), *wide, nn.GlobalAveragePool2D(), nn.Dense(3)])
+    model.fit(x, y, epochs=2, batch_size=8, optimizer=nn.SGD(0.01), verbose=0)
+    return outcome(model)
+
+
 FITS: dict[str, Callable[[], str]] = {
-    one.__name__: one for one in (rows_with_momentum, convolutions, residual, transfer, batches)
+    one.__name__: one
+    for one in (
+        rows_with_momentum,
+        convolutions,
+        residual,
+        transfer,
+        batches,
+        every_layer,
+        every_optimizer,
+        memory_map,
+        calibrated,
+        large,
+    )
 }

@@ -12,6 +12,7 @@ namespace nncore::bindings {
 
 void register_augmentation(py::module_& module);
 void register_kernels(py::module_& module);
+void register_exchange(py::module_& module);
 void register_files(py::module_& module);
 void register_images(py::module_& module);
 void register_network(py::module_& module);
@@ -50,6 +51,7 @@ PYBIND11_MODULE(_core, module) {
     register_kernels(module);
     register_network(module);
     register_builder(module);
+    register_exchange(module);
     register_files(module);
     register_images(module);
 }

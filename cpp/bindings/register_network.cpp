@@ -11,10 +11,12 @@
 #include "../network/augmentation.h"
 #include "../network/finite.h"
 #include "../network/network.h"
+#include "../network/shared_memory_exchange.h"
 #include "../network/shuffle.h"
 #include "../runtime/mapped_file.h"
 #include "architecture.h"
 #include "arrays.h"
+#include "python_exchange.h"
 
 namespace nncore::bindings {
 namespace {
@@ -231,41 +233,6 @@ double compute_gradients(Network& network, const py::array& x, const py::array& 
     return unlocked([&] { return network.compute_gradients(images, targets, loss); });
 }
 
-// Processes that share batches, by an object of Python with the methods of network::Exchange. It is
-// asked by the thread that has called train_steps, which holds the GIL only then.
-class PythonExchange final : public network::Exchange {
- public:
-    explicit PythonExchange(py::object world)
-        : world_(std::move(world)),
-          rank_(world_.attr("rank").cast<std::ptrdiff_t>()),
-          size_(world_.attr("size").cast<std::ptrdiff_t>()) {
-        if (size_ < 1 || rank_ < 0 || rank_ >= size_)
-            throw py::value_error("exchange must have a rank from 0 to size - 1, got rank " +
-                                  std::to_string(rank_) + " of " + std::to_string(size_));
-    }
-    std::ptrdiff_t rank() const override { return rank_; }
-    std::ptrdiff_t size() const override { return size_; }
-    void sum(float* values, std::ptrdiff_t count) override {
-        const py::gil_scoped_acquire held;
-        world_.attr("sum")(view(values, {count}));
-    }
-    void gather(float* rows, std::ptrdiff_t floats, const std::ptrdiff_t* begins) override {
-        const py::gil_scoped_acquire held;
-        py::list places;
-        for (std::ptrdiff_t rank = 0; rank <= size_; ++rank) places.append(begins[rank]);
-        world_.attr("gather_rows")(view(rows, {begins[size_], floats}), places);
-    }
-
- private:
-    // The memory itself, writable; it is valid during the call alone.
-    static py::array_t<float> view(float* data, const std::vector<std::ptrdiff_t>& shape) {
-        return py::array_t<float>(shape, data, py::capsule(data, [](void*) {}));
-    }
-
-    py::object world_;
-    std::ptrdiff_t rank_, size_;
-};
-
 py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const py::array& order, std::ptrdiff_t batch_size,
                       const std::string& loss_name, const Optimizer& optimizer, std::uint64_t seed,
@@ -273,9 +240,13 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
                       const std::optional<py::array>& sample_weight,
                       const std::optional<py::array>& learning_rates, float label_smoothing,
                       const std::optional<py::array>& rows, bool extracted,
-                      const py::object& exchange) {
-    std::optional<PythonExchange> others;
-    if (!exchange.is_none()) others.emplace(exchange);
+                      const py::object& exchange, network::Trace* trace) {
+    std::optional<PythonExchange> by_python;
+    network::Exchange* others = nullptr;
+    if (py::isinstance<network::SharedMemoryExchange>(exchange))
+        others = exchange.cast<network::SharedMemoryExchange*>();
+    else if (!exchange.is_none())
+        others = &by_python.emplace(exchange);
     const Loss loss = network::loss_from_name(loss_name);
     Images images = images_of(network, x, extracted);
     if (rows) choose_rows(images, *rows);
@@ -296,8 +267,7 @@ py::tuple train_steps(Network& network, const py::array& x, const py::array& y,
         learning_rates_of(learning_rates, (count + batch_size - 1) / batch_size);
     const network::StepResults results = unlocked([&] {
         return network.train_steps(images, targets, indices, count, batch_size, loss, optimizer,
-                                   {.seed = seed, .epoch = epoch}, rates,
-                                   others ? &*others : nullptr);
+                                   {.seed = seed, .epoch = epoch}, rates, others, trace);
     });
     return py::make_tuple(
         py::array_t<double>(static_cast<py::ssize_t>(results.losses.size()), results.losses.data()),
@@ -595,7 +565,8 @@ void register_network(py::module_& m) {
              arg("batch_size"), arg("loss"), arg("optimizer"), arg("seed") = 0, arg("epoch") = 0,
              arg("augmentation") = py::none(), arg("sample_weight") = py::none(),
              arg("learning_rates") = std::nullopt, arg("label_smoothing") = 0.0f,
-             arg("rows") = py::none(), arg("extracted") = false, arg("exchange") = py::none())
+             arg("rows") = py::none(), arg("extracted") = false, arg("exchange") = py::none(),
+             arg("trace") = py::none())
         .def_property_readonly(
             "optimizer_method",
             [](const Network& network) {

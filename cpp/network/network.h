@@ -79,11 +79,12 @@ class Network {
     // std::invalid_argument for an augmentation of flat samples.
     // exchange: several processes share each batch, and call this with the same arguments but for
     // the samples that are not theirs (share_of in chunks.h), which are not read.
+    // trace: told what each part of a step takes.
     StepResults train_steps(const Images& images, const Targets& targets,
                             const std::int32_t* indices, std::ptrdiff_t count,
                             std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
                             const Randomness& randomness, const double* learning_rates = nullptr,
-                            Exchange* exchange = nullptr);
+                            Exchange* exchange = nullptr, Trace* trace = nullptr);
 
     // --- what the optimizer remembers; it goes on from call to call --------------------------
     Method optimizer_method() const;
@@ -168,7 +169,8 @@ class Network {
     };
     BatchResult batch_result(const Pass& pass, Loss loss) const;
     void backward(const BackwardPass& pass, Loss loss) const;
-    void complete_gradients(const BackwardPass& pass, Loss loss) const;
+    class Sums;
+    void complete_gradients(const BackwardPass& pass, Loss loss, Sums& sums) const;
     void move_averages(std::size_t first);
     // How many stages stand before the loss: a softmax at the end may be part of it.
     std::size_t stages_before(Loss loss) const { return stages().size() - fuses_softmax(loss); }

@@ -73,6 +73,8 @@ struct Pass {
     const std::int32_t* samples = nullptr;  // which image each row is, or nullptr: row r is image r
     int thread = 0;                         // of the team: who does this piece of the work
 
+    // For people who look for where the time goes, or nullptr.
+    Trace* trace = nullptr;
     // Where several processes share the batch, of which `rows` are this one's.
     const SharedBatch* shared = nullptr;
     Share share() const { return shared == nullptr ? Share::whole(rows) : shared->own(); }

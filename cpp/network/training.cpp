@@ -16,12 +16,65 @@ using kernels::Activation;
 
 namespace {
 
+// Gradients of so many floats are worth a message of their own, begun before the others are known.
+constexpr std::ptrdiff_t kPart = 1 << 18;
+
 bool answered_rightly(const Workspace& workspace, std::ptrdiff_t row) {
     const auto r = static_cast<std::size_t>(row);
     return workspace.predicted[r] == workspace.labels[r];
 }
 
 }  // namespace
+
+// The gradients that processes sum up, gathered in one place on their way: in one piece, so that
+// they are one message; or in parts, each begun as soon as it is known, where that goes on while
+// the next ones are computed.
+class Network::Sums {
+ public:
+    // Of the stages before `last`.
+    Sums(const Network& network, const BackwardPass& pass, std::size_t last)
+        : network_(network), pass_(pass), last_(last) {}
+
+    // Those of a stage that has gone backward.
+    void add(const Stage& stage) {
+        for_parameters(stage, end_, [](float* sum, const float* own, std::ptrdiff_t count) {
+            std::copy_n(own, count, sum);
+        });
+        if (pass_.shared->overlaps() && end_ - begun_ >= kPart) begin();
+    }
+    void begin() {
+        float* const sums = pass_.workspace.sums.data();
+        if (end_ > begun_) pass_.shared->begin_sum(sums + begun_, end_ - begun_);
+        begun_ = end_;
+    }
+    // Now all have those of all.
+    void finish() {
+        pass_.shared->finish_sums();
+        std::ptrdiff_t place = 0;
+        for (std::size_t i = last_; i-- > network_.architecture_.first_trained;)
+            for_parameters(*network_.stages()[i], place,
+                           [](const float* sum, float* gradient, std::ptrdiff_t count) {
+                               std::copy_n(sum, count, gradient);
+                           });
+    }
+
+ private:
+    // body(sum, gradient, count) for each parameter of a stage, the sums from `place` on.
+    template <class Body>
+    void for_parameters(const Stage& stage, std::ptrdiff_t& place, const Body& body) const {
+        if (!stage.trains || !stage.adds_up()) return;
+        for (const Parameter& p : stage.parameters) {
+            if (!p.trainable) continue;
+            body(pass_.workspace.sums.data() + place, pass_.gradients + p.offset, p.size());
+            place += p.size();
+        }
+    }
+
+    const Network& network_;
+    const BackwardPass& pass_;
+    std::size_t last_;
+    std::ptrdiff_t begun_ = 0, end_ = 0;
+};
 
 void Network::load_image(const Pass& pass, const Images& images, const std::int32_t* indices,
                          std::ptrdiff_t r) const {
@@ -163,6 +216,7 @@ void Network::unfold_gradients(const BackwardPass& pass, const Stage& stage) con
 void Network::forward_stage(const Pass& pass, const Stage& stage) {
     const std::size_t to = stage.index + 1;
     const Rows& y = pass.workspace.activations[to];
+    const Traced span(pass.trace, "forward", static_cast<std::ptrdiff_t>(stage.index));
     if (pass.workspace.shares_memory[to] && y.layout.stride > y.layout.height * y.layout.run)
         for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) { clear_border(y, r); });
     stage.forward(pass);
@@ -179,10 +233,13 @@ void Network::forward_and_losses(const Pass& pass, const Images& images, const T
     const std::size_t used = stages_before(loss);
     // For people who look inside, also the softmax that the loss does without.
     const std::size_t run = pass.purpose == Purpose::gradients ? stages().size() : used;
-    for_each(pass, pass.rows, [&](const Pass& own, std::ptrdiff_t r) {
-        load_image(own, images, indices, r);
-        load_target(own, targets, indices, r);
-    });
+    {
+        const Traced span(pass.trace, "load");
+        for_each(pass, pass.rows, [&](const Pass& own, std::ptrdiff_t r) {
+            load_image(own, images, indices, r);
+            load_target(own, targets, indices, r);
+        });
+    }
     fold_weights(pass, first_stage(images.extracted));
     for (std::size_t i = first_stage(images.extracted); i < run; ++i)
         forward_stage(pass, *stages()[i]);
@@ -214,59 +271,44 @@ Network::BatchResult Network::batch_result(const Pass& pass, Loss loss) const {
 void Network::backward(const BackwardPass& pass, Loss loss) const {
     BackwardPass without_update = pass;
     without_update.learning_rate = nullptr;
+    Sums sums(*this, pass, stages_before(loss));
     for (std::size_t i = stages_before(loss); i-- > architecture_.first_trained;) {
         const Stage& stage = *stages()[i];
         if (!stage.takes_part_backward()) continue;
         const bool fixed = !stage.trains && !stage.parameters.empty();
         const bool folded = stage.folded && stage.folded->in_training;
         const BackwardPass& own = fixed || folded ? without_update : pass;
+        const Traced span(pass.trace, "backward", static_cast<std::ptrdiff_t>(i));
         stage.backward_data(own);
         if (fixed) continue;
         // Nobody asks for the sums of no samples.
         if (pass.rows > 0 || !stage.adds_up()) stage.backward_weights(own);
         if (folded && pass.shared == nullptr) unfold_gradients(pass, stage);
+        if (pass.shared != nullptr) sums.add(stage);
     }
-    if (pass.shared != nullptr) complete_gradients(pass, loss);
+    if (pass.shared != nullptr) complete_gradients(pass, loss, sums);
     if (penalties_.any())
         penalties_.add_gradient(pass.kernels, pass.team, pass.parameters, pass.gradients);
 }
 
 // What the processes tell each other once each has gone backward; then all have all gradients.
-void Network::complete_gradients(const BackwardPass& pass, Loss loss) const {
+void Network::complete_gradients(const BackwardPass& pass, Loss loss, Sums& sums) const {
     Workspace& w = pass.workspace;
     const std::ptrdiff_t first = pass.share().first_row();
     for (std::ptrdiff_t r = 0; r < pass.rows; ++r) {
         w.gathered.row(first + r)[0] = w.losses[r];
         w.gathered.row(first + r)[1] = answered_rightly(w, r) ? 1.0f : 0.0f;
     }
+    sums.begin();
     pass.shared->gather(w.gathered.data, w.gathered.stride());
-
-    const auto for_trained = [&](const auto& body) {
-        for (std::size_t i = architecture_.first_trained; i < stages_before(loss); ++i)
-            if (stages()[i]->trains) body(*stages()[i]);
-    };
-    // In one piece, so that it is one message.
-    const auto for_sums = [&](const auto& body) {
-        float* sum = w.sums.data();
-        for_trained([&](const Stage& stage) {
-            for (const Parameter& p : stage.parameters) {
-                if (!stage.adds_up() || !p.trainable) continue;
-                body(sum, pass.gradients + p.offset, p.size());
-                sum += p.size();
-            }
-        });
-        return sum - w.sums.data();
-    };
-    const std::ptrdiff_t floats = for_sums(
-        [](float* sum, const float* own, std::ptrdiff_t count) { std::copy_n(own, count, sum); });
-    if (floats > 0) pass.shared->sum(w.sums.data(), floats);
-    for_sums([](const float* sum, float* gradient, std::ptrdiff_t count) {
-        std::copy_n(sum, count, gradient);
-    });
-    for_trained([&](const Stage& stage) {
+    sums.finish();
+    for (std::size_t i = architecture_.first_trained; i < stages_before(loss); ++i) {
+        const Stage& stage = *stages()[i];
+        if (!stage.trains) continue;
+        const Traced span(pass.trace, "whole batch", static_cast<std::ptrdiff_t>(i));
         stage.whole_batch_weights(pass);
         if (stage.folded && stage.folded->in_training) unfold_gradients(pass, stage);
-    });
+    }
 }
 
 double Network::penalty() const {
@@ -345,7 +387,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                                  const std::int32_t* indices, std::ptrdiff_t count,
                                  std::ptrdiff_t batch_size, Loss loss, const Optimizer& optimizer,
                                  const Randomness& randomness, const double* learning_rates,
-                                 Exchange* exchange) {
+                                 Exchange* exchange, Trace* trace) {
     const std::unique_lock lock(mutex_);
     if (images.augmentation != nullptr) {
         images.augmentation->validate();
@@ -362,7 +404,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     batch_size = std::min(batch_size, count);
     // What this process has of a batch: all of it, unless others share it.
     std::optional<SharedBatch> shared;
-    if (exchange != nullptr) shared.emplace(*exchange);
+    if (exchange != nullptr) shared.emplace(*exchange, trace);
     const auto share_of_batch = [&](std::ptrdiff_t batch) {
         if (!shared) return Share::whole(batch);
         shared->set(batch);
@@ -396,6 +438,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const auto all_steps = [&](runtime::Team& team) {
         for (std::size_t step = 0; step < steps; ++step) {
             const runtime::Stretch stretch(training_pace_, team);
+            const Traced whole(trace, "step");
             const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(step) * batch_size;
             const Share share = share_of_batch(std::min(batch_size, count - first));
             const std::int32_t* const own = indices + first + share.first_row();
@@ -411,6 +454,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
                                      .folded = trained_folds_.data(),
                                      .randomness = randomness,
                                      .samples = own,
+                                     .trace = trace,
                                      .shared = shared ? &*shared : nullptr},
                                     parameters_.data(),
                                     gradients_.data(),
@@ -423,6 +467,7 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
             done = step + 1;
             if (!std::isfinite(result.loss)) break;
             if (!shared) backward(pass, loss);
+            const Traced update(trace, "update");
             if (!plain)
                 optimizer_.update(kernels, team, optimizer, learning_rate,
                                   static_cast<std::int64_t>(step), gradients_.data(),

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import processes
-from shared_fits import FITS
+from nncore.layers import LAYER_KINDS
+from nncore.optimizers import Optimizer
+from shared_fits import EVERY_LAYER, EVERY_OPTIMIZER, FITS
 
 SCRIPT = f"""
     import sys
@@ -32,9 +34,43 @@ def test_the_bits_of_one_process(tmp_path: Path, alone: list[str], size: int) ->
     assert processes.run_script(tmp_path, size, SCRIPT) == sorted(alone * size)
 
 
-def test_the_bits_of_one_process_with_two_threads_each(tmp_path: Path, alone: list[str]) -> None:
-    found = processes.run_script(tmp_path, 2, SCRIPT, NNCORE_NUM_THREADS="2")
-    assert found == sorted(alone * 2)
+@pytest.mark.parametrize(
+    "variables",
+    [{"NNCORE_NUM_THREADS": "2"}, {"NNCORE_MPI": "messages"}],
+    ids=["threads", "messages"],
+)
+def test_the_bits_of_one_process_in_other_ways(
+    tmp_path: Path, alone: list[str], variables: dict[str, str]
+) -> None:
+    assert processes.run_script(tmp_path, 4, SCRIPT, **variables) == sorted(alone * 4)
+
+
+def test_sums_are_begun_while_gradients_are_computed(tmp_path: Path) -> None:
+    script = f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+        import numpy as np
+        import nncore as nn
+        from nncore import _core
+        from nncore.distributed import world
+        from shared_fits import FITS, pictures
+
+        FITS["large"]()
+        begun = len(world().background.spans)
+        FITS["rows_with_momentum"]()  # has no more than one message takes
+        print(begun, len(world().background.spans) - begun)
+    """
+    # In each of four steps the two large layers one by one, and then the first.
+    (line,) = set(processes.run_script(tmp_path, 2, script, NNCORE_MPI="messages"))
+    large, small = map(int, line.split())
+    assert large == 4 * 3
+    assert small == 0
+
+
+def test_every_kind_is_among_them() -> None:
+    layers = repr(EVERY_LAYER)
+    assert [kind for kind in LAYER_KINDS if f"{kind}(" not in layers] == []
+    assert {type(one).__name__ for one in EVERY_OPTIMIZER} == set(Optimizer.kinds())
 
 
 def test_files_are_written_once_and_only_the_first_process_tells(tmp_path: Path) -> None:
@@ -158,6 +194,23 @@ def test_a_loss_that_is_not_finite_is_told_by_all(tmp_path: Path) -> None:
     assert len(lines) == 3
 
 
+def test_batches_that_end_in_one_process_end_in_all(tmp_path: Path) -> None:
+    lines = run_ending(
+        tmp_path,
+        """
+        given = [(x[:10], np.arange(10) % 3)] * (2 - w.rank)
+        try:
+            model.fit(iter(given), steps_per_epoch=2, verbose=0)
+        except nn.NncoreError as error:
+            print(error)
+        """,
+        2,
+    )
+    assert len(lines) == 2
+    assert lines[0].startswith("process 1 of 2 failed: DataError: x has ended after 1 batches")
+    assert lines[1].startswith("x has ended after 1 batches")
+
+
 @pytest.mark.parametrize(
     ("different", "told"),
     [
@@ -165,15 +218,23 @@ def test_a_loss_that_is_not_finite_is_told_by_all(tmp_path: Path) -> None:
         ("x = x[: 400 - w.rank]; model.fit(x, np.arange(len(x)) % 3)", "numbers of images"),
         ("model.fit(x, (np.arange(400) + w.rank) % 3)", "labels"),
         ("model.build((5,), seed=w.rank); fit()", "weights"),
+        ("model.fit(batches(10, 10 + w.rank), verbose=0)", "numbers of images of batch 2"),
+        ("model.fit(batches(10, *[10] * w.rank), verbose=0)", "numbers of batches"),
+        ("model.fit(batches(10, 10, first=w.rank), verbose=0)", "labels of batch 2"),
     ],
 )
 def test_different_work_is_refused(tmp_path: Path, different: str, told: str) -> None:
     body = f"""
+        def batches(*sizes, first=0):
+            return [(x[:n], (np.arange(n) + at * first) % 3) for at, n in enumerate(sizes)]
+
         try:
             {different}
         except nn.NncoreError as error:
             print(error)
         """
-    for line in run_ending(tmp_path, body, 2):
+    lines = run_ending(tmp_path, body, 2)
+    assert len(lines) == 2
+    for line in lines:
         assert line.startswith("the processes do not train the same")
         assert told in line

@@ -52,6 +52,46 @@ def test_sums_have_the_bits_of_the_tree_in_every_process(tmp_path: Path, size: i
     assert lines == sorted(expected)
 
 
+def test_processes_of_one_machine_have_memory_in_common(tmp_path: Path) -> None:
+    script = """
+        import os
+        import numpy as np
+        from nncore.distributed import world
+
+        w = world()
+        values = np.full(9, w.rank, np.float32)
+        w.for_engine().sum(values)
+        w.wait_for_all()
+        files = [name for name in os.listdir("/dev/shm") if name.startswith("nncore-")]
+        print(type(w.for_engine()).__name__, values.tolist() == [3] * 9, files)
+    """
+    assert processes.run_script(tmp_path, 3, script) == ["SharedMemoryExchange True []"] * 3
+    found = processes.run_script(tmp_path, 3, script, NNCORE_MPI="messages")
+    assert found == ["World True []"] * 3
+
+
+@pytest.mark.parametrize("trouble", ["posix_fallocate", "open"])
+def test_where_there_is_no_such_memory_messages_are_sent(tmp_path: Path, trouble: str) -> None:
+    script = f"""
+        import os
+        import numpy as np
+        from nncore.distributed import world
+
+        w = world()
+        called = os.{trouble}
+
+        def full(path, *rest):
+            if w.rank == {int(trouble == "open")} and ({trouble!r} != "open" or "nncore-" in path):
+                raise OSError("no space left")
+            return called(path, *rest)
+
+        os.{trouble} = full
+        print(type(w.for_engine()).__name__)
+        print([name for name in os.listdir("/dev/shm") if name.startswith("nncore-")])
+    """
+    assert processes.run_script(tmp_path, 2, script) == ["World"] * 2 + ["[]"] * 2
+
+
 def test_processes_know_each_other(tmp_path: Path) -> None:
     script = """
         import numpy as np

@@ -156,6 +156,67 @@ def test_who_cannot_be_an_exchange_is_refused() -> None:
         train(network(), object())
 
 
+def test_memory_in_common_is_checked() -> None:
+    size = _core.exchange_bytes(2)
+    memory = np.zeros(size, np.uint8)
+    for arguments, told in (
+        ((memory[: size - 1], 0, 2), f"memory has {size - 1} bytes, and 2 processes need {size}"),
+        ((memory, 2, 2), "got rank 2 of 2"),
+        ((memory, -1, 2), "got rank -1 of 2"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            _core.SharedMemoryExchange(*arguments)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        _core.exchange_bytes(0)
+    one = _core.SharedMemoryExchange(np.zeros(_core.exchange_bytes(1), np.uint8), 0, 1)
+    assert (one.rank, one.size) == (0, 1)
+    for begins in ([0, 2], [0, 1, 3], [1, 3], []):
+        with pytest.raises(ValueError, match="begins must go from 0"):
+            one.gather_rows(np.ones((3, 2), np.float32), begins)
+    with pytest.raises(TypeError, match="float32"):
+        one.sum(np.ones(3))
+
+
+def test_memory_in_common_has_the_bits_of_one_process() -> None:
+    plain, both = network(), [network(), network()]
+    expected, results = train(plain), [None, None]
+    memory = np.zeros(_core.exchange_bytes(2), np.uint8)
+
+    def work(rank: int) -> None:
+        results[rank] = train(both[rank], _core.SharedMemoryExchange(memory, rank, 2))
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert results == [expected, expected]
+    assert weights(both[0]) == weights(both[1]) == weights(plain)
+
+
+def test_a_trace_tells_where_the_time_goes() -> None:
+    plain, traced = network(), network()
+    trace = _core.Trace(1000)
+    x = np.zeros((IMAGES, *SHAPE), np.float32)
+    arguments = (x, np.zeros(IMAGES, np.int32), np.arange(20, dtype=np.int32), 10)
+    for one, given in ((plain, None), (traced, trace)):
+        optimizer = _core.Optimizer(0.05)
+        exchange = Alone()
+        one.train_steps(*arguments, "cross_entropy", optimizer, exchange=exchange, trace=given)
+    assert weights(plain) == weights(traced)
+    events = trace.events()
+    whole = [event for event in events if event[0] == "step"]
+    assert len(whole) == 2
+    assert {what for what, *_ in events} == {
+        *("step", "load", "forward", "backward", "gather", "sum", "whole batch", "update")
+    }
+    for _, _, begin, end in events:
+        assert any(first <= begin <= end <= last for _, _, first, last in whole)
+    few = _core.Trace(3)
+    plain.train_steps(*arguments, "cross_entropy", _core.Optimizer(0.05), trace=few)
+    assert len(few.events()) == 3
+
+
 def test_shares_of_a_batch() -> None:
     assert [_core.share_of_batch(64, rank, 4) for rank in range(4)] == [
         (0, 16),

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.distributed.background import BackgroundSums
+from nncore.distributed.memory import in_common
 from nncore.distributed.tree import tree_sum
 from nncore.errors import MissingExtraError, NncoreError
-from nncore.process.launch import SWITCH, Launch, launch
+from nncore.process.launch import SWITCH, Launch, launch, launched_for_messages
 from nncore.process.runtime import share_threads
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+    from nncore import _core
 
 T = TypeVar("T")
 
@@ -59,6 +63,15 @@ class World:
 
     # ---- what the engine asks for, once or more in each step
 
+    def for_engine(self) -> World | _core.SharedMemoryExchange | None:
+        """Whom the engine asks: nobody where this process is alone, the memory that all have in
+        common where they are on one machine, and else this object."""
+        return None if self._comm is None else self._in_common or self
+
+    @functools.cached_property
+    def _in_common(self) -> _core.SharedMemoryExchange | None:
+        return None if self._comm is None or launched_for_messages() else in_common(self._comm)
+
     def sum(self, values: NDArray[np.float32]) -> None:
         """Replace `values`, of one dimension, by the sum over all processes by the fixed tree."""
         if self._comm is None:
@@ -66,6 +79,33 @@ class World:
         if self._scratch.size < values.size:
             self._scratch = np.empty(values.size, np.float32)
         tree_sum(self._comm, values, self._scratch[: values.size])
+
+    @functools.cached_property
+    def background(self) -> BackgroundSums | None:
+        """Who sums while this process computes; None where MPI takes no calls of two threads."""
+        from mpi4py import MPI
+
+        if self._comm is None:
+            return None
+        able = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+        return BackgroundSums(self._comm) if self._comm.allreduce(able, MPI.LAND) else None
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether `begin_sum` returns before the sum is there."""
+        return self.background is not None
+
+    def begin_sum(self, values: NDArray[np.float32]) -> None:
+        """Begin what `sum` does; `values` are nobody's until `finish_sums`."""
+        if self.background is None:
+            self.sum(values)
+        else:
+            self.background.begin(values)
+
+    def finish_sums(self) -> None:
+        """Return when all sums that were begun are there."""
+        if self.background is not None:
+            self.background.finish()
 
     def gather_rows(self, rows: NDArray[Any], begins: Sequence[int]) -> None:
         """Complete `rows`, of which process p has begins[p] to begins[p + 1]."""

@@ -7,21 +7,33 @@ the first half of them, rounded up, plus that of the others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from mpi4py import MPI
 
 # Below so many floats a message costs by itself, not by its length.
 _SHORT = 4096
 
 
-def tree_sum(
-    comm: MPI.Intracomm, values: NDArray[np.float32], scratch: NDArray[np.float32]
-) -> None:
+class Comm(Protocol):
+    """The part of mpi4py's communicators that a sum needs."""
+
+    @property
+    def rank(self) -> Any: ...
+    @property
+    def size(self) -> Any: ...
+    @property
+    def Sendrecv(self) -> Any: ...
+    @property
+    def Send(self) -> Any: ...
+    @property
+    def Recv(self) -> Any: ...
+    @property
+    def Bcast(self) -> Any: ...
+
+
+def tree_sum(comm: Comm, values: NDArray[np.float32], scratch: NDArray[np.float32]) -> None:
     """Replace `values` by the sum over all processes, of which each gets the same bits.
 
     Parameters
@@ -42,7 +54,7 @@ def tree_sum(
         _halving(comm, values, scratch)
 
 
-def _doubling(comm: MPI.Intracomm, values: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+def _doubling(comm: Comm, values: NDArray[np.float32], other: NDArray[np.float32]) -> None:
     """Each level of the tree is one exchange of all values between two processes."""
     distance = 1
     while distance < comm.size:
@@ -52,7 +64,7 @@ def _doubling(comm: MPI.Intracomm, values: NDArray[np.float32], other: NDArray[n
         distance *= 2
 
 
-def _halving(comm: MPI.Intracomm, values: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+def _halving(comm: Comm, values: NDArray[np.float32], other: NDArray[np.float32]) -> None:
     """At each level two processes share the work: each sums one half of what both have.
 
     Then all is in parts, one with each process, and the way back brings them together.
@@ -73,9 +85,7 @@ def _halving(comm: MPI.Intracomm, values: NDArray[np.float32], other: NDArray[np
         comm.Sendrecv(values[kept], partner, recvbuf=values[given], source=partner)
 
 
-def _up_and_down(
-    comm: MPI.Intracomm, values: NDArray[np.float32], other: NDArray[np.float32]
-) -> None:
+def _up_and_down(comm: Comm, values: NDArray[np.float32], other: NDArray[np.float32]) -> None:
     """Any number of processes: up the tree to the first one, which tells all others."""
     branches = []
     first, size = 0, comm.size

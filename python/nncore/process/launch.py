@@ -14,7 +14,8 @@ _VARIABLES = (
     ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
     ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
 )
-# Set to 0: each process is for itself, whoever started it.
+# Set to 0: each process is for itself, whoever started it. To "messages": as if each were on a
+# machine of its own.
 SWITCH = "NNCORE_MPI"
 
 
@@ -44,3 +45,8 @@ def launch() -> Launch | None:
             found = Launch(rank, int(number) if number.isdecimal() else None)
             return None if found.size == 1 else found
     return None
+
+
+def launched_for_messages() -> bool:
+    """Whether processes are to send each other messages, even on one machine."""
+    return os.environ.get(SWITCH, "").strip() == "messages"

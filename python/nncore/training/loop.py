@@ -162,6 +162,7 @@ class TrainingLoop:
                     plan.loss,
                     plan.label_smoothing,
                 ),
+                "numbers of batches": self.iterations,
                 "numbers of images": (len(train), None if validation is None else len(validation)),
                 "labels": digest(train.targets.tobytes()),
                 "weights": digest(*(network.get_parameter(name).tobytes() for name in names)),
@@ -179,7 +180,7 @@ class TrainingLoop:
         while position.iteration < self.iterations:
             started = time.perf_counter()
             steps = min(self.block, self.iterations - position.iteration)
-            self._train_block(self.batches.block(position.iteration, steps), started)
+            self._train_block(self._block(position.iteration, steps), started)
             ended = time.perf_counter()
             unfinished = position.iteration < self.iterations
             soon = ended - looked < _BLOCK_SECONDS
@@ -190,6 +191,26 @@ class TrainingLoop:
             if not self.agreement.on(functools.partial(self._block_end, number, interrupt)):
                 return False
         return True
+
+    def _block(self, iteration: int, steps: int) -> Block:
+        """The next images: where they come one by one, as many for all processes, or for none."""
+        if self.world.alone or not self.batches.one_by_one:
+            return self.batches.block(iteration, steps)
+        taken: list[Block] = []
+
+        def take() -> bool:
+            taken.append(self.batches.block(iteration, steps))
+            return True
+
+        self.agreement.on(take)
+        (block,) = taken
+        self.agreement.check_alike(
+            {
+                f"numbers of images of batch {iteration + 1}": len(block.indices),
+                f"labels of batch {iteration + 1}": digest(block.data.targets.tobytes()),
+            }
+        )
+        return block
 
     def _block_end(self, number: int, interrupt: Interrupt) -> bool:
         """Whether to go on within the epoch."""
@@ -222,7 +243,7 @@ class TrainingLoop:
             plan.label_smoothing,
             rows=block.rows,
             extracted=block.data.extracted,
-            exchange=None if self.world.alone else self.world,
+            exchange=self.world.for_engine(),
         )
         if not math.isfinite(losses[-1]):
             raise self._non_finite_loss(position.iteration + len(losses))
