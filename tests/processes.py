@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,23 @@ def start(processes: int, command: Sequence[str], **further: str) -> subprocess.
         text=True,
         env=environment(**further),
     )
+
+
+def member(job: subprocess.Popen[str], rank: int, seconds: float = 60) -> int:
+    """The pid of a process of a job that `start` has begun, as soon as it is there."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and job.poll() is None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            told = {b"OMPI_COMM_WORLD_RANK=%d" % rank, b"PMI_RANK=%d" % rank}
+            if told.intersection(environment) and parent == job.pid:
+                return int(folder.name)
+        time.sleep(0.05)
+    pytest.skip("no process of the job can be seen")
 
 
 def run(
