@@ -29,7 +29,9 @@ PREDICTED = ("resnet", "lite0")
 SHARE = {"resnet": 64, "lite0": 16}
 
 
-def measured(processes: int, networks: list[str], seconds: float) -> dict[str, Any]:
+def measured(
+    processes: int, networks: list[str], seconds: float, trace: Path | None = None
+) -> dict[str, Any]:
     """What the workers tell: steps by network and batch, the link, the threads."""
     environment = os.environ | {
         "NNCORE_NUM_THREADS": "1",
@@ -37,6 +39,7 @@ def measured(processes: int, networks: list[str], seconds: float) -> dict[str, A
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
     worker = [sys.executable, str(WORKER), *networks, "--seconds", str(seconds)]
+    worker += [] if trace is None else ["--trace", str(trace)]
     command = ["mpiexec", "-n", str(processes), *worker] if processes > 1 else worker
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -56,26 +59,40 @@ def table(rows: list[list[str]]) -> None:
 
 def check(one: list[Step], two: list[Step], link: Link) -> list[dict[str, Any]]:
     """Measured and predicted steps of two processes."""
-    rows = [["network", "batch", "1 process, ms", "2, ms", "predicted", "off", "speedup", "told"]]
+    rows = [
+        [
+            "network",
+            "batch",
+            "1 process, ms",
+            "2, ms",
+            "predicted",
+            "off",
+            "speedup",
+            "of means",
+            "told",
+        ]
+    ]
     records = []
     alone = {(step.network, step.batch): step for step in one}
     for step in two:
         cost = fitted([other for other in one if other.network == step.network])
         predicted = seconds_of(cost, step.batch, 2, step, link)
-        before = alone[step.network, step.batch].seconds
+        before = alone[step.network, step.batch]
         rows.append(
             [
                 step.network,
                 str(step.batch),
-                f"{1e3 * before:.2f}",
+                f"{1e3 * before.seconds:.2f}",
                 f"{1e3 * step.seconds:.2f}",
                 f"{1e3 * predicted:.2f}",
                 f"{predicted / step.seconds - 1:+.0%}",
-                f"{before / step.seconds:.2f}",
+                f"{before.seconds / step.seconds:.2f}",
+                f"{before.mean / step.mean:.2f}",
                 f"{step.bytes / 1e6:.2f} MB in {step.calls:.0f}, {1e3 * step.telling:.2f} ms",
             ]
         )
-        records.append({**vars(step), "predicted": predicted, "speedup": before / step.seconds})
+        speedup = before.seconds / step.seconds
+        records.append({**vars(step), "predicted": predicted, "speedup": speedup})
     table(rows)
     return records
 
@@ -108,9 +125,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each reading")
     parser.add_argument("--cores", type=int, default=16, help="of a node that is predicted")
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--trace", type=Path, help="of two processes, for chrome://tracing or ui.perfetto.dev"
+    )
     args = parser.parse_args()
     alone = measured(1, args.networks, args.seconds)
-    both = measured(2, args.networks, args.seconds)
+    both = measured(2, args.networks, args.seconds, args.trace)
     link = Link(**both["link"])
     print(
         f"link of two processes here: {1e6 * link.latency:.1f} us for a sum of nothing, "

@@ -19,12 +19,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Step:
-    """A measured step: what it took, and what it told; `spread` is the deviation over the mean."""
+    """A measured step: the median of what it took and what it told; `spread` is the deviation over
+    the median."""
 
     network: str
     parameters: int
     batch: int
     seconds: float
+    mean: float
     spread: float
     calls: float
     bytes: float

@@ -7,12 +7,14 @@ import json
 import statistics
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nncore as nn
-from nncore.distributed import World, world
+from nncore import _core
+from nncore.distributed import world
 from nncore.layers.efficientnet_lite import VARIANTS, efficientnet_lite
 from nncore.layers.presets import mlp, resnet
 
@@ -26,24 +28,25 @@ SIZES: dict[str, tuple[tuple[int, int, int], tuple[int, int]]] = {
 _VECTORS = (1, 1 << 12, 1 << 16, 1 << 20, 1 << 22)  # floats
 
 
-class Told:
-    """What goes between the processes, counted by taking the place of `World`'s methods."""
+class Counted:
+    """What the engine asks for, counted on its way."""
 
     def __init__(self) -> None:
-        self.calls, self.bytes, self.seconds = 0, 0, 0.0
-        for name in ("sum", "gather_rows"):
-            setattr(World, name, self._counted(getattr(World, name)))
+        self.others = world().for_engine()
+        self.rank, self.size = world().rank, world().size
+        self.calls, self.bytes = 0, 0
 
-    def _counted(self, method: Any) -> Any:
-        def counted(which: World, values: Any, *rest: Any) -> Any:
-            begun = time.perf_counter()
-            result = method(which, values, *rest)
-            self.seconds += time.perf_counter() - begun
-            self.calls += 1
-            self.bytes += values.nbytes
-            return result
+    def sum(self, values: Any) -> None:
+        self.others.sum(values)
+        self._count(values)
 
-        return counted
+    def gather_rows(self, rows: Any, begins: list[int]) -> None:
+        self.others.gather_rows(rows, begins)
+        self._count(rows)
+
+    def _count(self, values: Any) -> None:
+        self.calls += 1
+        self.bytes += values.nbytes
 
 
 def network(name: str) -> nn.Sequential:
@@ -58,46 +61,55 @@ def network(name: str) -> nn.Sequential:
     return nn.Sequential([*efficientnet_lite(VARIANTS["efficientnet-lite0"]), nn.Dense(10)])
 
 
-def measured(name: str, batch: int, seconds: float, told: Told) -> dict[str, Any]:
-    """Steps of one batch size: epochs of as many as take about a quarter of the time."""
+def measured(name: str, batch: int, seconds: float) -> tuple[dict[str, Any], list[Any]]:
+    """Steps of one batch size, about so long; and what they spent their time on."""
     shape, _ = SIZES.get(name, (SMALL, (64, 256)))
     rng = np.random.default_rng(0)
-
-    def data(steps: int) -> tuple[Any, Any]:
-        count = steps * batch
-        return rng.integers(0, 256, (count, *shape), np.uint8), rng.integers(0, 10, count)
-
+    images = rng.integers(0, 256, (4 * batch, *shape), np.uint8)
+    labels = rng.integers(0, 10, len(images), np.int32)
     model = network(name)
-    few = data(2)
-    model.fit(*few, epochs=2, batch_size=batch, optimizer=nn.SGD(1e-4), verbose=0)
-    one = model.history.seconds[-1] / 2
-    steps = world().from_first(max(2, min(200, round(seconds / 4 / one))))
-    many = data(steps)
-    calls, size, telling = told.calls, told.bytes, told.seconds
-    model.fit(*many, epochs=5, batch_size=batch, optimizer=nn.SGD(1e-4), verbose=0)
-    total = 5 * steps
-    times = [epoch / steps for epoch in model.history.seconds]
-    return {
+    model.build(shape)
+    engine, optimizer = model._built_network(), _core.Optimizer(1e-4)
+
+    def steps(number: int, **given: Any) -> None:
+        order = np.arange(number * batch, dtype=np.int32) % len(images)
+        engine.train_steps(images, labels, order, batch, "cross_entropy", optimizer, **given)
+
+    counted = None if world().alone else Counted()
+    steps(1, exchange=counted)  # which makes memory ready, too
+    begun = time.perf_counter()
+    steps(2, exchange=world().for_engine())
+    one = (time.perf_counter() - begun) / 2
+    number = world().from_first(max(5, min(1000, round(seconds / one))))
+    trace = _core.Trace(number * 1000)
+    steps(number, exchange=world().for_engine(), trace=trace)
+    events = trace.events()
+    times = [1e-9 * (end - begin) for what, _, begin, end in events if what == "step"]
+    telling = [1e-9 * (end - begin) for what, _, begin, end in events if what in ("sum", "gather")]
+    low, median, high = np.quantile(times, [0.16, 0.5, 0.84]).tolist()
+    found = {
         "network": name,
         "parameters": model.parameter_count,
         "batch": batch,
-        "seconds": statistics.median(times),
-        "spread": statistics.pstdev(times) / statistics.fmean(times),
-        "calls": (told.calls - calls) / total,
-        "bytes": (told.bytes - size) / total,
-        "telling": (told.seconds - telling) / total,
+        "seconds": median,
+        "mean": statistics.fmean(times),
+        "spread": (high - low) / 2 / median,
+        "calls": 0 if counted is None else counted.calls,
+        "bytes": 0 if counted is None else counted.bytes,
+        "telling": sum(telling) / number,
     }
+    return found, events
 
 
 def link() -> dict[str, float]:
     """Of sums over all processes, by vectors of several lengths: the least of many each."""
-    sizes, seconds = [], []
+    sizes, seconds, others = [], [], world().for_engine()
     for length in _VECTORS:
         values, times = np.zeros(length, np.float32), []
         for _ in range(200 if length < 1 << 18 else 20):
             world().wait_for_all()
             begun = time.perf_counter()
-            world().sum(values)
+            others.sum(values)
             times.append(time.perf_counter() - begun)
         sizes.append(4.0 * length)
         seconds.append(statistics.median(times))
@@ -110,16 +122,43 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("networks", nargs="+")
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--trace", type=Path)
     args = parser.parse_args()
     joined = None if world().alone else link()
-    told = Told()
-    steps = [
-        measured(name, batch, args.seconds, told)
-        for name in args.networks
-        for batch in SIZES.get(name, (SMALL, (64, 256)))[1]
-    ]
+    steps, traced = [], []
+    for name in args.networks:
+        for batch in SIZES.get(name, (SMALL, (64, 256)))[1]:
+            found, events = measured(name, batch, args.seconds)
+            steps.append(found)
+            traced += chrome(f"{name}, batch {batch}", events)
+    all_traced = world().all_of(traced)
     if world().first:
+        if args.trace:
+            args.trace.write_text(json.dumps([one for rank in all_traced for one in rank]) + "\n")
         json.dump({"steps": steps, "link": joined, "threads": nn.get_num_threads()}, sys.stdout)
+
+
+def chrome(work: str, events: list[Any]) -> list[dict[str, Any]]:
+    """The last three steps as chrome://tracing and ui.perfetto.dev take them: a row for each
+    process, and one for the sums that go on while it computes."""
+    begins = [begin for what, _, begin, _ in events if what == "step"][-3:]
+    rank = str(world().rank)
+    rows = [(rank, *event) for event in events]
+    if world().for_engine() is world() and world().background is not None:
+        rows += [(f"{rank}, sums", "sum", -1, *span) for span in world().background.spans]
+    return [
+        {
+            "name": what if stage < 0 else f"{what} {stage}",
+            "cat": work,
+            "ph": "X",
+            "pid": work,
+            "tid": row,
+            "ts": begin / 1000,
+            "dur": (end - begin) / 1000,
+        }
+        for row, what, stage, begin, end in rows
+        if begin >= begins[0]
+    ]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,11 @@ def _ends(length: int, stride: int, kernel: int) -> tuple[int, int]:
 class SameConv(nn.Conv2d):
     """A convolution with padding "same"; symmetric padding is left to the convolution itself."""
 
+    same = True  # False: no padding
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.same:
+            return super().forward(x)
         (top, bottom), (left, right) = (
             _ends(length, stride, kernel)
             for length, stride, kernel in zip(
@@ -66,6 +70,13 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.shortcut(x) + self.inner(x)
+
+
+class Flatten(nn.Module):
+    """All values of a picture in nncore's order, the channels last."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class GlobalAverage(nn.Module):
@@ -113,9 +124,13 @@ def _modules(layer: dict[str, Any], weights: Weights, name: str) -> list[nn.Modu
         shortcut = network(layer.get("shortcut") or [], weights, f"{name}/")
         module = Residual(network(layer["layers"], weights, f"{name}/"), shortcut)
     elif kind == "MaxPool2D":
-        if layer["padding"] != "same":
-            raise ValueError(f"{name}: only padding 'same' is known")
-        module = SameMaxPool(tuple(layer["pool_size"]), tuple(layer["strides"]))
+        padding = layer.get("padding", "valid")
+        if padding not in ("same", "valid"):
+            raise ValueError(f"{name}: only padding 'same' and 'valid' are known")
+        pool = SameMaxPool if padding == "same" else nn.MaxPool2d
+        module = pool(tuple(layer["pool_size"]), tuple(layer["strides"]))
+    elif kind == "Flatten":
+        module = Flatten()
     elif kind == "GlobalAveragePool2D":
         module = GlobalAverage()
     elif kind == "Activation":
@@ -129,8 +144,8 @@ def _modules(layer: dict[str, Any], weights: Weights, name: str) -> list[nn.Modu
 def _convolution(kind: str, layer: dict[str, Any], weights: Weights, name: str) -> SameConv:
     kernel = weights[f"{name}/kernel"].transpose(3, 2, 0, 1)
     outputs, inputs, *size = kernel.shape
-    if layer["padding"] != "same" and size != [1, 1]:
-        raise ValueError(f"{name}: only padding 'same' is known")
+    if layer["padding"] not in ("same", "valid"):
+        raise ValueError(f"{name}: only padding 'same' and 'valid' are known")
     if set(layer.get("dilation_rate") or [1]) != {1}:
         raise ValueError(f"{name}: dilation is not known")
     groups = outputs if kind == "DepthwiseConv2D" else layer.get("groups", 1)
@@ -138,6 +153,7 @@ def _convolution(kind: str, layer: dict[str, Any], weights: Weights, name: str) 
     module = SameConv(
         inputs * groups, outputs, tuple(size), tuple(layer["strides"]), groups=groups, bias=biased
     )
+    module.same = layer["padding"] == "same"
     _put(module.weight, kernel)
     if biased:
         _put(module.bias, weights[f"{name}/bias"])
