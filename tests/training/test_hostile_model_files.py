@@ -24,6 +24,8 @@ from nncore.layers.naming import unique_names
 from nncore.training.model_file import load
 from nncore.training.model_format import read_header
 
+pytestmark = pytest.mark.every_isa
+
 CALLS = int(os.environ.get("NNCORE_TEST_CALLS", "400"))
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "0"))
 

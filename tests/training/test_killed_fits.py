@@ -23,6 +23,8 @@ import numpy as np
 import nncore as nn
 from nncore.training.run_directory import RunDirectory
 
+pytestmark = pytest.mark.every_isa
+
 EPOCHS = 60
 path = Path(sys.argv[1])
 rng = np.random.default_rng(0)

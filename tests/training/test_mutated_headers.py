@@ -25,6 +25,8 @@ from nncore.training.model_file import load, load_checkpoint, load_to_show
 from nncore.training.model_outline import read_outline
 from onnx_models import write_network
 
+pytestmark = pytest.mark.every_isa
+
 CALLS = int(os.environ.get("NNCORE_TEST_CALLS", "400"))
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "0"))
 

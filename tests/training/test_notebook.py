@@ -14,6 +14,8 @@ from nncore.plots._cell import training_cell
 from nncore.training.callbacks import Callback
 from small_fits import blobs, fit, small_model, weights
 
+pytestmark = pytest.mark.every_isa
+
 
 class Display:
     """What IPython shows: the states of each display."""

@@ -10,6 +10,8 @@ import pytest
 
 import nncore as nn
 
+pytestmark = pytest.mark.every_isa
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 4, 4), dtype=np.uint8)
 LABELS = np.arange(24) % 3
 

@@ -10,6 +10,8 @@ import pytest
 from reference_activations import ACTIVATIONS
 from reference_network import SGD, ReferenceNetwork
 
+pytestmark = pytest.mark.every_isa
+
 
 def network(activation, last, inputs=(3, 2, 2), use_bias=True):
     net = ReferenceNetwork(inputs)

@@ -25,6 +25,8 @@ from nncore.training.model import Sequential
 from nncore.training.model_file import load, load_training_state
 from nncore.training.run_directory import FILES, RunDirectory, toml_text
 
+pytestmark = pytest.mark.every_isa
+
 NAMES = ["cat", "dog", "owl"]
 
 

@@ -13,6 +13,8 @@ from nncore.training.run_directory import RunDirectory
 from nncore.training.run_lock import RunLock
 from on_windows import windows_os
 
+pytestmark = pytest.mark.every_isa
+
 
 @pytest.fixture
 def taken(monkeypatch):

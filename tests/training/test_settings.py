@@ -7,6 +7,8 @@ import pytest
 import nncore as nn
 from nncore.training.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
 
+pytestmark = pytest.mark.every_isa
+
 PLAIN = {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "schedule": "constant"}
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from nncore.training.speed import Speed
 
+pytestmark = pytest.mark.every_isa
+
 
 class Clock:
     now = 100.0

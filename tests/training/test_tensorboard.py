@@ -15,6 +15,8 @@ from PIL import Image
 import nncore as nn
 from small_fits import blobs, fit, small_model, weights
 
+pytestmark = pytest.mark.every_isa
+
 
 def events(folder):
     """Of all event files: {tag: {step: value}}."""
