@@ -351,6 +351,7 @@ struct NormalizeArgs {
     ptrdiff_t pixels, channels;
     const float *mean, *scale, *shift;  // per channel
 };
+constexpr ptrdiff_t kNormalizeChains = 4;
 // Its gradient, where mean and scale depend on x:
 //   dx = of_gradient * dy + of_input * (x - mean) + constant
 struct NormalizeGradientArgs {

@@ -99,7 +99,7 @@ class BatchNormStage final : public Stage {
             return {.scratch = kScratchRows * stride_,
                     .inner = backward && is_fused() ? element_count(output_shape) : 0};
         return {.shared = kSharedRows * stride_ + chunk_count(largest) * 2 * stride_,
-                .scratch = kScratchRows * stride_,
+                .scratch = (kScratchRows + 2 * kernels::kNormalizeChains) * stride_,
                 .inner = is_fused() ? element_count(output_shape) : 0,
                 .moments = 2 * stride_};
     }
@@ -178,6 +178,12 @@ class BatchNormStage final : public Stage {
                    float* gradient) const override {
         const std::ptrdiff_t line = pixels_ / output_shape[0];
         input_gradient(pass, row, first * line, last * line, gradient);
+    }
+
+    void take_gradient(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,
+                       std::ptrdiff_t first, std::ptrdiff_t last) const override {
+        const std::ptrdiff_t line = pixels_ / output_shape[0];
+        add_pixels(pass, chunk, row, first * line, last * line);
     }
 
     void backward_weights(const BackwardPass& pass) const override {
@@ -268,24 +274,41 @@ class BatchNormStage final : public Stage {
                                      shared(pass, kVariance));
     }
 
+    // Adds pixels [first, last) of a sample to the sums of its chunk, samples and pixels in order.
+    void add_pixels(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
+                    std::ptrdiff_t first, std::ptrdiff_t last) const {
+        float* const chains = scratch(pass, kScratchRows);
+        const kernels::NormalizeArgs args{last - first, channels_, shared(pass, kMean), nullptr,
+                                          nullptr};
+        const std::ptrdiff_t at = first * channels_;
+        pass.kernels.normalize_gradient_chains(args, first, input(pass).row(r) + at,
+                                               output_delta(pass).row(r) + at, chains);
+        if (last < pixels_) return;
+        static_assert(kernels::kNormalizeChains == 4);
+        float* total = shared(pass, kSharedRows + 2 * chunk);
+        const bool begins = r == pass.share().begin(chunk);
+        for (const float* own = chains; own < chains + 8 * stride_;
+             own += 4 * stride_, total += stride_)
+            for (std::ptrdiff_t c = 0; c < channels_; ++c) {
+                const float sum =
+                    (own[c] + own[stride_ + c]) + (own[2 * stride_ + c] + own[3 * stride_ + c]);
+                total[c] = begins ? sum : total[c] + sum;
+            }
+    }
+
     // Sums of dy and of dy * (x - mean) over the batch into rows 0 and 1 of the scratch, and the
     // gradients of gamma and beta.
     void sum_gradients(const BackwardPass& pass) const {
-        const float* const mean = shared(pass, kMean);
-        float* const partials = shared(pass, kSharedRows);
-        const kernels::NormalizeArgs args{pixels_, channels_, mean, nullptr, nullptr};
         const Share share = pass.share();
-        for_each(pass, share.chunks, [&](const BackwardPass&, std::ptrdiff_t chunk) {
-            float* const partial = partials + chunk * 2 * stride_;
-            const std::ptrdiff_t begin = share.begin(chunk), end = share.begin(chunk + 1);
-            for (std::ptrdiff_t r = begin; r < end; ++r)
-                pass.kernels.normalize_gradient_sums(args, input(pass).row(r),
-                                                     output_delta(pass).row(r), r == begin, partial,
-                                                     partial + stride_);
-        });
+        if (!output_is_left)
+            for_each(pass, share.chunks, [&](const BackwardPass& own, std::ptrdiff_t chunk) {
+                for (std::ptrdiff_t r = share.begin(chunk); r < share.begin(chunk + 1); ++r)
+                    add_pixels(own, chunk, r, 0, pixels_);
+            });
         float* const sums = scratch(pass, 0);
         if (share.chunks > 0)
-            pass.kernels.sum_partials(2 * stride_, share.chunks, 2 * stride_, partials, sums);
+            pass.kernels.sum_partials(2 * stride_, share.chunks, 2 * stride_,
+                                      shared(pass, kSharedRows), sums);
         if (pass.shared != nullptr) pass.shared->sum(sums, 2 * stride_);
         const float* const shift = scratch(pass, 0);
         const float* const product = scratch(pass, 1);

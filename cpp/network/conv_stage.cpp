@@ -199,6 +199,8 @@ class ConvStage final : public Stage {
                             input_gradient(pass, r, band, x);
                         }
                     }
+                    if (ahead != nullptr)
+                        ahead->take_gradient(pass, chunk, r, band.first, band.last);
                     if (trains) weight_gradient(pass, r, band, x, dense, chunk, first && line == 0);
                 }
                 if (!trains) continue;

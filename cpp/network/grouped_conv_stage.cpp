@@ -191,6 +191,7 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
                                                 std::max(first + inputs, below), made);
                 if (needs_input_gradient)
                     input_gradient(pass, r, x, image + s.skip_top * line, first, inputs);
+                if (ahead != nullptr) ahead->take_gradient(pass, chunk, r, first, first + inputs);
                 if (!trains || rows == 0) continue;
                 weight_gradient(pass, r, x, image + place * line + s.left * outputs_, outputs, rows,
                                 gradient, begins && outputs == 0);

@@ -204,6 +204,11 @@ class Stage {
     virtual bool leaves_output() const { return false; }
     virtual void output_lines(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
                               std::ptrdiff_t /*last*/, float* /*values*/) const {}
+    // The stage behind has the gradient of these lines of a sample of that chunk, which
+    // `output_lines` gave, and which are in a cache: chunks are told in order, and their lines.
+    virtual void take_gradient(const BackwardPass&, std::ptrdiff_t /*chunk*/,
+                               std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
+                               std::ptrdiff_t /*last*/) const {}
     // Whether the input delta is written over the output delta, value by value.
     virtual bool shares_delta() const { return false; }
 

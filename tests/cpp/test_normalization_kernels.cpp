@@ -118,24 +118,26 @@ TEST(normalizing_is_the_same_bits) {
                 CHECK_SAME(dx, b, what << " dx");
             }
         }
-        for (const bool first : {true, false}) {
-            Floats shift = untouched(channels, offset), scale = untouched(channels, 3 - offset);
-            if (!first) {
-                for (float& value : shift) value = random.uniform();
-                for (float& value : scale) value = random.uniform();
-            }
-            const Floats old_shift = shift, old_scale = scale;
-            reference.normalize_gradient_sums(values.args(pixels), x.data(), dy.data(), first,
-                                              shift.data(), scale.data());
-            for (const Kernels* table : tables) {
-                const std::string what =
-                    sizes(table, pixels, channels, offset) + (first ? ", set" : ", added");
-                Floats a = old_shift, b = old_scale;
-                table->normalize_gradient_sums(values.args(pixels), x.data(), dy.data(), first,
-                                               a.data(), b.data());
-                CHECK_SAME(shift, a, what << " shift");
-                CHECK_SAME(scale, b, what << " scale");
-            }
+        Floats chains = untouched(2 * kNormalizeChains * padded(channels), offset);
+        const Floats start = chains;
+        reference.normalize_gradient_chains(values.args(pixels), 0, x.data(), dy.data(),
+                                            chains.data());
+        // In one go, and with a cut anywhere.
+        for (const ptrdiff_t cut : {ptrdiff_t{0}, ptrdiff_t{1}, pixels / 2, pixels - 1}) {
+            const auto run = [&](const Kernels& table) {
+                Floats parts = start;
+                if (cut > 0)
+                    table.normalize_gradient_chains(values.args(cut), 0, x.data(), dy.data(),
+                                                    parts.data());
+                table.normalize_gradient_chains(values.args(pixels - cut), cut,
+                                                x.data() + cut * channels,
+                                                dy.data() + cut * channels, parts.data());
+                CHECK_SAME(chains, parts,
+                           sizes(&table, pixels, channels, offset) << ", cut at " << cut);
+            };
+            if (cut >= pixels) continue;
+            run(reference);
+            for (const Kernels* table : tables) run(*table);
         }
     });
 }
@@ -271,8 +273,13 @@ TEST(normalizing_by_definition) {
             reference.normalize(args, Activation::relu, x.data(), rectified.data());
             reference.normalize_gradient(gradient_args, Activation::linear, x.data(), dy.data(),
                                          dx.data());
-            reference.normalize_gradient_sums(args, x.data(), dy.data(), true, shift.data(),
-                                              scale.data());
+            Floats chains(2 * kNormalizeChains * padded(channels));
+            reference.normalize_gradient_chains(args, 0, x.data(), dy.data(), chains.data());
+            for (ptrdiff_t i = 0; i < kNormalizeChains * channels; ++i) {
+                const ptrdiff_t c = i % channels, k = i / channels;
+                shift.data()[c] += chains.data()[k * padded(channels) + c];
+                scale.data()[c] += chains.data()[(kNormalizeChains + k) * padded(channels) + c];
+            }
             std::vector<double> sums(5), products(5), sum_sizes(5), product_sizes(5);
             for (ptrdiff_t i = 0; i < count; ++i) {
                 const ptrdiff_t c = i % channels;

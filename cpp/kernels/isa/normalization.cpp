@@ -10,7 +10,7 @@ namespace {
 
 // Sums over pixels have four chains, of the pixels at 0, 4, 8, ..., at 1, 5, 9, ... and so on,
 // which are added at the end: (0 + 1) + (2 + 3).
-constexpr int kChains = 4;
+constexpr int kChains = kNormalizeChains;
 
 template <int V>
 NNCORE_INLINE vec total(const vec (&chains)[kChains][V], int v) {
@@ -76,35 +76,44 @@ void moments_of(ptrdiff_t pixels, ptrdiff_t channels, const float* x, int lanes,
     }
 }
 
-// For V vectors of channels from the first of `x` and `dy` on.
+// Of V vectors of channels from the first of all that is given here on.
 template <int V>
-void gradient_sums_of(ptrdiff_t pixels, ptrdiff_t channels, const float* means, const float* x,
-                      const float* dy, int lanes, bool first, float* shift_gradient,
-                      float* scale_gradient) {
-    vec mean[V];
+void gradient_chains_of(const NormalizeArgs& a, ptrdiff_t c, int lanes, ptrdiff_t before,
+                        const float* x, const float* dy, float* chains) {
+    const ptrdiff_t row = padded(a.channels);
+    const auto place = [&](int k, int v) {
+        return chains + (before + k) % kNormalizeChains * row + c + v * kLanes;
+    };
+    const ptrdiff_t to_products = kNormalizeChains * row;
+    vec mean[V], sums[kChains][V] = {}, products[kChains][V] = {};
     NNCORE_UNROLL
-    for (int v = 0; v < V; ++v) mean[v] = load_some(means + v * kLanes, lanes);
-    vec sums[kChains][V] = {}, products[kChains][V] = {};
-    for_pixels(pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
+    for (int v = 0; v < V; ++v) mean[v] = load_some(a.mean + c + v * kLanes, lanes);
+    if (before > 0) {
+        NNCORE_UNROLL
+        for (int k = 0; k < kChains; ++k) {
+            NNCORE_UNROLL
+            for (int v = 0; v < V; ++v) {
+                sums[k][v] = load_some(place(k, v), lanes);
+                products[k][v] = load_some(place(k, v) + to_products, lanes);
+            }
+        }
+    }
+    for_pixels(a.pixels, [&](ptrdiff_t p, int k) __attribute__((always_inline)) {
         NNCORE_UNROLL
         for (int v = 0; v < V; ++v) {
-            const ptrdiff_t at = p * channels + v * kLanes;
+            const ptrdiff_t at = p * a.channels + c + v * kLanes;
             const vec d = load_some(dy + at, lanes);
             sums[k][v] += d;
             products[k][v] = fma(d, load_some(x + at, lanes) - mean[v], products[k][v]);
         }
     });
     NNCORE_UNROLL
-    for (int v = 0; v < V; ++v) {
-        vec shift = total(sums, v), scale = total(products, v);
-        float* const to_shift = shift_gradient + v * kLanes;
-        float* const to_scale = scale_gradient + v * kLanes;
-        if (!first) {
-            shift = load_some(to_shift, lanes) + shift;
-            scale = load_some(to_scale, lanes) + scale;
+    for (int k = 0; k < kChains; ++k) {
+        NNCORE_UNROLL
+        for (int v = 0; v < V; ++v) {
+            store_some(place(k, v), sums[k][v], lanes);
+            store_some(place(k, v) + to_products, products[k][v], lanes);
         }
-        store_some(to_shift, shift, lanes);
-        store_some(to_scale, scale, lanes);
     }
 }
 
@@ -149,12 +158,11 @@ void normalize(const NormalizeArgs& a, Activation kind, const float* x, float* y
         });
 }
 
-void normalize_gradient_sums(const NormalizeArgs& a, const float* x, const float* dy, bool first,
-                             float* shift_gradient, float* scale_gradient) {
+void normalize_gradient_chains(const NormalizeArgs& a, ptrdiff_t before, const float* x,
+                               const float* dy, float* chains) {
     for_vector_groups<kGradientSumVectors>(
         a.channels, kGradientSumVectors, [&]<int V>(ptrdiff_t c, int lanes) {
-            gradient_sums_of<V>(a.pixels, a.channels, a.mean + c, x + c, dy + c, lanes, first,
-                                shift_gradient + c, scale_gradient + c);
+            gradient_chains_of<V>(a, c, lanes, before, x, dy, chains);
         });
 }
 

@@ -53,16 +53,19 @@ void normalize(const NormalizeArgs& a, Activation kind, const float* x, float* y
         }
 }
 
-void normalize_gradient_sums(const NormalizeArgs& a, const float* x, const float* dy, bool first,
-                             float* shift_gradient, float* scale_gradient) {
+void normalize_gradient_chains(const NormalizeArgs& a, ptrdiff_t before, const float* x,
+                               const float* dy, float* chains) {
+    const ptrdiff_t row = padded(a.channels);
+    float* const products = chains + kNormalizeChains * row;
     for (ptrdiff_t c = 0; c < a.channels; ++c) {
-        const float shift = pixel_sum(
-            a.pixels, [&](ptrdiff_t p, float sum) { return sum + dy[p * a.channels + c]; });
-        const float scale = pixel_sum(a.pixels, [&](ptrdiff_t p, float sum) {
-            return std::fma(dy[p * a.channels + c], x[p * a.channels + c] - a.mean[c], sum);
-        });
-        shift_gradient[c] = first ? shift : shift_gradient[c] + shift;
-        scale_gradient[c] = first ? scale : scale_gradient[c] + scale;
+        for (ptrdiff_t k = 0; before == 0 && k < kNormalizeChains; ++k)
+            chains[k * row + c] = products[k * row + c] = 0.0f;
+        for (ptrdiff_t p = 0; p < a.pixels; ++p) {
+            const ptrdiff_t at = (before + p) % kNormalizeChains * row + c;
+            const float d = dy[p * a.channels + c];
+            chains[at] += d;
+            products[at] = std::fma(d, x[p * a.channels + c] - a.mean[c], products[at]);
+        }
     }
 }
 

@@ -60,16 +60,15 @@ void normalize(Call& call) {
                  call.untouched(c.floats()));
 }
 
-void normalize_gradient_sums(Call& call) {
+void normalize_gradient_chains(Call& call) {
     const Channels c(call);
     const Floats x = call.floats(c.floats(), -4.0f, 4.0f), dy = call.floats(c.floats());
-    const bool first = call.maybe();
+    const ptrdiff_t before = call.random.below(9);
     call.compare(
-        [&](const Kernels& table, Floats& shift, Floats& scale) {
-            table.normalize_gradient_sums(c.args(), x.data(), dy.data(), first, shift.data(),
-                                          scale.data());
+        [&](const Kernels& table, Floats& chains) {
+            table.normalize_gradient_chains(c.args(), before, x.data(), dy.data(), chains.data());
         },
-        call.floats(c.channels), call.floats(c.channels));
+        call.floats(2 * kNormalizeChains * padded(c.channels)));
 }
 
 void normalize_gradient(Call& call) {
