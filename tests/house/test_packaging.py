@@ -40,6 +40,13 @@ def test_commands_that_install():
             named |= set(words.split()) - {"-U"}
     assert len(named) > 5
     assert named <= packages
+    told = {
+        extra
+        for file in (ROOT / "python").rglob("*.py")
+        for extra in re.findall(r"the extra \[([a-z]+)\]", file.read_text())
+    }
+    assert len(told) > 5
+    assert told <= set(extras)
     documents = [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").glob("*.md"),

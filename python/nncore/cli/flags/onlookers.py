@@ -40,8 +40,8 @@ def add_onlookers(parser: argparse.ArgumentParser) -> None:
         "--tensorboard",
         type=values.path,
         metavar="DIR",
-        help="write event files for TensorBoard there: numbers, weights, sample predictions (needs "
-        "pip install tensorboardX)",
+        help="write event files for TensorBoard there: numbers, weights, sample predictions (extra "
+        "[tensorboard]: pip install tensorboardX)",
     )
 
 

@@ -166,7 +166,7 @@ def run(settings: Settings, out: Output) -> int:
     except ImportError:
         raise MissingExtraError(
             "serving needs Starlette and uvicorn: run `python -m pip install starlette uvicorn "
-            "httptools uvloop`"
+            "httptools uvloop` (the extra [serve])"
         ) from None
     from nncore.serve.app import create_app
     from nncore.serve.models import ModelSource
