@@ -22,11 +22,13 @@ constexpr ActivationKind kActivations[] = {
     {"tanh", Way::fused, false, Activation::tanh},
     {"softmax", Way::softmax, false}};
 
-[[noreturn]] void refuse(const std::string& name) {
-    std::string known;
+// The names of the kinds that `counts` says yes to.
+template <class Counts>
+std::string names_of(const Counts& counts) {
+    std::string names;
     for (const ActivationKind& kind : kActivations)
-        known += (known.empty() ? "" : ", ") + std::string(kind.name);
-    throw std::invalid_argument("unknown activation \"" + name + "\"; known: " + known);
+        if (counts(kind)) names += (names.empty() ? "" : ", ") + std::string(kind.name);
+    return names;
 }
 
 }  // namespace
@@ -34,12 +36,17 @@ constexpr ActivationKind kActivations[] = {
 const ActivationKind& activation_from_name(const std::string& name) {
     for (const ActivationKind& kind : kActivations)
         if (name == kind.name) return kind;
-    refuse(name);
+    throw std::invalid_argument("unknown activation \"" + name + "\"; known: " +
+                                names_of([](const ActivationKind&) { return true; }));
 }
 
 Activation fused_activation_from_name(const std::string& name) {
     const ActivationKind& kind = activation_from_name(name);
-    if (kind.way != Way::fused) refuse(name);
+    if (kind.way != Way::fused)
+        throw std::invalid_argument(
+            "activation \"" + name +
+            "\" must be a layer of its own, behind; what may stand here is " +
+            names_of([](const ActivationKind& one) { return one.way == Way::fused; }));
     return kind.fused;
 }
 

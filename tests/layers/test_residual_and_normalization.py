@@ -279,3 +279,9 @@ def test_numbers_of_normalizations_can_be_read_and_set():
 def test_inner_layers_of_a_model_that_is_not_built():
     model = Sequential([Residual([Dense(3)]), Dense(2)])
     assert model.layers[0].layers == []
+
+
+def test_an_activation_that_no_block_ends_with_says_where_it_goes():
+    model = Sequential([Residual([Dense(3)], "silu")])
+    with pytest.raises(ValueError, match=r'"silu" must be a layer of its own.*relu6'):
+        model.build(3)

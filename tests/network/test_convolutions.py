@@ -431,7 +431,7 @@ def test_dropout_drops_the_right_share_and_scales_the_rest(isa):
         (conv(4, (3, 3), padding="full"), "known: valid, same, explicit"),
         (conv(4, (3, 3), padding="explicit", pad=(-1, 0)), "padding must be from 0"),
         (conv(4, (9, 3)), r"kernel \(9, 3\) is larger than the padded image \(8, 8\)"),
-        (conv(4, (3, 3), activation="softmax"), "unknown activation"),
+        (conv(4, (3, 3), activation="softmax"), "must be a layer of its own"),
         (conv(1 << 40, (3, 3)), "filters must be positive and"),
         (conv(4, (3, 3), dilation_rate=(1, 0)), "dilation must be from 1 to 1024"),
         (conv(4, (3, 3), dilation_rate=(1, 600)), "reach over 1024x1024 pixels at most"),
