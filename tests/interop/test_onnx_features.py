@@ -353,7 +353,9 @@ def test_features_that_are_not_finite(images, tmp_path):
 def test_without_onnx_runtime(tmp_path, monkeypatch):
     path = write_network(tmp_path / "a.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "nncore\[onnx\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r"pip install onnxruntime` \(the extra nncore\[onnx\]"
+    ):
         nn.Features(path)
 
 

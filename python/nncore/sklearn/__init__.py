@@ -10,7 +10,7 @@ try:
 except ImportError as error:
     raise MissingExtraError(
         "nncore.sklearn needs scikit-learn 1.6 or newer; install it with "
-        "`python -m pip install -U scikit-learn` (the extra [sklearn])"
+        "`python -m pip install -U scikit-learn` (the extra nncore[sklearn])"
     ) from error
 
 from nncore.sklearn.classifier import ImageClassifier

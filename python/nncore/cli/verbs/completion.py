@@ -45,7 +45,7 @@ def run(settings: Settings, out: Output) -> int:
     except ImportError as error:
         raise MissingExtraError(
             f"completion needs the package shtab, which cannot be imported ({error}): run "
-            "`python -m pip install shtab` (the extra [completion])"
+            "`python -m pip install shtab` (the extra nncore[completion])"
         ) from error
     _complete_files(settings.parser, shtab.FILE)
     script = shtab.complete(settings.parser, settings.shell)

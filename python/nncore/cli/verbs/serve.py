@@ -1,5 +1,5 @@
 """Answer over HTTP what is on pictures: a page to drop, paste or photograph them, and a JSON API
-(POST /predict, GET /health, /model, /metrics, /openapi.json). Needs the extra [serve].
+(POST /predict, GET /health, /model, /metrics, /openapi.json). Needs the extra nncore[serve].
 
 Ends by Ctrl-C, SIGTERM or SIGHUP, after the requests that are under way; the exit code is then 0,
 or 1 if some were cut off."""
@@ -166,7 +166,7 @@ def run(settings: Settings, out: Output) -> int:
     except ImportError:
         raise MissingExtraError(
             "serving needs Starlette and uvicorn: run `python -m pip install starlette uvicorn "
-            "httptools uvloop` (the extra [serve])"
+            "httptools uvloop` (the extra nncore[serve])"
         ) from None
     from nncore.serve.app import create_app
     from nncore.serve.models import ModelSource

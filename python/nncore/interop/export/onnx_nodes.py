@@ -47,7 +47,7 @@ def import_onnx() -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"writing ONNX files needs the package onnx, which cannot be imported ({error}): "
-            "run `python -m pip install onnx` (the extra [onnx])"
+            "run `python -m pip install onnx` (the extra nncore[onnx])"
         ) from error
     return onnx
 
