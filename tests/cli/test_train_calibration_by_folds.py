@@ -68,7 +68,8 @@ def test_what_is_said(call, network, tmp_path):
     page = (tmp_path / "runs" / "run-1" / "report.html").read_text()
     assert "60 images, each answered by one of 10 heads that had not learned from it" in page
     assert "names all that a picture may be, for P up to 0.983" in page
-    assert "told by a score above 1, which 5% of the known kind have, too; by 60 images" in page
+    assert "told by a score above 1, which 5% of the known kind have, too: farther than" in page
+    assert "from the nearest class, chosen on 60 images" in page
     called = train(call, network, noisy(tmp_path / "fewer", 20), tmp_path / "runs")
     assert "not calibrated: 40 images say too little about them" in called.out
     page = (tmp_path / "runs" / "run-2" / "report.html").read_text()
