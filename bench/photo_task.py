@@ -7,7 +7,7 @@ contender builds the same one (`torch_layers.py`, `onnx_layers.py`) and loads th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +85,21 @@ def write_task(
 
 
 def described(model: nn.Sequential) -> Layers:
-    """The layers of a model with their names."""
-    return [{**view.description.to_dict(), "name": view.name} for view in model.layers]
+    """The layers of a model, those within blocks too, with the names that files give them."""
+    return _named([view.description for view in model.layers])
+
+
+def _named(layers: Sequence[nn.Layer]) -> Layers:
+    from nncore.layers import unique_names
+
+    found = []
+    for layer, name in zip(layers, unique_names(layers), strict=True):
+        record = {**layer.to_dict(), "name": name}
+        for part in ("layers", "shortcut"):
+            if record.get(part):
+                record[part] = _named(getattr(layer, part))
+        found.append(record)
+    return found
 
 
 def photos(count: int, side: int = SIDE, seed: int = 0) -> tuple[F32, NDArray[np.int32]]:

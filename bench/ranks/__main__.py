@@ -12,8 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+from photo_task import Task
+
 from ranks import RANKS
-from ranks.base import Ranks, Task
+from ranks.base import Ranks
 
 
 def main() -> None:

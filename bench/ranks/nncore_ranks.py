@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from photo_task import Task
+
 import nncore as nn
 from nncore.distributed import world
-from ranks.base import Task
 
 
 class Ranks:

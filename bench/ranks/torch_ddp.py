@@ -9,12 +9,11 @@ import os
 
 import numpy as np
 import torch
+from photo_task import Task
 from torch import distributed
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch_layers import network
-
-from ranks.base import Task
 
 
 class Ranks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -105,12 +106,13 @@ class Pair:
         return Member()
 
 
-def test_two_processes_have_the_bits_of_one() -> None:
-    plain, both, pair = network(), [network(), network()], Pair()
+def assert_bits_of_one(exchange: Callable[[int], object]) -> None:
+    """Two processes that share batches train to what one does; `exchange` is that of a rank."""
+    plain, both = network(), [network(), network()]
     expected, results = train(plain), [None, None]
 
     def work(rank: int) -> None:
-        results[rank] = train(both[rank], pair.member(rank))
+        results[rank] = train(both[rank], exchange(rank))
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
     for thread in threads:
@@ -119,6 +121,10 @@ def test_two_processes_have_the_bits_of_one() -> None:
         thread.join(timeout=120)
     assert results == [expected, expected]
     assert weights(both[0]) == weights(both[1]) == weights(plain)
+
+
+def test_two_processes_have_the_bits_of_one() -> None:
+    assert_bits_of_one(Pair().member)
 
 
 @pytest.mark.parametrize("call", range(4))
@@ -178,20 +184,8 @@ def test_memory_in_common_is_checked() -> None:
 
 
 def test_memory_in_common_has_the_bits_of_one_process() -> None:
-    plain, both = network(), [network(), network()]
-    expected, results = train(plain), [None, None]
     memory = np.zeros(_core.exchange_bytes(2), np.uint8)
-
-    def work(rank: int) -> None:
-        results[rank] = train(both[rank], _core.SharedMemoryExchange(memory, rank, 2))
-
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert results == [expected, expected]
-    assert weights(both[0]) == weights(both[1]) == weights(plain)
+    assert_bits_of_one(lambda rank: _core.SharedMemoryExchange(memory, rank, 2))
 
 
 def test_a_trace_tells_where_the_time_goes() -> None:

@@ -8,6 +8,7 @@ their own.
 from __future__ import annotations
 
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # MPI waits by asking again and again, and the CPU on which it does so is needed.
 _NAP = 50e-6
+_MOST_SPANS = 10_000  # a training may take millions of sums
 
 
 class Patient:
@@ -54,7 +56,7 @@ class BackgroundSums:
     Attributes
     ----------
     spans
-        Of each sum, when it was begun and ended, by `time.perf_counter_ns`.
+        Of each of the last sums, when it was begun and ended, by `time.perf_counter_ns`.
     """
 
     def __init__(self, comm: MPI.Intracomm) -> None:
@@ -62,7 +64,7 @@ class BackgroundSums:
         self._thread = ThreadPoolExecutor(1, "nncore-sums")
         self._begun: list[Future[None]] = []
         self._scratch = np.empty(0, np.float32)
-        self.spans: list[tuple[int, int]] = []
+        self.spans: deque[tuple[int, int]] = deque(maxlen=_MOST_SPANS)
 
     def begin(self, values: NDArray[np.float32]) -> None:
         """Sum these, which nobody else touches until `finish`."""
