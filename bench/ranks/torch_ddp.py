@@ -5,6 +5,7 @@ Batch normalization is that of each process's part of a batch: for CPUs PyTorch 
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import numpy as np
@@ -25,6 +26,7 @@ class Ranks:
         distributed.init_process_group(
             "gloo", init_method=store, rank=self.rank, world_size=self.size
         )
+        atexit.register(distributed.destroy_process_group)  # else its threads may abort the end
         self.first, self.task, self.epoch = self.rank == 0, task, 0
         model = network(task.layers, task.weights).to(memory_format=torch.channels_last)
         model.train()
