@@ -158,8 +158,9 @@ def test_a_failure_of_one_ends_all_with_its_reason(at_desk):
     begun = time.monotonic()
     done = processes.run(3, [sys.executable, "-c", FAILING, *train("failed")])
     assert done.returncode == 1
-    (line,) = (line for line in own_lines(done.stderr) if "process 1 on" in line)
-    assert "not enough memory" in line
+    lines = [line for line in own_lines(done.stderr) if "process 1 on" in line]
+    assert len(lines) == 1, done.stderr
+    assert "not enough memory" in lines[0]
     assert time.monotonic() - begun < 120  # and not for ever
 
 

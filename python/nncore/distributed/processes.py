@@ -8,6 +8,7 @@ import itertools
 import os
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -20,6 +21,7 @@ from nncore.distributed.memory import in_common
 from nncore.distributed.tree import tree_sum
 from nncore.errors import MissingExtraError, NncoreError
 from nncore.process.launch import SWITCH, Launch, launch, launched_for_messages
+from nncore.process.pipes import wait_until_read
 from nncore.process.runtime import share_threads
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from nncore import _core
 
 T = TypeVar("T")
+# What the program that started the processes needs to print what it has read of one of them, s.
+_PASSED_ON = 0.2
 
 
 class World:
@@ -150,7 +154,9 @@ class World:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # there is nobody left to tell
                 stream.flush()
+                wait_until_read(stream.fileno())
         if self._comm is not None:
+            time.sleep(_PASSED_ON)
             self._comm.Abort(code)
         os._exit(code)
 
