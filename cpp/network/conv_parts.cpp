@@ -3,25 +3,6 @@
 #include <algorithm>
 
 namespace nncore::network {
-Spread Spread::of(const ConvGeometry& g, bool for_input_gradient) {
-    Spread s;
-    const std::ptrdiff_t above = g.reach_rows() - 1 - g.padding.top;
-    const std::ptrdiff_t before = g.reach_columns() - 1 - g.padding.left;
-    if (for_input_gradient) {
-        s.top = std::max<std::ptrdiff_t>(above, 0);
-        s.left = std::max<std::ptrdiff_t>(before, 0);
-        s.skip_top = s.top - above;
-        s.skip_left = s.left - before;
-    }
-    s.height = s.top + (g.out_height - 1) * g.stride_rows + 1;
-    s.width = s.left + (g.out_width - 1) * g.stride_columns + 1;
-    if (for_input_gradient) {
-        s.height = std::max(s.height, s.skip_top + g.height + g.reach_rows() - 1);
-        s.width = std::max(s.width, s.skip_left + g.width + g.reach_columns() - 1);
-    }
-    return s;
-}
-
 void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
                        std::ptrdiff_t channels, const float* d, bool first, float* own,
                        float* total) {

@@ -1,5 +1,5 @@
-// What the stages of convolutions have in common: their parameters, the place in which an output
-// gradient is spread out, transformed weights, and the text that describes one.
+// What the stages of convolutions have in common: their parameters, transformed weights, and the
+// text that describes one.
 #pragma once
 
 #include <string>
@@ -11,17 +11,6 @@
 #include "workspace.h"
 
 namespace nncore::network {
-
-// The output gradient, spread out into an image of its own (in pixels), in which a stride leaves
-// gaps of zeros; for the input gradient also with a border of zeros, so that it is a convolution of
-// that image with the turned weights.
-struct Spread {
-    std::ptrdiff_t top = 0, left = 0;            // place of output pixel (0, 0)
-    std::ptrdiff_t skip_top = 0, skip_left = 0;  // where the input gradient's windows begin
-    std::ptrdiff_t height = 0, width = 0;
-
-    static Spread of(const ConvGeometry& geometry, bool for_input_gradient);
-};
 
 // The kernel of a convolution, and its bias behind it, from `offset` on.
 std::vector<Parameter> conv_parameters(const std::string& name, const ConvGeometry& geometry,

@@ -22,11 +22,13 @@ class DepthwiseConvStage final : public GroupedConvStage {
 
     void prepare_backward(const Pass& pass) const override {
         if (!needs_input_gradient) return;
-        // [kernel position, from the last][output][input][group]
-        const std::ptrdiff_t tap_floats = group_inputs_ * outputs_;
+        // [kernel position, phase by phase][output][input][group]
+        const ConvPhases phases = this->phases();
         for_each(pass, taps(), [&](const Pass&, std::ptrdiff_t tap) {
-            const float* from = weights(pass) + tap * tap_floats;
-            float* const to = turned(pass) + (taps() - 1 - tap) * tap_floats;
+            const float* from = weights(pass) + tap * tap_floats();
+            float* const to =
+                turned(pass) +
+                phases.place(g_, tap / g_.kernel_width, tap % g_.kernel_width) * tap_floats();
             for (std::ptrdiff_t i = 0; i < group_inputs_; ++i)
                 for (std::ptrdiff_t o = 0; o < group_outputs_; ++o, from += lanes_)
                     std::copy_n(from, lanes_, to + (o * group_inputs_ + i) * lanes_);
@@ -62,7 +64,8 @@ class DepthwiseConvStage final : public GroupedConvStage {
     void forward_band(const Pass& pass, std::ptrdiff_t r, const Seen& x, std::ptrdiff_t first,
                       std::ptrdiff_t last, const float* bias) const {
         const Rows& y = output(pass);
-        auto args = walk<kernels::DepthwiseConvArgs>(split(pass, x, first));
+        auto args = walk<kernels::DepthwiseConvArgs>(split(pass, x, first), g_.kernel_height,
+                                                     g_.kernel_width);
         args.rows = last - first;
         args.columns = g_.out_width;
         args.groups = g_.groups;
@@ -92,58 +95,67 @@ class DepthwiseConvStage final : public GroupedConvStage {
     // Else every band would have to split the whole sample.
     bool has_bands() const override { return group_inputs_ == 1; }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x, const float* image,
-                        std::ptrdiff_t first, std::ptrdiff_t rows) const override {
-        const Spread s = spread();
-        const std::ptrdiff_t line = s.width * outputs_;
-        auto args = walk<kernels::DepthwiseConvArgs>(
-            {image + s.skip_left * outputs_, line, outputs_, group_outputs_});
-        args.rows = rows;
-        args.columns = g_.width;
-        args.x_row = line;
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
+                        const Inputs& inputs) const override {
+        auto args =
+            walk<kernels::DepthwiseConvArgs>({inputs.image, inputs.line, outputs_, group_outputs_},
+                                             inputs.kernel_rows, inputs.kernel_columns);
+        args.rows = inputs.rows;
+        args.columns = inputs.columns;
+        args.x_row = inputs.line;
         args.x_pixel = outputs_;
         args.groups = g_.groups;
         args.outputs = group_inputs_;
-        args.weights = turned(pass);
-        args.y_row = g_.width * g_.channels;
-        args.y = input_delta(pass).row(r) + first * args.y_row;
-        args.y_pixel = g_.channels;
+        args.weights = turned(pass) + inputs.tap * tap_floats();
+        const std::ptrdiff_t dx_line = g_.width * g_.channels;
+        const std::ptrdiff_t first = inputs.first_column * g_.channels;
+        args.y_row = inputs.row_step * dx_line;
+        args.y = input_delta(pass).row(r) + inputs.first_row * dx_line + first;
+        args.y_pixel = inputs.column_step * g_.channels;
         if (group_inputs_ == 1) {
             args.activation = input_activation;
             if (input_activation != Activation::linear) {
-                args.input_activity = x.at(first);
-                args.activity_row = x.line;
-                args.activity_pixel = g_.channels;
+                args.input_activity = x.at(inputs.first_row) + first;
+                args.activity_row = inputs.row_step * x.line;
+                args.activity_pixel = args.y_pixel;
             }
             pass.kernels.depthwise_conv(args);
             return;
         }
+        // From planes; pixel by pixel, where those of other phases stand between.
         float* const row = own(pass) + split_floats();
+        const std::ptrdiff_t pixel = group_inputs_ * lanes_;
+        float* dx = args.y;
         args.rows = 1;
-        args.y_pixel = group_inputs_ * lanes_;
+        args.y_pixel = pixel;
         args.y_plane = lanes_;
         args.y = row;
-        for (std::ptrdiff_t i = first; i < first + rows; ++i, args.x += line) {
-            float* const dx = input_delta(pass).row(r) + i * g_.width * g_.channels;
+        for (std::ptrdiff_t i = 0; i < inputs.rows; ++i, args.x += inputs.line) {
             pass.kernels.depthwise_conv(args);
-            pass.kernels.merge_groups(g_.width, g_.groups, group_inputs_, row, args.y_pixel, lanes_,
-                                      dx);
-            pass.kernels.activation_gradient(input_activation, g_.width * g_.channels, x.at(i), dx,
-                                             dx);
+            const float* activity = x.at(inputs.first_row + i * inputs.row_step) + first;
+            const std::ptrdiff_t pixels = inputs.column_step == 1 ? inputs.columns : 1;
+            for (std::ptrdiff_t j = 0; j < inputs.columns; j += pixels) {
+                const std::ptrdiff_t place = j * inputs.column_step * g_.channels;
+                pass.kernels.merge_groups(pixels, g_.groups, group_inputs_, row + j * pixel, pixel,
+                                          lanes_, dx + place);
+                pass.kernels.activation_gradient(input_activation, pixels * g_.channels,
+                                                 activity + place, dx + place, dx + place);
+            }
+            dx += inputs.row_step * dx_line;
         }
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t, const Seen& x, const float* d,
-                         std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
-                         bool begins) const override {
-        auto args = walk<kernels::DepthwiseWeightGradientArgs>(split(pass, x, first));
-        args.rows = rows;
+    void weight_gradient(const Pass& pass, std::ptrdiff_t, const Seen& x, const Outputs& outputs,
+                         float* gradient, bool begins) const override {
+        auto args = walk<kernels::DepthwiseWeightGradientArgs>(split(pass, x, outputs.first),
+                                                               g_.kernel_height, g_.kernel_width);
+        args.rows = outputs.rows;
         args.columns = g_.out_width;
         args.groups = g_.groups;
         args.outputs = group_outputs_;
-        args.d = d;
-        args.d_row = g_.stride_rows * spread().width * outputs_;
-        args.d_pixel = g_.stride_columns * outputs_;
+        args.d = outputs.d;
+        args.d_row = outputs.d_row;
+        args.d_pixel = outputs.d_pixel;
         args.d_plane = lanes_;
         args.gradient = gradient;
         args.first = begins;
@@ -151,6 +163,8 @@ class DepthwiseConvStage final : public GroupedConvStage {
     }
 
  private:
+    std::ptrdiff_t tap_floats() const { return group_inputs_ * outputs_; }
+
     // A bordered image: the upper left corner of the first window, lines, pixels and the planes of
     // a pixel.
     struct Image {
@@ -188,11 +202,11 @@ class DepthwiseConvStage final : public GroupedConvStage {
     }
 
     template <class Args>
-    Args walk(const Image& image) const {
+    Args walk(const Image& image, std::ptrdiff_t kernel_rows, std::ptrdiff_t kernel_columns) const {
         Args args{};
-        args.kernel_rows = g_.kernel_height;
+        args.kernel_rows = kernel_rows;
         args.kernel_row = g_.dilation_rows * image.line;
-        args.runs = g_.kernel_width;
+        args.runs = kernel_columns;
         args.run = image.planes;
         args.run_step = g_.dilation_columns * image.pixel;
         args.plane = lanes_;

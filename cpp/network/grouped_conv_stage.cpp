@@ -32,28 +32,65 @@ double GroupedConvStage::multiply_adds() const {
 }
 
 // A sample goes through the pass backward in bands of so many input rows, which stay in the second
-// cache from the spreading to the weight gradient. Whole steps of the stride, so that the lines of
-// zeros between those of the output gradient stand in the same places for all bands.
-std::ptrdiff_t GroupedConvStage::band_rows() const {
-    const Spread s = spread();
-    if (!needs_input_gradient || !has_bands() || s.skip_top > 0) return g_.height;
+// cache from the spreading to the weight gradient. Whole steps of the stride, so that each band has
+// inputs of all phases.
+std::ptrdiff_t GroupedConvStage::band_rows(const ConvPhases& phases) const {
+    // Lines of zeros between those of the output gradient must stand in the same places for all.
+    if (!needs_input_gradient || !has_bands() || phases.row_step(g_) > 1) return g_.height;
     constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16;
     const std::ptrdiff_t step = 4 * g_.stride_rows;
-    const std::ptrdiff_t rows = kFloats / (s.width * outputs_) / step * step;
+    const std::ptrdiff_t rows =
+        kFloats * phases.rows / (phases.spread.width * outputs_) / step * step;
     return std::min(g_.height, std::max(rows, step));
 }
 
-// The lines of the spread output gradient that the band from input row `first` on needs.
-std::ptrdiff_t GroupedConvStage::band_lines(std::ptrdiff_t first) const {
-    const std::ptrdiff_t rows = band_rows();
-    return first + rows >= g_.height ? spread().height - first : rows + g_.reach_rows() - 1;
+// Calls body(band) for all bands of a sample, in order.
+template <class Body>
+void GroupedConvStage::for_bands_backward(const ConvPhases& phases, const Body& body) const {
+    const std::ptrdiff_t step = band_rows(phases);
+    const std::ptrdiff_t down = phases.row_step(g_);
+    std::ptrdiff_t known = 0;  // lines of the spread gradient that earlier bands had
+    Band band{};
+    for (band.first = 0; band.first < g_.height; band.first += step) {
+        band.last = std::min(band.first + step, g_.height);
+        band.first_line = known;
+        band.last_line = known;
+        for (std::ptrdiff_t i = 0; i < phases.rows; ++i) {
+            const ConvPhase phase = phases.row(g_, i);
+            const std::ptrdiff_t begin = phase.before(band.first, phases.rows);
+            const std::ptrdiff_t end = phase.before(band.last, phases.rows);
+            if (phase.taps == 0 || begin == end) continue;
+            const std::ptrdiff_t reach = (phase.taps - 1) * g_.dilation_rows;
+            band.first_line = std::min(band.first_line, phase.window + begin);
+            band.last_line = std::max(band.last_line, phase.window + end + reach);
+        }
+        if (band.last == g_.height) band.last_line = phases.spread.height;
+        known = band.last_line;
+        const std::ptrdiff_t line = phases.spread.top + band.outputs * down;
+        band.output_rows = line >= known ? 0
+                                         : std::min(g_.out_height - band.outputs,
+                                                    (known - line + down - 1) / down);
+        band.first_seen = band.first;
+        band.last_seen = band.last;
+        if (band.output_rows > 0) {
+            const std::ptrdiff_t above = band.outputs * g_.stride_rows - g_.padding.top;
+            band.first_seen = std::min(band.first, above);
+            band.last_seen = std::max(
+                band.last, above + (band.output_rows - 1) * g_.stride_rows + g_.reach_rows());
+        }
+        body(static_cast<const Band&>(band));
+        band.outputs += band.output_rows;
+    }
 }
 
 std::ptrdiff_t GroupedConvStage::spread_floats() const {
-    const std::ptrdiff_t last = (g_.height - 1) / band_rows() * band_rows();
-    const std::ptrdiff_t lines = std::max(band_lines(0), band_lines(last));
+    const ConvPhases phases = this->phases();
+    std::ptrdiff_t lines = 0;
+    for_bands_backward(phases, [&](const Band& band) {
+        lines = std::max(lines, band.last_line - band.first_line);
+    });
     // Lanes beyond the last group may be read.
-    return padded(lines * spread().width * outputs_ + kBlock);
+    return padded(lines * phases.spread.width * outputs_ + kBlock);
 }
 
 std::ptrdiff_t GroupedConvStage::forward_rows() const {
@@ -65,11 +102,11 @@ std::ptrdiff_t GroupedConvStage::forward_rows() const {
 // What a band sees, forward or backward.
 std::ptrdiff_t GroupedConvStage::seen_floats() const {
     if (ahead == nullptr) return 0;
-    const std::ptrdiff_t last = (g_.height - 1) / band_rows() * band_rows();
-    const std::ptrdiff_t backward =
-        std::max(band_lines(0), band_lines(last)) + spread().top + g_.padding.top;
-    const std::ptrdiff_t lines = std::max(backward, forward_rows() * g_.stride_rows);
-    return padded((lines + g_.reach_rows()) * seen_line() + kBlock);
+    std::ptrdiff_t lines = forward_rows() * g_.stride_rows + g_.reach_rows();
+    for_bands_backward(phases(), [&](const Band& band) {
+        lines = std::max(lines, band.last_seen - band.first_seen);
+    });
+    return padded(lines * seen_line() + kBlock);
 }
 
 GroupedConvStage::Seen GroupedConvStage::seen(const Pass& pass, std::ptrdiff_t r,
@@ -133,34 +170,61 @@ void GroupedConvStage::forward(const Pass& pass) const {
               });
 }
 
-// Of sample r's spread output gradient the `lines` from number `first` on. Between the lines of the
-// output gradient, if its stride leaves some out, the image is zero and stays so.
-void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
-                                  std::ptrdiff_t lines, float* image) const {
-    const Spread s = spread();
+// A band's lines of sample r's spread output gradient. Between the lines of the output gradient, if
+// a dilated kernel's stride leaves some out, the image is zero and stays so.
+void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
+                                  const Band& band, float* image) const {
+    const Spread& s = phases.spread;
     const std::ptrdiff_t line = s.width * outputs_;
+    const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
     float* const own_line = scratch(pass) + padded(outputs_);
-    const bool in_place = behind != nullptr && g_.stride_columns == 1 && spreads_plainly();
-    for (std::ptrdiff_t i = 0; i < lines; ++i) {
-        const std::ptrdiff_t below = first + i - s.top;
-        if (below % g_.stride_rows != 0) continue;
-        const std::ptrdiff_t row = below / g_.stride_rows;
-        float* const to = image + i * line;
+    const bool in_place = behind != nullptr && across == 1 && spreads_plainly();
+    for (std::ptrdiff_t i = band.first_line; i < band.last_line; ++i) {
+        const std::ptrdiff_t below = i - s.top;
+        if (below % down != 0) continue;
+        const std::ptrdiff_t row = below / down;
+        float* const to = image + (i - band.first_line) * line;
         if (row < 0 || row >= g_.out_height) {
             std::fill_n(to, line, 0.0f);
         } else if (in_place) {
             output_gradient(pass, r, row, row + 1, to + s.left * outputs_);
         } else {
             spread_pixels(pass, g_.out_width, output_gradient(pass, r, row, row + 1, own_line),
-                          to + s.left * outputs_, g_.stride_columns * outputs_);
+                          to + s.left * outputs_, across * outputs_);
         }
     }
 }
 
+void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
+                                       const Band& band, const Seen& x, const float* image) const {
+    Inputs inputs{};
+    inputs.row_step = phases.rows;
+    inputs.column_step = phases.columns;
+    inputs.line = phases.spread.width * outputs_;
+    for (std::ptrdiff_t i = 0; i < phases.rows; ++i)
+        for (std::ptrdiff_t j = 0; j < phases.columns; ++j) {
+            const ConvPhase row = phases.row(g_, i), column = phases.column(g_, j);
+            const std::ptrdiff_t begin = row.before(band.first, phases.rows);
+            inputs.rows = row.before(band.last, phases.rows) - begin;
+            inputs.columns = column.count;
+            inputs.first_row = row.first + begin * phases.rows;
+            inputs.first_column = column.first;
+            inputs.kernel_rows = row.taps;
+            inputs.kernel_columns = column.taps;
+            // Zeros, where a phase sees no weight.
+            inputs.image = image;
+            if (row.taps > 0 && column.taps > 0)
+                inputs.image +=
+                    (row.window + begin - band.first_line) * inputs.line + column.window * outputs_;
+            if (inputs.rows > 0 && inputs.columns > 0) input_gradient(pass, r, x, inputs);
+            inputs.tap += row.taps * column.taps;
+        }
+}
+
 void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const Share share = all.share();
-    const Spread s = spread();
-    const std::ptrdiff_t line = s.width * outputs_;
+    const ConvPhases phases = this->phases();
+    const std::ptrdiff_t line = phases.spread.width * outputs_;
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread_floats());
         float* const image = this->image(pass);
@@ -172,31 +236,20 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
         const std::ptrdiff_t first_row = share.begin(chunk), end = share.begin(chunk + 1);
         for (std::ptrdiff_t r = first_row; r < end; ++r) {
             const bool begins = r == first_row;
-            std::ptrdiff_t outputs = 0;  // rows of the output whose weight gradients are there
-            for (std::ptrdiff_t first = 0; first < g_.height; first += band_rows()) {
-                const std::ptrdiff_t lines = band_lines(first);
-                spread_out(pass, r, first, lines, image);
-                const std::ptrdiff_t inputs = std::min(band_rows(), g_.height - first);
-                const std::ptrdiff_t place = s.top + outputs * g_.stride_rows - first;
-                const std::ptrdiff_t rows =
-                    place >= lines
-                        ? 0
-                        : std::min(g_.out_height - outputs,
-                                   (lines - place + g_.stride_rows - 1) / g_.stride_rows);
-                // For the weight gradient the lines that its output rows see.
-                const std::ptrdiff_t above = outputs * g_.stride_rows - g_.padding.top;
-                const std::ptrdiff_t below = above + (rows - 1) * g_.stride_rows + g_.reach_rows();
-                const Seen x = rows == 0 ? seen(pass, r, first, first + inputs, made)
-                                         : seen(pass, r, std::min(first, above),
-                                                std::max(first + inputs, below), made);
-                if (needs_input_gradient)
-                    input_gradient(pass, r, x, image + s.skip_top * line, first, inputs);
-                if (ahead != nullptr) ahead->take_gradient(pass, chunk, r, first, first + inputs);
-                if (!trains || rows == 0) continue;
-                weight_gradient(pass, r, x, image + place * line + s.left * outputs_, outputs, rows,
-                                gradient, begins && outputs == 0);
-                outputs += rows;
-            }
+            for_bands_backward(phases, [&](const Band& band) {
+                spread_out(pass, r, phases, band, image);
+                const Seen x = seen(pass, r, band.first_seen, band.last_seen, made);
+                if (needs_input_gradient) input_gradients(pass, r, phases, band, x, image);
+                if (ahead != nullptr) ahead->take_gradient(pass, chunk, r, band.first, band.last);
+                if (!trains || band.output_rows == 0) return;
+                const std::ptrdiff_t place =
+                    phases.spread.top + band.outputs * phases.row_step(g_) - band.first_line;
+                weight_gradient(pass, r, x,
+                                {band.outputs, band.output_rows,
+                                 image + place * line + phases.spread.left * outputs_,
+                                 phases.row_step(g_) * line, phases.column_step(g_) * outputs_},
+                                gradient, begins && band.outputs == 0);
+            });
             if (trains && use_bias_)
                 add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,
                                   output_delta(pass).row(r), begins, own_bias,
@@ -232,14 +285,17 @@ class GroupByGroupStage final : public GroupedConvStage {
 
     void prepare_backward(const Pass& pass) const override {
         if (!needs_input_gradient) return;
-        // As in conv_stage.cpp: [kernel position, from the last][output channel][input channel].
+        // As in conv_stage.cpp: [kernel position, phase by phase][output channel][input channel].
+        const ConvPhases phases = this->phases();
         const std::ptrdiff_t from = group_inputs_ * padded(group_outputs_);
         const std::ptrdiff_t to = group_outputs_ * padded(group_inputs_);
         for_each(pass, g_.groups * taps(), [&](const Pass&, std::ptrdiff_t i) {
             const std::ptrdiff_t group = i / taps(), tap = i % taps();
+            const std::ptrdiff_t place =
+                phases.place(g_, tap / g_.kernel_width, tap % g_.kernel_width);
             pass.kernels.transpose(
                 group_inputs_, group_outputs_, weights(pass) + i * from, padded(group_outputs_),
-                turned(pass) + (group * taps() + taps() - 1 - tap) * to, padded(group_inputs_));
+                turned(pass) + (group * taps() + place) * to, padded(group_inputs_));
         });
     }
 
@@ -260,7 +316,8 @@ class GroupByGroupStage final : public GroupedConvStage {
                        std::ptrdiff_t last, const float* bias) const override {
         const Rows& x = input(pass);
         const Rows& y = output(pass);
-        auto args = walk<kernels::ConvArgs>(x.layout.line, g_.channels, group_inputs_);
+        auto args = walk<kernels::ConvArgs>(g_.kernel_height, g_.kernel_width, x.layout.line,
+                                            g_.channels, group_inputs_);
         args.rows = last - first;
         args.columns = g_.out_width;
         args.x_row = g_.stride_rows * x.layout.line;
@@ -280,50 +337,52 @@ class GroupByGroupStage final : public GroupedConvStage {
         }
     }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen&, const float* image,
-                        std::ptrdiff_t first, std::ptrdiff_t rows) const override {
-        const Spread s = spread();
+    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen&,
+                        const Inputs& inputs) const override {
         const Rows& x = input(pass);
-        const std::ptrdiff_t line = s.width * outputs_;
-        auto args = walk<kernels::ConvArgs>(line, outputs_, group_outputs_);
-        args.rows = rows;
-        args.columns = g_.width;
-        args.x_row = line;
+        const std::ptrdiff_t dx_line = g_.width * g_.channels;
+        auto args = walk<kernels::ConvArgs>(inputs.kernel_rows, inputs.kernel_columns, inputs.line,
+                                            outputs_, group_outputs_);
+        args.rows = inputs.rows;
+        args.columns = inputs.columns;
+        args.x_row = inputs.line;
         args.x_pixel = outputs_;
         args.blocks = blocks_of(group_inputs_);
         args.weights_row = padded(group_inputs_);
         args.channels = group_inputs_;
         args.activation = input_activation;
-        args.activity_row = x.layout.line;
-        args.activity_pixel = args.y_pixel = g_.channels;
-        args.y_row = g_.width * g_.channels;
+        args.activity_row = inputs.row_step * x.layout.line;
+        args.y_row = inputs.row_step * dx_line;
+        args.activity_pixel = args.y_pixel = inputs.column_step * g_.channels;
+        const std::ptrdiff_t first = inputs.first_column * g_.channels;
+        const std::ptrdiff_t tap_floats = group_outputs_ * padded(group_inputs_);
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = image + s.skip_left * outputs_ + group * padded(group_outputs_);
-            args.weights = turned(pass) + group * taps() * group_outputs_ * padded(group_inputs_);
+            args.x = inputs.image + group * padded(group_outputs_);
+            args.weights = turned(pass) + (group * taps() + inputs.tap) * tap_floats;
             if (input_activation != Activation::linear)
-                args.input_activity = x.line(r, first) + group * group_inputs_;
-            args.y = input_delta(pass).row(r) + first * args.y_row + group * group_inputs_;
+                args.input_activity = x.line(r, inputs.first_row) + first + group * group_inputs_;
+            args.y = input_delta(pass).row(r) + inputs.first_row * dx_line + first +
+                     group * group_inputs_;
             pass.kernels.conv(args);
         }
     }
 
-    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen&, const float* d,
-                         std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
-                         bool begins) const override {
+    void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen&, const Outputs& outputs,
+                         float* gradient, bool begins) const override {
         const Rows& x = input(pass);
-        auto args =
-            walk<kernels::ConvWeightGradientArgs>(x.layout.line, g_.channels, group_inputs_);
-        args.rows = rows;
+        auto args = walk<kernels::ConvWeightGradientArgs>(
+            g_.kernel_height, g_.kernel_width, x.layout.line, g_.channels, group_inputs_);
+        args.rows = outputs.rows;
         args.columns = g_.out_width;
         args.x_row = g_.stride_rows * x.layout.line;
         args.x_pixel = g_.stride_columns * g_.channels;
         args.blocks = blocks_of(group_outputs_);
-        args.d_row = g_.stride_rows * spread().width * outputs_;
-        args.d_pixel = g_.stride_columns * outputs_;
+        args.d_row = outputs.d_row;
+        args.d_pixel = outputs.d_pixel;
         args.first = begins;
         for (std::ptrdiff_t group = 0; group < g_.groups; ++group) {
-            args.x = corner(g_, x, r) + first * args.x_row + group * group_inputs_;
-            args.d = d + group * padded(group_outputs_);
+            args.x = corner(g_, x, r) + outputs.first * args.x_row + group * group_inputs_;
+            args.d = outputs.d + group * padded(group_outputs_);
             args.gradient = gradient + group * group_weights();
             pass.kernels.conv_weight_gradient(args);
         }
@@ -332,13 +391,14 @@ class GroupByGroupStage final : public GroupedConvStage {
  private:
     std::ptrdiff_t group_weights() const { return parameters[0].size() / g_.groups; }
 
-    // The kernel over an image of such lines and pixels, of each of which `run` floats count.
+    // A kernel over an image of such lines and pixels, of each of which `run` floats count.
     template <class Args>
-    Args walk(std::ptrdiff_t line, std::ptrdiff_t pixel, std::ptrdiff_t run) const {
+    Args walk(std::ptrdiff_t kernel_rows, std::ptrdiff_t kernel_columns, std::ptrdiff_t line,
+              std::ptrdiff_t pixel, std::ptrdiff_t run) const {
         Args args{};
-        args.kernel_rows = g_.kernel_height;
+        args.kernel_rows = kernel_rows;
         args.kernel_row = g_.dilation_rows * line;
-        args.runs = g_.kernel_width;
+        args.runs = kernel_columns;
         args.run = run;
         args.run_step = g_.dilation_columns * pixel;
         return args;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "conv_parts.h"
+#include "conv_phases.h"
 #include "stage.h"
 
 namespace nncore::network {
@@ -52,16 +53,27 @@ class GroupedConvStage : public Stage {
 
         const float* at(std::ptrdiff_t number) const { return place + (number - first) * line; }
     };
-    // Of input rows [first, first + rows). image: of the spread output gradient, the line in which
-    // the windows of input row `first` begin.
+    // The inputs of one phase (conv_phases.h) in a band: so many rows and columns of them, from the
+    // first on in steps. They see so many rows and columns of the kernel, from number `tap` of the
+    // turned weights on, in windows of which the first begins at `image`.
+    struct Inputs {
+        std::ptrdiff_t rows, columns, first_row, first_column, row_step, column_step;
+        std::ptrdiff_t kernel_rows, kernel_columns, tap;
+        const float* image;
+        std::ptrdiff_t line;  // of the image
+    };
     virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
-                                const float* image, std::ptrdiff_t first,
-                                std::ptrdiff_t rows) const = 0;
+                                const Inputs& inputs) const = 0;
     // From output rows [first, first + rows). d: the place of output pixel (first, 0) in the spread
-    // output gradient; begins: whether these are the first of a chunk.
-    virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x, const float* d,
-                                 std::ptrdiff_t first, std::ptrdiff_t rows, float* gradient,
-                                 bool begins) const = 0;
+    // output gradient, whose rows and pixels are so far apart; begins: whether these are the first
+    // of a chunk.
+    struct Outputs {
+        std::ptrdiff_t first, rows;
+        const float* d;
+        std::ptrdiff_t d_row, d_pixel;
+    };
+    virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
+                                 const Outputs& outputs, float* gradient, bool begins) const = 0;
 
     // At least the lines that output rows [first, last) see; `place` is for those that are made.
     Seen seen_by(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last,
@@ -78,7 +90,7 @@ class GroupedConvStage : public Stage {
         return scratch(pass) + shared_scratch(pass.workspace.has_backward);
     }
 
-    Spread spread() const { return Spread::of(g_, needs_input_gradient); }
+    ConvPhases phases() const { return ConvPhases::of(g_, needs_input_gradient); }
 
     ConvGeometry g_;
     bool use_bias_;
@@ -90,8 +102,18 @@ class GroupedConvStage : public Stage {
     // or, where a normalization has left its last step to this stage, a line of the output's;
     // then what the derived stage wants. The spread output gradient is the thread's image.
     std::ptrdiff_t spread_floats() const;
-    std::ptrdiff_t band_rows() const;
-    std::ptrdiff_t band_lines(std::ptrdiff_t first) const;
+    std::ptrdiff_t band_rows(const ConvPhases& phases) const;
+    // A band of input rows, the lines of the spread output gradient that it needs, and the rows of
+    // the output whose weight gradients are then due, with the lines of the input that they and the
+    // band see.
+    struct Band {
+        std::ptrdiff_t first, last, first_line, last_line, outputs, output_rows, first_seen,
+            last_seen;
+    };
+    template <class Body>
+    void for_bands_backward(const ConvPhases& phases, const Body& body) const;
+    void input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
+                         const Band& band, const Seen& x, const float* image) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
     std::ptrdiff_t seen_line() const {
         return (g_.padding.left + g_.width + g_.padding.right) * g_.channels;
@@ -99,7 +121,7 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t seen_floats() const;
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
     const float* bias_in_lanes(const Pass& pass) const;
-    void spread_out(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t lines,
+    void spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases, const Band& band,
                     float* image) const;
     std::ptrdiff_t chunk_floats() const;
 };

@@ -59,14 +59,31 @@ NNCORE_INLINE void for_channel_tiles_of(int widest, ptrdiff_t vectors, Body body
     for_channel_tiles(vectors, body);
 }
 
-// Deals `total` evenly into tiles of at most `height` and calls body(first, count).
+// `total` dealt evenly into tiles of at most `height`: the first `longer` of them have one more
+// than `shorter`. Made once, where many rows are cut alike: a division takes as long as a small
+// tile.
+struct EvenTiles {
+    EvenTiles(ptrdiff_t total, int height)
+        : count((total + height - 1) / height),
+          shorter(count == 0 ? 0 : total / count),
+          longer(count == 0 ? 0 : total % count) {}
+
+    // Calls body(first, count).
+    template <class Body>
+    __attribute__((always_inline)) void for_each(Body body) const {
+        ptrdiff_t first = 0;
+        for (ptrdiff_t i = 0; i < count; ++i) {
+            const int height = static_cast<int>(shorter + (i < longer));
+            body(first, height);
+            first += height;
+        }
+    }
+
+    ptrdiff_t count, shorter, longer;
+};
 template <class Body>
 NNCORE_INLINE void for_even_tiles(ptrdiff_t total, int height, Body body) {
-    const ptrdiff_t tiles = (total + height - 1) / height;
-    for (ptrdiff_t i = 0; i < tiles; ++i) {
-        const ptrdiff_t first = total * i / tiles;
-        body(first, static_cast<int>(total * (i + 1) / tiles - first));
-    }
+    EvenTiles(total, height).for_each(body);
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET

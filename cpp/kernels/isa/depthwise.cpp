@@ -112,6 +112,90 @@ NNCORE_TILE void depthwise_tile(const DepthwiseConvArgs& p, const Place& at) {
     finish_depthwise(p, at, H, J, values);
 }
 
+// The same for K inputs in each kernel row, known to the compiler, of groups with one output, where
+// the activation is one of the most usual: a small kernel has hardly more products than a loop over
+// its inputs has other instructions. From the places of the tile's first pixel and group.
+template <int H, int K>
+NNCORE_TILE void single_tile(const DepthwiseConvArgs& p, const float* x, const float* w,
+                             const float* bias, const float* activity, float* y) {
+    // As in multiply_rows: one base register for three pixels.
+    constexpr int kBases = (H + 2) / 3;
+    const ptrdiff_t w_row = padded(p.groups), pixel = p.x_pixel, plane = p.plane;
+    const vec start = bias != nullptr ? load(bias) : zero();
+    vec acc[H];
+    NNCORE_UNROLL
+    for (int h = 0; h < H; ++h) acc[h] = start;
+    for (ptrdiff_t k = p.kernel_rows; k > 0; --k) {
+        const float* base[kBases];
+        NNCORE_UNROLL
+        for (int i = 0; i < kBases; ++i) base[i] = x + 3 * i * pixel;
+        NNCORE_UNROLL
+        for (int t = 0; t < K; ++t) {
+            const vec weights = load(w);
+            NNCORE_UNROLL
+            for (int h = 0; h < H; ++h)
+                acc[h] = fma(load(base[h / 3] + (h % 3) * pixel), weights, acc[h]);
+            NNCORE_UNROLL
+            for (int i = 0; i < kBases; ++i) {
+                base[i] += plane;
+                __asm__("" : "+r"(base[i]));
+            }
+            w += w_row;
+        }
+        x += p.kernel_row;
+    }
+    if (p.activation == Activation::linear) {
+        NNCORE_UNROLL
+        for (int h = 0; h < H; ++h) store(y + h * p.y_pixel, acc[h]);
+        return;
+    }
+    const CutOff cut_off(p.activation);
+    if (activity == nullptr) {
+        NNCORE_UNROLL
+        for (int h = 0; h < H; ++h) store(y + h * p.y_pixel, activate(cut_off, acc[h]));
+        return;
+    }
+    NNCORE_UNROLL
+    for (int h = 0; h < H; ++h)
+        store(y + h * p.y_pixel,
+              times_derivative(cut_off, load(activity + h * p.activity_pixel), acc[h]));
+}
+
+// single_tile<H, K> by H - 1, for the K inputs of a kernel row that there are tiles for.
+using SingleTile = void (*)(const DepthwiseConvArgs&, const float*, const float*, const float*,
+                            const float*, float*);
+template <int K>
+struct SingleTiles {
+    SingleTile of[kHeight<1>];
+
+    constexpr SingleTiles() : of{} { fill<kHeight<1>>(); }
+    template <int H>
+    constexpr void fill() {
+        of[H - 1] = single_tile<H, K>;
+        if constexpr (H > 1) fill<H - 1>();
+    }
+};
+template <int K>
+constexpr SingleTiles<K> kSingleTiles{};
+
+// Those that compute what `p` asks for, or nullptr.
+const SingleTile* single_tiles(const DepthwiseConvArgs& p) {
+    if (p.outputs != 1 || p.runs != 1) return nullptr;
+    if (p.activation != Activation::linear && !CutOff::is(p.activation)) return nullptr;
+    switch (p.run) {
+        case 1:
+            return kSingleTiles<1>.of;
+        case 2:
+            return kSingleTiles<2>.of;
+        case 3:
+            return kSingleTiles<3>.of;
+        case 5:
+            return kSingleTiles<5>.of;
+        default:
+            return nullptr;
+    }
+}
+
 // T weights by J outputs of one vector of groups, over the rows of one band. x, d: their inputs
 // and output gradients at the band's first pixel.
 template <int T, int J>
@@ -165,22 +249,66 @@ void gradient_of_taps(const DepthwiseWeightGradientArgs& p, const float* x, ptrd
     gradient_tile<T, J>(p, inputs, d, gradient, lanes, rows, first);
 }
 
-}  // namespace
+// The input that rows [first, last) see and those above do not.
+Lines new_input(const DepthwiseConvArgs& p, ptrdiff_t first, ptrdiff_t last) {
+    const ptrdiff_t below = p.kernel_rows * p.kernel_row - p.x_row;
+    return {p.x + first * p.x_row + below, (last - first) * p.x_row};
+}
+
+// A line's worth of memory at each of `pixels`, which are `step` apart, will be read (Write = 0) or
+// written (1).
+template <int Write>
+NNCORE_INLINE void ask_for(const float* place, ptrdiff_t pixels, ptrdiff_t step) {
+    for (ptrdiff_t i = 0; i < pixels; ++i) __builtin_prefetch(place + i * step, Write, 2);
+}
 
 // A cache line of groups goes down the rows of a band: the rows of x that its windows share are in
 // the first cache then, and the band in the second until all lines of groups are through. Meanwhile
 // what the next band needs is asked for: nobody guesses it from steps of a pixel.
-void depthwise_conv(const DepthwiseConvArgs& args) {
-    DepthwiseConvArgs p = args;
-    if (p.run == 1) {  // fewer loops around the innermost one
-        p.run = p.runs;
-        p.plane = p.run_step;
-        p.runs = 1;
+void conv_of_single_outputs(const DepthwiseConvArgs& p, const SingleTile* tiles) {
+    const EvenTiles columns(p.columns, kHeight<1>);
+    for (ptrdiff_t first = 0; first < p.rows; first += kDepthwiseRows) {
+        const ptrdiff_t last = min_size(first + kDepthwiseRows, p.rows);
+        const ptrdiff_t next = min_size(last + kDepthwiseRows, p.rows);
+        const ptrdiff_t turns = (p.groups + kBlock - 1) / kBlock * (last - first);
+        Requests<0> inputs(new_input(p, last, next), turns);
+        for (ptrdiff_t block = 0; block < p.groups; block += kBlock)
+            for (ptrdiff_t row = first; row < last; ++row) {
+                inputs.ask();
+                const float* const x = p.x + row * p.x_row + block;
+                const float* const activity =
+                    p.input_activity ? p.input_activity + row * p.activity_row + block : nullptr;
+                float* const y = p.y + row * p.y_row + block;
+                const bool has_next = row + kDepthwiseRows < p.rows;
+                columns.for_each([&](ptrdiff_t column, int height) {
+                    const float* const tile_activity =
+                        activity ? activity + column * p.activity_pixel : nullptr;
+                    float* const tile_y = y + column * p.y_pixel;
+                    if (has_next) {
+                        ask_for<1>(tile_y + kDepthwiseRows * p.y_row, height, p.y_pixel);
+                        if (activity)
+                            ask_for<0>(tile_activity + kDepthwiseRows * p.activity_row, height,
+                                       p.activity_pixel);
+                    }
+                    for_vectors(min_size(kBlock, p.groups - block), [&](ptrdiff_t i, int lanes) {
+                        const ptrdiff_t group = block + i;
+                        if (lanes < kLanes) {
+                            const Place at{row, column, 0, group, lanes};
+                            with_constant<kHeight<1>>(
+                                height, [&]<int H>() { depthwise_tile<H, 1>(p, at); });
+                            return;
+                        }
+                        tiles[height - 1](p, x + column * p.x_pixel + i, p.weights + group,
+                                          p.bias ? p.bias + group : nullptr,
+                                          activity ? tile_activity + i : nullptr, tile_y + i);
+                    });
+                });
+            }
     }
-    const ptrdiff_t below = p.kernel_rows * p.kernel_row - p.x_row;  // seen by the rows above
-    const auto new_input = [&](ptrdiff_t first, ptrdiff_t last) {
-        return Lines{p.x + first * p.x_row + below, (last - first) * p.x_row};
-    };
+}
+
+// The same for any outputs, lines of groups going through whole rows.
+void conv_of_any_outputs(const DepthwiseConvArgs& p) {
     const auto activity = [&](ptrdiff_t first, ptrdiff_t last) {
         if (p.input_activity == nullptr) return Lines{nullptr, 0};
         return Lines{p.input_activity + first * p.activity_row, (last - first) * p.activity_row};
@@ -192,7 +320,8 @@ void depthwise_conv(const DepthwiseConvArgs& args) {
         const ptrdiff_t last = min_size(first + kDepthwiseRows, p.rows);
         const ptrdiff_t next = min_size(last + kDepthwiseRows, p.rows);
         const ptrdiff_t turns = (p.groups + kBlock - 1) / kBlock * (last - first);
-        Requests<0> inputs(new_input(last, next), turns), activities(activity(last, next), turns);
+        Requests<0> inputs(new_input(p, last, next), turns),
+            activities(activity(last, next), turns);
         Requests<1> outputs(results(last, next), turns);
         for_outputs(p.outputs, [&]<int J>(ptrdiff_t output) {
             for (ptrdiff_t block = 0; block < p.groups; block += kBlock)
@@ -209,6 +338,22 @@ void depthwise_conv(const DepthwiseConvArgs& args) {
                     });
                 }
         });
+    }
+}
+
+}  // namespace
+
+void depthwise_conv(const DepthwiseConvArgs& args) {
+    DepthwiseConvArgs p = args;
+    if (p.run == 1) {  // fewer loops around the innermost one
+        p.run = p.runs;
+        p.plane = p.run_step;
+        p.runs = 1;
+    }
+    if (const SingleTile* const tiles = single_tiles(p)) {
+        conv_of_single_outputs(p, tiles);
+    } else {
+        conv_of_any_outputs(p);
     }
 }
 
