@@ -190,6 +190,25 @@ NETWORKS |= {
             FLATTEN,
         ],
     ),
+    "phases of groups": (
+        (17, 19, 18),
+        [
+            conv(18, (3, 3), groups=18, padding="same", activation="relu"),
+            conv(18, (5, 4), groups=18, strides=(2, 3), padding="same", activation="relu"),
+            conv(
+                36,
+                (1, 2),
+                groups=18,
+                strides=(2, 1),
+                padding="explicit",
+                pad=(1, 3),
+                activation="tanh",
+            ),
+            conv(54, (2, 3), groups=18, strides=(1, 2), padding="explicit", pad=(2, 0)),
+            conv(20, (3, 2), groups=2, strides=(3, 2), padding="same", activation="relu"),
+            FLATTEN,
+        ],
+    ),
     "depthwise multiplied": (
         (8, 7, 5),
         [
@@ -219,6 +238,19 @@ NETWORKS |= {
 }
 
 
+# Of which a sample goes backward in two bands or more.
+BANDS = (
+    (61, 20, 256),
+    [
+        conv(256, (1, 1), groups=256, activation="relu"),
+        conv(256, (3, 3), groups=256, strides=(2, 2), padding="same", activation="relu"),
+        conv(256, (5, 5), groups=256, padding="same", activation="relu"),
+        conv(256, (1, 2), groups=256, strides=(3, 3), padding="explicit", pad=(4, 1)),
+        ("global_average_pool2d", {}),
+    ],
+)
+
+
 def build(network, layers):
     for i, (kind, arguments) in enumerate([*layers, OUTPUT]):
         getattr(network, f"add_{kind}")(f"layer{i}", **arguments)
@@ -245,7 +277,14 @@ def data(shape, count):
 @pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_and_bits(name, batch, same_everywhere):
-    shape, layers = NETWORKS[name]
+    check_gradients_and_bits(*NETWORKS[name], batch, same_everywhere)
+
+
+def test_gradients_and_bits_of_bands(same_everywhere):
+    check_gradients_and_bits(*BANDS, 2, same_everywhere)
+
+
+def check_gradients_and_bits(shape, layers, batch, same_everywhere):
     core, reference = twins(shape, layers)
     x, y = data(shape, batch)
     expected = reference.compute_gradients(x, y, "cross_entropy")
@@ -307,6 +346,7 @@ def train(network, x, y, epochs=3):
         "minimal filtering",
         "minimal filtering and pools",
         "phases",
+        "phases of groups",
     ],
 )
 def test_training_has_the_same_bits_everywhere(name, same_everywhere):
