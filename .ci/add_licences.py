@@ -1,7 +1,7 @@
 """Put the licences of the libraries in a repaired wheel into it, and an SBOM that names them.
 
-``python .ci/add_licences.py FILE.whl``: changes the wheel in place. The licences are those that the
-system's packages brought; a library without one is an error.
+``python .ci/add_licences.py FILE.whl``, or a folder of wheels: they are changed in place. The
+licences are those that the system's packages brought; a library without one is an error.
 """
 
 from __future__ import annotations
@@ -21,20 +21,28 @@ KNOWN = {
     "libstdc++": ("libstdc++", "GPL-3.0-or-later WITH GCC-exception-3.1", "libstdc++6"),
     "libgcc_s": ("libgcc", "GPL-3.0-or-later WITH GCC-exception-3.1", "libgcc-s1"),
 }
-PLACES = ("/usr/share/licenses/{0}/*", "/usr/share/doc/{0}/*icen*", "/usr/share/doc/{0}/copyright")
+PLACES = (
+    "/usr/share/licenses/{0}/*",
+    "/usr/share/doc/{0}/*[iI][cC][eE][nN]*",
+    "/usr/share/doc/{0}/copyright",
+)
+# Alpine has no file for it: the licence is the comment that this header begins with.
+HEADERS = {"zlib": "/usr/include/zlib.h"}
 
 
-def licence_text(pattern: str) -> bytes:
+def licence_text(title: str, pattern: str, root: Path) -> bytes:
     for place in PLACES:
-        found = [
-            path for path in sorted(Path("/").glob(place.format(pattern)[1:])) if path.is_file()
-        ]
+        found = [path for path in sorted(root.glob(place.format(pattern)[1:])) if path.is_file()]
         if found:
             return found[0].read_bytes()
-    sys.exit(f"no licence of {pattern} is on this system: looked at {', '.join(PLACES)}")
+    header = root / HEADERS.get(title, "/nowhere")[1:]
+    if header.is_file():
+        return header.read_bytes().partition(b"*/")[0].removeprefix(b"/*").strip() + b"\n"
+    looked_at = ", ".join(place.format(pattern) for place in PLACES)
+    sys.exit(f"no licence of {title} is on this system: looked at {looked_at}")
 
 
-def main(wheel: Path) -> None:
+def complete(wheel: Path, root: Path = Path("/")) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         files = {name: archive.read(name) for name in names}
@@ -46,7 +54,7 @@ def main(wheel: Path) -> None:
         if stem is None or stem[0] not in KNOWN:
             sys.exit(f"{name}: a library that {Path(__file__).name} does not know")
         title, spdx, pattern = KNOWN[stem[0]]
-        files[f"{info}/licenses/bundled/{title}.txt"] = licence_text(pattern)
+        files[f"{info}/licenses/bundled/{title}.txt"] = licence_text(title, pattern, root)
         digest = hashlib.sha256(files[name]).hexdigest()
         components.append(
             {
@@ -91,6 +99,14 @@ def record(files: dict[str, bytes], own: str) -> bytes:
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
             rows.append(f"{name},sha256={digest.decode()},{len(content)}")
     return ("\n".join([*rows, f"{own},,"]) + "\n").encode()
+
+
+def main(given: Path) -> None:
+    wheels = sorted(given.glob("*.whl")) if given.is_dir() else [given]
+    if not wheels:
+        sys.exit(f"{given}: no wheel")
+    for wheel in wheels:
+        complete(wheel)
 
 
 if __name__ == "__main__":
