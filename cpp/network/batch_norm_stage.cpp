@@ -146,6 +146,13 @@ class BatchNormStage final : public Stage {
                                input(pass).row(row) + first * line * channels_, values);
     }
 
+    // The mean of each channel, and the sum of the squares around it.
+    void take_sample(const Pass& pass, std::ptrdiff_t row) const override {
+        float* const means = pass.workspace.moments[index].row(pass.share().first_row() + row);
+        pass.kernels.channel_moments(pixels_, channels_, input(pass).row(row), means,
+                                     means + stride_);
+    }
+
     // With n = (x - mean) / deviation, over the N pixels of the batch:
     //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
     // With fixed statistics, only dx = gamma / deviation * dy.
@@ -262,12 +269,9 @@ class BatchNormStage final : public Stage {
     // The batch's mean and variance.
     void measure(const Pass& pass) const {
         const Rows& moments = pass.workspace.moments[index];
-        const std::ptrdiff_t first = pass.share().first_row();
-        for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
-            float* const means = moments.row(first + r);
-            pass.kernels.channel_moments(pixels_, channels_, input(pass).row(r), means,
-                                         means + stride_);
-        });
+        if (!is_left || !tells_samples(pass))
+            for_each(pass, pass.rows,
+                     [&](const Pass& own, std::ptrdiff_t r) { take_sample(own, r); });
         if (pass.shared != nullptr) pass.shared->gather(moments.data, moments.stride());
         pass.kernels.combine_moments(pass.batch(), moments.stride(), pixels_, channels_,
                                      moments.row(0), moments.row(0) + stride_, shared(pass, kMean),

@@ -125,6 +125,7 @@ class ConvStage final : public Stage {
                     if (part.bias != nullptr) part.bias += channel;
                     part.y = y.row(r) + channel;
                     forward_lines(own, part, r, 0, g_.out_height);
+                    tell_behind(own, r);
                 });
             return;
         }
@@ -141,6 +142,7 @@ class ConvStage final : public Stage {
                 }
                 band.y = y.row(r);
                 forward_lines(own, band, r, first, last);
+                tell_behind(own, r);
             });
     }
 

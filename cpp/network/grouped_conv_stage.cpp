@@ -167,6 +167,7 @@ void GroupedConvStage::forward(const Pass& pass) const {
               [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
                   const std::ptrdiff_t lines = g_.out_height / most_bands();
                   forward_lines(own, r, first * lines, last * lines, bias_in_lanes(own));
+                  tell_behind(own, r);
               });
 }
 

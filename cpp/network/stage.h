@@ -116,6 +116,11 @@ void for_each(const AnyPass& pass, std::ptrdiff_t count, const Body& body) {
         for (std::ptrdiff_t i = first; i < last; ++i) body(own, i);
     });
 }
+// Whether for_bands deals out whole samples.
+inline bool are_enough_for_team(const Pass& pass) {
+    const std::ptrdiff_t threads = pass.team.used();
+    return threads == 1 || pass.rows == 0 || pass.rows >= 2 * threads;
+}
 // The samples, and where they are too few for the team, parts of the `lines` of each: body(own, r,
 // first, last).
 template <class AnyPass, class Body>
@@ -123,7 +128,7 @@ void for_bands(const AnyPass& pass, std::ptrdiff_t lines, const Body& body) {
     constexpr std::ptrdiff_t kEnough = 4;  // pieces for each thread, so that nobody waits for long
     const std::ptrdiff_t threads = pass.team.used();
     const std::ptrdiff_t bands =
-        threads == 1 || pass.rows == 0 || pass.rows >= 2 * threads
+        are_enough_for_team(pass)
             ? 1
             : std::min(lines, (kEnough * threads + pass.rows - 1) / pass.rows);
     for_each(pass, pass.rows * bands, [&](const AnyPass& own, std::ptrdiff_t piece) {
@@ -197,6 +202,9 @@ class Stage {
     virtual bool leaves_last_step() const { return false; }
     virtual void last_step(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
                            std::ptrdiff_t /*last*/, float* /*gradient*/) const {}
+    // Of one that has left it: the stage before has just written all of a sample's output, which is
+    // in a cache, to be measured.
+    virtual void take_sample(const Pass&, std::ptrdiff_t /*row*/) const {}
     // Likewise forward: whether training asks for the input by input_lines alone; then a batch
     // normalization right before, whose output nobody else reads, does not write it: `ahead` is
     // set. And the lines [first, last) of its output of one that can leave them.
@@ -275,6 +283,14 @@ class Stage {
         }
         behind->last_step(pass, row, first, last, place);
         return place;
+    }
+    // Whether samples are told to the stage behind as they come, in forward by for_bands.
+    static bool tells_samples(const Pass& pass) {
+        return (pass.purpose == Purpose::training || pass.purpose == Purpose::gradients) &&
+               are_enough_for_team(pass);
+    }
+    void tell_behind(const Pass& pass, std::ptrdiff_t row) const {
+        if (behind != nullptr && tells_samples(pass)) behind->take_sample(pass, row);
     }
     // Whether input_lines makes the input, which is nowhere else.
     bool makes_input(const Pass& pass) const {
