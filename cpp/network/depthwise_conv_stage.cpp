@@ -55,10 +55,10 @@ class DepthwiseConvStage final : public GroupedConvStage {
     void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
                        std::ptrdiff_t last, const float* bias) const override {
         const std::ptrdiff_t step = makes_input(pass) ? forward_rows() : last - first;
+        MadeLines made{makes_input(pass) ? use_image(pass) : nullptr, seen_line()};
         for (std::ptrdiff_t row = first; row < last; row += step) {
             const std::ptrdiff_t end = std::min(row + step, last);
-            float* const place = makes_input(pass) ? use_image(pass) : nullptr;
-            forward_band(pass, r, seen_by(pass, r, row, end, place), row, end, bias);
+            forward_band(pass, r, seen_by(pass, r, row, end, made), row, end, bias);
         }
     }
     void forward_band(const Pass& pass, std::ptrdiff_t r, const Seen& x, std::ptrdiff_t first,

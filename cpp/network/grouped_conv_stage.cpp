@@ -109,13 +109,22 @@ std::ptrdiff_t GroupedConvStage::seen_floats() const {
     return padded(lines * seen_line() + kBlock);
 }
 
+std::ptrdiff_t GroupedConvStage::MadeLines::move_on(std::ptrdiff_t begin, std::ptrdiff_t end) {
+    const std::ptrdiff_t kept =
+        begin < first ? 0 : std::clamp<std::ptrdiff_t>(last - begin, 0, end - begin);
+    if (begin != first && kept > 0) std::copy_n(at(begin), kept * line, place);
+    first = begin;
+    last = end;
+    return begin + kept;
+}
+
 GroupedConvStage::Seen GroupedConvStage::seen(const Pass& pass, std::ptrdiff_t r,
                                               std::ptrdiff_t first, std::ptrdiff_t last,
-                                              float* place) const {
+                                              MadeLines& made) const {
     if (!makes_input(pass)) return {input(pass).row(r), 0, input(pass).layout.line};
     const std::ptrdiff_t left = g_.padding.left * g_.channels, inner = g_.width * g_.channels;
-    float* to = place;
-    for (std::ptrdiff_t i = first; i < last; ++i, to += seen_line()) {
+    for (std::ptrdiff_t i = made.move_on(first, last); i < last; ++i) {
+        float* const to = made.at(i);
         if (i < 0 || i >= g_.height) {
             std::fill_n(to, seen_line(), 0.0f);
             continue;
@@ -124,15 +133,15 @@ GroupedConvStage::Seen GroupedConvStage::seen(const Pass& pass, std::ptrdiff_t r
         input_lines(pass, r, i, i + 1, to + left);
         std::fill_n(to + left + inner, seen_line() - left - inner, 0.0f);
     }
-    return {place + left, first, seen_line()};
+    return {made.place + left, first, seen_line()};
 }
 
 GroupedConvStage::Seen GroupedConvStage::seen_by(const Pass& pass, std::ptrdiff_t r,
                                                  std::ptrdiff_t first, std::ptrdiff_t last,
-                                                 float* place) const {
+                                                 MadeLines& made) const {
     const std::ptrdiff_t above = g_.padding.top;
     return seen(pass, r, first * g_.stride_rows - above,
-                (last - 1) * g_.stride_rows - above + g_.reach_rows(), place);
+                (last - 1) * g_.stride_rows - above + g_.reach_rows(), made);
 }
 
 std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
@@ -174,19 +183,19 @@ void GroupedConvStage::forward(const Pass& pass) const {
 // A band's lines of sample r's spread output gradient. Between the lines of the output gradient, if
 // a dilated kernel's stride leaves some out, the image is zero and stays so.
 void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                                  const Band& band, float* image) const {
+                                  const Band& band, MadeLines& image) const {
     const Spread& s = phases.spread;
-    const std::ptrdiff_t line = s.width * outputs_;
     const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
     float* const own_line = scratch(pass) + padded(outputs_);
     const bool in_place = behind != nullptr && across == 1 && spreads_plainly();
-    for (std::ptrdiff_t i = band.first_line; i < band.last_line; ++i) {
+    for (std::ptrdiff_t i = image.move_on(band.first_line, band.last_line); i < band.last_line;
+         ++i) {
         const std::ptrdiff_t below = i - s.top;
         if (below % down != 0) continue;
         const std::ptrdiff_t row = below / down;
-        float* const to = image + (i - band.first_line) * line;
+        float* const to = image.at(i);
         if (row < 0 || row >= g_.out_height) {
-            std::fill_n(to, line, 0.0f);
+            std::fill_n(to, image.line, 0.0f);
         } else if (in_place) {
             output_gradient(pass, r, row, row + 1, to + s.left * outputs_);
         } else {
@@ -197,11 +206,12 @@ void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, const Conv
 }
 
 void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                                       const Band& band, const Seen& x, const float* image) const {
+                                       const Band& band, const Seen& x,
+                                       const MadeLines& image) const {
     Inputs inputs{};
     inputs.row_step = phases.rows;
     inputs.column_step = phases.columns;
-    inputs.line = phases.spread.width * outputs_;
+    inputs.line = image.line;
     for (std::ptrdiff_t i = 0; i < phases.rows; ++i)
         for (std::ptrdiff_t j = 0; j < phases.columns; ++j) {
             const ConvPhase row = phases.row(g_, i), column = phases.column(g_, j);
@@ -213,10 +223,9 @@ void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const
             inputs.kernel_rows = row.taps;
             inputs.kernel_columns = column.taps;
             // Zeros, where a phase sees no weight.
-            inputs.image = image;
-            if (row.taps > 0 && column.taps > 0)
-                inputs.image +=
-                    (row.window + begin - band.first_line) * inputs.line + column.window * outputs_;
+            inputs.image = row.taps == 0 || column.taps == 0
+                               ? image.place
+                               : image.at(row.window + begin) + column.window * outputs_;
             if (inputs.rows > 0 && inputs.columns > 0) input_gradient(pass, r, x, inputs);
             inputs.tap += row.taps * column.taps;
         }
@@ -228,8 +237,6 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const std::ptrdiff_t line = phases.spread.width * outputs_;
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread_floats());
-        float* const image = this->image(pass);
-        float* const made = image + spread_floats();
         float* const own_bias = scratch(pass) + padded(outputs_);
         float* const gradient =
             trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
@@ -237,17 +244,18 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
         const std::ptrdiff_t first_row = share.begin(chunk), end = share.begin(chunk + 1);
         for (std::ptrdiff_t r = first_row; r < end; ++r) {
             const bool begins = r == first_row;
+            MadeLines image{this->image(pass), line};
+            MadeLines made{image.place + spread_floats(), seen_line()};
             for_bands_backward(phases, [&](const Band& band) {
                 spread_out(pass, r, phases, band, image);
                 const Seen x = seen(pass, r, band.first_seen, band.last_seen, made);
                 if (needs_input_gradient) input_gradients(pass, r, phases, band, x, image);
                 if (ahead != nullptr) ahead->take_gradient(pass, chunk, r, band.first, band.last);
                 if (!trains || band.output_rows == 0) return;
-                const std::ptrdiff_t place =
-                    phases.spread.top + band.outputs * phases.row_step(g_) - band.first_line;
+                const std::ptrdiff_t place = phases.spread.top + band.outputs * phases.row_step(g_);
                 weight_gradient(pass, r, x,
                                 {band.outputs, band.output_rows,
-                                 image + place * line + phases.spread.left * outputs_,
+                                 image.at(place) + phases.spread.left * outputs_,
                                  phases.row_step(g_) * line, phases.column_step(g_) * outputs_},
                                 gradient, begins && band.outputs == 0);
             });

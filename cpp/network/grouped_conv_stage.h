@@ -75,11 +75,25 @@ class GroupedConvStage : public Stage {
     virtual void weight_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
                                  const Outputs& outputs, float* gradient, bool begins) const = 0;
 
-    // At least the lines that output rows [first, last) see; `place` is for those that are made.
+    // Lines of a sample that stand one behind the other where those of the next band will: what
+    // bands have in common is made once.
+    struct MadeLines {
+        float* place;
+        std::ptrdiff_t line;  // floats
+        std::ptrdiff_t first = 0, last = 0;
+
+        // Makes way for lines [begin, end); returns the first of them that is still to be made.
+        std::ptrdiff_t move_on(std::ptrdiff_t begin, std::ptrdiff_t end);
+        float* at(std::ptrdiff_t number) const { return place + (number - first) * line; }
+    };
+    // At least the lines that output rows [first, last) see; `made` is for those that are made.
     Seen seen_by(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last,
-                 float* place) const;
+                 MadeLines& made) const;
     Seen seen(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last,
-              float* place) const;
+              MadeLines& made) const;
+    std::ptrdiff_t seen_line() const {
+        return (g_.padding.left + g_.width + g_.padding.right) * g_.channels;
+    }
     // So many rows of the output that what they see stays in the second cache.
     std::ptrdiff_t forward_rows() const;
 
@@ -113,16 +127,13 @@ class GroupedConvStage : public Stage {
     template <class Body>
     void for_bands_backward(const ConvPhases& phases, const Body& body) const;
     void input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                         const Band& band, const Seen& x, const float* image) const;
+                         const Band& band, const Seen& x, const MadeLines& image) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
-    std::ptrdiff_t seen_line() const {
-        return (g_.padding.left + g_.width + g_.padding.right) * g_.channels;
-    }
     std::ptrdiff_t seen_floats() const;
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
     const float* bias_in_lanes(const Pass& pass) const;
     void spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases, const Band& band,
-                    float* image) const;
+                    MadeLines& image) const;
     std::ptrdiff_t chunk_floats() const;
 };
 
