@@ -28,6 +28,8 @@ Rng = np.random.Generator
 # Where one number ends and the next type of C++ or JSON begins.
 EDGES = (0, -1, 1, 255, 2**16, 2**31 - 1, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, 10**30)
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-320, 1e-30, 1e30, 3.5e38, 1e308, math.inf, math.nan)
+# Written as a number of JSON that is none of Python's.
+BEYOND, BEYOND_FLOATS = 1.2345e308, "1e400"
 TEXTS = ("", " ", "/", "a/b", "\0", "\ud800", "\u202e", "x" * 5000, "None", "0", "-1", "nan")
 DTYPES = ("F32", "F64", "F16", "BF16", "I64", "U8", "BOOL", "C64", "f32", "")
 # More values than this are not written: no file of the tests is large.
@@ -56,7 +58,8 @@ class ModelFile:
         if with_digests:
             rest = {DIGESTS: UNSEALED, **rest, SEALED: True}
         metadata = {"__metadata__": {"nncore": json.dumps(rest)}}
-        header = json.dumps(metadata | self.entries, separators=(",", ":")).encode()
+        text = json.dumps(metadata | self.entries, separators=(",", ":"))
+        header = text.replace(repr(BEYOND), BEYOND_FLOATS).encode()
         whole = len(header).to_bytes(8, "little") + header + self.data
         return sealed(whole) if with_digests else whole
 
@@ -204,7 +207,7 @@ class Mutator:
             return self._choose(
                 (small + 1, small - 1, 2 * small, -small, float(small), small + 0.5)
             )
-        return self._choose((*EDGES, *FLOATS, str(value), [value]))
+        return self._choose((*EDGES, *FLOATS, BEYOND, str(value), [value]))
 
     def _text(self, value: str) -> Any:
         return self._choose((*self.words, value + " ", value.upper(), value * 2, 0, [value]))

@@ -303,6 +303,9 @@ def test_what_cannot_be_resumed(fails, stopped, tmp_path):
     assert "cannot be understood: no 'format'" in fails(3, "train", "--resume", run)
     (run / "resume.json").write_text("[")
     assert "cannot be read" in fails(3, "train", "--resume", run)
+    (run / "resume.json").unlink()
+    os.mkfifo(run / "resume.json")  # nobody waits for it
+    assert "not a regular file" in fails(3, "train", "--resume", run)
 
 
 def test_one_training_at_a_time(call, pictures, tmp_path):

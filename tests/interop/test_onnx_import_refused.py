@@ -251,3 +251,16 @@ def test_weights_that_are_missing_or_cut(apart, tmp_path):
     refused(apart, r"its weights are in weights\.bin, which cannot be read")
     os.mkfifo(weights)  # nobody waits for it
     refused(apart, r"its weights are in weights\.bin, which cannot be read")
+
+
+def test_weights_in_places_that_cannot_be(apart, tmp_path):
+    (tmp_path / "circle.bin").symlink_to("circle.bin")
+    for location in ("circle.bin", "x" * 5000):
+        moved(apart, location)
+        refused(apart, "which cannot be read")
+    moved(apart, "a\0b")
+    refused(apart, r"net\.onnx: ")
+    moved(apart, "weights.bin")
+    with (tmp_path / "weights.bin").open("r+b") as weights:
+        weights.truncate(3)
+    refused(apart, "which is truncated")

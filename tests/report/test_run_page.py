@@ -109,6 +109,7 @@ def test_a_run_of_an_older_version_has_a_page(hostile_run, tmp_path):
         ("report.json", '{"classes": ["a"]}', "report.json"),
         ("provenance.json", "[]", "provenance.json"),
         ("provenance.json", '{"seconds": 5}', "seconds"),
+        ("provenance.json", '{"seconds": {"a": 1' + 400 * "0" + "}}", "seconds"),
         ("provenance.json", '{"notes": [5]}', "notes"),
         ("provenance.json", '{"calibration": {"temperature": 1}}', "calibration"),
         ("provenance.json", '{"skipped_first": [["a"]]}', "skipped_first"),

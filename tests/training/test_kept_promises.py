@@ -114,3 +114,11 @@ def test_the_file_and_the_words(model, data, tmp_path):
         (tmp_path / "report.json").write_text(json.dumps(values | wrong))
         with pytest.raises(DataError, match="is not a report"):
             read_report(tmp_path / "report.json")
+    for beyond in ("1e400", "1" * 400):  # numbers of JSON
+        text = json.dumps(values | {"images": 0, "accuracy": 0})
+        for name in ("images", "accuracy"):
+            wrong_text = text.replace(f'"{name}": 0', f'"{name}": {beyond}')
+            (tmp_path / "report.json").write_text(wrong_text)
+            if (name, beyond[:2]) != ("images", "11"):
+                with pytest.raises(DataError, match="is not a report"):
+                    read_report(tmp_path / "report.json")

@@ -6,7 +6,12 @@ from test_calibration import drawn, trained
 
 import nncore as nn
 from nncore import kernels
-from nncore.training.answers.prediction_sets import MOST_KEPT, TrueProbabilities, set_sizes
+from nncore.training.answers.prediction_sets import (
+    MOST_KEPT,
+    TrueProbabilities,
+    largest_coverage_in,
+    set_sizes,
+)
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
@@ -82,6 +87,14 @@ def test_the_file_keeps_what_sets_need(tmp_path):
     loaded = nn.load(tmp_path / "m.safetensors")
     assert loaded.largest_coverage == model.largest_coverage == 300 / 301
     assert loaded.predict(x, coverage=0.9) == model.predict(x, coverage=0.9)
+
+
+def test_what_a_header_cannot_say():
+    for shape in ([-1], [0], [MOST_KEPT + 1], [10**400], [2.0], [2, 3], None):
+        with pytest.raises((ValueError, TypeError)):
+            largest_coverage_in({"calibration.true_probability": {"shape": shape}})
+    header = {"calibration.true_probability": {"shape": [3]}}
+    assert (largest_coverage_in(header), largest_coverage_in({})) == (0.75, None)
 
 
 def test_without_calibration_there_are_none():

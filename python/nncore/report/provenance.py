@@ -94,7 +94,7 @@ class Provenance:
                 continue
             try:
                 found[name] = check(data[name])
-            except (TypeError, ValueError, KeyError, AttributeError) as error:
+            except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
                 raise ValueError(f"{name}: {error}") from None
         return cls(**found)
 

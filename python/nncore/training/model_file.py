@@ -12,6 +12,7 @@ from nncore.files.home import place
 from nncore.training.history import History
 from nncore.training.model import Sequential
 from nncore.training.model_format import (
+    CONTRADICTIONS,
     ModelFileNotFoundError,
     write_model_file,
 )
@@ -126,7 +127,7 @@ def load_checkpoint(
         if state.has_best:
             model.keep_best(state.best)
         model.stop_training = state.stopped
-    except (ValueError, TypeError, KeyError, AttributeError, DataError) as error:
+    except (*CONTRADICTIONS, DataError) as error:
         raise bad_state(Path(path), error) from error
     return model
 

@@ -75,6 +75,8 @@ from nncore.training.resume_point import ResumePoint
 
 FORMAT_VERSION = 1
 _LARGEST_HEADER = 100_000_000  # bytes, as of the safetensors library
+CONTRADICTIONS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What reading a description raises that is not what nncore writes."""
 
 _FIELDS = (
     "format_version",
@@ -281,10 +283,10 @@ def _read_header(path: Path, file: IO[bytes]) -> Header:
         raise _not_whole(path, f"a header of {length:,} bytes in a file of {size:,}")
     data = first + file.read(length)
     try:
-        entries = json.loads(data[8:], parse_constant=_refuse_constant)
+        entries = _json(data[8:])
         metadata = entries.pop("__metadata__", None) or {}
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+    except (*CONTRADICTIONS, RecursionError) as error:
         raise _not_whole(path, f"invalid header: {reason(error)}") from error
     if len(data) + end != size:
         raise _not_whole(path, f"{size:,} bytes where its header needs {len(data) + end:,}")
@@ -301,9 +303,7 @@ def _described(path: Path, metadata: Any) -> dict[str, Any]:
             f"{path}: a safetensors file, but not a model of nncore (no 'nncore' in its metadata)"
         )
     try:
-        described = json.loads(
-            metadata["nncore"], parse_constant=_refuse_constant, parse_float=_finite_float
-        )
+        described = _json(metadata["nncore"])
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path}: its 'nncore' metadata is not JSON: {error}") from error
     version = described.get("format_version") if isinstance(described, dict) else None
@@ -317,6 +317,10 @@ def _described(path: Path, metadata: Any) -> dict[str, Any]:
     if missing:
         raise ModelFileError(f"{path}: its 'nncore' metadata lacks {', '.join(missing)}")
     return dict(described)
+
+
+def _json(text: str | bytes) -> Any:
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def _refuse_constant(name: str) -> None:

@@ -23,7 +23,7 @@ from nncore.training.answers.novelty import checked_record
 from nncore.training.answers.prediction_sets import largest_coverage_in
 from nncore.training.images.features import RecordedFeatures
 from nncore.training.model_digests import DIGESTS, UNSEALED
-from nncore.training.model_format import Header, read_header, reason
+from nncore.training.model_format import CONTRADICTIONS, Header, read_header, reason
 from nncore.training.position import TrainingFacts
 from nncore.training.summary import summary, summary_rows
 
@@ -100,7 +100,7 @@ def read_outline(path: Path) -> ModelOutline:
         raise ModelFileError(f"{path}: {error}") from None
     except RecursionError:  # blocks within blocks, hundreds deep
         raise ModelFileError(f"{path}: inconsistent model file: too deeply nested") from None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except CONTRADICTIONS as error:
         raise ModelFileError(f"{path}: inconsistent model file: {reason(error)}") from error
 
 

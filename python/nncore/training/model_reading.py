@@ -21,7 +21,7 @@ from nncore.training.answers.assurances import Assurances
 from nncore.training.images.features import restored_inputs
 from nncore.training.images.inputs import Inputs
 from nncore.training.layered_model import LayeredModel
-from nncore.training.model_format import check_tensors, read_model_file, reason
+from nncore.training.model_format import CONTRADICTIONS, check_tensors, read_model_file, reason
 from nncore.training.model_outline import checked_input_shape, checked_stack, parameter_shapes
 from nncore.training.position import Position, TrainingFacts
 from nncore.training.resume_point import StoredState
@@ -56,7 +56,7 @@ def read_model(
         raise ModelFileError(f"{path}: {error}") from None
     except RecursionError:  # blocks within blocks, hundreds deep
         raise ModelFileError(f"{path}: inconsistent model file: too deeply nested") from None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except CONTRADICTIONS as error:
         raise ModelFileError(f"{path}: inconsistent model file: {reason(error)}") from error
     return model, state
 
@@ -96,7 +96,7 @@ def give_optimizer(model: LayeredModel, state: StoredState, path: Path) -> None:
         model._position = state.position()
         if state.optimizer is not None:
             model.optimizer_state = state.optimizer
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except CONTRADICTIONS as error:
         raise bad_state(path, error) from error
 
 

@@ -39,6 +39,7 @@ from nncore.files.atomic import atomic_write_bytes, atomic_write_text
 from nncore.files.file_names import refused_name
 from nncore.files.home import place
 from nncore.files.own_folders import RUN_FILES, is_empty, make_home, mark_own_folder
+from nncore.files.regular_files import read_regular
 from nncore.training.answers.report import Report
 from nncore.training.callbacks import Callback, Logs
 from nncore.training.history import History
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from nncore.data.mapped import Pixels
 
 FILES = RUN_FILES
+_LARGEST_RECORD = 1 << 26  # bytes of resume.json
 _TO_RESUME = (
     "resume.json",
     "classes.csv",
@@ -185,7 +187,7 @@ class RunDirectory:
         """
         path = self.file("resume.json")
         try:
-            record = json.loads(path.read_bytes())
+            record = json.loads(read_regular(path, _LARGEST_RECORD))
         except FileNotFoundError:
             raise DataError(
                 f"{self.path}: no training that can be resumed: there is no resume.json in it; "

@@ -82,7 +82,7 @@ def read_graph(path: Path, model: bytes) -> Graph:
         return _graph(model, path)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    except (ValueError, IndexError, OverflowError, MemoryError) as error:
+    except (ValueError, IndexError, ArithmeticError, MemoryError) as error:
         raise ModelFileError(
             f"{path}: no whole ONNX file; it may be truncated or of another kind ({error})"
         ) from error

@@ -152,12 +152,12 @@ def _add(net: Network, node: Node) -> None:
         try:
             with np.errstate(all="ignore"):
                 found = folded(node, given)
-        except (ValueError, IndexError, TypeError, KeyError, OverflowError) as error:
+        except (ValueError, IndexError, TypeError, KeyError, ArithmeticError) as error:
             raise Unavailable(f"{node}: its constants do not suit it: {error}") from None
     elif node.op in OPERATIONS:
         try:
             found = OPERATIONS[node.op](net, node)
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
+        except (ValueError, IndexError, TypeError, ArithmeticError) as error:
             raise Unavailable(f"{node}: its inputs do not suit it: {error}") from None
     else:
         found = None

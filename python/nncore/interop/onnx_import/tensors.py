@@ -98,9 +98,10 @@ def _external(message: Message, name: str, model: Path, size: int) -> bytes:
     folder = model.parent
     path = folder / location
     inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))
-    # The cache of a hub has links to both files, which lie together.
-    folders = (folder.resolve(), model.resolve().parent)
-    linked = any(path.resolve().is_relative_to(one) for one in folders)
+    # The cache of a hub has links to both files, which lie together. Not Path.resolve, which raises
+    # where links go round in a circle.
+    folders = (os.path.realpath(folder), os.path.dirname(os.path.realpath(model)))
+    linked = any(Path(os.path.realpath(path)).is_relative_to(one) for one in folders)
     if not location or os.path.isabs(location) or not inside or not linked:
         raise ModelFileError(
             f"tensor {name!r} is said to be in {location!r}, which is not in the folder of the "
@@ -112,9 +113,12 @@ def _external(message: Message, name: str, model: Path, size: int) -> bytes:
             f"tensor {name!r} has {size} bytes, not {length} at {offset} in {location}"
         )
     try:
-        with open(open_regular(path)[0], "rb") as file:
-            file.seek(offset)
-            found = file.read(size)
+        descriptor, status = open_regular(path)
+        with open(descriptor, "rb") as file:
+            found = b""
+            if offset + size <= status.st_size:  # else not even room for what is asked for
+                file.seek(offset)
+                found = file.read(size)
     except OSError as error:
         raise ModelFileError(
             f"its weights are in {location}, which cannot be read: {error.strerror}"

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nncore.arguments import check_int
+
 F32 = NDArray[np.float32]
 
 MOST_KEPT = 4096
@@ -100,11 +102,20 @@ class TrueProbabilities:
 
 
 def largest_coverage_in(entries: Mapping[str, Any]) -> float | None:
-    """What a model file can promise by its header, as safetensors has it; None: nothing."""
+    """What a model file can promise by its header, as safetensors has it; None: nothing.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The header says of it what cannot be.
+    """
     if _TENSOR not in entries:
         return None
     (images,) = entries[_TENSOR]["shape"]
-    return _largest_coverage(int(images))
+    images = check_int(f"{_TENSOR}'s length", images, 1)
+    if images > MOST_KEPT:
+        raise ValueError(f"{_TENSOR} is {images:,} long, and no more than {MOST_KEPT:,} are kept")
+    return _largest_coverage(images)
 
 
 def _largest_coverage(images: int) -> float:

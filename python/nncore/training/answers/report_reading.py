@@ -44,7 +44,14 @@ def read_report(path: str | os.PathLike[str]) -> Report:
         raise
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(
             f"{os.fspath(path)}: is not a report ({reason}); write it again by "

@@ -22,6 +22,7 @@ from nncore.data.dataset import ImageDataset
 from nncore.data.mapped import MappedImages
 from nncore.errors import ModelFileError
 from nncore.files.home import place
+from nncore.files.regular_files import open_regular
 from nncore.training.images.arrays import data_set_images
 from nncore.training.images.inputs import Inputs, PixelInputs
 
@@ -265,11 +266,19 @@ def _find(record: Mapping[str, Any], path: Path) -> Path | None:
     """The network beside the model file: the right one, where there are two."""
     # A name and no more: a model file must not be able to point elsewhere.
     beside = [path.parent / Path(str(record["file"])).name, path.parent / RUN_FILE]
-    found = [place for place in beside if place.is_file()]
+    # os.path, for which a name that no file can have is that of none: a Path's is_file raises.
+    found = [place for place in beside if os.path.isfile(place)]
     if len(found) > 1:
-        digests = [hashlib.sha256(place.read_bytes()).hexdigest() for place in found]
-        found = [p for p, d in zip(found, digests, strict=True) if d == record["sha256"]] or found
+        found = [place for place in found if _sha256(place) == record["sha256"]] or found
     return found[0] if found else None
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with open(open_regular(path)[0], "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
 
 
 def _f32(values: NDArray[np.float64]) -> F32:
