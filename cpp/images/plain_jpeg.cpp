@@ -3,6 +3,7 @@
 #ifdef NNCORE_HAVE_LIBJPEG
 #include <algorithm>
 #include <csetjmp>
+#include <cstring>
 // clang-format off: jpeglib.h needs what the first declares
 #include <cstdio>
 #include <jpeglib.h>
@@ -65,6 +66,7 @@ class Decompressor {
 
  private:
     bool is_plain() const;
+    bool has_a_short_jfif() const;
     bool is_complete() const;
 
     jpeg_decompress_struct info_{};
@@ -84,7 +86,18 @@ bool Decompressor::read_header(Bytes file, bool skip_applications) {
     for (int marker = JPEG_APP0 + 1; marker < JPEG_APP0 + 16; ++marker)
         if (!skip_applications || marker == kAdobe)
             jpeg_set_marker_processor(&info_, marker, leave_at_marker);
-    return jpeg_read_header(&info_, TRUE) == JPEG_HEADER_OK && is_plain();
+    jpeg_save_markers(&info_, JPEG_APP0, 16);  // beginnings alone
+    return jpeg_read_header(&info_, TRUE) == JPEG_HEADER_OK && is_plain() && !has_a_short_jfif();
+}
+
+// Without the version that Pillow asks for. libjpeg takes it for a segment of somebody else's.
+bool Decompressor::has_a_short_jfif() const {
+    constexpr unsigned kUpToVersion = 7;
+    for (jpeg_saved_marker_ptr m = info_.marker_list; m != nullptr; m = m->next)
+        if (m->original_length < kUpToVersion && m->data_length >= 4 &&
+            std::memcmp(m->data, "JFIF", 4) == 0)
+            return true;
+    return false;
 }
 
 bool Decompressor::is_plain() const {

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import limited_cases
 import nncore as nn
 from nncore.data import ImageDataset
 from nncore.data.reading import image_cache
@@ -27,11 +28,17 @@ from nncore.files.own_folders import MARKER
 
 CALLS = int(os.environ.get("NNCORE_TEST_CALLS", "90"))
 SEED = int(os.environ.get("NNCORE_TEST_SEED", "0"))
+OLD_AT_ONCE = -(10**12)  # nanoseconds
 
 
 @pytest.fixture(autouse=True)
 def _trust_new_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_cache, "_YOUNG_NS", -(10**12))
+    monkeypatch.setattr(image_cache, "_YOUNG_NS", OLD_AT_ONCE)
+
+
+def trust_new_files() -> None:
+    """The same in a process of its own."""
+    image_cache._YOUNG_NS = OLD_AT_ONCE
 
 
 @pytest.fixture
@@ -73,9 +80,9 @@ def damages(cache: Path):
         yield spoil
 
 
-def test_any_damaged_byte_is_found_and_the_cache_is_made_anew(root, tmp_path):
+def damaged_bytes(root, cache):
     plain = ImageDataset.from_folder(root)
-    cache = tmp_path / "cache"
+    trust_new_files()
     same(ImageDataset.from_folder(root, cache=cache), plain)
     for spoil in damages(cache):
         what, before = spoil(), entry(cache).stat().st_mtime_ns
@@ -83,10 +90,15 @@ def test_any_damaged_byte_is_found_and_the_cache_is_made_anew(root, tmp_path):
         assert entry(cache).stat().st_mtime_ns > before, what
         again = ImageDataset.from_folder(root, cache=cache)
         assert again.notes == [], what
+        yield what
 
 
-def test_every_file_cut_off_anywhere_is_no_cache(root, tmp_path):
-    cache = tmp_path / "cache"
+def test_any_damaged_byte_is_found_and_the_cache_is_made_anew(root, tmp_path):
+    limited_cases.run(damaged_bytes, root, tmp_path / "cache")
+
+
+def cuts(root, cache):
+    trust_new_files()
     data = ImageDataset.from_folder(root, cache=cache)
     cached = CacheEntry(cache, Source(str(root), str(root), data.paths), Reading().request)
     assert cached.find() is not None
@@ -99,8 +111,13 @@ def test_every_file_cut_off_anywhere_is_no_cache(root, tmp_path):
         for place in places if CALLS >= 1000 else rng.permutation(places)[:CALLS]:
             path.write_bytes(whole[:place])
             assert cached.find() is None, f"{path.name} cut at {place}"
+            yield f"{path.name} cut at {place}"
         path.write_bytes(whole)
     assert cached.find() is not None
+
+
+def test_every_file_cut_off_anywhere_is_no_cache(root, tmp_path):
+    limited_cases.run(cuts, root, tmp_path / "cache")
 
 
 def test_damage_of_a_cache_in_use(root, tmp_path):
@@ -147,12 +164,12 @@ def test_a_cache_cut_off_during_training_ends_it_with_an_error(make_folder, tmp_
     model.fit(ImageDataset.from_folder(root, size=32, cache=cache), epochs=1, verbose=0)
 
 
-def test_damaged_features_are_computed_again(tmp_path):
+def damaged_features(folder):
     rng = np.random.default_rng(SEED)
     digests = [rng.bytes(16) for _ in range(30)]
     rows = rng.random((30, 7), np.float32)
     for call in range(CALLS):
-        store = FeatureStore({"call": call}, 7, tmp_path)
+        store = FeatureStore({"call": call}, 7, folder)
         store.add(digests, rows)
         (path,) = store.folder.glob("features-*") if call % 2 else store.folder.glob(MANIFEST)
         data = bytearray(path.read_bytes())
@@ -162,13 +179,18 @@ def test_damaged_features_are_computed_again(tmp_path):
         else:
             data[place] ^= 1 << int(rng.integers(8))
             path.write_bytes(data)
-        store = FeatureStore({"call": call}, 7, tmp_path)
+        store = FeatureStore({"call": call}, 7, folder)
         assert not store.find(digests)[1].any(), f"{path.name} at {place}"
         store.add(digests, rows)
-        found, known = FeatureStore({"call": call}, 7, tmp_path).find(digests)
+        found, known = FeatureStore({"call": call}, 7, folder).find(digests)
         assert known.all()
         np.testing.assert_array_equal(found, rows)
         shutil.rmtree(store.folder)  # else each call looks through those of all before
+        yield f"{path.name} at {place}"
+
+
+def test_damaged_features_are_computed_again(tmp_path):
+    limited_cases.run(damaged_features, tmp_path)
 
 
 def test_a_data_set_of_a_cache_pickles(root, tmp_path):

@@ -7,6 +7,8 @@ from PIL import Image
 
 from nncore.data import BrokenImageError, NotAnImageError
 from nncore.data.pictures.facts import ImageFacts, image_facts
+from nncore.data.sources.table import read_table
+from nncore.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,13 @@ def test_no_picture(tmp_path):
         image_facts(tmp_path / "a.png")
     with pytest.raises(BrokenImageError, match="no such file"):
         image_facts(tmp_path / "b.png")
+
+
+def test_a_header_that_pillow_takes_and_stumbles_over(tmp_path):
+    """As any error of it: OSError here."""
+    path = tmp_path / "a.pcx"
+    path.write_bytes(b"\n" + bytes(8) + b"{e" + b"\xff" * 60)
+    with pytest.raises(BrokenImageError, match=r"a\.pcx: cannot be decoded: unknown PCX mode"):
+        image_facts(path)
+    with pytest.raises(DataError, match=r"table\.csv"):
+        read_table(path.rename(tmp_path / "table.csv"))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import os
-import resource
-import time
+import warnings
 from collections import Counter
 
 import numpy as np
 import pytest
 
+import limited_cases
 import nncore as nn
 from header_mutations import ModelFile, Mutator
 from model_files import data_set, make_model, weights
@@ -155,21 +155,20 @@ def outcome(path):
     return "goes on" if refusal is None else "read, cannot go on"
 
 
-@pytest.mark.filterwarnings("ignore")  # what is odd may be said to be odd
-def test_changed_headers_do_no_harm(originals, tmp_path):
+def changed_headers(originals, path):
+    """How far they got, each."""
+    warnings.simplefilter("ignore")  # what is odd may be said to be odd
     mutator = Mutator(originals, np.random.default_rng(SEED))
-    path = tmp_path / "model.safetensors"
     found = Counter()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(CALLS):
         path.write_bytes(mutator.mutated())
-        begun = time.process_time()
-        try:
-            found[outcome(path)] += 1
-        except BaseException:
-            path.rename(tmp_path / f"harmful-{SEED}-{number}")
-            raise
-        assert time.process_time() - begun < 2, number
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        assert grown < 300_000, (number, grown)  # kB
+        found[outcome(path)] += 1
+        yield f"file {number} of seed {SEED}"
+    return found
+
+
+def test_changed_headers_do_no_harm(originals, tmp_path):
+    # What does harm is left there.
+    found = limited_cases.run(changed_headers, originals, tmp_path / "model.safetensors")
+    print(dict(found))
     assert {"refused by its header", "told, then refused", "read", "goes on"} <= found.keys(), found

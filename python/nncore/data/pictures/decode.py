@@ -156,12 +156,15 @@ def decode(
         return pixels
     except UnusableImageError:
         raise
-    except MemoryError as error:
-        raise BrokenImageError(name, "decoding it needs more memory than there is") from error
     except Exception as error:
-        # A damaged file can raise nearly anything inside Pillow's decoders.
-        reason = f"cannot be decoded: {str(error) or type(error).__name__}"
-        raise BrokenImageError(name, reason) from error
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: Exception) -> BrokenImageError:
+    """Of what Pillow raised, which may be nearly anything where a file is damaged."""
+    if isinstance(error, MemoryError):
+        return BrokenImageError(name, "decoding it needs more memory than there is")
+    return BrokenImageError(name, f"cannot be decoded: {str(error) or type(error).__name__}")
 
 
 def _name(source: object) -> str:
@@ -249,6 +252,8 @@ def _identify(file: IO[bytes], name: str) -> ImageFile:
     except UnidentifiedError as error:
         kind = BrokenImageError if error.damaged else NotAnImageError
         raise kind(name, str(error)) from None
+    except Exception as error:
+        raise _broken(name, error) from error
     if image.format == "PNG" and image.info.get("Software") == SOFTWARE:
         raise OwnChartError(name, "is a chart that nncore drew")
     return image
