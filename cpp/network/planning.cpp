@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "../runtime/fences.h"
 #include "buffer_plan.h"
 
 namespace nncore::network {
@@ -145,6 +146,13 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     };
 
     BufferPlan shared_memory;
+    std::vector<std::ptrdiff_t> shared_sizes;
+    const auto share = [&](std::ptrdiff_t floats, Span span) {
+        // With a fence behind it, nothing may share its place at any time.
+        if (runtime::kFence > 0) span = {0, moments.end()};
+        shared_sizes.push_back(padded(floats));
+        return shared_memory.add(shared_sizes.back() + runtime::kFence, span.first, span.last);
+    };
     std::vector<std::size_t> value_places(buffers), delta_places(buffers),
         partial_places(stages.size());
     w.shares_memory.assign(buffers, false);
@@ -152,9 +160,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     for (std::size_t i = first; i < buffers; ++i) {
         const Shape& shape = architecture.shape_before(i);
         if (memory_of[i] == i && !lasts(i) && !is_made_twice(i)) {
-            value_places[i] =
-                shared_memory.add(rows * Layout::of(shape, borders[i]).stride + kBlock,
-                                  spans[i].first, spans[i].last);
+            value_places[i] = share(rows * Layout::of(shape, borders[i]).stride + kBlock, spans[i]);
             w.shares_memory[i] = true;
         }
         if (has_delta(i) && shape.size() == 3 && !is_passed_on(i)) {
@@ -164,8 +170,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                 span.take_in(before.first);
                 span.take_in(before.last);
             }
-            delta_places[i] =
-                shared_memory.add(rows * Layout::of(shape).stride, span.first, span.last);
+            delta_places[i] = share(rows * Layout::of(shape).stride, span);
         }
     }
     for (std::size_t i = first; i < stages.size(); ++i) {
@@ -176,8 +181,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                 std::max(image, stages[i]->image_for_chunk(std::min(rows, most_in_chunk(batch))));
         prepared = std::max(prepared, sizes.prepared);
         if (sizes.partials > 0)
-            partial_places[i] =
-                shared_memory.add(sizes.partials, moments.backward(i), moments.end_of(i));
+            partial_places[i] = share(sizes.partials, {moments.backward(i), moments.end_of(i)});
     }
     const std::ptrdiff_t shared_floats = shared_memory.arrange();
 
@@ -186,7 +190,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     float* base = nullptr;
     const auto take = [&](std::ptrdiff_t floats) {
         float* const place = base == nullptr ? nullptr : base + total;
-        total += padded(floats);
+        total += padded(floats) + runtime::kFence;
+        if (base != nullptr) runtime::fence(base + total - runtime::kFence);
         return place;
     };
     const auto deal = [&] {
@@ -208,6 +213,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
         const auto shared_place = [&](std::size_t number) {
             return base == nullptr ? nullptr : shared_base + shared_memory.place(number);
         };
+        for (std::size_t number = 0; base != nullptr && number < shared_sizes.size(); ++number)
+            runtime::fence(shared_place(number) + shared_sizes[number]);
         for (std::size_t i = first; i < buffers; ++i) {
             const Shape& shape = architecture.shape_before(i);
             const Layout layout = Layout::of(shape, borders[i]);
