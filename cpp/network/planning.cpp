@@ -165,8 +165,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
         }
         if (has_delta(i) && shape.size() == 3 && !is_passed_on(i)) {
             Span span = moments.of_delta(i);
-            if (is_passed_on(i - 1)) {
-                const Span before = moments.of_delta(i - 1);
+            for (std::size_t b = i; b-- > first && is_passed_on(b);) {
+                const Span before = moments.of_delta(b);
                 span.take_in(before.first);
                 span.take_in(before.last);
             }
@@ -230,7 +230,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                     shape.size() == 3 ? shared_place(delta_places[i]) : take(rows * compact.stride),
                     compact};
         }
-        for (std::size_t i = first; i + 1 < buffers; ++i)
+        for (std::size_t i = buffers; i-- > first;)  // one may be passed on through several
             if (is_passed_on(i)) w.deltas[i] = w.deltas[i + 1];
         std::ptrdiff_t gathered = padded(Workspace::kLossFloats);
         for (std::size_t i = first; i < stages.size(); ++i) {
