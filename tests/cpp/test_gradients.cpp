@@ -594,14 +594,6 @@ const NetworkSpec kNormalizedNetworks[] = {
                               {6, "sigmoid"},
                               end(),
                               {3, "softmax"}}),
-    // Each hands its gradient on in the place where it found it.
-    image_network({4, 3, 2}, {conv(3, {2, 2}, "tanh"),
-                              max_pool({2, 2}, {1, 1}),
-                              batch_norm(),
-                              batch_norm(),
-                              batch_norm(),
-                              flatten(),
-                              {3, "softmax"}}),
     // The shortcut is given, yet has no layer but a mark's; a flatten right before a block.
     image_network({3, 4, 2}, {conv(3, {2, 2}, "relu"),
                               begin(),
