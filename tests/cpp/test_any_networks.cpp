@@ -175,6 +175,26 @@ Outcome used(const NetworkSpec& spec, const Data& data, std::ptrdiff_t batch, Lo
     return outcome;
 }
 
+// Each hands its gradient on in the place where it found it.
+TEST(normalizations_right_behind_each_other) {
+    const NetworkSpec spec = image_network({8, 9, 5}, {conv(17, {3, 3}, "tanh"),
+                                                       max_pool({2, 2}, {2, 2}),
+                                                       batch_norm(),
+                                                       batch_norm(),
+                                                       batch_norm(),
+                                                       flatten(),
+                                                       {3, "softmax"}});
+    const Data data(9, spec.inputs, spec.outputs(), 1);
+    for (const std::string& isa : kernels::available_isas()) {
+        kernels::select_isa(isa);
+        const Outcome outcome = used(spec, data, 4, Loss::cross_entropy, Optimizer{0.02f});
+        kernels::select_isa("reference");
+        const Outcome expected = used(spec, data, 4, Loss::cross_entropy, Optimizer{0.02f});
+        CHECK_THAT(identical(expected.weights, outcome.weights), isa);
+    }
+    kernels::select_isa(kernels::available_isas().front());
+}
+
 TEST(any_network_has_the_same_bits_everywhere) {
     const long calls = number_of("NNCORE_TEST_CALLS", 20);
     const auto seed = static_cast<std::uint64_t>(number_of("NNCORE_TEST_SEED", 0));
