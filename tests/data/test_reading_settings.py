@@ -17,6 +17,7 @@ from nncore.data import ImageDataset, Preprocessing, Reading
     [
         ({"size": (3, 4, 5)}, ValueError, "size must be an integer or"),
         ({"size": 0}, ValueError, "size must be"),
+        ({"size": 10000}, ValueError, "size 10000x10000 has 300,000,000 values per image"),
         ({"color": "blue"}, ValueError, "color is 'blue'; known"),
         ({"fit": "cover"}, ValueError, "fit is 'cover'; known: stretch, crop, pad"),
         ({"background": (0, 0, 256)}, ValueError, "^background must be"),

@@ -7,7 +7,7 @@ import pytest
 
 from nncore.data import ImageDataset
 from nncore.errors import DataError, TrainingError
-from nncore.layers import Activation, Dense, Flatten
+from nncore.layers import Activation, Conv2D, Dense, Flatten
 from nncore.losses import LOSSES
 from nncore.optimizers import SGD
 from nncore.training.model import Sequential
@@ -87,6 +87,12 @@ def test_layers_that_do_not_fit_are_named():
         Sequential([Dense(3)]).build((4, 4, 1))
     with pytest.raises(ValueError, match=r"last layer 'activation' gives \(4, 4, 1\)"):
         Sequential([Activation("relu")]).build((4, 4, 1))
+
+
+def test_an_image_that_needs_too_much_memory_is_refused_before_it_is_asked_for():
+    model = Sequential([Conv2D(64, 3, padding="same", name="wide"), Flatten(), Dense(2)])
+    with pytest.raises(ValueError, match="of which wide has 256,000,000, are more than"):
+        model.build((2000, 2000, 1))
 
 
 def test_network_without_weights():

@@ -16,6 +16,10 @@ from nncore.layers.normalization import BatchNormalization
 if TYPE_CHECKING:
     from nncore import _core
 
+# Of one image, all layers together: 1 GB as float32. A file of some bytes, or a size given in haste,
+# could ask for any.
+MAX_VALUES_PER_IMAGE = 2**28
+
 
 class LayerStack:
     """The descriptions of a whole network, in order.
@@ -95,6 +99,21 @@ class LayerStack:
             )
         return shapes
 
+    def check_values(self, input_shape: Shape) -> None:
+        """ValueError where one image would need more memory than is allowed; nothing is asked for."""
+        shapes = [input_shape, *self.output_shapes(input_shape)]
+        sizes = [
+            (math.prod(shape), name)
+            for name, shape in zip(["the input", *self.names], shapes, strict=True)
+        ]
+        total = sum(size for size, _ in sizes)
+        if total > MAX_VALUES_PER_IMAGE:
+            size, name = max(sizes)
+            raise ValueError(
+                f"{total:,} values per image, of which {name} has {size:,}, are more than the "
+                f"{MAX_VALUES_PER_IMAGE:,} that are allowed: take smaller images"
+            )
+
     def input_shapes(self, input_shape: Shape) -> list[Shape]:
         """Of each layer."""
         return [input_shape, *self.output_shapes(input_shape)[:-1]]
@@ -145,6 +164,7 @@ class LayerStack:
 
         if not any(self.parameter_shapes(input_shape)):
             raise ValueError("no layer has weights to train: add Dense(number of classes)")
+        self.check_values(input_shape)
         builder = _core.Builder(input_shape)
         self._append_to(builder, input_shape)
         return builder.build(seed)

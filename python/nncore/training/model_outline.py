@@ -27,9 +27,6 @@ from nncore.training.model_format import CONTRADICTIONS, Header, read_header, re
 from nncore.training.position import TrainingFacts
 from nncore.training.summary import summary, summary_rows
 
-# Of one image, all layers together: 1 GB as float32. A file of some bytes could ask for any size.
-MAX_VALUES_PER_IMAGE = 2**28
-
 
 @dataclass(frozen=True)
 class LayerOutline:
@@ -130,16 +127,11 @@ def parameter_shapes(stack: LayerStack, input_shape: Shape) -> dict[str, Shape]:
     ModelFileError
         One image needs more memory than is allowed; nothing was asked for.
     """
-    outputs = stack.output_shapes(input_shape)
-    sizes = [(math.prod(shape), name) for name, shape in zip(stack.names, outputs, strict=True)]
-    sizes.append((math.prod(input_shape), "the input"))
-    total = sum(size for size, _ in sizes)
-    if total > MAX_VALUES_PER_IMAGE:
-        size, name = max(sizes)
-        raise ModelFileError(
-            f"{total:,} values per image, of which {name} has {size:,}, are more than the "
-            f"{MAX_VALUES_PER_IMAGE:,} that are allowed"
-        )
+    stack.output_shapes(input_shape)  # what does not fit together at all says so in its own way
+    try:
+        stack.check_values(input_shape)
+    except ValueError as error:
+        raise ModelFileError(str(error)) from None
     return {
         f"{name}/{short}": shape
         for name, shapes in zip(stack.names, stack.parameter_shapes(input_shape), strict=True)

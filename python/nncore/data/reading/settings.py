@@ -15,6 +15,7 @@ from nncore.data.pictures.request import Request
 from nncore.data.preprocessing import COLORS, FITS, MAX_SIDE, Preprocessing, check_background
 from nncore.data.reading.cache_folder import default_cache_folder
 from nncore.files.home import place
+from nncore.layers.stack import MAX_VALUES_PER_IMAGE
 
 WHITE = (255, 255, 255)
 CacheChoice = str | os.PathLike[str] | bool
@@ -102,7 +103,13 @@ def check_size(size: Any) -> tuple[int, int] | None:
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2:
         raise ValueError(f"size must be an integer or (height, width), not {size!r}")
-    return check_int("size", sides[0], 1, MAX_SIDE), check_int("size", sides[1], 1, MAX_SIDE)
+    height, width = (check_int("size", side, 1, MAX_SIDE) for side in sides)
+    if 3 * height * width > MAX_VALUES_PER_IMAGE:
+        raise ValueError(
+            f"size {height}x{width} has {3 * height * width:,} values per image, more than the "
+            f"{MAX_VALUES_PER_IMAGE:,} that a network may have for one image with all its layers"
+        )
+    return height, width
 
 
 def _check_choice(name: str, value: Any, known: Sequence[str]) -> str | None:
