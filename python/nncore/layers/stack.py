@@ -16,8 +16,8 @@ from nncore.layers.normalization import BatchNormalization
 if TYPE_CHECKING:
     from nncore import _core
 
-# Of one image, all layers together: 1 GB as float32. A file of some bytes, or a size given in haste,
-# could ask for any.
+# Of one image, all layers together: 1 GB as float32. A file of some bytes, or a size that is given
+# in haste, could ask for any.
 MAX_VALUES_PER_IMAGE = 2**28
 
 
@@ -100,7 +100,7 @@ class LayerStack:
         return shapes
 
     def check_values(self, input_shape: Shape) -> None:
-        """ValueError where one image would need more memory than is allowed; nothing is asked for."""
+        """ValueError where one image would need more memory than is allowed."""
         shapes = [input_shape, *self.output_shapes(input_shape)]
         sizes = [
             (math.prod(shape), name)
