@@ -182,6 +182,21 @@ def test_gradients_and_bits(name, batch, same_everywhere):
         assert gradient.any() != ("moving" in parameter), parameter
 
 
+def test_a_gradient_is_handed_on_through_normalizations_behind_each_other():
+    """With a large epsilon, so that a gamma before another normalization has a gradient, too."""
+    norm = ("batch_normalization", {"momentum": 0.9, "epsilon": 0.5})
+    layers = [conv(8, activation="tanh"), norm, norm, norm, activation("relu"), conv(6), norm, norm]
+    core, reference = twins((6, 5, 3), [*layers, FLATTEN])
+    x, y = data((6, 5, 3), 17)
+    reference.compute_gradients(x, y, "cross_entropy")
+    core.compute_gradients(x, y, "cross_entropy")
+    for parameter in core.parameter_names():
+        gradient, exact = core.get_gradient(parameter), reference.get_gradient(parameter)
+        # A beta before another normalization has none, but for the rounding of its sum.
+        assert np.abs(gradient - exact).max() <= 2e-5 * np.abs(exact).max() + 3e-7, parameter
+    assert np.abs(core.get_gradient("layer1/gamma")).max() > 1e-3
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_ten_steps(name):
     """Weights and moving averages after ten steps, and predictions with them."""
