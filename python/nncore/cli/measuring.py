@@ -14,6 +14,7 @@ from nncore.cli.destinations import check_output_folder
 from nncore.cli.inputs import load_labelled, open_image_model
 from nncore.cli.output import Output, skipped_json
 from nncore.cli.provenance import provenance
+from nncore.cli.seen_before import Seen, seen_before
 from nncore.files.own_folders import make_own_folder
 from nncore.process.team import by_first
 
@@ -42,7 +43,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The report and what it is about."""
+    """The report and what it is about; `seen` as of `seen_before`."""
 
     source: str
     model: str
@@ -50,6 +51,7 @@ class Outcome:
     part: str
     report: Report
     files: list[str]
+    seen: Seen
 
 
 def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
@@ -75,6 +77,10 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
     if model.features is not None:
         model.features.cache = settings.reading.cache
         feature_words.compute(model.features, data, out)
+    seen = seen_before(data, file)
+    warning = seen.warning(len(data), os.path.dirname(file) or ".")
+    if warning is not None:
+        out.warn(warning)
     seconds = {"reading": time.perf_counter() - begun}
     report = model.evaluate(data)
     seconds["measuring"] = time.perf_counter() - begun - seconds["reading"]
@@ -94,7 +100,7 @@ def evaluate(settings: EvaluateSettings, out: Output) -> Outcome:
 
         first_alone(data.images, write)
         files = [str(folder / name) for name in REPORT_FILES]
-    return Outcome(settings.source, file, data, part, report, files)
+    return Outcome(settings.source, file, data, part, report, files, seen)
 
 
 def _chosen(settings: EvaluateSettings, data: ImageDataset) -> tuple[ImageDataset, str]:
@@ -125,6 +131,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "model": outcome.model,
         "data": outcome.source,
         "part": outcome.part,
+        "seen_in_training": outcome.seen.parts,
         **outcome.report.to_dict(),
         "skipped": skipped_json(outcome.data.skipped),
         "files": outcome.files,
