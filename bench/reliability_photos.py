@@ -58,12 +58,15 @@ def measure_photos(
         "false alarms": float(np.mean(alarms)),
         "foreign found": float(np.mean(seen)),
     }
+    ends = np.cumsum([len(p["labels"]) for p in parts])[:-1]
     for coverage in coverages:
         least = np.concatenate([np.full(len(p["labels"]), p["least"](coverage)) for p in parts])
         true = calm[np.arange(len(labels)), labels]
         sizes = [set_sizes(p["calm"], p["least"](coverage)) for p in parts]
+        held = [float(one.mean()) for one in np.split(true >= least, ends)]
         found |= {
             f"coverage {coverage:g}": float((true >= least).mean()),
+            f"standard error {coverage:g}": float(np.std(held) / np.sqrt(len(held))),
             f"with the best {coverage:g}": float(
                 ((true >= least) | (true == calm.max(axis=1))).mean()
             ),
