@@ -86,6 +86,32 @@ def desk(run, new_pictures, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_transparent_pictures_by_the_documented_example(color, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(7)
+    for name in "ab":
+        Path("photos", name).mkdir(parents=True)
+        for number in range(4):
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(f"photos/{name}/{number}.png")
+    reading = nn.Preprocessing(8, 8, color, alpha_background=(200, 200, 200))
+    data = nn.ImageDataset.from_folder("photos", preprocessing=reading)
+    model = nn.Sequential([nn.Flatten(), nn.Dense(2)])
+    model.fit(data, epochs=2, verbose=0)
+    model.export("net.onnx")
+    hidden = rng.integers(0, 256, (20, 13, 4), dtype=np.uint8)  # colours behind any transparency
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(hidden).save("new.png", exif=exif)
+    names: dict[str, np.ndarray] = {}
+    (example,) = (block for block in blocks("python") if "onnxruntime" in block)
+    exec(compile(example, "export.md", "exec"), names)
+    ours = model.predict_proba(["new.png"])
+    assert np.abs(names["probabilities"] - ours).max() < 1e-5
+
+
 def test_documented_examples(desk, call, monkeypatch, capsys):
     monkeypatch.chdir(desk)
     exports, compiles = blocks("sh")
