@@ -20,6 +20,7 @@ from nncore.errors import ModelFileError
 from nncore.layers import Activation, Conv2D, Dense, DepthwiseConv2D, Flatten
 from nncore.optimizers import SGD, Adam
 from nncore.training import model_format
+from nncore.training.callbacks import ModelCheckpoint
 from nncore.training.model import Sequential
 from nncore.training.model_file import load
 
@@ -129,6 +130,24 @@ def test_loaded_model_goes_on_with_new_shuffles(path):
 def test_saving_an_unbuilt_model():
     with pytest.raises(ValueError, match="not built"):
         Sequential([Dense(2)]).save("never")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.h5", "a.keras", "a.pt", "a.PTH", "a.onnx", "a.pkl", "a.joblib", "a.npz", "a.tflite"]
+)
+def test_names_of_other_formats(model, tmp_path, name):
+    with pytest.raises(ValueError, match=rf"no {name[1:]} file.* name it a.safetensors .*export"):
+        model.save(tmp_path / name)
+    callback = ModelCheckpoint(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"no {name[1:]} file"):
+        make_model().fit(data_set(), epochs=1, verbose=0, callbacks=[callback])
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a", "a.model", "a.h5.tmp", ".h5"])
+def test_any_other_name(model, tmp_path, name):
+    model.save(tmp_path / name)
+    assert load(tmp_path / name).classes == model.classes
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):

@@ -294,7 +294,7 @@ class Sequential(ExportingModel):
         Parameters
         ----------
         path
-            The file.
+            The file; its name must not end as files of another format do (.h5, .pt, .onnx).
         include_optimizer
             Keep what the optimizer remembers, too, so that `nncore.load` and `fit` go on as a
             second `fit` would have. That makes the file twice as large with momentum, three times
@@ -303,7 +303,7 @@ class Sequential(ExportingModel):
         Raises
         ------
         ValueError
-            The model is not built, or a weight is not finite.
+            The model is not built, a weight is not finite, or the name is of another format.
         OSError
             The file cannot be written; an older one at `path` is untouched.
         """

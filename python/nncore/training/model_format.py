@@ -70,6 +70,7 @@ from nncore.training.model_digests import (
     sealed,
     tensors_are_whole,
 )
+from nncore.training.model_names import check_model_name
 from nncore.training.position import TrainingFacts
 from nncore.training.resume_point import ResumePoint
 
@@ -183,8 +184,10 @@ def serialize(contents: ModelContents) -> bytes:
 
 
 def write_model_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write the bytes of `serialize`, whole or not at all; OSError that names the culprit."""
+    """Write the bytes of `serialize`, whole or not at all; OSError that names the culprit, or
+    ValueError where the file's name promises another format."""
     target = place(path)
+    check_model_name(target)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file for the model", str(target))
     if not target.parent.is_dir():

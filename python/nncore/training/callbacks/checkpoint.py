@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
 from nncore.files.home import at_home
 from nncore.files.writable import check_file
 from nncore.training.callbacks.base import Callback, Logs, ModelInTraining
 from nncore.training.callbacks.monitor import Monitor
 from nncore.training.history import epoch_logs
+from nncore.training.model_names import check_model_name
 
 
 class ModelCheckpoint(Callback):
@@ -51,7 +53,9 @@ class ModelCheckpoint(Callback):
     def check_before_training(self, log_names: Sequence[str]) -> None:
         if self.save_best_only:
             self.monitor.check(log_names)
-        check_file(self._path(1, dict.fromkeys(log_names, 0.5)))
+        path = self._path(1, dict.fromkeys(log_names, 0.5))
+        check_model_name(Path(path))
+        check_file(path)
 
     def on_train_begin(self) -> None:
         if self._watched is not None and self._watched() is self.model:
