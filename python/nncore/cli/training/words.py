@@ -166,11 +166,16 @@ def _calibration_lines(outcome: Outcome) -> list[str]:
             "by one of",
             f"  {found.folds} heads, which had not learned from it: {told}",
         ]
+    after = (
+        f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after;"
+    )
+    if found.error_after > found.error_before:
+        after += " that is cautious: it counts one image more as wrong than there were"
     return [
         *whole,
-        f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after;",
+        after,
         f"  predict --coverage P gives sets of classes, up to {_floor(model.largest_coverage)}",
-        "  and pictures that are perhaps none of them are told (and 1 in 20 that are)"
+        "  and pictures that may be none of them are marked (as is 1 in 20 that is one)"
         if model.unknown is not None
         else "  but pictures that are none of them cannot be told: too few of a class, or no Dense "
         "layer at the end",

@@ -185,8 +185,8 @@ def _text(settings: Settings, found: Audit, files: list[str], again: str | None)
     if len(found.suspects) > _MOST_NAMED:
         lines.append(f"  and {len(found.suspects) - _MOST_NAMED:,} more ({TABLE})")
     if found.confusions:
-        pairs = [f"{a} that looks like {b} ({n:,})" for a, b, n in found.confusions[:_MOST_PAIRS]]
-        lines.append(f"labelled     {printable(', '.join(pairs))}")
+        pairs = [f"{a} but like {b} ({n:,})" for a, b, n in found.confusions[:_MOST_PAIRS]]
+        lines.append(f"labelled as  {printable(', '.join(pairs))}")
     flaws = Counter(flaw.problem for flaw in found.flaws)
     lines += [
         f"duplicates   {_duplicate_words(found)}",

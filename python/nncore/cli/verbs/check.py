@@ -30,7 +30,7 @@ from nncore.cli.output import (
     write_error,
 )
 from nncore.cli.parts import val_fraction
-from nncore.cli.photos import look
+from nncore.cli.photos import Seen, look
 from nncore.errors import DataError
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def run(settings: Settings, out: Output) -> int:
     # fault would have to be called once per fault.
     start = time.perf_counter()
     try:
-        backbone, reading = _as_trained(settings)
+        seen, reading = _as_trained(settings)
+        backbone = seen.backbone
         everything = dataclasses.replace(reading, max_broken=1.0)
         data = load_labelled(
             settings.source, everything, out, allow_missing_classes=True, allow_empty=True
@@ -108,6 +109,8 @@ def run(settings: Settings, out: Output) -> int:
     seconds = time.perf_counter() - start
     duplicates = find_duplicates(data)
     problems, notes, split_notes, train = _judge(settings, data, duplicates, backbone)
+    if seen.advice is not None:
+        notes.append(seen.advice)
     facts = _facts(data, duplicates)
     facts["backbone"] = backbone
     epoch, facts["epochs"] = (None, None) if backbone else _training(train)
@@ -125,15 +128,15 @@ def run(settings: Settings, out: Output) -> int:
     return BAD_DATA if problems else DONE
 
 
-def _as_trained(settings: Settings) -> tuple[str | None, Reading]:
-    """The pretrained network that `nncore train` would choose, and how it would read them."""
+def _as_trained(settings: Settings) -> tuple[Seen, Reading]:
+    """What `nncore train` would see in them, and how it would read them."""
     reading = settings.reading
     seen = look(settings.source, reading.layout)
     network = Network(backbone=seen.backbone)
     if network.size is None:
-        return None, reading
+        return seen, reading
     fit = reading.fit or seen.fit
-    return seen.backbone, dataclasses.replace(reading, size=network.size, color="rgb", fit=fit)
+    return seen, dataclasses.replace(reading, size=network.size, color="rgb", fit=fit)
 
 
 def _judge(
