@@ -210,3 +210,22 @@ def test_sets_and_pictures_of_no_class_are_measured(tmp_path):
         row = f"{one.coverage:g}{one.measured:.1%}{one.mean_size:.2f}{one.single:.1%}"
         assert row in told
     assert "bycoveringpartsofthepicture" in told
+
+
+def test_a_reliability_of_few_images_is_not_drawn(hostile_run, tmp_path):
+    report = read_kept(hostile_run).report
+    words = read(hostile_run / "report.html").words
+    many = sum(report.reliability.images) >= 50
+    assert ("Calibration error" in words) == many
+    assert ("too few to say how often" in words) != many
+    run = tmp_path / "other"
+    shutil.copytree(hostile_run, run)
+    data = json.loads((run / "report.json").read_text())
+    for key in ("reliability", "reliability_before"):
+        images = data[key]["images"]
+        data[key]["images"] = [0 if many else 50 * n for n in images[:-1]] + [49 if many else 50]
+    (run / "report.json").write_text(json.dumps(data))
+    write_page(run)
+    words = read(run / "report.html").words
+    assert ("Calibration error" in words) != many
+    assert ("too few to say how often" in words) == many

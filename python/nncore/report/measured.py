@@ -8,6 +8,7 @@ from typing import Any
 from nncore.report.charts.bars import Bar, bar
 from nncore.report.charts.grid import confusion_grid
 from nncore.report.charts.reliability import reliability_chart
+from nncore.training.answers.calibration import FEWEST_IMAGES
 from nncore.training.answers.report import ClassScore, Report, wilson_interval
 
 MOST_CLASSES = 100
@@ -25,15 +26,18 @@ class ClassRow:
 def sections(report: Report) -> dict[str, Any]:
     """What `run.html` shows of a report, by name."""
     rows, left_out = class_rows(report)
-    known = sum(report.reliability.images) > 0
+    known = sum(report.reliability.images)
     return {
         "wrong": report.images - round(report.accuracy * report.images),
         "grid": confusion_grid(report.confusion_triples, report.classes),
         "class_rows": rows,
         "classes_left_out": left_out,
+        "has_reliability": known > 0,
+        # Of fewer images a diagram is some dots, and the error mostly chance.
         "reliability": reliability_chart(report.reliability, report.reliability_before)
-        if known
+        if known >= FEWEST_IMAGES
         else None,
+        "fewest_for_reliability": FEWEST_IMAGES,
         "calibrated": report.reliability != report.reliability_before,
     }
 

@@ -76,7 +76,7 @@ def _anchors(values: dict[str, Any]) -> list[tuple[str, str]]:
         ("confusion", "Confusion"): True,
         ("classes", "Classes"): True,
         ("pictures", "Pictures"): values["has_pictures"],
-        ("reliability", "Probabilities"): values["reliability"],
+        ("reliability", "Probabilities"): values["has_reliability"],
         ("images", "Images"): True,
         ("recipe", "Recipe"): values["settings"],
         ("network", "Network"): True,
