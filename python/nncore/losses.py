@@ -26,6 +26,8 @@ that batches, training and validation compare.
 # Those that take logits and whose outputs are therefore probabilities after a softmax.
 SOFTMAX_LOSSES = frozenset(("cross_entropy", "focal"))
 
+_OF_KERAS = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+
 
 def check_loss(name: object) -> LossName:
     """`name` itself when it is a known loss.
@@ -39,6 +41,10 @@ def check_loss(name: object) -> LossName:
     """
     if not isinstance(name, str):
         raise TypeError(f"loss must be a name, not {name!r}; known: {', '.join(LOSSES)}")
+    if name in _OF_KERAS:
+        raise ValueError(
+            f"unknown loss {name!r}: here it is 'cross_entropy', for labels as numbers and one-hot"
+        )
     if name not in LOSSES:
         raise ValueError(f"unknown loss {name!r}; known: {', '.join(LOSSES)}")
     return cast("LossName", name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -278,6 +279,36 @@ class AdamW(Adam):
     """
 
     weight_decay: float | None = field(default=0.004, kw_only=True)
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}
+"""By the names that stand for them where an optimizer is asked for in a word."""
+
+
+def checked_optimizer(optimizer: object) -> Optimizer:
+    """`optimizer` itself, or the one of that name with its defaults, in letters of either case.
+
+    Raises
+    ------
+    ValueError
+        No optimizer is called so; the message lists those that are known.
+    TypeError
+        It is neither.
+    """
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {optimizer!r}; known: {', '.join(OPTIMIZERS)}")
+        return OPTIMIZERS[optimizer.lower()]()  # type: ignore[call-arg]
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be one such as SGD(0.01), or the name of one, not {optimizer!r}"
+        )
+    return optimizer
 
 
 # The same by its older name.

@@ -14,6 +14,7 @@ from nncore.cli.flags import augmentation, training
 from nncore.cli.parser import VERBS, parse
 from nncore.cli.verbs.demo import Commands
 from nncore.data.augmentation import PRESETS
+from nncore.optimizers import OPTIMIZERS
 from nncore.training import settings
 
 ROOM = Path(nncore.cli.__file__).parent
@@ -88,7 +89,7 @@ def typed(command: str):
 
 def test_words_of_flags_are_those_of_settings():
     # Written twice, since the command line's help loads nothing heavy.
-    assert tuple(settings.OPTIMIZERS) == training.OPTIMIZERS
+    assert tuple(OPTIMIZERS) == training.OPTIMIZERS
     assert tuple(settings.SCHEDULES) == training.SCHEDULES
     assert tuple(PRESETS) == augmentation.STRENGTHS
 

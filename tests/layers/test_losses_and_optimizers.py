@@ -24,6 +24,12 @@ def test_unknown_loss_lists_the_known():
         check_loss(None)
 
 
+@pytest.mark.parametrize("name", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_losses_as_keras_calls_them(name):
+    with pytest.raises(ValueError, match=f"unknown loss '{name}': here it is 'cross_entropy'"):
+        check_loss(name)
+
+
 @pytest.mark.parametrize("rate", [0, -0.1, float("nan"), float("inf"), -float("inf")])
 def test_learning_rate_out_of_range(rate):
     with pytest.raises(ValueError, match=f"learning_rate must be a finite .* not {rate}"):

@@ -181,6 +181,16 @@ def test_reduce_on_plateau_in_fit():
 # -- the others
 
 
+def test_a_callback_without_a_list():
+    model = small_model()
+    history = fit(model, epochs=9, callbacks=nn.EarlyStopping("loss", min_delta=1e9, patience=2))
+    assert len(history) == 3
+    assert len(fit(model, epochs=1, callbacks=(one for one in [nn.EarlyStopping("loss")]))) == 1
+    for wrong in (None, print, "abc", [print], nn.EarlyStopping):
+        with pytest.raises(TypeError, match="callbacks must be Callback objects, as a list, not"):
+            fit(model, callbacks=wrong)
+
+
 def test_model_checkpoint(tmp_path):
     each = nn.ModelCheckpoint(tmp_path / "m-{epoch:02d}-{val_loss:.2f}.safetensors")
     best = nn.ModelCheckpoint(tmp_path / "best.safetensors", save_best_only=True)

@@ -50,6 +50,24 @@ def fit(one: nn.Sequential, **changes) -> nn.History:
     return nn.fit_transfer(one, data(), settings, validation_data=data(30, 1), verbose=0)
 
 
+def test_words_and_a_callback_without_a_list():
+    class Count(nn.Callback):
+        fits = 0
+
+        def on_train_begin(self):
+            self.fits += 1
+
+    callback, one, other = Count(), model(), model()
+    settings = dataclasses.replace(SETTINGS, optimizer="Adam", fine_tune=2, head_penalty=0.01)
+    common = {"validation_data": data(30, 1), "verbose": 0}
+    nn.fit_transfer(one, data(), settings, callbacks=callback, **common)
+    assert callback.fits == 2
+    fit(other, fine_tune=2, head_penalty=0.01)
+    assert weights(one) == weights(other)
+    with pytest.raises(TypeError, match="callbacks must be Callback objects, as a list"):
+        nn.fit_transfer(model(), data(), settings, callbacks=print, **common)
+
+
 def test_the_head_alone_is_a_plain_fit():
     one, other = model(), model()
     history = fit(one, head_penalty=0.01)

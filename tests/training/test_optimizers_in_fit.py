@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import nncore as nn
+from nncore.optimizers import OPTIMIZERS as OPTIMIZERS_BY_NAME
+from nncore.optimizers import Optimizer, checked_optimizer
 from nncore.schedules import Constant
 from nncore.training.callbacks import Callback
 
@@ -46,6 +48,40 @@ def test_every_optimizer_learns(name):
     )
     assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
     assert history.history["val_accuracy"][-1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["sgd", "Adam", "ADAMW", "rmsprop"])
+def test_an_optimizer_by_name(name):
+    made = checked_optimizer(name)
+    assert type(made).__name__.lower() == name.lower()
+    assert made == type(made)()
+    images, labels = blobs()
+
+    def trained(optimizer):
+        model = small_model()
+        fit(model, epochs=1, optimizer=optimizer)
+        model.train_step(images, labels, optimizer=optimizer)
+        model.compute_gradients(images, labels)
+        model.apply_gradients(optimizer)
+        model.explain_step(images, labels, optimizer=optimizer, print=False)
+        nn.lr_find(model, images, labels, optimizer=optimizer, steps=10)
+        return model
+
+    one, other = trained(name), trained(made)
+    assert weights(one) == weights(other)
+    assert one.optimizer == made
+
+
+def test_a_name_of_no_optimizer():
+    with pytest.raises(ValueError, match="unknown optimizer 'Lion'; known: sgd, adam, adamw, rms"):
+        fit(small_model(), optimizer="Lion")
+    with pytest.raises(ValueError, match="unknown optimizer ''"):
+        fit(small_model(), optimizer="")
+
+
+def test_every_optimizer_has_its_name():
+    own = [kind for kind in Optimizer.kinds().values() if kind.__module__ == Optimizer.__module__]
+    assert sorted(map(id, OPTIMIZERS_BY_NAME.values())) == sorted(map(id, own))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

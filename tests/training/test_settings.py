@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import nncore as nn
-from nncore.training.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
+from nncore.optimizers import OPTIMIZERS
+from nncore.training.settings import SCHEDULES, TrainingSettings
 
 pytestmark = pytest.mark.every_isa
 

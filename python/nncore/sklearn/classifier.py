@@ -19,7 +19,7 @@ from nncore.data.augmentation import PRESETS, Augmentation
 from nncore.data.labels.class_map import ClassMap
 from nncore.data.preprocessing import Preprocessing
 from nncore.layers import Layer
-from nncore.optimizers import Optimizer
+from nncore.optimizers import OPTIMIZERS, Optimizer
 from nncore.sklearn.inputs import checked_arrays, checked_training_arrays, pictures_of
 from nncore.sklearn.networks import plan_for, steady
 from nncore.sklearn.samples import Samples, weighted
@@ -28,7 +28,7 @@ from nncore.training.callbacks import Callback, EarlyStopping
 from nncore.training.history import History
 from nncore.training.images.labelled import numbered_classes
 from nncore.training.model import Sequential
-from nncore.training.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
+from nncore.training.settings import SCHEDULES, TrainingSettings
 
 F32 = NDArray[np.float32]
 

@@ -66,7 +66,7 @@ def lr_find(
     y: ArrayLike | None = None,
     *,
     loss: str = "cross_entropy",
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | str | None = None,
     batch_size: int = 32,
     start: float = 1e-6,
     end: float = 10.0,

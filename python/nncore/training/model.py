@@ -117,11 +117,11 @@ class Sequential(ExportingModel):
         epochs: int = 10,
         batch_size: int = 32,
         loss: str = "cross_entropy",
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | str | None = None,
         seed: int = 0,
         label_smoothing: float = 0.0,
         verbose: int | str = 1,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback] | Callback = (),
         restore_best_weights: bool = False,
         history: History | None = None,
         augmentation: Augmentation | None = None,
@@ -158,7 +158,8 @@ class Sequential(ExportingModel):
             By default `SGD(0.1)` for cross_entropy and `SGD(0.01)` for mse, less for sse and for
             large images: see `nncore.optimizers.default_optimizer`. What it remembers (moments)
             goes on from the last `fit` if that had one of the same kind. A schedule begins anew,
-            or goes on where `history` stands.
+            or goes on where `history` stands. A name, such as "adam", is the optimizer with its
+            defaults.
         seed
             Of the first weights and of the shuffles.
         label_smoothing
@@ -168,7 +169,7 @@ class Sequential(ExportingModel):
             0 silent; 1 a progress bar on a terminal, curves and a table in the cell of a notebook,
             lines elsewhere; 2 lines. Bar and lines go to standard error.
         callbacks
-            `Callback` objects.
+            A list of `Callback` objects, or a single one.
         restore_best_weights
             At the end, after the callbacks' `on_train_end`, return to the weights of the epoch that
             `History.best_epoch` names, if it is one of this call.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nncore.data.augmentation import Augmentation
-from nncore.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from nncore.optimizers import SGD, Optimizer, checked_optimizer
 from nncore.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -32,12 +32,6 @@ T = TypeVar("T")
 # From the loss and the batch size.
 DefaultOptimizer = Callable[[str, int], Optimizer]
 
-OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-}
 SCHEDULES: Mapping[str, Callable[[float], Schedule | float]] = {
     "constant": float,
     "step": StepDecay,
@@ -62,7 +56,7 @@ class TrainingSettings:
     class_weight
         "balanced" or "none".
     optimizer, schedule
-        One of `OPTIMIZERS` and of `SCHEDULES`.
+        One of `nncore.optimizers.OPTIMIZERS` and of `SCHEDULES`.
     learning_rate, momentum, weight_decay
         Of the optimizer; the learning rate is the highest of the schedule.
     warmup
@@ -161,8 +155,9 @@ class TrainingSettings:
     ) -> Optimizer:
         """The optimizer with its schedule; the arguments are those of `fit_arguments`."""
         settings = {"weight_decay": self.weight_decay, "momentum": self.momentum}
-        given = {name: value for name, value in settings.items() if value is not None}
-        optimizer = OPTIMIZERS[_known("optimizer", self.optimizer)](**given)
+        given: dict[str, Any] = {k: value for k, value in settings.items() if value is not None}
+        plainest = checked_optimizer(_known("optimizer", self.optimizer))
+        optimizer = dataclasses.replace(plainest, **given)
         rate = self.learning_rate
         if rate is None and isinstance(optimizer, SGD):
             default = _known("learning_rate", default_optimizer)

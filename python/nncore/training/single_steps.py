@@ -13,7 +13,7 @@ from nncore.array_protocols import native
 from nncore.errors import TrainingError
 from nncore.layers import Shape
 from nncore.losses import check_loss
-from nncore.optimizers import SGD, Optimizer, default_optimizer
+from nncore.optimizers import SGD, Optimizer, checked_optimizer, default_optimizer
 from nncore.training.explain import ExplainedStep, explain_step
 from nncore.training.images.arrays import image_array, step_targets
 from nncore.training.layered_model import LayeredModel
@@ -30,7 +30,7 @@ class SteppedModel(LayeredModel):
         x: ArrayLike,
         y: ArrayLike,
         loss: str = "cross_entropy",
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | str | None = None,
     ) -> float:
         """One step on the whole of a batch; returns its loss before the step.
 
@@ -64,21 +64,21 @@ class SteppedModel(LayeredModel):
         network, images, targets, loss_name = self._batch(x, y, loss)
         return network.compute_gradients(images, targets, loss_name)
 
-    def apply_gradients(self, optimizer: Optimizer | None = None) -> None:
+    def apply_gradients(self, optimizer: Optimizer | str | None = None) -> None:
         """Update the weights with the gradients of the last `compute_gradients`.
 
         By default with `SGD()`. Of a schedule this takes the largest learning rate. The moving
         averages of BatchNormalization layers take in that batch, as in `train_step`.
         """
         self.forget_calibration()
-        self._built_network().apply_gradients(checked_optimizer(optimizer or SGD()).for_core())
+        self._built_network().apply_gradients(_or_sgd(optimizer).for_core())
 
     def explain_step(
         self,
         x: ArrayLike,
         y: ArrayLike,
         loss: str = "mse",
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | str | None = None,
         print: bool = True,
     ) -> ExplainedStep:
         """Take one training step and show every quantity of it, with its shape.
@@ -100,9 +100,7 @@ class SteppedModel(LayeredModel):
         """
         network, images, targets, loss_name = self._batch(x, y, loss)
         self.forget_calibration()
-        step = explain_step(
-            network, images, targets, loss_name, checked_optimizer(optimizer or SGD())
-        )
+        step = explain_step(network, images, targets, loss_name, _or_sgd(optimizer))
         if print:
             builtins.print(step)
         return step
@@ -115,7 +113,7 @@ class SteppedModel(LayeredModel):
     # -- inside
 
     def _optimizer(
-        self, optimizer: Optimizer | None, loss: str, batch_size: int, input_shape: Shape
+        self, optimizer: Optimizer | str | None, loss: str, batch_size: int, input_shape: Shape
     ) -> Optimizer:
         if optimizer is not None:
             return checked_optimizer(optimizer)
@@ -138,8 +136,5 @@ class SteppedModel(LayeredModel):
         return self._built_network(), images, targets, loss_name
 
 
-def checked_optimizer(optimizer: object) -> Optimizer:
-    """`optimizer`, or a TypeError."""
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be one such as SGD(0.01), not {optimizer!r}")
-    return optimizer
+def _or_sgd(optimizer: Optimizer | str | None) -> Optimizer:
+    return SGD() if optimizer is None else checked_optimizer(optimizer)

@@ -24,6 +24,7 @@ from nncore.regularizers import L2
 from nncore.schedules import Later, OneCycle
 from nncore.training.answers.evaluation import right_answers
 from nncore.training.callbacks import Callback
+from nncore.training.callbacks.callback_list import listed_callbacks
 from nncore.training.callbacks.time_limit import TimeLimit
 from nncore.training.history import History
 from nncore.training.images.labelled import LabelledArrays
@@ -55,7 +56,7 @@ def fit_transfer(
     validation_data: ImageDataset | None = None,
     seed: int = 0,
     verbose: int | str = 1,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] | Callback = (),
     tell: Callable[[str], None] = lambda text: None,
     history: History | None = None,
 ) -> History:
@@ -99,6 +100,7 @@ def fit_transfer(
         settings = transfer_recipe(model, train, validated=validation_data is not None)
     if isinstance(settings, Recipe):
         settings = TrainingSettings(**settings.settings)
+    callbacks = listed_callbacks(callbacks)
     started = time.monotonic()
     common: dict[str, Any] = {"validation_data": validation_data, "seed": seed, "verbose": verbose}
     arguments = settings.fit_arguments(model.default_optimizer, len(train))

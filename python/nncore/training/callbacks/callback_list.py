@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from nncore.distributed import world
 from nncore.process.team import alone
 from nncore.training.callbacks.base import Callback, FitSize, Logs, ModelInTraining
 from nncore.training.history import History, log_names
+
+
+def listed_callbacks(callbacks: Sequence[Callback] | Callback) -> tuple[Callback, ...]:
+    """Those that are given as a list, or the one that is given without.
+
+    Raises
+    ------
+    TypeError
+        It is no list of `Callback` objects.
+    """
+    given = (callbacks,) if isinstance(callbacks, Callback) else callbacks
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        found = tuple(given)
+        if all(isinstance(one, Callback) for one in found):
+            return found
+    raise TypeError(f"callbacks must be Callback objects, as a list, not {callbacks!r}")
 
 
 class CallbackList(Callback):
@@ -21,14 +37,15 @@ class CallbackList(Callback):
         One of them is no `Callback`.
     """
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
-        if any(not isinstance(callback, Callback) for callback in callbacks):
-            raise TypeError(f"callbacks must be Callback objects, not {callbacks!r}")
-        self.callbacks = tuple(callbacks)
+    def __init__(self, callbacks: Sequence[Callback] | Callback) -> None:
+        self.callbacks = listed_callbacks(callbacks)
 
     @classmethod
     def checked(
-        cls, callbacks: Sequence[Callback], validated: bool, history: History | None
+        cls,
+        callbacks: Sequence[Callback] | Callback,
+        validated: bool,
+        history: History | None,
     ) -> CallbackList:
         """The callbacks of a `fit` that is about to begin, asked whether they can do their part.
 
@@ -36,7 +53,7 @@ class CallbackList(Callback):
         """
         hooks = cls(callbacks)
         if not world().first:
-            hooks = cls([one for one in callbacks if not one.for_first_process])
+            hooks = cls([one for one in hooks.callbacks if not one.for_first_process])
         hooks.check_before_training(log_names(validated, history))
         return hooks
 
