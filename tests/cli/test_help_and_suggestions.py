@@ -30,6 +30,41 @@ def test_the_nearest_word_is_named(fails, words, meant):
     assert f"(see: nncore {verb} --help)".replace("  ", " ") in error or not verb
 
 
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain"])
+def test_a_forgotten_model(fails, run, pictures, tmp_path, verb):
+    picture = pictures / "lying" / "0.png"
+    for given in (picture, pictures, "none.png"):
+        told = fails(2, verb, given)
+        assert told.startswith(f"MODEL is missing: {given} was taken for it; say first which model")
+        assert f"nncore {verb} runs/run-1 {given} (see: nncore {verb} --help)" in told
+    for model in (run, run / "best.safetensors", "gone.safetensors", tmp_path / "gone"):
+        told = fails(2, verb, model)
+        assert told.startswith("the following arguments are required: ")
+        assert "MODEL" not in told
+
+
+def test_help_as_a_verb(call):
+    assert call("help") == call("--help")
+    assert call("help", "train") == call("train", "--help")
+    assert call("help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("train", "x", "--test", "15"), "; did you mean 0.15?"),
+        (("train", "x", "--val", "12.5"), "; did you mean 0.125?"),
+        (("evaluate", "x", "y", "--min-accuracy", "90"), "; did you mean 0.9?"),
+        (("predict", "x", "y", "--coverage", "95"), "; did you mean 0.95?"),
+        (("train", "x", "--test", "-1"), "not -1 (see"),
+        (("train", "x", "--test", "1"), "not 1 (see"),
+        (("train", "x", "--test", "100"), "not 100 (see"),
+    ],
+)
+def test_percent_for_a_part(fails, words, meant):
+    assert meant in fails(2, *words)
+
+
 def test_nothing_is_made_up(fails):
     assert "did you mean" not in fails(2, "fly")
     assert "did you mean" not in fails(2, "train", "x", "--zzzzzz")

@@ -10,8 +10,10 @@ from typing import Any, NoReturn
 
 from nncore.cli.failures import UsageError
 from nncore.cli.output import write_out
+from nncore.cli.suggestions import forgotten_model
 
 _WIDTH = 80
+_MISSING = "the following arguments are required: "  # in argparse's words
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +24,11 @@ class Parser(argparse.ArgumentParser):
     """
 
     verb: ModuleType | None = None
+    _read: argparse.Namespace | None = None  # what is known of a command line when it is refused
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._read = argparse.Namespace() if namespace is None else namespace
+        return super().parse_known_args(args, self._read)
 
     def format_help(self) -> str:
         if self.verb is not None:
@@ -29,6 +36,10 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
+        missing = message.removeprefix(_MISSING)
+        given = getattr(self._read, "model", None)
+        if missing != message and given is not None and not missing.startswith("-"):
+            message = forgotten_model(given, self.prog) or message
         raise UsageError(f"{message} (see: {self.prog} --help)")
 
     def _print_message(self, message: str, file: Any = None) -> None:

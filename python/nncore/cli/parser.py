@@ -119,6 +119,8 @@ def parse(argv: Sequence[str]) -> Command:
     """
     if not argv:
         raise UsageError(f"a verb is needed: {', '.join(VERBS)} (see: nncore --help)")
+    if argv[0] == "help":
+        argv = [*argv[1:], "--help"]
     if not argv[0].startswith("-") and argv[0] not in VERBS:
         raise UsageError(
             f"there is no verb {argv[0]!r}{did_you_mean(argv[0], VERBS)} (the verbs are "

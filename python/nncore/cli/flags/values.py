@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable
 
+from nncore.cli.suggestions import hundredth
 from nncore.files.file_names import refused_name
 from nncore.files.home import at_home
 
@@ -32,7 +33,8 @@ def number(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         value = _finite(text)
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be from {low:g} to {high:g}, not {text}")
+            meant = hundredth(value) if high == 1 else ""
+            raise argparse.ArgumentTypeError(f"must be from {low:g} to {high:g}, not {text}{meant}")
         return value
 
     return parse
@@ -42,7 +44,8 @@ def fraction(text: str) -> float:
     """Part of a data set, 0 <= f < 1."""
     value = _finite(text)
     if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, not {text}")
+        meant = hundredth(value)
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, not {text}{meant}")
     return value
 
 
@@ -50,7 +53,8 @@ def share(text: str) -> float:
     """A probability that leaves a doubt, 0 < p < 1."""
     value = _finite(text)
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, not {text}")
+        meant = hundredth(value)
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, not {text}{meant}")
     return value
 
 
