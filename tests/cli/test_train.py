@@ -322,6 +322,27 @@ def test_early_stopping_and_time(call, pictures, tmp_path):
     assert time.monotonic() - started < 30
 
 
+def test_why_it_stopped_early_is_told(call, pictures, tmp_path):
+    words = ("train", pictures, "--output", tmp_path, "--model", "linear")
+    called = call(*words, "--epochs", 500, "--early-stopping", 2, "--learning-rate", 50.0)
+    history = (tmp_path / "run-1" / "history.csv").read_text().splitlines()
+    told = re.search(
+        r"^stopped early at epoch (\d+) of 500: no lower validation loss for 2 epochs "
+        r"\(--early-stopping\), the lowest was that of epoch (\d+)$",
+        called.out,
+        re.MULTILINE,
+    )
+    assert told, called.out
+    assert int(told[1]) == int(told[2]) + 2 == len(history) - 1
+    again = call("train", "--resume", tmp_path / "run-1")
+    assert told[0] in again.out
+    assert "epoch " not in again.err
+    in_time = call(*words, "--epochs", 10**6, "--max-minutes", 0.005).out
+    assert re.search(r"^stopped early at epoch \d+ of 1000000: another .* in time", in_time, re.M)
+    for calm in (("--epochs", 2), ("--epochs", 3, "--early-stopping", 3)):
+        assert "stopped early" not in call(*words, *calm).out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -19,6 +19,7 @@ from nncore.cli.processes import say_processes
 from nncore.cli.training import words
 from nncore.cli.training.backbone import settled
 from nncore.cli.training.config import config
+from nncore.cli.training.ended_early import ended_early
 from nncore.cli.training.measured import calibrated, measured
 from nncore.cli.training.onlookers import Onlookers
 from nncore.cli.training.plan import Outcome, Plan, RunPlace, TrainSettings
@@ -73,6 +74,8 @@ def _carried_out(plan: Plan, run: RunDirectory, out: Output, onlookers: Onlooker
     from nncore.training.ended_worse import ended_worse
 
     history = _fit(plan, run, out, onlookers.callbacks(plan, run))
+    for line in ended_early(plan, history):
+        out.say(line)
     onlookers.say("Measuring, and writing the report")
     out.warn_all(plan.model.cache_notes)
     worse = ended_worse(history)
