@@ -270,7 +270,7 @@ def test_changed_pictures_are_refused(call, fails, stopped, what, told):
     assert told in message
     assert "--accept-changes" in message
     accepted = call("train", "--resume", run, "--accept-changes", "--quiet")
-    assert accepted.code == 0
+    assert accepted.code == 0, accepted.err
     assert told in accepted.err
     assert call("train", "--resume", run, "--quiet").code == 0
 
