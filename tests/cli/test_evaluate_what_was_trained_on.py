@@ -42,6 +42,10 @@ def test_a_test_part_was_set_apart(call, pictures, tmp_path):
     called = call("evaluate", run, pictures, "--split", run / "split.csv", "--json")
     assert json.loads(called.out)["seen_in_training"] == {}
     assert called.err == ""
+    words = ("--split", run / "split.csv", "--part", "train", "--json")
+    called = call("evaluate", run, pictures, *words)  # as asked for
+    assert "train" in json.loads(called.out)["seen_in_training"]
+    assert called.err == ""
 
 
 def test_new_pictures_and_a_model_without_its_run(call, run, pictures, new_pictures, tmp_path):
