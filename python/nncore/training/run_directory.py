@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from nncore.data.mapped import Pixels
 
 FILES = RUN_FILES
-_LARGEST_RECORD = 1 << 26  # bytes of resume.json
+_LARGEST_RECORD = 1 << 30  # bytes of resume.json, which has a line for each image
 _TO_RESUME = (
     "resume.json",
     "classes.csv",
