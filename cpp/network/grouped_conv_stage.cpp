@@ -234,9 +234,9 @@ void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const
 void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const Share share = all.share();
     const ConvPhases phases = this->phases();
-    const std::ptrdiff_t line = phases.spread.width * outputs_;
+    const std::ptrdiff_t line = phases.spread.width * outputs_, spread = spread_floats();
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
-        prepare_image(pass, spread_floats());
+        prepare_image(pass, spread);
         float* const own_bias = scratch(pass) + padded(outputs_);
         float* const gradient =
             trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
@@ -245,7 +245,7 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
         for (std::ptrdiff_t r = first_row; r < end; ++r) {
             const bool begins = r == first_row;
             MadeLines image{this->image(pass), line};
-            MadeLines made{image.place + spread_floats(), seen_line()};
+            MadeLines made{image.place + spread, seen_line()};
             for_bands_backward(phases, [&](const Band& band) {
                 spread_out(pass, r, phases, band, image);
                 const Seen x = seen(pass, r, band.first_seen, band.last_seen, made);

@@ -124,14 +124,11 @@ def parameter_shapes(stack: LayerStack, input_shape: Shape) -> dict[str, Shape]:
 
     Raises
     ------
-    ModelFileError
-        One image needs more memory than is allowed; nothing was asked for.
+    ValueError
+        They do not fit together, or one image needs more memory than is allowed; nothing was asked
+        for.
     """
-    stack.output_shapes(input_shape)  # what does not fit together at all says so in its own way
-    try:
-        stack.check_values(input_shape)
-    except ValueError as error:
-        raise ModelFileError(str(error)) from None
+    stack.check_values(input_shape)
     return {
         f"{name}/{short}": shape
         for name, shapes in zip(stack.names, stack.parameter_shapes(input_shape), strict=True)
