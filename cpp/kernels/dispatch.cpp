@@ -46,7 +46,9 @@ bool always() { return true; }
 // the wide registers too.
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
-#ifdef NNCORE_HAVE_AVX512
+#ifdef NNCORE_EMULATED_AVX512
+bool has_avx512() { return has_avx2(); }
+#elif defined(NNCORE_HAVE_AVX512)
 bool has_avx512() {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
