@@ -18,6 +18,7 @@ they were, as Git and build tools do; one that differs in these is read and its 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import io
@@ -367,9 +368,14 @@ def _made_by() -> dict[str, Any]:
     import PIL
 
     # A package that is installed later reads what was skipped before.
-    packages = [name for name in HELPERS if importlib.util.find_spec(name) is not None]
-    helped = {"helped_by": packages} if packages else {}
+    packages = _helpers_installed()
+    helped = {"helped_by": list(packages)} if packages else {}
     return {"format": _FORMAT, "pillow": PIL.__version__, **helped}
+
+
+@functools.cache  # all folders of sys.path are searched: as long as 100 files take to be looked at
+def _helpers_installed() -> tuple[str, ...]:
+    return tuple(name for name in HELPERS if importlib.util.find_spec(name) is not None)
 
 
 def _digest_column(digests: Sequence[bytes]) -> NDArray[np.void]:
