@@ -400,13 +400,13 @@ struct UpdateArgs {
 };
 constexpr float kSmallestKept = 0x1p-100f;
 
-// The random numbers of one sample in one dropout layer: Philox 4x32-10 with the key `seed` and
-// the counters (block, sample, stream, purpose), where block counts from 0. Element e of the
-// sample uses 16 bits: with g = e / 128 and r = e % 128, the half r / 16 of the eight in block
-// 16 g + r % 16 (the low half of a word first).
-struct DropoutKey {
+// A stream of random numbers: Philox 4x32-10 (../runtime/philox.h) with the key `seed` and the
+// counters (block, sample, stream, purpose), where block counts from 0.
+struct RandomKey {
     uint32_t seed_low, seed_high, sample, stream, purpose;
 };
+// One sample in one dropout layer has a stream. Its element e uses 16 bits: with g = e / 128 and
+// r = e % 128, the half r / 16 of the eight in block 16 g + r % 16 (the low half of a word first).
 constexpr ptrdiff_t kDropoutGroup = 128;
 
 // The kernels of one instruction set; the functions are described in table.inc.

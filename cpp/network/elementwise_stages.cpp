@@ -122,7 +122,7 @@ class DropoutStage final : public Stage {
 
     void draw_mask(const Pass& pass, std::ptrdiff_t row) const {
         const std::ptrdiff_t image = pass.samples != nullptr ? pass.samples[row] : row;
-        const kernels::DropoutKey key{
+        const kernels::RandomKey key{
             .seed_low = static_cast<std::uint32_t>(pass.randomness.seed),
             .seed_high = static_cast<std::uint32_t>(pass.randomness.seed >> 32),
             .sample = static_cast<std::uint32_t>(image),

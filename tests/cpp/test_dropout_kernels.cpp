@@ -1,4 +1,5 @@
-// Dropout's kernels: which numbers are drawn, and the product, on every instruction set.
+// Random numbers and dropout's kernels: which numbers are drawn, and the product, on every
+// instruction set.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -15,7 +16,7 @@ using namespace nncore::kernels;
 namespace {
 
 // The 16 random bits of element e, from the definition in kernels.h.
-std::uint32_t bits_of(const DropoutKey& key, ptrdiff_t e) {
+std::uint32_t bits_of(const RandomKey& key, ptrdiff_t e) {
     const ptrdiff_t g = e / 128, r = e % 128;
     const auto block = runtime::philox(
         {static_cast<std::uint32_t>(16 * g + r % 16), key.sample, key.stream, key.purpose},
@@ -30,7 +31,7 @@ TEST(dropout_mask) {
         for (const std::uint32_t threshold : {0u, 1u, 19661u, 32768u, 65535u, 65536u})
             for (const ptrdiff_t offset : {0, 1, 3}) {
                 const auto word = [&] { return static_cast<std::uint32_t>(random.bits() >> 32); };
-                const DropoutKey key{word(), word(), word(), word(), word()};
+                const RandomKey key{word(), word(), word(), word(), word()};
                 const float scale = random.uniform(1.0f, 3.0f);
                 GuardedArray<float> mask(count, offset);
                 for (ptrdiff_t e = 0; e < count; ++e)
@@ -41,6 +42,26 @@ TEST(dropout_mask) {
                     CHECK_SAME(mask, actual, isa << " mask of " << count);
                 }
             }
+}
+
+TEST(random_words) {
+    const RandomKey key{1, 2, 3, 4, 5};
+    for (const ptrdiff_t count : {0, 1, 7, 16, 17, 64}) {
+        GuardedArray<std::uint32_t> words0(count, 1), words1(count, 3);
+        for (ptrdiff_t i = 0; i < count; ++i) {
+            const auto block =
+                0xfffffff0u + static_cast<std::uint32_t>(i);  // 0 comes after the last
+            const auto words = runtime::philox({block, 3, 4, 5}, {1, 2});
+            words0[i] = words[0];
+            words1[i] = words[1];
+        }
+        for (const std::string& isa : available_isas()) {
+            GuardedArray<std::uint32_t> actual0(count, 1), actual1(count, 3);
+            table_named(isa).random_words(key, 0xfffffff0u, count, actual0.data(), actual1.data());
+            CHECK_SAME(words0, actual0, isa << " first words of " << count);
+            CHECK_SAME(words1, actual1, isa << " second words of " << count);
+        }
+    }
 }
 
 TEST(multiply) {

@@ -1,10 +1,10 @@
-// Dropout with counter-based random numbers, see DropoutKey.
+// Dropout with counter-based random numbers, see RandomKey.
 #include "../../runtime/philox.h"
 #include "../declarations.h"
 
 namespace nncore::kernels::reference {
 
-void dropout_mask(ptrdiff_t count, const DropoutKey& key, uint32_t threshold, float scale,
+void dropout_mask(ptrdiff_t count, const RandomKey& key, uint32_t threshold, float scale,
                   float* mask) {
     for (ptrdiff_t e = 0; e < count; ++e) {
         const ptrdiff_t group = e / kDropoutGroup, r = e % kDropoutGroup;

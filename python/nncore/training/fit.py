@@ -73,7 +73,8 @@ class FitSettings:
         total = done + self.epochs * data.iterations(self.batch_size)
 
         def learning_rates(first: int, count: int) -> NDArray[np.float64]:
-            return optimizer.rates(first, count, total) * factor()
+            rates, scale = optimizer.rates(first, count, total), factor()
+            return rates if scale == 1 else rates * scale
 
         return TrainingPlan(
             self.epochs,

@@ -125,7 +125,7 @@ class History:
             row |= {"val_loss": float(val_loss), "val_accuracy": float(val_accuracy)}
         row_seconds = float(seconds)
         _check_row(row, row_seconds)
-        iterations = [float(value) for value in iteration_loss]
+        iterations = list(map(float, iteration_loss))
 
         done = len(self.epoch)
         for name in row:

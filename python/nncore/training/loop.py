@@ -22,7 +22,7 @@ from nncore.process.team import together
 from nncore.training.agreement import Agreement, digest
 from nncore.training.answers.evaluation import loss_of_all, right_answers
 from nncore.training.history import History
-from nncore.training.images.batches import Batches, Block, mean_loss
+from nncore.training.images.batches import Batches, Block
 from nncore.training.images.prepared import Prepared
 from nncore.training.interrupt import Interrupt
 from nncore.training.position import Position
@@ -269,8 +269,7 @@ class TrainingLoop:
 
     def _epoch_loss(self) -> float:
         """Mean over the images seen in this epoch."""
-        losses = self.position.iteration_loss
-        return mean_loss(losses, self.batches.sizes(len(losses)))
+        return self.batches.mean_loss(self.position.iteration_loss)
 
     def _validate(self, interrupt: Interrupt) -> tuple[float, float] | None:
         if self.validation is None:
@@ -287,7 +286,7 @@ class TrainingLoop:
         return loss, right / len(self.validation)
 
     def _finish_epoch(self, number: int, validation: tuple[float, float] | None) -> None:
-        images = sum(self.batches.sizes(self.position.iteration))
+        images = self.batches.images_of(self.position.iteration)
         val_loss, val_accuracy = validation or (None, None)
         self.history.append_epoch(
             self._epoch_loss(),

@@ -107,7 +107,7 @@ void multiply_add(Call& call) {
 
 void dropout_mask(Call& call) {
     const auto word = [&] { return static_cast<std::uint32_t>(call.random.bits() >> 32); };
-    const DropoutKey key{word(), word(), word(), word(), word()};
+    const RandomKey key{word(), word(), word(), word(), word()};
     const auto threshold = static_cast<std::uint32_t>(call.random.below(65537));
     const ptrdiff_t count = call.size(kMost);
     call.compare(
@@ -115,6 +115,19 @@ void dropout_mask(Call& call) {
             table.dropout_mask(count, key, threshold, 1.25f, mask.data());
         },
         call.untouched(count));
+}
+
+void random_words(Call& call) {
+    const auto word = [&] { return static_cast<std::uint32_t>(call.random.bits() >> 32); };
+    const RandomKey key{word(), word(), word(), word(), word()};
+    const std::uint32_t first = word();  // may pass 2^32
+    const ptrdiff_t count = call.size(kMost);
+    call.compare(
+        [&](const Kernels& table, GuardedArray<std::uint32_t>& words0,
+            GuardedArray<std::uint32_t>& words1) {
+            table.random_words(key, first, count, words0.data(), words1.data());
+        },
+        call.integers<std::uint32_t>(count, 1), call.integers<std::uint32_t>(count, 1));
 }
 
 void bytes_to_floats(Call& call) {

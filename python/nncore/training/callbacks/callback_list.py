@@ -89,6 +89,8 @@ class CallbackList(Callback):
         self._each(lambda one: one.on_train_error(error))
 
     def _each(self, call: Callable[[Callback], None]) -> None:
+        if not self.callbacks:
+            return
         with alone():
             for callback in self.callbacks:
                 call(callback)

@@ -63,7 +63,14 @@ class Batches(Protocol):
         """Images of at most so many iterations, from this one of the epoch on."""
 
     def sizes(self, iterations: int) -> list[int]:
-        """How many images these first iterations of the epoch have."""
+        """How many images each of these first iterations of the epoch has."""
+
+    def images_of(self, iterations: int) -> int:
+        """How many images they have together."""
+
+    def mean_loss(self, losses: Sequence[float]) -> float:
+        """Of the images of the first iterations, whose mean losses these are; exact sums, so that
+        blocks cannot change it."""
 
 
 class ArrayBatches:
@@ -87,8 +94,17 @@ class ArrayBatches:
         return Block(self.data, self.images, self.rows, indices, self.batch_size, self.epoch)
 
     def sizes(self, iterations: int) -> list[int]:
-        last = min(self.batch_size, len(self.data) - (iterations - 1) * self.batch_size)
-        return [self.batch_size] * (iterations - 1) + [last]
+        full = self.batch_size
+        return [full] * (iterations - 1) + [self.images_of(iterations) - full * (iterations - 1)]
+
+    def images_of(self, iterations: int) -> int:
+        return min(iterations * self.batch_size, len(self.data))
+
+    def mean_loss(self, losses: Sequence[float]) -> float:
+        # Without a list of sizes: tiny networks have epochs of 200 microseconds.
+        images = self.images_of(len(losses))
+        last = images - self.batch_size * (len(losses) - 1)
+        return (math.fsum(losses[:-1]) * self.batch_size + losses[-1] * last) / images
 
 
 class SpreadBatches(ArrayBatches):
@@ -143,12 +159,13 @@ class StreamedBatches:
     def sizes(self, iterations: int) -> list[int]:
         return self._sizes[:iterations]
 
+    def images_of(self, iterations: int) -> int:
+        return sum(self.sizes(iterations))
 
-def mean_loss(losses: Sequence[float], sizes: Sequence[int]) -> float:
-    """Of the images, from the mean loss of each batch and its size; exact sums, so that blocks
-    cannot change it."""
-    *before, last = sizes
-    if len({*before}) <= 1:
-        size = before[0] if before else 0
-        return (math.fsum(losses[:-1]) * size + losses[-1] * last) / sum(sizes)
-    return math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+    def mean_loss(self, losses: Sequence[float]) -> float:
+        sizes = self.sizes(len(losses))
+        *before, last = sizes
+        if len({*before}) <= 1:  # as images in memory have it, to the last bit
+            size = before[0] if before else 0
+            return (math.fsum(losses[:-1]) * size + losses[-1] * last) / sum(sizes)
+        return math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
