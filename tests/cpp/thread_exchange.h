@@ -3,13 +3,38 @@
 #pragma once
 
 #include <algorithm>
-#include <barrier>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "network/exchange.h"
+
+// As std::barrier, which in GCC 12's library for Windows now and then never wakes who waits.
+class Meeting {
+ public:
+    explicit Meeting(std::ptrdiff_t size) : size_(size) {}
+
+    void arrive_and_wait() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const long round = round_;
+        if (++arrived_ == size_) {
+            arrived_ = 0;
+            ++round_;
+            all_here_.notify_all();
+        } else {
+            all_here_.wait(lock, [&] { return round_ != round; });
+        }
+    }
+
+ private:
+    std::ptrdiff_t size_, arrived_ = 0;
+    long round_ = 0;
+    std::mutex mutex_;
+    std::condition_variable all_here_;
+};
 
 class ThreadExchange {
  public:
@@ -72,6 +97,6 @@ class ThreadExchange {
     }
 
  private:
-    std::barrier<> meeting_;
+    Meeting meeting_;
     std::vector<const float*> posted_;
 };
