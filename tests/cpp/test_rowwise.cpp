@@ -407,6 +407,21 @@ TEST(special_rows) {
         }
 }
 
+// Below 2^-60 a gradient is 0, so that its products do not end among the subnormal numbers.
+TEST(smallest_slopes) {
+    const float logits[] = {0.0f, 0.0f}, target[] = {1.0f, 0.0f};
+    for (const auto loss : {&Kernels::softmax_cross_entropy, &Kernels::softmax_focal})
+        for (const std::string& isa : available_isas())
+            for (const bool kept : {true, false}) {
+                GuardedArray<float> scratch(3 * 16 * 2), gradient(2);
+                (table_named(isa).*loss)(1, 2, kept ? 0x1p-58f : 0x1p-60f, logits, 2, target, 2,
+                                         nullptr, gradient.data(), 2, nullptr, scratch.data());
+                CHECK_EQUAL(kept, gradient[0] < 0.0f);
+                CHECK_EQUAL(kept, gradient[1] > 0.0f);
+                CHECK_EQUAL(0.0f, gradient[0] + gradient[1]);
+            }
+}
+
 // A class whose logit is -infinity has probability 0; without weight it costs nothing.
 TEST(impossible_class) {
     const float logits[] = {1.0f, -INFINITY, 2.0f}, target[] = {1.0f, 0.0f, 0.0f};

@@ -5,10 +5,7 @@
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
 
-NNCORE_INLINE vec kept(vec x) {
-    const vec magnitude = (vec)((ivec)x & 0x7fffffff);
-    return magnitude < broadcast(kSmallestKept) ? zero() : x;
-}
+NNCORE_INLINE vec kept(vec x) { return zero_below(kSmallestKept, x); }
 
 template <UpdateRule rule>
 void update(const UpdateArgs& p) {

@@ -170,9 +170,10 @@ void softmax_cross_entropy(ptrdiff_t rows, ptrdiff_t columns, float scale, const
                 weight += t;
             }
             const vec normalizer = weight / sum;
-            for (ptrdiff_t c = 0; c < columns; ++c)
-                store(powers + c * 16 + part * kLanes,
-                      factor * fma(lane(powers, c, part), normalizer, -lane(targets, c, part)));
+            for (ptrdiff_t c = 0; c < columns; ++c) {
+                const vec slope = fma(lane(powers, c, part), normalizer, -lane(targets, c, part));
+                store(powers + c * 16 + part * kLanes, zero_below(kSmallestSlope, factor * slope));
+            }
             const int lanes = min_int(kLanes, count - part * kLanes);
             if (losses != nullptr && lanes > 0)
                 store_partial(losses + r + part * kLanes, loss, lanes);
@@ -212,7 +213,7 @@ void softmax_focal(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* 
             }
             for (ptrdiff_t c = 0; c < columns; ++c) {
                 const vec slope = fma(-lane(powers, c, part), total, lane(targets, c, part));
-                store(powers + c * 16 + part * kLanes, factor * slope);
+                store(powers + c * 16 + part * kLanes, zero_below(kSmallestSlope, factor * slope));
             }
             const int lanes = min_int(kLanes, count - part * kLanes);
             if (losses != nullptr && lanes > 0)

@@ -143,6 +143,12 @@ NNCORE_INLINE vec min(vec a, vec b) {
 #endif
 }
 
+// 0 where |x| < limit, else x.
+NNCORE_INLINE vec zero_below(float limit, vec x) {
+    const vec magnitude = (vec)((ivec)x & 0x7fffffff);
+    return magnitude < broadcast(limit) ? zero() : x;
+}
+
 // The correctly rounded square root.
 NNCORE_INLINE vec square_root(vec x) {
 #if defined(__AVX512F__)

@@ -16,6 +16,8 @@ int32_t index_of_largest(ptrdiff_t columns, const float* x) {
     return index;
 }
 
+float slope(float x) { return std::fabs(x) < kSmallestSlope ? 0.0f : x; }
+
 // Mean and 1 / standard deviation of one row.
 std::pair<float, float> row_moments(const LayerNormArgs& a, const float* x) {
     const float count = static_cast<float>(a.columns);
@@ -82,7 +84,7 @@ void softmax_cross_entropy(ptrdiff_t rows, ptrdiff_t columns, float scale, const
         const float normalizer = weight / sum;
         for (ptrdiff_t c = 0; c < columns; ++c)
             gradient[r * gradient_row + c] =
-                scale * std::fma(exponential(logits[c] - largest), normalizer, -target[c]);
+                slope(scale * std::fma(exponential(logits[c] - largest), normalizer, -target[c]));
     }
 }
 
@@ -112,7 +114,7 @@ void softmax_focal(ptrdiff_t rows, ptrdiff_t columns, float scale, const float* 
         if (gradient == nullptr) continue;
         for (ptrdiff_t c = 0; c < columns; ++c) {
             const auto i = static_cast<std::size_t>(c);
-            gradient[r * gradient_row + c] = scale * std::fma(-p[i], total, a[i]);
+            gradient[r * gradient_row + c] = slope(scale * std::fma(-p[i], total, a[i]));
         }
     }
 }
