@@ -18,6 +18,7 @@ from nncore.cli.flags.network import (
     network_of,
 )
 from nncore.cli.gate import gate
+from nncore.cli.inputs import RUNS
 from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, DEFAULT_MODEL
 from nncore.cli.output import Output, StandardOutputError, abandon_stdout, write_error
 from nncore.cli.parts import VAL, SplitSettings
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     results.add_argument(
         "--output",
         type=values.path,
-        default="runs",
+        default=RUNS,
         metavar="DIR",
         help="where runs are kept (default runs)",
     )

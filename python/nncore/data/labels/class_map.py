@@ -20,6 +20,7 @@ from nncore.arguments import check_int, check_sequence
 from nncore.data.labels.encoding import check_labels, integer_labels
 from nncore.errors import DataError
 from nncore.files.atomic import atomic_write_text
+from nncore.files.near_paths import path_meant
 from nncore.files.regular_files import read_regular
 
 FORMATS = (".csv", ".txt", ".json")
@@ -229,7 +230,7 @@ def read_text(file: Path, keep_odd_bytes: bool = False) -> str:
     try:
         data = read_regular(file, _LARGEST_TEXT)
     except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
+        raise DataError(f"{file}: no such file{path_meant(file)}") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     try:
