@@ -78,7 +78,7 @@ def test_other_arguments_are_passed_on(pictures: Path):
 def test_classes(pictures: Path):
     table = write(pictures / "a.csv", BASIC)
     assert ImageDataset.from_csv(table, classes=["dog", "cat"]).labels.tolist() == [0, 1, 0]
-    with pytest.raises(DataError, match=r"lacks: 'dog'; classes without labels: 'cow'"):
+    with pytest.raises(DataError, match=r"of other names: 'dog'; classes without labels: 'cow'"):
         ImageDataset.from_csv(table, classes=["cat", "cow"])
     with pytest.raises(DataError, match="classes without labels: 'cow'"):
         ImageDataset.from_csv(table, classes=["cat", "cow", "dog"])

@@ -123,8 +123,8 @@ def _add_parts(data: argparse._ArgumentGroup) -> None:
         "--classes",
         type=values.path,
         metavar="FILE",
-        help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
-        "classes.csv, or its sub-folders in sorted order)",
+        help="file of the class names: .csv (Label,Description), .txt or .json (default: the "
+        "folder's own classes.csv, or its sub-folders in sorted order)",
     )
     data.add_argument(
         "--audit",

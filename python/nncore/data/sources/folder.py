@@ -142,7 +142,9 @@ def _scan_parts(found: Arrangement) -> FolderScan:
     of_training = [path for part, path in maps if part in ("train", None)]
     class_map = found.outer.class_map or next(iter(of_training), None)
     skipped += [
-        SkippedFile(path, "is not used: the class map is that of the whole or of train", "foreign")
+        SkippedFile(
+            path, "is not used: the class names are those of the whole, or of train", "foreign"
+        )
         for _, path in maps
         if path != class_map
     ]
