@@ -94,10 +94,10 @@ def test_integer_labels(pictures: Path):
     # Names win over integers.
     assert ImageDataset.from_csv(table, classes=["1", "0"]).labels.tolist() == [0, 1]
     table = write(pictures / "a.csv", "path,label\n0.png,2\n1.png,0\n")
-    with pytest.raises(DataError, match="lacks: '2'"):
+    with pytest.raises(DataError, match="of other names: '2'"):
         ImageDataset.from_csv(table, classes=["cat", "dog"])
     table = write(pictures / "a.csv", "path,label\n0.png,cat\n1.png,1\n")
-    with pytest.raises(DataError, match="lacks: '1'"):
+    with pytest.raises(DataError, match="of other names: '1'"):
         ImageDataset.from_csv(table, classes=["cat", "dog"])
 
 

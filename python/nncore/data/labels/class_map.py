@@ -277,7 +277,7 @@ def _parse_json(file: Path, text: str) -> Iterator[_Entry]:
     except json.JSONDecodeError as error:
         raise DataError(f"{file}, line {error.lineno}: not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure
-        raise DataError(f"{file}: no list of class names: {error}") from None
+        raise DataError(f"{file}: not a list of class names: {error}") from None
     if isinstance(content, _Pairs):
         values = [value for _, value in content]
         if all(isinstance(value, str) for value in values):
