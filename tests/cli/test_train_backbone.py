@@ -42,7 +42,9 @@ def trained(call, photos, tmp_path_factory):
 def test_what_is_told_and_kept(trained):
     run, called = trained
     assert "20 images in 2 classes, read as 224x224 rgb, cropped" in called.out
-    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in called.out
+    assert f"model {NAME} + linear head: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in (
+        called.out
+    )
     assert f"recipe of --backbone {NAME}, chosen from the data; flags change it:" in called.out
     assert "--fine-tune 0" in called.out
     assert "by cross-validation (--head-penalty)" in called.out
@@ -114,7 +116,9 @@ def test_pictures_that_may_be_photos_are_given_one_by_themselves(call, larger, t
     places = ("--output", tmp_path / "runs", "--name", "a", "--cache", tmp_path / "cache")
     called = call("train", larger, "--epochs", 2, *places)
     assert called.code == 0, called.err
-    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in called.out
+    assert f"model {NAME} + linear head: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in (
+        called.out
+    )
     assert called.err.count("fixed layers: ") == 2
     # What the network made of the pictures is kept.
     again = call("train", larger, "--epochs", 3, "--overwrite", *places)
@@ -221,9 +225,14 @@ def test_in_the_end_the_validation_images_are_learned_from_where_images_are_few(
 ):
     places = ("--output", tmp_path / "runs", "--cache", tmp_path / "cache", "--name")
     kept = call("train", larger, "--epochs", 2, *places, "kept")
-    assert "the model that is kept has learned from these images as well since" in kept.out
+    assert "this accuracy and the curves are of the training before; --no-refit" in kept.out
     plain = call("train", larger, "--epochs", 2, "--no-refit", *places, "plain")
-    assert "as well since" not in plain.out
+    assert "curves    " in plain.out
+    assert "of the training before" not in plain.out
+    assert "accuracy.png (of the training before --refit)" in kept.out
+    pages = [(tmp_path / "runs" / one / "report.html").read_text() for one in ("kept", "plain")]
+    assert "The result above is of the weights before that" in pages[0]
+    assert "These curves are of the training that chose the epoch" not in pages[1]
     reports = [(tmp_path / "runs" / name / "report.json").read_text() for name in ("kept", "plain")]
     assert reports[0] == reports[1]
     files = [tmp_path / "runs" / name / "best.safetensors" for name in ("kept", "plain")]
@@ -231,4 +240,9 @@ def test_in_the_end_the_validation_images_are_learned_from_where_images_are_few(
     facts = [json.loads(call("info", file, "--json").out)["training"] for file in files]
     assert [fact["images"] for fact in facts] == [20, 16]
     tested = call("train", larger, "--epochs", 2, "--test", 0.2, *places, "tested")
-    assert "has learned from the validation images as well since" in tested.out
+    assert "(--refit); the curves are of the training before; --no-refit leaves" in tested.out
+    assert f"model       {NAME} + linear head" in call("info", tmp_path / "runs" / "tested").out
+    page = (tmp_path / "runs" / "tested" / "report.html").read_text()
+    assert "The result above is that of the kept weights." in page
+    call("report", tmp_path / "runs" / "tested")
+    assert (tmp_path / "runs" / "tested" / "report.html").read_text() == page
