@@ -150,7 +150,10 @@ def set_explained(coverage: float, has_unknown: bool) -> str:
         "on; more than one class is in it where the model cannot tell which"
     )
     if has_unknown:
-        columns += ". Then known or unknown (perhaps none of the classes), and the score of that"
+        columns += (
+            ". Then known or unknown (perhaps none of the classes), and the score that says so "
+            "above 1"
+        )
     return columns
 
 
