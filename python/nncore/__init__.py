@@ -38,4 +38,12 @@ if getattr(sys.flags, "gil", None) == 0 and not _gil_is_on():
         "Python without it, and the lock is turned on when nncore's core is loaded"
     )
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_own, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name):
+    if name not in __all__:
+        from nncore.habits import OF_PACKAGE, refuse_name
+
+        refuse_name("nncore", name, OF_PACKAGE)
+    return _own(name)

@@ -1,4 +1,4 @@
-"""Checks of what people pass: single numbers, and what must not be one."""
+"""Checks of what people pass: single numbers, and what must not be one; what they meant."""
 
 from __future__ import annotations
 
@@ -85,3 +85,9 @@ def check_number(
     ):
         raise ValueError(f"{name} must be a finite number {' and '.join(limits)}, not {value}")
     return number
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """``"; did you mean --epochs?"``, behind the name of what does not exist; nothing where nothing
+    is near."""
+    return f"; did you mean {' or '.join(near)}?" if near else ""

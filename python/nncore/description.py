@@ -17,9 +17,10 @@ import dataclasses
 from abc import ABC
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from nncore.arguments import check_int, check_number
+from nncore.habits import OF_DESCRIPTION, refuse_arguments
 
 D = TypeVar("D", bound="Description")
 
@@ -43,6 +44,15 @@ class Description(ABC):
     later_fields: ClassVar[frozenset[str]] = frozenset()
     nested: ClassVar[Mapping[str, type[Description]]] = {}
     _kinds: ClassVar[dict[str, type[Description]]]
+
+    if not TYPE_CHECKING:  # which knows the fields of each kind
+
+        def __new__(cls, *args: object, **kwargs: object) -> Description:
+            """Before the fields are looked at: arguments that others have are answered."""
+            foreign = OF_DESCRIPTION.keys() & kwargs.keys()
+            if foreign and not foreign <= {one.name for one in dataclasses.fields(cls)}:
+                refuse_arguments(f"nn.{cls.__name__}", sorted(foreign), (), OF_DESCRIPTION)
+            return super().__new__(cls)
 
     def __init_subclass__(cls, *, family: str | None = None, kind: bool = True) -> None:
         super().__init_subclass__()

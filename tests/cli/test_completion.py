@@ -49,7 +49,7 @@ def test_bash_completes(script, tmp_path, words, offered):
 
 def test_missing_extra_is_named(fails, monkeypatch):
     monkeypatch.setitem(sys.modules, "shtab", None)
-    assert "pip install shtab`" in fails(1, "completion", "bash")
+    assert 'pip install "shtab>=' in fails(1, "completion", "bash")
 
 
 def test_unknown_shell(fails):

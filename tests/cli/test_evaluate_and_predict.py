@@ -155,6 +155,37 @@ def test_bad_input_of_predict(fails, run, new_pictures, tmp_path):
     assert told == f"--top-k 4: the model {run}/best.safetensors has 3 classes"
 
 
+def test_runs_that_are_not_there(fails, run, new_pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pets", "fruit"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        shutil.copy(run / "best.safetensors", tmp_path / "runs" / name)
+        os.utime(tmp_path / "runs" / name / "best.safetensors", (0, len(name)))
+    missing = "there is no such model file or run"
+    for given, hint in {
+        "runs/pest": "; did you mean runs/pets/?",
+        "rnus/fruits": "; did you mean runs/fruit/?",
+        "pets": "; did you mean runs/pets?",
+        "fruti": "; did you mean runs/fruit?",
+        "runs/none": "; there are runs/fruit, runs/pets",
+        "elsewhere/none": "; there are runs/fruit, runs/pets",
+    }.items():
+        assert fails(4, "predict", given, new_pictures) == f"{given}: {missing}{hint}"
+    assert fails(3, "plot", "runs/pest").endswith("; did you mean runs/pets/?")
+    assert fails(3, "report", "runs/pest").endswith("; did you mean runs/pets/?")
+    assert fails(2, "train", "--resume", "pets").endswith("; did you mean runs/pets?")
+
+
+def test_pictures_that_are_not_there(call, fails, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8)).save("new.png")
+    reason = "no such file or folder; did you mean new.png?"
+    assert fails(3, "predict", run, "nwe.png") == f"nwe.png: {reason}"
+    assert fails(3, "train", "nwe.png") == f"nwe.png: {reason}"
+    told = call("predict", run, "new.png", "neww.png").err
+    assert f"skipped neww.png: {reason}" in told
+
+
 def test_bad_models(fails, run, new_pictures, tmp_path):
     for verb in ("predict", "evaluate", "info"):
         rest = () if verb == "info" else (new_pictures,)

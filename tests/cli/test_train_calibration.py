@@ -56,7 +56,9 @@ def test_sets_of_classes(noisy, tmp_path, capsys):
     table = tmp_path / "found.csv"
     called = ["predict", str(tmp_path / "runs" / "run-1"), str(noisy)]
     assert main([*called, "--coverage", "0.9", "--csv", str(table), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["predictions"]
+    told, explained = capsys.readouterr()
+    assert "on each line" not in explained
+    found = json.loads(told)["predictions"]
     rows = list(csv.DictReader(table.read_text().splitlines()))
     held = 0
     for one, row in zip(found, rows, strict=True):
@@ -67,8 +69,16 @@ def test_sets_of_classes(noisy, tmp_path, capsys):
         held += Path(one["path"]).parent.name in one["set"]
     assert {len(one["set"]) for one in found} == {1, 2}
     assert 0.87 <= held / len(found) <= 0.97  # the images of training are among them
+    capsys.readouterr()
+    assert main([*called, "--coverage", "0.9", "--quiet"]) == 0
+    assert "on each line" not in capsys.readouterr().err
     assert main([*called, "--coverage", "0.9"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    told, explained = capsys.readouterr()
+    assert "path, label, probability, {set}. A set holds the true class in at least 90 of 100" in (
+        explained
+    )
+    assert "Then known or unknown" in explained
+    lines = told.splitlines()
     assert [line.split("\t")[3:] for line in lines] == [
         [
             "{" + ", ".join(one["set"]) + "}",

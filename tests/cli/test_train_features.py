@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from nncore.extras import pip_command
 from onnx_models import FILTERS, write_network
 
 pytest.importorskip("onnx")
@@ -37,13 +38,17 @@ def trained(call, backbone, pictures, tmp_path_factory):
     return runs / "f", called
 
 
-def test_what_is_told(trained, backbone, pictures):
+def test_what_is_told(call, trained, backbone, pictures):
     run, called = trained
     assert f"{pictures}: 120 images in 3 classes, read as 8x8 gray\n" in called.out
     assert f"frozen features: backbone.onnx, 'pooled', {FILTERS} numbers per image\n" in called.out
     assert "  pictures for it: 8x8 gray, NCHW float32; (x / 255 - 0) / 1\n" in called.out
     assert "  guessed: mean, std; if that is wrong: --features-mean, --features-std\n" in called.out
-    assert f"model linear: 8x8x1 -> {FILTERS} frozen features -> 3 (18 parameters)" in called.out
+    assert (
+        f"model frozen features + linear head: 8x8x1 -> {FILTERS} frozen features -> 3 (18 "
+        "parameters)"
+    ) in called.out
+    assert "frozen features + linear head\n" in call("info", run).out
     assert "features of 120 images computed; of 0 they were known" in called.out
     config = pytest.importorskip("tomllib").loads((run / "config.toml").read_text())
     assert config["features"]["file"] == "backbone.onnx"
@@ -173,5 +178,6 @@ def test_files_that_are_no_network(fails, pictures, tmp_path):
 
 def test_without_onnx_runtime(fails, trained, backbone, pictures, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert "pip install onnxruntime`" in fails(1, "train", pictures, "--features", backbone)
-    assert "pip install onnxruntime`" in fails(1, "predict", trained[0], pictures)
+    command = f"`python -m {pip_command('onnx', 'onnxruntime')}`"
+    assert command in fails(1, "train", pictures, "--features", backbone)
+    assert command in fails(1, "predict", trained[0], pictures)

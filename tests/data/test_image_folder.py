@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -307,10 +308,14 @@ def test_disagreement_lists_both_sides(make_folder):
     with pytest.raises(DataError) as caught:
         ImageDataset.from_folder(root, classes=["cat", "dog", "fox"])
     message = str(caught.value)
-    assert "sub-folders that the class map lacks: 'cow'" in message
+    assert "disagrees with the known classes: sub-folders of other names: 'cow'" in message
     assert "classes without sub-folders: 'dog', 'fox'" in message
     assert "sub-folders: 'cat', 'cow'" in message
-    assert "class map: 'cat', 'dog', 'fox'" in message
+    assert "known classes: 'cat', 'dog', 'fox'" in message
+    (root / "names.txt").write_text("cat\ndog\n")
+    told = f"disagrees with the class names in {root}/names.txt: sub-folders of other names: 'cow'"
+    with pytest.raises(DataError, match=re.escape(told)):
+        ImageDataset.from_folder(root, classes=root / "names.txt")
 
 
 def test_missing_classes_can_be_allowed_but_never_unknown_ones(make_folder):
@@ -321,7 +326,7 @@ def test_missing_classes_can_be_allowed_but_never_unknown_ones(make_folder):
     assert data.labels.tolist() == [1, 1]
     with pytest.raises(DataError, match="classes without sub-folders: 'cat'"):
         ImageDataset.from_folder(root, classes=classes)
-    with pytest.raises(DataError, match="lacks: 'empty'"):
+    with pytest.raises(DataError, match="of other names: 'empty'"):
         ImageDataset.from_folder(root, classes=["cat", "dog"], allow_missing_classes=True)
     with pytest.raises(DataError, match="no usable image"):
         ImageDataset.from_folder(

@@ -78,7 +78,7 @@ def test_other_arguments_are_passed_on(pictures: Path):
 def test_classes(pictures: Path):
     table = write(pictures / "a.csv", BASIC)
     assert ImageDataset.from_csv(table, classes=["dog", "cat"]).labels.tolist() == [0, 1, 0]
-    with pytest.raises(DataError, match=r"lacks: 'dog'; classes without labels: 'cow'"):
+    with pytest.raises(DataError, match=r"of other names: 'dog'; classes without labels: 'cow'"):
         ImageDataset.from_csv(table, classes=["cat", "cow"])
     with pytest.raises(DataError, match="classes without labels: 'cow'"):
         ImageDataset.from_csv(table, classes=["cat", "cow", "dog"])
@@ -94,10 +94,10 @@ def test_integer_labels(pictures: Path):
     # Names win over integers.
     assert ImageDataset.from_csv(table, classes=["1", "0"]).labels.tolist() == [0, 1]
     table = write(pictures / "a.csv", "path,label\n0.png,2\n1.png,0\n")
-    with pytest.raises(DataError, match="lacks: '2'"):
+    with pytest.raises(DataError, match="of other names: '2'"):
         ImageDataset.from_csv(table, classes=["cat", "dog"])
     table = write(pictures / "a.csv", "path,label\n0.png,cat\n1.png,1\n")
-    with pytest.raises(DataError, match="lacks: '1'"):
+    with pytest.raises(DataError, match="of other names: '1'"):
         ImageDataset.from_csv(table, classes=["cat", "dog"])
 
 

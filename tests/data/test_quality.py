@@ -57,7 +57,7 @@ def test_values_and_limits_say_why():
     assert flaw.value < flaw.limit == 51
 
 
-def test_tiny_files_are_those_enlarged_where_others_are_not(tmp_path):
+def test_small_files_are_those_enlarged_where_others_are_not(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
     for number, image in enumerate(pictures(12)):
@@ -67,7 +67,8 @@ def test_tiny_files_are_those_enlarged_where_others_are_not(tmp_path):
     data = ImageDataset.from_folder(tmp_path, size=32)
     (flaw,) = find_flaws(data)
     assert data.paths[flaw.position].endswith("06.png")
-    assert (flaw.problem, flaw.value, flaw.limit) == ("tiny", 14, 16)
+    assert (flaw.problem, flaw.value, flaw.limit) == ("small", 14, 16)
+    assert flaw.reason.startswith("14x14 pixels: small beside the others, whose shorter side is 32")
     # Where all are as small, that is how the pictures are.
     data.paths = [data.paths[flaw.position]] * len(data)
     assert find_flaws(data) == []

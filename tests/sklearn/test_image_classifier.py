@@ -367,4 +367,4 @@ def test_without_scikit_learn_the_extra_is_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("MissingExtraError")
-    assert "pip install -U scikit-learn`" in done.stdout
+    assert 'pip install "scikit-learn>=1.6"`' in done.stdout

@@ -57,7 +57,7 @@ class Audit:
     outliers : list of Outlier
         The most unlike first.
     flaws : list of Flaw
-        Images that are too dark, too bright, of one colour, blurred or tiny.
+        Images that are too dark, too bright, of one colour, blurred or small.
     held_out : HeldOut
         What networks say of each image that have not learned from it.
     settings : Mapping
@@ -182,7 +182,7 @@ class Audit:
         for outlier in self.outliers:
             yield outlier.position, f"outlier: {outlier.score:.1f} times as far as is usual"
         for flaw in self.flaws:
-            yield flaw.position, f"{flaw.problem} ({flaw.value:.3g}, limit {flaw.limit:.3g})"
+            yield flaw.position, flaw.reason
 
     def _of_duplicates(self, same: DuplicateSet) -> Iterator[tuple[int, str]]:
         words = "same pixels as" if same.kind == "exact" else "nearly the same as"

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nncore.arguments import did_you_mean
 from nncore.errors import DataError, ModelFileError
+from nncore.files.home import at_home
+from nncore.files.near_paths import alike, path_meant
 from nncore.process.team import by_first
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from nncore.training.model_outline import ModelOutline
 
 BEST = "best.safetensors"
+RUNS = "runs"  # where `train` makes them, if nothing else is said
+_MOST_RUNS = 5
 
 
 def load_labelled(
@@ -64,8 +69,12 @@ def check_exists(source: str) -> None:
         )
     if not os.path.exists(source):
         raise DataError(
-            f"{source}: no such file or folder; give a folder with one sub-folder of images per "
-            "class, or a .csv file with the columns path and label"
+            f"{source}: no such file or folder"
+            + (
+                path_meant(source)
+                or "; give a folder with one sub-folder of images per class, or a .csv file with "
+                "the columns path and label"
+            )
         )
 
 
@@ -101,6 +110,10 @@ def model_file(path: str) -> Path:
             "reads it as it is"
         )
     # Unlike those of pathlib, these take a path that no file can have.
+    if not os.path.lexists(at_home(path)):
+        from nncore.training import ModelFileNotFoundError
+
+        raise ModelFileNotFoundError(f"{path}: there is no such model file or run{run_meant(path)}")
     if os.path.isdir(path):
         file = file / BEST
         if not os.path.exists(file):
@@ -108,6 +121,39 @@ def model_file(path: str) -> Path:
                 f"{path}: this folder holds no {BEST}; give a model file or a run directory"
             )
     return file
+
+
+def run_meant(path: str) -> str:
+    """What to add where there is no model file and no run at `path`: what is like it, there or
+    among the runs where `train` puts them; else which runs there are."""
+    near = path_meant(path)
+    if near:
+        return near
+    named = path.rstrip(os.sep)
+    for folder in dict.fromkeys((os.path.dirname(named), RUNS)):
+        runs = _runs_in(folder or ".")
+        name = os.path.basename(named)
+        meant = [name] if name in runs else alike(name, runs)
+        if meant:
+            return did_you_mean([os.path.join(folder, one) for one in meant])
+        if runs:
+            shown = ", ".join(os.path.join(folder, one) for one in runs[:_MOST_RUNS])
+            return f"; there are {shown}" + (" and others" if len(runs) > _MOST_RUNS else "")
+    return ""
+
+
+def _runs_in(folder: str) -> list[str]:
+    """Names of the runs in a folder, the newest first."""
+
+    def newest(name: str) -> float:
+        return -os.path.getmtime(os.path.join(folder, name, BEST))
+
+    try:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if os.path.exists(os.path.join(e.path, BEST))]
+        return sorted(sorted(names), key=newest)
+    except OSError:
+        return []
 
 
 def open_any_model(path: str) -> Sequential:

@@ -50,6 +50,11 @@ AUTO_BACKBONE = "auto"
 _OWN: dict[str, dict[str, Any]] = {"cnn": {"augment": "light"}, "lenet": {"augment": "light"}}
 
 
+def in_words(model: str, below: str | None) -> str:
+    """``"linear"``, or ``"efficientnet-lite0 + linear head"`` where a network is below it."""
+    return model if below is None else f"{below} + {model} head"
+
+
 @dataclass(frozen=True)
 class Network:
     """A network by name; `hidden` are the units of each hidden layer of an mlp.
@@ -79,6 +84,11 @@ class Network:
     def on_backbone(self) -> bool:
         """Whether a pretrained network is below; not before that is decided."""
         return self.backbone not in (None, AUTO_BACKBONE)
+
+    def in_words(self, on_features: bool = False) -> str:
+        """What it is, for people."""
+        below = self.backbone if self.on_backbone else None
+        return in_words(self.model, "frozen features" if on_features else below)
 
     def defaults(self) -> Mapping[str, Any]:
         """Settings of training that follow from the name alone."""

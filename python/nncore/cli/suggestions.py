@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Iterable
 
+from nncore import arguments
 from nncore.cli.quoting import quoted
 
 
@@ -21,7 +22,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near += [one for one in words if len(bare) > 2 and bare in one.lstrip("-").split("-")]
     near += difflib.get_close_matches(word, words, 3, 0.7)
     unique = list(dict.fromkeys(near))[:3]
-    return f"; did you mean {' or '.join(unique)}?" if unique else ""
+    return arguments.did_you_mean(unique)
 
 
 def forgotten_model(given: str, command: str) -> str | None:
@@ -44,7 +45,7 @@ def forgotten_model(given: str, command: str) -> str | None:
 
 def hundredth(value: float) -> str:
     """``"; did you mean 0.15?"`` of a part of 1 that was given in percent, as 15."""
-    return f"; did you mean {value / 100:g}?" if 1 < value < 100 else ""
+    return arguments.did_you_mean([f"{value / 100:g}"] if 1 < value < 100 else [])
 
 
 def _initials(flag: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures that little can be seen on: of one colour, too dark, too bright, blurred or tiny.
+"""Pictures that little can be seen on: of one colour, too dark, too bright, blurred or small.
 
 Judged by the pixels at the model's size, since that is what it learns from, and by the size of the
 file. What is unusual is told by the other pictures of the set: digits may be 8 x 8, and drawings
@@ -29,8 +29,8 @@ DARK = 51.0
 """A picture is too dark where 99% of its gray levels are below."""
 BRIGHT = 204.0
 """A picture is too bright where 99% of its gray levels are above."""
-TINY = 0.5
-"""A file is tiny if its shorter side is less than this part of the model's size, and of the median
+SMALL = 0.5
+"""A file is small if its shorter side is less than this part of the model's size, and of the median
 of all files."""
 _FEWEST = 20  # pictures, to tell what is unusual
 _FENCE = 3.0  # quartile distances
@@ -42,12 +42,14 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 @dataclass(frozen=True)
 class Flaw:
     """What is wrong with the image at `position`: "one colour", "too dark", "too bright", "blurred"
-    or "tiny"; the value that shows it, and the limit that it is beyond."""
+    or "small"; the value that shows it, and the limit that it is beyond. `reason` says it all in
+    words."""
 
     position: int
     problem: str
     value: float
     limit: float
+    reason: str
 
 
 def find_flaws(data: ImageDataset) -> list[Flaw]:
@@ -66,14 +68,28 @@ def _of_pixels(images: Pixels) -> Iterator[Flaw]:
     limit = _fence(sharp[~flat])
     for position in range(len(images)):
         if flat[position]:
-            yield Flaw(position, "one colour", float(deviation[position]), ONE_COLOR)
+            yield _flaw(position, "one colour", deviation[position], ONE_COLOR)
             continue
         if high[position] < DARK:
-            yield Flaw(position, "too dark", float(high[position]), DARK)
+            yield _flaw(position, "too dark", high[position], DARK)
         elif low[position] > BRIGHT:
-            yield Flaw(position, "too bright", float(low[position]), BRIGHT)
+            yield _flaw(position, "too bright", low[position], BRIGHT)
         if sharp[position] < limit:
-            yield Flaw(position, "blurred", float(sharp[position]), limit)
+            yield _flaw(position, "blurred", sharp[position], limit)
+
+
+# Of each problem what its value is.
+_SHOWN_BY = {
+    "one colour": "its gray levels, 0 to 255, deviate by {value:.3g}, less than {limit:.3g}",
+    "too dark": "99% of its gray levels, 0 to 255, are up to {value:.3g}, below {limit:.3g}",
+    "too bright": "99% of its gray levels, 0 to 255, are from {value:.3g}, above {limit:.3g}",
+    "blurred": "its sharpness is {value:.3g}, by the other pictures at least {limit:.3g} is usual",
+}
+
+
+def _flaw(position: int, problem: str, value: float, limit: float) -> Flaw:
+    why = _SHOWN_BY[problem].format(value=value, limit=limit)
+    return Flaw(position, problem, float(value), limit, f"{problem}: {why}")
 
 
 def _measures(images: NDArray[np.uint8]) -> F64:
@@ -102,19 +118,24 @@ def _fence(sharp: F64) -> float:
 
 
 def _of_sizes(paths: Sequence[str], side: int) -> Iterator[Flaw]:
-    sides = {i: shorter for i, path in enumerate(paths) if path and (shorter := _shorter(path))}
-    if not sides:
+    sizes = {i: size for i, path in enumerate(paths) if path and (size := _size(path))}
+    if not sizes:
         return
-    limit = TINY * min(side, float(np.median(list(sides.values()))))
-    for position, shorter in sides.items():
-        if shorter < limit:
-            yield Flaw(position, "tiny", float(shorter), limit)
+    median = float(np.median([min(size) for size in sizes.values()]))
+    limit = SMALL * min(side, median)
+    for position, (width, height) in sizes.items():
+        if (shorter := min(width, height)) < limit:
+            reason = (
+                f"{width}x{height} pixels: small beside the others, whose shorter side is "
+                f"{median:g} as a rule, and enlarged to the {side} that the model sees"
+            )
+            yield Flaw(position, "small", float(shorter), limit, reason)
 
 
-def _shorter(path: str) -> int | None:
-    """The shorter side in pixels; None for what is no file any more."""
+def _size(path: str) -> tuple[int, int] | None:
+    """Width and height in pixels; None for what is no file any more."""
     try:
         facts = image_facts(path)
     except UnusableImageError:
         return None
-    return min(facts.height, facts.width)
+    return facts.width, facts.height

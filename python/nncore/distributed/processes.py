@@ -20,6 +20,7 @@ from nncore.distributed.background import BackgroundSums
 from nncore.distributed.memory import in_common
 from nncore.distributed.tree import tree_sum
 from nncore.errors import MissingExtraError, NncoreError
+from nncore.extras import how_to_install
 from nncore.process.launch import SWITCH, Launch, launch, launched_for_messages
 from nncore.process.pipes import wait_until_read
 from nncore.process.runtime import share_threads
@@ -201,8 +202,8 @@ def _communicator(started: Launch) -> MPI.Intracomm | None:
     except ImportError as error:
         raise MissingExtraError(
             f"this is one of several processes ({started.variable} is set), which need mpi4py to "
-            f"work together ({error}): pip install mpi4py (the extra nncore[mpi]), or set "
-            f"{SWITCH}=0, and each is for itself"
+            f"work together ({error}): {how_to_install('mpi')}, or set {SWITCH}=0, and each is for "
+            "itself"
         ) from error
     except RuntimeError as error:  # the library of MPI is not there
         raise NncoreError(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import MissingExtraError
+from nncore.extras import how_to_install
 
 _BINS = 30
 # Of a parameter with more numbers some are counted, evenly.
@@ -82,7 +83,7 @@ def _library() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             f"event files for TensorBoard need tensorboardX, which cannot be imported ({error}): "
-            "run `python -m pip install tensorboardX` (the extra nncore[tensorboard])"
+            f"{how_to_install('tensorboard')}"
         ) from error
     found: ModuleType = summary
     return found

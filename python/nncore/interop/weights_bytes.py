@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from nncore.errors import ModelFileError
+from nncore.files.near_paths import path_meant
 from nncore.files.regular_files import read_regular
 
 _LARGEST = 1 << 32  # bytes
@@ -21,6 +22,7 @@ def read_weights(path: str | os.PathLike[str]) -> bytes:
     try:
         return read_regular(path, _LARGEST)
     except FileNotFoundError:
-        raise ModelFileError(f"{os.fspath(path)}: there is no such weights file") from None
+        meant = path_meant(path)
+        raise ModelFileError(f"{os.fspath(path)}: there is no such weights file{meant}") from None
     except OSError as error:
         raise ModelFileError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """Layers, described: what a layer is called, what it is made of and the shapes that follow."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from nncore.layers.activations import ACTIVATIONS as ACTIVATIONS
 from nncore.layers.base import Layer as Layer
@@ -26,3 +27,11 @@ from nncore.layers.residual import Residual as Residual
 LAYER_KINDS: Mapping[str, type[Layer]] = Layer.kinds()
 # The same by its older name.
 layer_from_dict = Layer.from_dict
+
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        from nncore.habits import OF_PACKAGE, refuse_name
+
+        refuse_name(__name__, name, OF_PACKAGE)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

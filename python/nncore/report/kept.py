@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nncore.errors import DataError, ModelFileError
+from nncore.files.near_paths import path_meant
 from nncore.report.provenance import Provenance, read_provenance
 
 if TYPE_CHECKING:
@@ -70,10 +71,11 @@ def read_kept(folder: str | os.PathLike[str]) -> Kept:
         report = read_report(path / "report.json")
     except FileNotFoundError:
         what = "holds no report.json" if path.is_dir() else "is no folder"
-        raise DataError(
-            f"{path}: {what}; give the folder of a run that has finished an epoch, or one that "
+        advice = (
+            "; give the folder of a run that has finished an epoch, or one that "
             "`nncore evaluate --output` has written"
-        ) from None
+        )
+        raise DataError(f"{path}: {what}{path_meant(path) or advice}") from None
     found = read_provenance(path / "provenance.json")
     provenance = Provenance() if found is None else found
     file, outline, missing = _model(path, provenance)

@@ -49,6 +49,9 @@ class Provenance:
         Where the split comes from, in words; the images of each class by part.
     best_epoch, monitor, weighted, interrupted
         As of the training's `History` and model.
+    refit
+        Whether the last layer of the model that is kept was trained once more after that, on the
+        validation images as well.
     calibration
         What calibrating found.
     """
@@ -73,6 +76,7 @@ class Provenance:
     monitor: str = ""
     weighted: bool = False
     interrupted: bool = False
+    refit: bool = False
     calibration: Calibration | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,5 +182,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "best_epoch": _whole,
     "weighted": bool,
     "interrupted": bool,
+    "refit": bool,
     "calibration": _calibration,
 }

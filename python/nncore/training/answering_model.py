@@ -16,6 +16,7 @@ from nncore.arguments import check_int, check_number
 from nncore.data.dataset import ImageDataset
 from nncore.data.reading.pictures import holds_pictures, is_path, sources_of
 from nncore.data.reading.settings import CacheChoice
+from nncore.habits import OF_EVALUATE, answering
 from nncore.layers import Layer
 from nncore.losses import SOFTMAX_LOSSES
 from nncore.training.answers.answer_list import Answers
@@ -77,6 +78,7 @@ class AnsweringModel(SteppedModel):
         known = self._assurances.novelty
         return None if known is None else known.to_dict()
 
+    @answering(OF_EVALUATE)
     def evaluate(
         self,
         x: ImageDataset | ArrayLike | Iterable[Any],
@@ -130,6 +132,7 @@ class AnsweringModel(SteppedModel):
             assurances=self._assurances,
         )
 
+    @answering(OF_EVALUATE)
     def predict(
         self,
         x: Any,

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from nncore.data.augmentation import Augmentation
 from nncore.data.dataset import ImageDataset
 from nncore.distributed import world
+from nncore.habits import OF_FIT, OF_MODEL, answering, refuse_name
 from nncore.layers import Layer
 from nncore.optimizers import Optimizer
 from nncore.process.signals import stopping_signal
@@ -95,9 +96,18 @@ class Sequential(ExportingModel):
         name: str | None = None,
         features: Features | str | os.PathLike[str] | None = None,
     ) -> None:
+        if isinstance(layers, Layer):
+            raise TypeError("the layers are one list: nn.Sequential([nn.Flatten(), nn.Dense(3)])")
         super().__init__(layers, name, inputs_for(features))
         self.stop_training = False
         self.learning_rate_factor = 1.0
+
+    if not TYPE_CHECKING:  # which would take any name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_name("a model", name, OF_MODEL)
+            # Once more, for the error of Python or of a property.
+            return object.__getattribute__(self, name)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "file" in state:
@@ -108,6 +118,7 @@ class Sequential(ExportingModel):
         self.cache = state["cache"]
 
     # Long because: its nineteen arguments are explained here; the story itself has fifty lines.
+    @answering(OF_FIT)
     def fit(
         self,
         x: ImageDataset | ArrayLike | Iterable[Any],

@@ -58,6 +58,7 @@ from nncore.data.sources.wrong_kind import file_kind
 from nncore.errors import ModelFileError
 from nncore.files.atomic import atomic_write_bytes
 from nncore.files.home import place
+from nncore.files.near_paths import path_meant
 from nncore.files.regular_files import open_regular
 from nncore.layers import Layer, Shape
 from nncore.optimizers import Optimizer
@@ -266,7 +267,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with open(open_regular(path)[0], "rb") as file:
             yield file
     except FileNotFoundError:
-        message = f"{path}: there is no such model file"
+        message = f"{path}: there is no such model file{path_meant(path)}"
         raise ModelFileNotFoundError(message) from None
     except IsADirectoryError as error:
         raise ModelFileError(

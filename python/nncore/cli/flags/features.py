@@ -47,7 +47,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     """The flags of `nncore train`."""
     group = parser.add_argument_group(
         "frozen features: a pretrained network looks at the pictures, and a small model on what it "
-        "sees is trained (extra [onnx]: pip install onnxruntime)"
+        "sees is trained (extra [onnx])"
     )
     group.add_argument(
         "--features",

@@ -41,7 +41,7 @@ def add_onlookers(parser: argparse.ArgumentParser) -> None:
         type=values.path,
         metavar="DIR",
         help="write event files for TensorBoard there: numbers, weights, sample predictions (extra "
-        "[tensorboard]: pip install tensorboardX)",
+        "[tensorboard])",
     )
 
 

@@ -78,7 +78,7 @@ def measured(plan: Plan, run: RunDirectory, calibration: Calibration | None) -> 
     begun = time.perf_counter()
     report = plan.model.evaluate(images)
     seconds = {**plan.seconds, "measuring": time.perf_counter() - begun}
-    pixels, told = images.images, of_training(plan, seconds, calibration).to_dict()
+    pixels, told = images.images, of_training(plan, seconds, calibration, refits(plan)).to_dict()
     first_alone(pixels, lambda: run.write_report(report, pixels, told))
     if part == "validation":
         _refit(plan, run)

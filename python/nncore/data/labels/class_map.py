@@ -20,6 +20,7 @@ from nncore.arguments import check_int, check_sequence
 from nncore.data.labels.encoding import check_labels, integer_labels
 from nncore.errors import DataError
 from nncore.files.atomic import atomic_write_text
+from nncore.files.near_paths import path_meant
 from nncore.files.regular_files import read_regular
 
 FORMATS = (".csv", ".txt", ".json")
@@ -93,7 +94,7 @@ class ClassMap:
                 )
             labels[name] = position
         if not labels:
-            raise ValueError("a class map needs at least one class name; got none")
+            raise ValueError("class names: at least one is needed, got none")
         object.__setattr__(self, "names", tuple(labels))
         object.__setattr__(self, "_labels", labels)
 
@@ -179,7 +180,7 @@ class ClassMap:
         suffix = file.suffix.lower()
         if suffix not in FORMATS:
             raise DataError(
-                f"{file}: a class map is a {', '.join(FORMATS)} file, not {file.suffix!r}"
+                f"{file}: class names are read from {', '.join(FORMATS)} files, not {file.suffix!r}"
             )
         text = read_text(file)
         parse = {".csv": _parse_csv, ".txt": _parse_txt, ".json": _parse_json}[suffix]
@@ -209,7 +210,7 @@ class ClassMap:
             text = json.dumps(list(self.names), ensure_ascii=False, indent=2) + "\n"
         else:
             raise ValueError(
-                f"{file}: a class map is written as {', '.join(FORMATS)}, not {file.suffix!r}"
+                f"{file}: class names are written as {', '.join(FORMATS)}, not {file.suffix!r}"
             )
         atomic_write_text(file, text)
 
@@ -229,7 +230,7 @@ def read_text(file: Path, keep_odd_bytes: bool = False) -> str:
     try:
         data = read_regular(file, _LARGEST_TEXT)
     except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
+        raise DataError(f"{file}: no such file{path_meant(file)}") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     try:
@@ -276,7 +277,7 @@ def _parse_json(file: Path, text: str) -> Iterator[_Entry]:
     except json.JSONDecodeError as error:
         raise DataError(f"{file}, line {error.lineno}: not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure
-        raise DataError(f"{file}: not a class map: {error}") from None
+        raise DataError(f"{file}: not a list of class names: {error}") from None
     if isinstance(content, _Pairs):
         values = [value for _, value in content]
         if all(isinstance(value, str) for value in values):

@@ -28,8 +28,8 @@ def integer_labels(labels: ArrayLike, argument: str = "labels") -> NDArray[Any]:
     names = class_names(labels, argument)
     if names is not None:
         raise TypeError(
-            f"{argument} must be integers, not class names such as {names[0]!r}; encode them by a "
-            "class map: ClassMap.from_names([...]).encode(names)"
+            f"{argument} must be integers, not class names such as {names[0]!r}; turn them "
+            "into integers by nn.ClassMap.from_names([...]).encode(names)"
         )
     if values.dtype.kind == "f" and np.isnan(values).any():
         position = int(np.argmax(np.isnan(values.ravel())))

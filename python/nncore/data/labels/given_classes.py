@@ -21,21 +21,31 @@ def as_class_map(classes: Classes) -> ClassMap:
 
 
 def check_agreement(
-    where: str, what: str, found: Collection[str], classes: ClassMap, allow_missing_classes: bool
+    where: str,
+    what: str,
+    found: Collection[str],
+    given: Classes,
+    classes: ClassMap,
+    allow_missing_classes: bool,
 ) -> None:
-    """DataError that lists both sides unless the names `found` are those of the class map."""
+    """DataError that lists both sides unless the names `found` are those of the class map, which
+    was made of what was `given`."""
     unknown = sorted(name for name in found if name not in classes)
     there = set(found)
     missing = [] if allow_missing_classes else [name for name in classes if name not in there]
     if unknown or missing:
         problems = []
         if unknown:
-            problems.append(f"{what} that the class map lacks: {list_names(unknown)}")
+            problems.append(f"{what} of other names: {list_names(unknown)}")
         if missing:
             problems.append(f"classes without {what}: {list_names(missing)}")
+        if isinstance(given, (str, os.PathLike)):
+            known, listed = f"the class names in {os.fspath(given)}", "in that file"
+        else:
+            known, listed = "the known classes", "known classes"
         raise DataError(
-            f"{where}: disagrees with the class map: {'; '.join(problems)} "
-            f"({what}: {list_names(sorted(found))}; class map: {list_names(classes)})"
+            f"{where}: disagrees with {known}: {'; '.join(problems)} "
+            f"({what}: {list_names(sorted(found))}; {listed}: {list_names(classes)})"
         )
 
 

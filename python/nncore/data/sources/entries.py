@@ -12,6 +12,7 @@ from nncore.data.pictures.formats import IMAGE_EXTENSIONS
 from nncore.data.skipped import SkippedFile
 from nncore.data.sources.wrong_kind import refuse_wrong_kind
 from nncore.errors import DataError
+from nncore.files.near_paths import path_meant
 from nncore.files.own_folders import LEFT_OUT, is_own_file, is_own_folder
 
 CLASS_MAP_FILE = "classes.csv"
@@ -177,7 +178,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=_by_name)
     except FileNotFoundError:
-        raise DataError(f"{folder}: no such folder") from None
+        raise DataError(f"{folder}: no such folder{path_meant(folder)}") from None
     except NotADirectoryError:
         refuse_wrong_kind(folder)
         raise DataError(f"{folder}: is a file, not a folder") from None

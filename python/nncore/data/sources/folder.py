@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nncore.data.labels.class_map import canonical_name
@@ -14,6 +14,10 @@ from nncore.data.sources.entries import Level, Place
 from nncore.errors import DataError
 from nncore.files.file_names import as_text
 from nncore.files.home import at_home
+from nncore.files.near_paths import path_meant
+
+_NO_SUCH_PATH = "no such file or folder"
+_MOST_LOOKED_FOR = 20  # each is a look into its folder
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,9 @@ def _scan_parts(found: Arrangement) -> FolderScan:
     of_training = [path for part, path in maps if part in ("train", None)]
     class_map = found.outer.class_map or next(iter(of_training), None)
     skipped += [
-        SkippedFile(path, "is not used: the class map is that of the whole or of train", "foreign")
+        SkippedFile(
+            path, "is not used: the class names are those of the whole, or of train", "foreign"
+        )
         for _, path in maps
         if path != class_map
     ]
@@ -196,13 +202,14 @@ def find_images(
         parts = [find_images(item, skip_unusable=skip_unusable) for item in source]
         if not parts:
             raise DataError("no images: the list of paths is empty")
-        return [p for files, _ in parts for p in files], [s for _, left in parts for s in left]
+        left_out = _with_paths_meant(s for _, left in parts for s in left)
+        return [p for files, _ in parts for p in files], left_out
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"a path must be a string or Path, not {type(source).__name__}")
     path = at_home(source)
     skipped: list[SkippedFile] = []
     if not os.path.lexists(path):
-        reason = "no such file or folder"
+        reason = _NO_SUCH_PATH if skip_unusable else _NO_SUCH_PATH + path_meant(path)
     elif not os.path.isdir(path):
         return [path], []
     elif found := Place(path).files(skipped):
@@ -212,3 +219,13 @@ def find_images(
     if not skip_unusable:
         raise DataError(f"{path}: {reason}")
     return [], [*skipped, SkippedFile(path, reason)]
+
+
+def _with_paths_meant(skipped: Iterable[SkippedFile]) -> list[SkippedFile]:
+    """The same, the first paths where nothing is with those that may be meant."""
+    named = list(skipped)
+    missing = [place for place, file in enumerate(named) if file.reason == _NO_SUCH_PATH]
+    for place in missing[:_MOST_LOOKED_FOR]:
+        file = named[place]
+        named[place] = replace(file, reason=file.reason + path_meant(file.path))
+    return named

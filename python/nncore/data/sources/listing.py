@@ -79,7 +79,9 @@ def list_folder(
         class_map = ClassMap.from_folder_names(scan.classes)
     else:
         class_map = as_class_map(classes)
-        check_agreement(where, "sub-folders", scan.classes, class_map, allow_missing_classes)
+        check_agreement(
+            where, "sub-folders", scan.classes, classes, class_map, allow_missing_classes
+        )
     if len(class_map) < 2:
         raise DataError(
             f"{where}: has one class only ({class_map.name(0)!r}); "
@@ -116,7 +118,7 @@ def list_table(
     else:
         class_map = as_class_map(classes)
         names = integers_as_names(names, class_map)
-        check_agreement(where, "labels", set(names), class_map, allow_missing_classes)
+        check_agreement(where, "labels", set(names), classes, class_map, allow_missing_classes)
     if len(class_map) < 2:
         raise DataError(
             f"{where}: has one class only ({class_map.name(0)!r}); a classifier needs at least two"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nncore.errors import MissingExtraError
+from nncore.extras import how_to_install
 from nncore.interop.export.operations import (
     Activate,
     Add,
@@ -47,7 +48,7 @@ def import_onnx() -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"writing ONNX files needs the package onnx, which cannot be imported ({error}): "
-            "run `python -m pip install onnx` (the extra nncore[onnx])"
+            f"{how_to_install('onnx', 'onnx')}"
         ) from error
     return onnx
 

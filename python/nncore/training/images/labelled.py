@@ -105,7 +105,7 @@ def classes_of(x: Data, y: ArrayLike | None, units: int, last_layer: str) -> Cla
             raise TypeError(
                 f"y holds class names such as {names[0]!r}, and this model knows no names yet: "
                 "train on ImageDataset.from_arrays(x, y), which gives each name a number, or "
-                "encode them by a class map: ClassMap.from_names([...]).encode(names)"
+                "turn them into numbers by nn.ClassMap.from_names([...]).encode(names)"
             )
         return numbered_classes(units)
     if len(x.classes) != units:
