@@ -67,7 +67,7 @@ def test_small_files_are_those_enlarged_where_others_are_not(tmp_path):
     data = ImageDataset.from_folder(tmp_path, size=32)
     (flaw,) = find_flaws(data)
     assert data.paths[flaw.position].endswith("06.png")
-    assert (flaw.problem, flaw.value, flaw.limit) == ("small", 14, 16)
+    assert (flaw.problem, flaw.value, flaw.limit) == ("tiny", 14, 16)
     assert flaw.reason.startswith("14x14 pixels: small beside the others, whose shorter side is 32")
     # Where all are as small, that is how the pictures are.
     data.paths = [data.paths[flaw.position]] * len(data)

@@ -57,7 +57,7 @@ class Audit:
     outliers : list of Outlier
         The most unlike first.
     flaws : list of Flaw
-        Images that are too dark, too bright, of one colour, blurred or small.
+        Images that are too dark, too bright, of one colour, blurred or tiny.
     held_out : HeldOut
         What networks say of each image that have not learned from it.
     settings : Mapping

@@ -1,4 +1,4 @@
-"""Pictures that little can be seen on: of one colour, too dark, too bright, blurred or small.
+"""Pictures that little can be seen on: of one colour, too dark, too bright, blurred or tiny.
 
 Judged by the pixels at the model's size, since that is what it learns from, and by the size of the
 file. What is unusual is told by the other pictures of the set: digits may be 8 x 8, and drawings
@@ -29,8 +29,8 @@ DARK = 51.0
 """A picture is too dark where 99% of its gray levels are below."""
 BRIGHT = 204.0
 """A picture is too bright where 99% of its gray levels are above."""
-SMALL = 0.5
-"""A file is small if its shorter side is less than this part of the model's size, and of the median
+TINY = 0.5
+"""A file is tiny if its shorter side is less than this part of the model's size, and of the median
 of all files."""
 _FEWEST = 20  # pictures, to tell what is unusual
 _FENCE = 3.0  # quartile distances
@@ -42,7 +42,7 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 @dataclass(frozen=True)
 class Flaw:
     """What is wrong with the image at `position`: "one colour", "too dark", "too bright", "blurred"
-    or "small"; the value that shows it, and the limit that it is beyond. `reason` says it all in
+    or "tiny"; the value that shows it, and the limit that it is beyond. `reason` says it all in
     words."""
 
     position: int
@@ -122,14 +122,14 @@ def _of_sizes(paths: Sequence[str], side: int) -> Iterator[Flaw]:
     if not sizes:
         return
     median = float(np.median([min(size) for size in sizes.values()]))
-    limit = SMALL * min(side, median)
+    limit = TINY * min(side, median)
     for position, (width, height) in sizes.items():
         if (shorter := min(width, height)) < limit:
             reason = (
                 f"{width}x{height} pixels: small beside the others, whose shorter side is "
                 f"{median:g} as a rule, and enlarged to the {side} that the model sees"
             )
-            yield Flaw(position, "small", float(shorter), limit, reason)
+            yield Flaw(position, "tiny", float(shorter), limit, reason)
 
 
 def _size(path: str) -> tuple[int, int] | None:
