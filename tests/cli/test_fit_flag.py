@@ -36,7 +36,7 @@ def trained(call, wide, tmp_path_factory):
 
 def test_it_is_told_and_kept(call, trained):
     run, called = trained
-    assert "read as 12x12 gray, cropped" in called.out
+    assert "read as 12x12 gray, cropped (--fit crop)" in called.out
     config = pytest.importorskip("tomllib").loads((run / "config.toml").read_text())
     assert config["data"]["fit"] == "crop"
     assert "12x12 gray, bilinear-antialias, crop" in call("info", run).out

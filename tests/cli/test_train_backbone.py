@@ -42,7 +42,7 @@ def trained(call, photos, tmp_path_factory):
 
 def test_what_is_told_and_kept(trained):
     run, called = trained
-    assert "20 images in 2 classes, read as 224x224 rgb, cropped" in called.out
+    assert "20 images in 2 classes, read as 224x224 rgb, cropped (--fit crop)" in called.out
     assert f"model {NAME} + linear head: 224x224x3 -> {NAME}, trained on ImageNet -> 2 (" in (
         called.out
     )
@@ -79,7 +79,7 @@ def test_without_the_package_it_says_what_to_install(fails, photos, tmp_path, mo
 def test_another_fit(call, photos, tmp_path):
     words = ("--backbone", NAME, "--fit", "pad", "--epochs", 1, "--cache", "off")
     called = call("train", photos, *words, "--output", tmp_path, "--name", "p")
-    assert "read as 224x224 rgb, padded" in called.out
+    assert "read as 224x224 rgb, padded (--fit pad)" in called.out
     assert nn.load(tmp_path / "p" / "best.safetensors").preprocessing.fit == "pad"
 
 
@@ -160,7 +160,7 @@ def test_cut_outs_are_not_cropped(call, larger, tmp_path):
     called = call("train", larger, "--epochs", 1, *places, "a")
     assert "read as 224x224 rgb\n" in called.out
     called = call("train", larger, "--epochs", 1, "--fit", "crop", *places, "b")
-    assert "read as 224x224 rgb, cropped\n" in called.out
+    assert "read as 224x224 rgb, cropped (--fit crop)\n" in called.out
 
 
 def test_fine_tuning_is_asked_for(call, larger, tmp_path):

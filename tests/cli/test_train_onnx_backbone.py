@@ -27,7 +27,7 @@ def places(folder, name):
 def test_the_network_becomes_part_of_the_model(call, pictures, network, tmp_path):
     called = call("train", pictures, "--backbone", network, *places(tmp_path, "a"))
     assert called.code == 0, called.err
-    assert "read as 40x47 rgb, cropped" in called.out
+    assert "read as 40x47 rgb, cropped (--fit crop)" in called.out
     assert f"model {network} + linear head: 40x47x3 -> {network} -> 3 (" in called.out
     assert f"{network}: does not say which mean and deviation" in called.err
     run = tmp_path / "runs" / "a"

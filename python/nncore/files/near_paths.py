@@ -12,7 +12,7 @@ from nncore.files.home import at_home
 
 _MOST_SIBLINGS = 10_000  # that are compared: more take longer than a reader waits
 _MOST = 3
-_ALIKE = 0.6  # two letters of three that have changed places are alike
+_ALIKE = 0.65  # two letters of three that have changed places are alike
 
 
 def path_meant(path: str | os.PathLike[str]) -> str:

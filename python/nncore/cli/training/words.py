@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from nncore.training.model import Sequential
 
 _MOST_WEIGHTS = 20
-_FITTED = {"stretch": "", "crop": ", cropped", "pad": ", padded"}
+_FITTED = {"stretch": "stretched", "crop": "cropped", "pad": "padded"}
 
 
 def say_plan(plan: Plan, out: Output) -> None:
     """What is found in the images, and what is made of it."""
     settings, model, data = plan.settings, plan.model, plan.parts.whole
     height, width, _ = data.preprocessing.input_shape
+    fit = data.preprocessing.fit
+    # On a backbone it is chosen by the pictures; elsewhere they are stretched unless one asks.
+    chosen = settings.network.on_backbone or fit != "stretch"
     out.say(
         f"{printable(settings.source)}: {count(len(data), 'image')} in "
         f"{count(len(data.classes), 'class')}, read as {height}x{width} {data.preprocessing.color}"
-        + _FITTED[data.preprocessing.fit]
+        + (f", {_FITTED[fit]} (--fit {fit})" if chosen else "")
     )
     by_part = {name: part.counts for name, part in plan.parts.by_name.items() if len(part)}
     if len(by_part) == 1:  # all are for training
@@ -168,11 +171,9 @@ def _calibration_lines(outcome: Outcome) -> list[str]:
             "by one of",
             f"  {found.folds} heads, which had not learned from it: {told}",
         ]
-    after = (
-        f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after;"
-    )
+    after = f"  calibration error {found.error_before:.3f} before and {found.error_after:.3f} after"
     if found.error_after > found.error_before:
-        after += " that is cautious: it counts one image more as wrong than there were"
+        after += ", to be on the safe side: as if one image more had been wrong"
     return [
         *whole,
         after,
