@@ -158,7 +158,7 @@ def test_cut_outs_are_not_cropped(call, larger, tmp_path):
         Image.open(path).convert("RGBA").save(path)
     places = ("--output", tmp_path / "runs", "--name")
     called = call("train", larger, "--epochs", 1, *places, "a")
-    assert "read as 224x224 rgb\n" in called.out
+    assert "read as 224x224 rgb, stretched (--fit stretch)\n" in called.out
     called = call("train", larger, "--epochs", 1, "--fit", "crop", *places, "b")
     assert "read as 224x224 rgb, cropped (--fit crop)\n" in called.out
 
