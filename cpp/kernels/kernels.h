@@ -401,8 +401,8 @@ struct UpdateArgs {
 constexpr float kSmallestKept = 0x1p-100f;
 
 // slope(x), of the losses of a softmax, is 0 for |x| < 2^-60, else x. A class that is out of the
-// question has a gradient that no weight feels (they begin at 2^-30 or so, with 24 bits), and its
-// products with other small numbers, layer by layer, end among the subnormal ones.
+// question has a gradient that no weight of 24 bits feels, and its products with other small
+// numbers, layer by layer, end among the subnormal ones.
 constexpr float kSmallestSlope = 0x1p-60f;
 
 // A stream of random numbers: Philox 4x32-10 (../runtime/philox.h) with the key `seed` and the

@@ -102,9 +102,7 @@ class ArrayBatches:
 
     def mean_loss(self, losses: Sequence[float]) -> float:
         # Without a list of sizes: tiny networks have epochs of 200 microseconds.
-        images = self.images_of(len(losses))
-        last = images - self.batch_size * (len(losses) - 1)
-        return (math.fsum(losses[:-1]) * self.batch_size + losses[-1] * last) / images
+        return _mean_of_equal(losses, self.batch_size, self.images_of(len(losses)))
 
 
 class SpreadBatches(ArrayBatches):
@@ -164,8 +162,13 @@ class StreamedBatches:
 
     def mean_loss(self, losses: Sequence[float]) -> float:
         sizes = self.sizes(len(losses))
-        *before, last = sizes
-        if len({*before}) <= 1:  # as images in memory have it, to the last bit
-            size = before[0] if before else 0
-            return (math.fsum(losses[:-1]) * size + losses[-1] * last) / sum(sizes)
+        if len({*sizes[:-1]}) <= 1:
+            return _mean_of_equal(losses, sizes[0], sum(sizes))
         return math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+
+
+def _mean_of_equal(losses: Sequence[float], size: int, images: int) -> float:
+    """Of batches of one size, of which the last may have another: to the last bit the same for
+    images in memory and for those that come one by one."""
+    last = images - size * (len(losses) - 1)
+    return (math.fsum(losses[:-1]) * size + losses[-1] * last) / images
