@@ -181,7 +181,7 @@ struct WinogradWeightGradientArgs {
 __attribute__((always_inline)) constexpr ptrdiff_t winograd_strip(ptrdiff_t inputs,
                                                                   ptrdiff_t blocks) {
     const ptrdiff_t outputs = blocks * kBlock;
-    if (inputs * outputs >= ptrdiff_t{1} << 17) return 64;
+    if (inputs * outputs >= ptrdiff_t{1} << 16) return 96;
     const ptrdiff_t fitting = (ptrdiff_t{1} << 16) / (kWinogradPlaces * (inputs + outputs));
     return fitting < 24 ? 24 : fitting > 96 ? 96 : fitting;
 }
@@ -197,19 +197,25 @@ __attribute__((always_inline)) constexpr ptrdiff_t winograd_scratch(ptrdiff_t in
     return kWinogradPlaces *
            (winograd_places(strip, inputs) + winograd_places(strip, blocks * kBlock));
 }
+// For a weight gradient so many tiles go through together, and in groups of so many inputs and
+// outputs, whose sums stay in the second cache.
 constexpr ptrdiff_t kWinogradGradientStrip = 64;
-// Inputs whose M stay in the second cache until they become a gradient, where there is one strip.
-constexpr ptrdiff_t kWinogradGradientInputs = 48;
+constexpr ptrdiff_t kWinogradGradientInputs = 48, kWinogradGradientOutputs = 64;
 __attribute__((always_inline)) constexpr ptrdiff_t winograd_gradient_scratch(ptrdiff_t tiles,
                                                                              ptrdiff_t inputs,
                                                                              ptrdiff_t blocks) {
-    const ptrdiff_t outputs = blocks * kBlock;
-    const ptrdiff_t rows = tiles > kWinogradGradientStrip || inputs < kWinogradGradientInputs
-                               ? inputs
-                               : kWinogradGradientInputs;
+    const ptrdiff_t outputs = blocks * kBlock, strip = kWinogradGradientStrip;
+    const ptrdiff_t in_groups = (inputs + kWinogradGradientInputs - 1) / kWinogradGradientInputs;
+    const ptrdiff_t out_groups =
+        (outputs + kWinogradGradientOutputs - 1) / kWinogradGradientOutputs;
+    const ptrdiff_t in_group =
+        padded(inputs < kWinogradGradientInputs ? inputs : kWinogradGradientInputs);
+    const ptrdiff_t out_group =
+        outputs < kWinogradGradientOutputs ? outputs : kWinogradGradientOutputs;
     return kWinogradPlaces *
-           (winograd_places(kWinogradGradientStrip, inputs) +
-            winograd_places(kWinogradGradientStrip, outputs) + winograd_places(rows, outputs));
+           (in_groups * winograd_places(strip, in_group) +
+            out_groups * winograd_places(strip, out_group) +
+            (tiles > strip ? in_groups * out_groups : 1) * winograd_places(in_group, out_group));
 }
 
 // One row of a convolution and 2x2 max pool: two rows of the convolution, linear, which go to

@@ -34,6 +34,7 @@ static inline __m512 cvtepi32_ps(__m512i x) {
 static inline __m128i cvtepi32_epi8(__m512i x) {
     return (__m128i) __builtin_convertvector((ints)x, bytes);
 }
+static inline void stream_ps(float* p, __m512 x) { _mm512_store_ps(p, x); }
 // What a mask leaves out is neither read nor written.
 static inline __m512 maskz_loadu_ps(__mmask16 mask, const void* p) {
     float lanes[16];
@@ -81,6 +82,7 @@ static inline __mmask16 mask_not_equal(__mmask16 mask, __m512 a, __m512 b) {
 #undef _mm_mask_cmpeq_epi8_mask
 #undef _mm512_mask_cmp_ps_mask
 #undef _mm512_shuffle_f32x4
+#define _mm512_stream_ps emulated_avx512::stream_ps
 #define _mm512_cvtepu8_epi32 emulated_avx512::cvtepu8_epi32
 #define _mm512_cvtepi32_ps emulated_avx512::cvtepi32_ps
 #define _mm512_cvtepi32_epi8 emulated_avx512::cvtepi32_epi8

@@ -59,6 +59,26 @@ typedef int32_t ivec_unaligned __attribute__((vector_size(kLanes * 4), aligned(4
 
 NNCORE_INLINE vec load(const float* p) { return *reinterpret_cast<const vec_unaligned*>(p); }
 NNCORE_INLINE void store(float* p, vec v) { *reinterpret_cast<vec_unaligned*>(p) = v; }
+// Past the caches, for what is far too much for them and not read soon: an ordinary store first
+// reads what it writes over. p: aligned to the vector. `finish_streams` must follow before another
+// thread may read it.
+NNCORE_INLINE void stream(float* p, vec v) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(p, (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(p, (__m256)v);
+#else
+    store(p, v);
+#endif
+}
+NNCORE_INLINE void finish_streams() {
+#if defined(__AVX512F__) || defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+NNCORE_INLINE bool is_aligned(const float* p) {
+    return reinterpret_cast<uintptr_t>(p) % sizeof(vec) == 0;
+}
 NNCORE_INLINE vec zero() { return vec{}; }
 NNCORE_INLINE vec broadcast(float x) {
 #if defined(__AVX512F__)

@@ -106,4 +106,7 @@ constexpr ptrdiff_t kWeightsAhead = 32;
 constexpr ptrdiff_t kTwiceRead = ptrdiff_t{1} << 18;
 constexpr int kFewestMoments = 2;
 
+// Results of more floats than this go past the caches, where nobody reads them soon.
+constexpr ptrdiff_t kStreamed = ptrdiff_t{1} << 18;
+
 }  // namespace nncore::kernels::NNCORE_TARGET

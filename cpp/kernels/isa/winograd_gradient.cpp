@@ -8,16 +8,31 @@
 namespace nncore::kernels::NNCORE_TARGET {
 namespace {
 
-// V and D of a strip of tiles.
+constexpr ptrdiff_t kInputs = kWinogradGradientInputs, kOutputs = kWinogradGradientOutputs;
+
+// V and D of a strip of tiles, by groups of inputs and of outputs: with the channels of a tile all
+// beside each other, those of all tiles that are multiplied together would be in few lines of the
+// first cache. The last group of each may have less.
 struct Strip {
     ptrdiff_t first, count;
     float* v;
     ptrdiff_t v_tile, v_place;
     float* d;
     ptrdiff_t d_tile, d_place;
+
+    float* inputs(ptrdiff_t first) const { return v + first / kInputs * kWinogradPlaces * v_place; }
+    float* outputs(ptrdiff_t first) const {
+        return d + first / kOutputs * kWinogradPlaces * d_place;
+    }
 };
 
-// M of some inputs and outputs, rows of inputs.
+// Some inputs and outputs, of a group each.
+struct Part {
+    ptrdiff_t input, inputs;
+    ptrdiff_t output, outputs;
+};
+
+// M of a part, rows of inputs.
 struct Sums {
     float* m;
     ptrdiff_t place, row;
@@ -29,8 +44,8 @@ void transform_deltas(const WinogradWeightGradientArgs& p, const Strip& s) {
         const WinogradTile tile(p.tiles, s.first + t);
         const float* const from =
             p.d + tile.image * p.d_image + tile.row * p.d_row + tile.column * p.d_pixel;
-        float* const to = s.d + t * s.d_tile;
-        for (ptrdiff_t c = 0; c < s.d_tile; c += kLanes) {
+        for (ptrdiff_t c = 0; c < p.blocks * kBlock; c += kLanes) {
+            float* const to = s.outputs(c) + t * s.d_tile + c % kOutputs;
             const ptrdiff_t left = p.channels - c;
             const int lanes = static_cast<int>(left < 0 ? 0 : min_size(kLanes, left));
             winograd_transform<2, 4>(
@@ -41,10 +56,21 @@ void transform_deltas(const WinogradWeightGradientArgs& p, const Strip& s) {
                                : zero();
                 },
                 [&](int row, int column, vec value) {
-                    store(to + (row * 4 + column) * s.d_place + c, value);
+                    store(to + (row * 4 + column) * s.d_place, value);
                 });
         }
     }
+}
+
+// V and D of a strip's tiles.
+void transform_tiles(const WinogradWeightGradientArgs& p, const Strip& s) {
+    for (ptrdiff_t input = 0; input < p.tiles.inputs; input += kInputs) {
+        WinogradTiles group = p.tiles;
+        group.inputs = min_size(kInputs, p.tiles.inputs - input);
+        group.x += input;
+        winograd_inputs(group, s.first, s.count, s.inputs(input), s.v_tile, s.v_place);
+    }
+    transform_deltas(p, s);
 }
 
 // H inputs, V vectors of outputs, at one place: the sums over the tiles of a strip.
@@ -72,46 +98,54 @@ NNCORE_TILE void sum_tile(ptrdiff_t tiles, const float* v, ptrdiff_t v_tile, con
     }
 }
 
-// To the sums of inputs [first, first + inputs) and V vectors of outputs from number `vector` on.
-template <int V>
-void add_strip(const Strip& s, ptrdiff_t first, ptrdiff_t inputs, ptrdiff_t vector, bool begins,
-               const Sums& sums) {
+// To the sums of a part those over the tiles of a strip; where the strip begins them, from zero.
+void add_strip(const Strip& s, const Part& part, bool begins, const Sums& sums) {
     for (ptrdiff_t place = 0; place < kWinogradPlaces; ++place) {
-        const float* const v = s.v + place * s.v_place + first;
-        const float* const d = s.d + place * s.d_place + vector * kLanes;
+        const float* const v = s.inputs(part.input) + place * s.v_place;
+        const float* const d = s.outputs(part.output) + place * s.d_place;
         float* const m = sums.m + place * sums.place;
-        for_even_tiles(inputs, kPixels<V>, [&](ptrdiff_t input, int height) {
-            with_constant<kPixels<V>>(height, [&]<int H>() {
-                sum_tile<H, V>(s.count, v + input, s.v_tile, d, s.d_tile, begins,
-                               m + input * sums.row, sums.row);
+        for_channel_tiles(part.outputs / kLanes, [&]<int V>(ptrdiff_t vector) {
+            for_even_tiles(part.inputs, kPixels<V>, [&](ptrdiff_t input, int height) {
+                with_constant<kPixels<V>>(height, [&]<int H>() {
+                    sum_tile<H, V>(s.count, v + input, s.v_tile, d + vector * kLanes, s.d_tile,
+                                   begins, m + input * sums.row + vector * kLanes, sums.row);
+                });
             });
         });
     }
 }
 
-template <int V>
-void transform_sums(const WinogradWeightGradientArgs& p, const Sums& sums, ptrdiff_t first,
-                    ptrdiff_t inputs, ptrdiff_t vector) {
+template <bool Streams>
+void transform_sums(const WinogradWeightGradientArgs& p, const Part& part, const Sums& sums) {
     const ptrdiff_t row = p.blocks * kBlock, tap = p.tiles.inputs * row;
-    for (ptrdiff_t i = 0; i < inputs; ++i)
-        for (int j = 0; j < V; ++j) {
-            const float* const m = sums.m + i * sums.row + j * kLanes;
-            float* const gradient = p.gradient + (first + i) * row + (vector + j) * kLanes;
+    for (ptrdiff_t i = 0; i < part.inputs; ++i)
+        for (ptrdiff_t c = 0; c < part.outputs; c += kLanes) {
+            const float* const m = sums.m + i * sums.row + c;
+            float* const gradient = p.gradient + (part.input + i) * row + part.output + c;
             winograd_transform<4, 3>(
                 [](const vec(&x)[4], vec(&out)[3]) { winograd_gradient_line(x, out); },
                 [&](int r, int c) { return load(m + (r * 4 + c) * sums.place); },
-                [&](int r, int c, vec value) { store(gradient + (r * 3 + c) * tap, value); });
+                [&](int r, int c, vec value) {
+                    float* const to = gradient + (r * 3 + c) * tap;
+                    if constexpr (Streams) {
+                        stream(to, value);
+                    } else {
+                        store(to, value);
+                    }
+                });
         }
 }
 
-// body.operator()<V>(first input, inputs, vector) for parts of M of so many inputs at most.
+// body(part, its number) for all parts; the outputs' D stay in the second cache meanwhile.
 template <class Body>
-NNCORE_INLINE void for_parts(const WinogradWeightGradientArgs& p, ptrdiff_t most, Body body) {
-    for_channel_tiles(p.blocks * kVectorsPerBlock, [&]<int V>(ptrdiff_t vector) {
-        for_even_tiles(p.tiles.inputs, static_cast<int>(most), [&](ptrdiff_t first, int inputs) {
-            body.template operator()<V>(first, inputs, vector);
-        });
-    });
+NNCORE_INLINE void for_parts(const WinogradWeightGradientArgs& p, Body body) {
+    ptrdiff_t number = 0;
+    const ptrdiff_t inputs = p.tiles.inputs, outputs = p.blocks * kBlock;
+    for (ptrdiff_t output = 0; output < outputs; output += kOutputs)
+        for (ptrdiff_t input = 0; input < inputs; input += kInputs)
+            body(Part{input, min_size(kInputs, inputs - input), output,
+                      min_size(kOutputs, outputs - output)},
+                 number++);
 }
 
 }  // namespace
@@ -119,45 +153,37 @@ NNCORE_INLINE void for_parts(const WinogradWeightGradientArgs& p, ptrdiff_t most
 // With one strip, each part of M becomes a gradient at once, and needs no memory beyond the cache.
 void winograd_weight_gradient(const WinogradWeightGradientArgs& p) {
     const WinogradTiles& tiles = p.tiles;
-    const ptrdiff_t outputs = p.blocks * kBlock;
+    constexpr ptrdiff_t strip = kWinogradGradientStrip;
     Strip s{};
     s.v = p.scratch;
-    s.v_tile = padded(tiles.inputs);
-    s.v_place = winograd_places(kWinogradGradientStrip, tiles.inputs);
-    s.d = s.v + kWinogradPlaces * s.v_place;
-    s.d_tile = outputs;
-    s.d_place = winograd_places(kWinogradGradientStrip, outputs);
-    float* const m = s.d + kWinogradPlaces * s.d_place;
-    const auto transform_strip = [&](ptrdiff_t first, int count) {
-        s.first = tiles.first + first;
-        s.count = count;
-        winograd_inputs(tiles, s.first, s.count, s.v, s.v_tile, s.v_place);
-        transform_deltas(p, s);
-    };
+    s.v_tile = min_size(kInputs, padded(tiles.inputs));
+    s.v_place = winograd_places(strip, s.v_tile);
+    s.d = s.inputs(tiles.inputs + kInputs - 1);
+    s.d_tile = min_size(kOutputs, p.blocks * kBlock);
+    s.d_place = winograd_places(strip, s.d_tile);
+    Sums sums{};
+    sums.row = s.d_tile;
+    sums.place = winograd_places(s.v_tile, sums.row);
+    float* const m = s.outputs(p.blocks * kBlock + kOutputs - 1);
+    const bool streams = 9 * tiles.inputs * p.blocks * kBlock > kStreamed && is_aligned(p.gradient);
     const ptrdiff_t count = tiles.last - tiles.first;
-    if (count <= kWinogradGradientStrip) {
-        transform_strip(0, static_cast<int>(count));
-        for_parts(p, kWinogradGradientInputs,
-                  [&]<int V>(ptrdiff_t first, ptrdiff_t inputs, ptrdiff_t vector) {
-                      const Sums sums{m, winograd_places(inputs, V * kLanes), V * kLanes};
-                      add_strip<V>(s, first, inputs, vector, true, sums);
-                      transform_sums<V>(p, sums, first, inputs, vector);
-                  });
-        return;
-    }
-    const auto sums_of = [&](ptrdiff_t first, ptrdiff_t vector) {
-        return Sums{m + first * outputs + vector * kLanes, winograd_places(tiles.inputs, outputs),
-                    outputs};
-    };
-    for_even_tiles(count, static_cast<int>(kWinogradGradientStrip), [&](ptrdiff_t strip, int size) {
-        transform_strip(strip, size);
-        for_parts(p, tiles.inputs, [&]<int V>(ptrdiff_t first, ptrdiff_t inputs, ptrdiff_t vector) {
-            add_strip<V>(s, first, inputs, vector, strip == 0, sums_of(first, vector));
+    const ptrdiff_t part_floats = count > strip ? kWinogradPlaces * sums.place : 0;
+    for_even_tiles(count, static_cast<int>(strip), [&](ptrdiff_t first, int size) {
+        s.first = tiles.first + first;
+        s.count = size;
+        transform_tiles(p, s);
+        for_parts(p, [&](const Part& part, ptrdiff_t number) {
+            sums.m = m + number * part_floats;
+            add_strip(s, part, first == 0, sums);
+            if (first + size < count) return;
+            if (streams) {
+                transform_sums<true>(p, part, sums);
+            } else {
+                transform_sums<false>(p, part, sums);
+            }
         });
     });
-    for_parts(p, tiles.inputs, [&]<int V>(ptrdiff_t first, ptrdiff_t inputs, ptrdiff_t vector) {
-        transform_sums<V>(p, sums_of(first, vector), first, inputs, vector);
-    });
+    if (streams) finish_streams();
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET
