@@ -126,6 +126,7 @@ class GroupedConvStage : public Stage {
     };
     template <class Body>
     void for_bands_backward(const ConvPhases& phases, const Body& body) const;
+    void ask_for_band(const Pass& pass, std::ptrdiff_t r, const Band& band) const;
     void input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
                          const Band& band, const Seen& x, const MadeLines& image) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
