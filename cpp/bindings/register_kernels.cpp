@@ -180,7 +180,7 @@ void bias_gradient(const py::array& dy, py::array& out) {
     require_no_overlap(out, "out", dy, "dy");
     const py::ssize_t rows = dy.shape(0), columns = dy.shape(1);
     const py::gil_scoped_release unlocked;
-    kernels::active().bias_gradient(rows, columns, pdy, columns, gradient);
+    kernels::active().bias_gradient(rows, columns, pdy, columns, true, gradient);
 }
 
 Activation activation_from_name(const std::string& name) {

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 namespace nncore::network {
-void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
+void add_bias_gradient(const kernels::Kernels& kernels, const SamplePart& part,
                        std::ptrdiff_t channels, const float* d, bool first, float* own,
                        float* total) {
-    kernels.bias_gradient(pixels, channels, d, channels, first ? total : own);
-    if (!first)
+    kernels.bias_gradient(part.pixels, channels, d, channels, part.begins, first ? total : own);
+    if (part.ends && !first)
         for (std::ptrdiff_t c = 0; c < channels; ++c) total[c] += own[c];
 }
 

@@ -23,9 +23,15 @@ inline const float* corner(const ConvGeometry& geometry, const Rows& x, std::ptr
            geometry.padding.left * geometry.channels;
 }
 
-// Adds one sample's gradient of the bias, from the gradient `d` of all its pixels, to `total`, or
-// begins the sum with it. own: scratch of `channels` floats, padded.
-void add_bias_gradient(const kernels::Kernels& kernels, std::ptrdiff_t pixels,
+// So many pixels of a sample; the parts of one follow each other.
+struct SamplePart {
+    std::ptrdiff_t pixels;
+    bool begins = true, ends = true;
+};
+// Adds one sample's gradient of the bias, from the gradient `d` of all its pixels, part by part, to
+// `total`, or begins the sum with it. own: scratch of `channels` floats, padded, which stays from
+// part to part.
+void add_bias_gradient(const kernels::Kernels& kernels, const SamplePart& part,
                        std::ptrdiff_t channels, const float* d, bool first, float* own,
                        float* total);
 

@@ -203,15 +203,10 @@ class ConvStage final : public Stage {
                     }
                     if (ahead != nullptr)
                         ahead->take_gradient(pass, chunk, r, band.first, band.last);
-                    if (trains) weight_gradient(pass, r, band, x, dense, chunk, first && line == 0);
+                    if (!trains) continue;
+                    weight_gradient(pass, r, band, x, dense, chunk, first && line == 0);
+                    if (use_bias_) bias_gradient(pass, r, band, chunk, first);
                 }
-                if (!trains) continue;
-                // From the output gradient as it came: pooling left zeros out that add nothing.
-                if (use_bias_)
-                    add_bias_gradient(pass.kernels, output_shape[0] * output_shape[1],
-                                      g_.out_channels, output_delta(pass).row(r), first,
-                                      behind_forward(pass),
-                                      partials(pass, chunk) + kernel_partial_floats());
             }
         });
     }
@@ -392,8 +387,8 @@ class ConvStage final : public Stage {
     }
 
     // Lines [first, last) of the output, which go through the pass backward together: all of a
-    // sample; or, where a normalization leaves work to this stage and each line comes from one line
-    // of the input, so few that they stay in the second cache.
+    // sample; or, where each line comes from one line of the input, so few that they stay in the
+    // second cache.
     struct Band {
         std::ptrdiff_t first, last;
     };
@@ -425,7 +420,7 @@ class ConvStage final : public Stage {
     }
     std::ptrdiff_t band() const {
         constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16;
-        if ((behind == nullptr && ahead == nullptr) || !sees_pixels_alone_) return lines();
+        if (!sees_pixels_alone_) return lines();
         return std::clamp(kFloats / (g_.out_width * (out_padded_ + g_.channels)), std::ptrdiff_t{1},
                           lines());
     }
@@ -620,6 +615,18 @@ class ConvStage final : public Stage {
         args.gradient = partials(pass, chunk);
         args.first = first;
         pass.kernels.conv_weight_gradient(args);
+    }
+
+    // From the output gradient as it came: pooling left zeros out that add nothing.
+    void bias_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band, std::ptrdiff_t chunk,
+                       bool first) const {
+        const bool begins = band.first == 0, ends = band.last == lines();
+        const std::ptrdiff_t all = output_shape[0] * output_shape[1];
+        const std::ptrdiff_t part = (band.last - band.first) * g_.out_width;
+        add_bias_gradient(pass.kernels, {begins && ends ? all : part, begins, ends},
+                          g_.out_channels, output_delta(pass).row(r) + band.first * output_line(),
+                          first, behind_forward(pass),
+                          partials(pass, chunk) + kernel_partial_floats());
     }
 
     // ---- the shared place, turned weights, and partial gradients by chunk

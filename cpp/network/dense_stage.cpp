@@ -195,7 +195,7 @@ class DenseStage final : public Stage {
     void bias_gradient(const BackwardPass& pass, const Samples& samples) const {
         if (!use_bias_) return;
         float* const gradient = pass.gradients + parameters[1].offset;
-        pass.kernels.bias_gradient(samples.rows, padded(units_), samples.d, samples.d_row,
+        pass.kernels.bias_gradient(samples.rows, padded(units_), samples.d, samples.d_row, true,
                                    gradient);
         update(pass, parameters[1], 0, padded(units_));
     }

@@ -231,8 +231,9 @@ void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const
         }
 }
 
-// What a band reads and writes is asked for line by line, as it lies in memory: the input gradient's
-// kernels go down it channel by channel, and phase by phase, an order that nobody guesses.
+// What a band reads and writes is asked for line by line, as it lies in memory: the input
+// gradient's kernels go down it channel by channel, and phase by phase, an order that nobody
+// guesses.
 void GroupedConvStage::ask_for_band(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
     // A function that only asks has no effect, as GCC sees it: it would not be called.
     __asm__ volatile("");
@@ -277,11 +278,14 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
                                  image.at(place) + phases.spread.left * outputs_,
                                  phases.row_step(g_) * line, phases.column_step(g_) * outputs_},
                                 gradient, begins && band.outputs == 0);
+                if (!use_bias_) return;
+                const std::ptrdiff_t last = band.outputs + band.output_rows;
+                add_bias_gradient(
+                    pass.kernels,
+                    {band.output_rows * g_.out_width, band.outputs == 0, last == g_.out_height},
+                    g_.out_channels, output_delta(pass).row(r) + band.outputs * output_line(),
+                    begins, own_bias, gradient + parameters[0].size());
             });
-            if (trains && use_bias_)
-                add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,
-                                  output_delta(pass).row(r), begins, own_bias,
-                                  gradient + parameters[0].size());
         }
     });
 }

@@ -84,7 +84,7 @@ class LayerNormStage final : public Stage {
                     needs_input_gradient ? row_of(input_delta(pass)) : channels_, products,
                     channels_, scratch(pass));
                 const auto accumulate = [&](const float* values, std::ptrdiff_t row, float* total) {
-                    pass.kernels.bias_gradient(rows, channels_, values, row, sums);
+                    pass.kernels.bias_gradient(rows, channels_, values, row, true, sums);
                     for (std::ptrdiff_t c = 0; c < channels_; ++c) total[c] += sums[c];
                 };
                 accumulate(products, channels_, partial);

@@ -14,7 +14,7 @@ void ProbeStage::grad_cam(const Pass& pass, std::ptrdiff_t r, float* map) const 
     const std::ptrdiff_t channels = output_shape[2], columns = output_shape[1];
     float* const weights = scratch(pass);
     pass.kernels.bias_gradient(output_shape[0] * columns, channels, output_delta(pass).row(r),
-                               channels, weights);
+                               channels, true, weights);
     const Rows& values = output(pass);
     for (std::ptrdiff_t line = 0; line < output_shape[0]; ++line)
         for (std::ptrdiff_t x = 0; x < columns; ++x, ++map) {

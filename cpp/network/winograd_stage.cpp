@@ -96,7 +96,7 @@ class WinogradStage final : public Stage {
             float* const total = partials(pass, chunk) + parameters[0].size();
             std::fill_n(total, out_blocks_ * kBlock, 0.0f);
             for (std::ptrdiff_t r = first; r < last; ++r)
-                add_bias_gradient(pass.kernels, g_.out_height * g_.out_width, g_.out_channels,
+                add_bias_gradient(pass.kernels, {g_.out_height * g_.out_width}, g_.out_channels,
                                   output_delta(pass).row(r), r == first, scratch(pass), total);
         });
     }

@@ -69,7 +69,7 @@ TEST(bias_gradient) {
                 const ptrdiff_t dy_row = columns + offset;
                 const auto dy = random_floats(random, rows * dy_row, offset);
                 GuardedArray<float> expected(columns, 3 - offset);
-                reference.bias_gradient(rows, columns, dy.data(), dy_row, expected.data());
+                reference.bias_gradient(rows, columns, dy.data(), dy_row, true, expected.data());
                 long wrong = 0;
                 for (ptrdiff_t c = 0; c < columns; ++c) {
                     double sum = 0, size = 0;
@@ -83,7 +83,13 @@ TEST(bias_gradient) {
                 CHECK_THAT(wrong == 0, "reference " << rows << " x " << columns);
                 for (const Kernels* table : tables) {
                     auto actual = untouched(columns, 3 - offset);
-                    table->bias_gradient(rows, columns, dy.data(), dy_row, actual.data());
+                    table->bias_gradient(rows, columns, dy.data(), dy_row, true, actual.data());
+                    CHECK_SAME(expected, actual, table->isa << " " << rows << " x " << columns);
+                    // In two parts.
+                    const ptrdiff_t half = rows / 2;
+                    table->bias_gradient(half, columns, dy.data(), dy_row, true, actual.data());
+                    table->bias_gradient(rows - half, columns, dy.data() + half * dy_row, dy_row,
+                                         false, actual.data());
                     CHECK_SAME(expected, actual, table->isa << " " << rows << " x " << columns);
                 }
             }

@@ -52,7 +52,7 @@ void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row
         });
 }
 
-void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
+void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row, bool first,
                    float* gradient) {
     // A cache line after the other; the sums of several lines do not wait for each other.
     constexpr int kSums = min_int(8, 4 * kVectorsPerBlock);
@@ -60,7 +60,7 @@ void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t
     for (; i + kSums * kLanes <= columns; i += kSums * kLanes) {
         vec sums[kSums];
         NNCORE_UNROLL
-        for (int j = 0; j < kSums; ++j) sums[j] = zero();
+        for (int j = 0; j < kSums; ++j) sums[j] = first ? zero() : load(gradient + i + j * kLanes);
         for (ptrdiff_t r = 0; r < rows; ++r) {
             NNCORE_UNROLL
             for (int j = 0; j < kSums; ++j) sums[j] += load(dy + r * dy_row + i + j * kLanes);
@@ -69,7 +69,7 @@ void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t
         for (int j = 0; j < kSums; ++j) store(gradient + i + j * kLanes, sums[j]);
     }
     for_vectors(columns - i, [&](ptrdiff_t j, int n) __attribute__((always_inline)) {
-        vec sum = zero();
+        vec sum = first ? zero() : load_some(gradient + i + j, n);
         for (ptrdiff_t r = 0; r < rows; ++r) sum += load_some(dy + r * dy_row + i + j, n);
         store_some(gradient + i + j, sum, n);
     });

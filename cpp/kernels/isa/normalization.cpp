@@ -121,9 +121,8 @@ void gradient_chains_of(const NormalizeArgs& a, ptrdiff_t c, int lanes, ptrdiff_
 template <class Body>
 NNCORE_INLINE void for_pixels_and_channels(ptrdiff_t pixels, ptrdiff_t channels, Body body) {
     for (ptrdiff_t p = 0; p < pixels; ++p)
-        for_vectors(channels, [&](ptrdiff_t c, int n) __attribute__((always_inline)) {
-            body(p * channels + c, c, n);
-        });
+        for_vectors(channels, [&](ptrdiff_t c, int n)
+                                  __attribute__((always_inline)) { body(p * channels + c, c, n); });
 }
 
 // Each activation in a loop of its own: to choose anew for each vector takes longer than the rest.
@@ -207,12 +206,11 @@ void normalize_gradient(const NormalizeGradientArgs& a, Activation kind, const f
         normalize_gradient_by(a, x, dy, dx, [](vec, vec d) { return d; });
     } else if (CutOff::is(kind)) {
         const CutOff cut_off(kind);
-        normalize_gradient_by(a, x, dy, dx, [&](vec value, vec d) {
-            return times_derivative(cut_off, value, d);
-        });
-    } else {
         normalize_gradient_by(
-            a, x, dy, dx, [&](vec value, vec d) { return times_derivative(kind, value, d); });
+            a, x, dy, dx, [&](vec value, vec d) { return times_derivative(cut_off, value, d); });
+    } else {
+        normalize_gradient_by(a, x, dy, dx,
+                              [&](vec value, vec d) { return times_derivative(kind, value, d); });
     }
 }
 

@@ -13,9 +13,9 @@ void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row
 }
 
 void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
-                   float* gradient) {
+                   bool first, float* gradient) {
     for (ptrdiff_t c = 0; c < columns; ++c) {
-        float sum = 0.0f;
+        float sum = first ? 0.0f : gradient[c];
         for (ptrdiff_t r = 0; r < rows; ++r) sum += dy[r * dy_row + c];
         gradient[c] = sum;
     }

@@ -22,9 +22,10 @@ void add_bias(Call& call) {
 void bias_gradient(Call& call) {
     const ptrdiff_t rows = call.size(40), columns = call.size(100), row = columns + call.gap();
     const Floats dy = call.floats(extent(rows, row, columns));
+    const bool first = call.maybe();
     call.compare(
         [&](const Kernels& table, Floats& gradient) {
-            table.bias_gradient(rows, columns, dy.data(), row, gradient.data());
+            table.bias_gradient(rows, columns, dy.data(), row, first, gradient.data());
         },
         call.untouched(columns));
 }
