@@ -419,10 +419,14 @@ class ConvStage final : public Stage {
         return input_lines(pass, r, band.first, band.last, place);
     }
     std::ptrdiff_t band() const {
-        constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16;
+        // So many pixels at least, since each band reads all weights; and where nothing is left to
+        // this stage, no bands of what stays in the second cache anyway.
+        constexpr std::ptrdiff_t kFloats = std::ptrdiff_t{1} << 16, kFewestPixels = 128;
         if (!sees_pixels_alone_) return lines();
-        return std::clamp(kFloats / (g_.out_width * (out_padded_ + g_.channels)), std::ptrdiff_t{1},
-                          lines());
+        const std::ptrdiff_t line = g_.out_width * (out_padded_ + g_.channels);
+        if (behind == nullptr && ahead == nullptr && lines() * line <= 4 * kFloats) return lines();
+        const std::ptrdiff_t fewest = (kFewestPixels + g_.out_width - 1) / g_.out_width;
+        return std::clamp(std::max(kFloats / line, fewest), std::ptrdiff_t{1}, lines());
     }
     // The scratch that backward uses: a bias gradient, then what the input gradient wants.
     float* behind_forward(const Pass& pass) const {
