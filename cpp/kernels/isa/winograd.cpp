@@ -17,19 +17,11 @@ NNCORE_INLINE int lanes_of(ptrdiff_t left) {
 }
 
 // U of one input and one vector of outputs.
-template <bool Streams>
 NNCORE_INLINE void transform_weights(const float* g, ptrdiff_t tap, float* u, ptrdiff_t place) {
     winograd_transform<3, 4>(
         [](const vec(&x)[3], vec(&out)[4]) { winograd_weights_line(x, out); },
         [&](int row, int column) { return load(g + (row * 3 + column) * tap); },
-        [&](int row, int column, vec value) {
-            float* const to = u + (row * 4 + column) * place;
-            if constexpr (Streams) {
-                stream(to, value);
-            } else {
-                store(to, value);
-            }
-        });
+        [&](int row, int column, vec value) { store(u + (row * 4 + column) * place, value); });
 }
 
 // V and M of a strip of tiles.
@@ -138,12 +130,13 @@ void transform_outputs(const WinogradArgs& p, const Strip& s, const Finish& fini
     }
 }
 
-template <bool Streams>
-void transform_all_weights(const WinogradWeightsArgs& p) {
+}  // namespace
+
+void winograd_weights(const WinogradWeightsArgs& p) {
     const ptrdiff_t place = p.inputs * kBlock, panel = kWinogradPlaces * place;
     const auto transform = [&](const float* g, ptrdiff_t tap, float* u) {
         for (int v = 0; v < kVectorsPerBlock; ++v)
-            transform_weights<Streams>(g + v * kLanes, tap, u + v * kLanes, place);
+            transform_weights(g + v * kLanes, tap, u + v * kLanes, place);
     };
     // Weights are read line after line: the outer loop goes over their rows.
     if (!p.turned) {
@@ -169,19 +162,6 @@ void transform_all_weights(const WinogradWeightsArgs& p) {
                 transform(taps + i * kBlock, kBlock * kBlock,
                           p.transformed + block * panel + (first + i) * kBlock);
         }
-    }
-}
-
-}  // namespace
-
-void winograd_weights(const WinogradWeightsArgs& p) {
-    // Turned ones are made block by block, and are as many as the others.
-    const ptrdiff_t floats = kWinogradPlaces * p.inputs * (p.turned ? p.rows : p.blocks * kBlock);
-    if (floats > kStreamed && is_aligned(p.transformed)) {
-        transform_all_weights<true>(p);
-        finish_streams();
-    } else {
-        transform_all_weights<false>(p);
     }
 }
 
