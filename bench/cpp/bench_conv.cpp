@@ -63,6 +63,7 @@ void conv_forward(benchmark::State& state) {
     args.x = x.data();
     args.blocks = blocks_of(layer.filters);
     args.weights_row = args.blocks * kBlock;
+    args.weights_block = kBlock;
     args.channels = layer.filters;
     args.weights = weights.data();
     args.bias = bias.data();
@@ -98,6 +99,7 @@ void conv_input_gradient(benchmark::State& state) {
     args.x = d.data();
     args.blocks = blocks_of(layer.channels);
     args.weights_row = args.blocks * kBlock;
+    args.weights_block = kBlock;
     args.channels = layer.channels;
     args.weights = weights.data();
     args.activation = kernels::Activation::relu;

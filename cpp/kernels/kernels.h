@@ -93,9 +93,12 @@ struct ConvArgs {
     ptrdiff_t rows, columns;        // output pixels to compute
     ptrdiff_t x_row, x_pixel;       // distance between the inputs of neighbouring output pixels
     const float* x;
-    ptrdiff_t blocks, channels;   // output channels, in blocks of 16 and as stored in y
-    const float* weights;         // [kernel_rows][runs * run][weights_row]
-    ptrdiff_t weights_row;        // 16 * blocks, or more: of all channels, where these are some
+    ptrdiff_t blocks, channels;  // output channels, in blocks of 16 and as stored in y
+    // Of each input, in the order of the chain, blocks of 16 outputs: from input to input, and from
+    // block to block. Either rows of blocks side by side (weights_block = 16), of all channels,
+    // where these are some; or panels, each of which has one block of all inputs.
+    const float* weights;
+    ptrdiff_t weights_row, weights_block;
     const float* bias;            // 16 * blocks floats, or nullptr; each chain starts with it
     Activation activation;        // applied to the result (forward) ...
     const float* input_activity;  // ... or, if not nullptr, y *= activation'(input_activity)

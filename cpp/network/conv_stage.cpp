@@ -34,6 +34,7 @@ class ConvStage final : public Stage {
         scatters_ = ways.input == ConvWays::Input::scattered;
         spreads_winners_ = ways.input == ConvWays::Input::winners;
         filters_minimally_ = pooled && suits_winograd(g_);
+        has_panels_ = !pooled && parameters[0].size() > kManyWeights;
         const Spread spread = ConvPhases::of(g_, true).spread;
         is_spread_out_ = !pooled && spread.height == g_.out_height &&
                          spread.width == g_.out_width && g_.out_channels == out_padded_;
@@ -57,13 +58,14 @@ class ConvStage final : public Stage {
     }
     Border input_border() const override { return g_.padding; }
     std::ptrdiff_t prepared_floats() const override {
-        return filters_minimally_ ? winograd_floats(g_) : 0;
+        return filters_minimally_ ? winograd_floats(g_) : has_panels_ ? parameters[0].size() : 0;
     }
     void prepare(const kernels::Kernels& kernels, const float* weights,
                  float* prepared) const override {
         if (filters_minimally_)
             kernels.winograd_weights(
                 winograd_weights(g_, weights + parameters[0].offset, prepared));
+        if (has_panels_) fill_panels(weights + parameters[0].offset, 0, taps_of_all(), prepared);
     }
 
     Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
@@ -103,17 +105,22 @@ class ConvStage final : public Stage {
         args.rows = 2;
         args.columns = pooled_ ? columns_ : g_.out_width;
         args.blocks = out_padded_ / kBlock;
-        args.weights_row = out_padded_;
         args.channels = g_.out_channels;
         args.weights = values(pass) + parameters[0].offset;
+        args.weights_row = out_padded_;
+        args.weights_block = kBlock;
+        if (has_panels_) {
+            args.weights = panels(pass);
+            args.weights_row = kBlock;
+            args.weights_block = parameters[0].size() / args.blocks;
+        }
         args.bias = bias(pass, use_bias_);
         args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
         args.y_pixel = g_.out_channels;
         // Where several threads have few samples, they share the lines of each; or its channels,
         // where reading the weights for each few lines would take longer than the work.
-        constexpr std::ptrdiff_t kManyWeights = std::ptrdiff_t{1} << 16;
-        if (!pooled_ && parameters[0].size() > kManyWeights) {
+        if (has_panels_) {
             for_bands(
                 pass, args.blocks,
                 [&](const Pass& own, std::ptrdiff_t r, std::ptrdiff_t first, std::ptrdiff_t last) {
@@ -121,7 +128,7 @@ class ConvStage final : public Stage {
                     const std::ptrdiff_t channel = first * kBlock;
                     part.blocks = last - first;
                     part.channels = std::min(last * kBlock, g_.out_channels) - channel;
-                    part.weights += channel;
+                    part.weights += first * part.weights_block;
                     if (part.bias != nullptr) part.bias += channel;
                     part.y = y.row(r) + channel;
                     forward_lines(own, part, r, 0, g_.out_height);
@@ -168,10 +175,14 @@ class ConvStage final : public Stage {
         for_each(pass, taps, [&](const Pass&, std::ptrdiff_t tap) {
             const std::ptrdiff_t place =
                 phases.place(g_, tap / g_.kernel_width, tap % g_.kernel_width);
-            pass.kernels.transpose(
-                g_.channels, g_.out_channels,
-                values(pass) + parameters[0].offset + tap * g_.channels * out_padded_, out_padded_,
-                turned(pass, place), padded(g_.channels));
+            const float* from =
+                values(pass) + parameters[0].offset + tap * g_.channels * out_padded_;
+            for (std::ptrdiff_t block = 0; block < blocks_of(g_.channels); ++block) {
+                pass.kernels.transpose(std::min(kBlock, g_.channels - block * kBlock),
+                                       g_.out_channels, from, out_padded_,
+                                       turned(pass, place) + block * turned_panel(), kBlock);
+                from += kBlock * out_padded_;
+            }
         });
     }
 
@@ -292,6 +303,30 @@ class ConvStage final : public Stage {
         }
     }
 
+    // ---- weights in panels, where they are many: a tile reads those of a few channels, which
+    // would be in few lines of the caches, and which nobody would guess, if they stood far apart.
+    static constexpr std::ptrdiff_t kManyWeights = std::ptrdiff_t{1} << 16;
+    std::ptrdiff_t taps_of_all() const { return g_.kernel_height * g_.kernel_width * g_.channels; }
+    const float* panels(const Pass& all) const {
+        if (all.prepared != nullptr) return all.prepared + prepared_offset;
+        constexpr std::ptrdiff_t kTogether = 32;
+        const float* const weights = values(all) + parameters[0].offset;
+        for_ranges(all, taps_of_all(), kTogether,
+                   [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t last) {
+                       fill_panels(weights, first, last, pass.workspace.prepared);
+                   });
+        return all.workspace.prepared;
+    }
+    // With the weights of inputs [first, last) of the chain.
+    void fill_panels(const float* weights, std::ptrdiff_t first, std::ptrdiff_t last,
+                     float* panels) const {
+        const std::ptrdiff_t panel = taps_of_all() * kBlock;
+        for (std::ptrdiff_t tap = first; tap < last; ++tap)
+            for (std::ptrdiff_t block = 0; block < out_padded_ / kBlock; ++block)
+                std::copy_n(weights + tap * out_padded_ + block * kBlock, kBlock,
+                            panels + block * panel + tap * kBlock);
+    }
+
     // Pooled rows [first, last): two rows at a time into scratch, from there the pooled one.
     void forward_pooled(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r,
                         std::ptrdiff_t first, std::ptrdiff_t last) const {
@@ -396,8 +431,12 @@ class ConvStage final : public Stage {
     // ---- backward, over the spread output gradient (conv_phases.h), in which pixels have whole
     // blocks of channels.
     ConvPhases phases() const { return ConvPhases::of(g_, needs_input_gradient); }
+    // In panels.
     float* turned(const Pass& pass, std::ptrdiff_t tap) const {
-        return pass.workspace.shared[index] + tap * out_padded_ * padded(g_.channels);
+        return pass.workspace.shared[index] + tap * out_padded_ * kBlock;
+    }
+    std::ptrdiff_t turned_panel() const {
+        return g_.kernel_height * g_.kernel_width * out_padded_ * kBlock;
     }
     // Of a band.
     std::ptrdiff_t unpooled_floats() const {
@@ -500,7 +539,8 @@ class ConvStage final : public Stage {
         args.x =
             spread_image(pass, r, band) + row.window * args.x_row + column.window * out_padded_;
         args.blocks = blocks_of(g_.channels);
-        args.weights_row = padded(g_.channels);
+        args.weights_row = kBlock;
+        args.weights_block = turned_panel();
         args.channels = g_.channels;
         args.weights = weights;
         args.activation = input_activation;
@@ -638,7 +678,7 @@ class ConvStage final : public Stage {
         if (!needs_input_gradient) return 0;
         if (scatters_ || spreads_winners_)
             return padded(g_.kernel_height * g_.out_channels * padded(run_));
-        return g_.kernel_height * g_.kernel_width * out_padded_ * padded(g_.channels);
+        return turned_panel() * blocks_of(g_.channels);
     }
     std::ptrdiff_t kernel_partial_floats() const {
         return visits_winners_ ? g_.out_channels * g_.kernel_height * padded(run_)
@@ -650,7 +690,7 @@ class ConvStage final : public Stage {
     }
 
     ConvGeometry g_;
-    bool use_bias_, pooled_, filters_minimally_;
+    bool use_bias_, pooled_, filters_minimally_, has_panels_;
     bool visits_winners_, scatters_, spreads_winners_, is_spread_out_, sees_pixels_alone_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };

@@ -356,6 +356,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.x_pixel = g_.stride_columns * g_.channels;
         args.blocks = blocks_of(group_outputs_);
         args.weights_row = padded(group_outputs_);
+        args.weights_block = kBlock;
         args.channels = group_outputs_;
         args.activation = activation(pass);
         args.y_row = y.layout.line;
@@ -381,6 +382,7 @@ class GroupByGroupStage final : public GroupedConvStage {
         args.x_pixel = outputs_;
         args.blocks = blocks_of(group_inputs_);
         args.weights_row = padded(group_inputs_);
+        args.weights_block = kBlock;
         args.channels = group_inputs_;
         args.activation = input_activation;
         args.activity_row = inputs.row_step * x.layout.line;

@@ -96,11 +96,14 @@ void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bo
     p.blocks = blocks_of(channels);
     p.channels = channels;
     const ptrdiff_t taps = p.kernel_rows * p.runs * p.run, padded = p.blocks * kBlock;
-    // All channels of the weights, or some.
-    p.weights_row = padded + offset % 2 * kBlock;
+    // In panels; or rows of all channels of the weights, or of some.
+    const bool panels = offset == 2;
+    p.weights_row = panels ? kBlock : padded + offset % 2 * kBlock;
+    p.weights_block = panels ? (taps + 1) * kBlock : kBlock;
+    const ptrdiff_t last_block = (p.blocks - 1) * p.weights_block;
     const auto x = random_floats(random, g.height() * g.width() * g.channels, offset);
     const auto weights =
-        random_floats(random, (taps - 1) * p.weights_row + padded, (offset + 1) % 4);
+        random_floats(random, (taps - 1) * p.weights_row + last_block + kBlock, (offset + 1) % 4);
     const auto bias = random_floats(random, padded, (offset + 2) % 4);
     p.y_pixel = channels + offset;
     p.y_row = g.columns * p.y_pixel + offset;
@@ -133,8 +136,10 @@ void check_conv(const Geometry& g, ptrdiff_t channels, Activation activation, bo
             for (ptrdiff_t c = 0; c < channels; ++c) {
                 double sum = bias_used ? static_cast<double>(bias[c]) : 0.0, size = std::fabs(sum);
                 for_taps(p, row, column, [&](ptrdiff_t tap, ptrdiff_t at) {
-                    const double product = static_cast<double>(x[at]) *
-                                           static_cast<double>(weights[tap * p.weights_row + c]);
+                    const double product =
+                        static_cast<double>(x[at]) *
+                        static_cast<double>(weights[tap * p.weights_row +
+                                                    c / kBlock * p.weights_block + c % kBlock]);
                     sum += product;
                     size += std::fabs(product);
                 });
@@ -197,6 +202,7 @@ TEST(conv_pool_2x2) {
                 p.conv.x = x.data();
                 p.conv.blocks = padded / kBlock;
                 p.conv.weights_row = padded;
+                p.conv.weights_block = kBlock;
                 p.conv.channels = p.conv.y_pixel = channels;
                 p.conv.y_row = g.columns * channels;
                 p.conv.weights = weights.data();

@@ -69,9 +69,7 @@ __attribute__((noinline)) void finish_conv(const ConvArgs& p, ptrdiff_t row, ptr
 }
 
 // H output pixels that follow each other, V vectors of channels from number `vector` on.
-// Many: the weights are too many to be in a cache, and the lines of a tile's few channels too far
-// apart to be guessed.
-template <int H, int V, bool Many = false>
+template <int H, int V>
 NNCORE_TILE void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t vector) {
     const ptrdiff_t channel = vector * kLanes;
     const ptrdiff_t w_row = p.weights_row;
@@ -92,20 +90,19 @@ NNCORE_TILE void conv_tile(const ConvArgs& p, ptrdiff_t row, ptrdiff_t column, p
         for (int i = 0; i < H; ++i) acc[i][j] = start;
     }
     const float* x = p.x + row * p.x_row + column * p.x_pixel;
-    const float* w = p.weights + channel;
+    const float* streams[V];
+    NNCORE_UNROLL
+    for (int j = 0; j < V; ++j) {
+        const ptrdiff_t number = vector + j;
+        streams[j] = p.weights + number / kVectorsPerBlock * p.weights_block +
+                     number % kVectorsPerBlock * kLanes;
+    }
     for (ptrdiff_t k = 0; k < p.kernel_rows; ++k)
         for (ptrdiff_t r = 0; r < p.runs; ++r) {
-            const float* streams[V];
+            multiply_rows<H, V>(p.run, x + k * p.kernel_row + r * p.run_step, p.x_pixel, streams,
+                                w_row, acc);
             NNCORE_UNROLL
-            for (int j = 0; j < V; ++j) streams[j] = w + j * kLanes;
-            const float* const from = x + k * p.kernel_row + r * p.run_step;
-            if constexpr (Many) {
-                multiply_rows<H, V>(p.run, from, p.x_pixel, streams, w_row, acc,
-                                    Ahead{w + kWeightsAhead * w_row, w_row});
-            } else {
-                multiply_rows<H, V>(p.run, from, p.x_pixel, streams, w_row, acc);
-            }
-            w += p.run * w_row;
+            for (int j = 0; j < V; ++j) streams[j] += p.run * w_row;
         }
     const ptrdiff_t left = p.channels - channel;
     if (left >= V * kLanes && CutOff::is(p.activation)) {
@@ -249,23 +246,22 @@ void conv(const ConvArgs& p) {
         return;
     }
     const int widest = widest_for(p.columns, vectors);
-    const auto line = [&]<int V, bool Many>(ptrdiff_t row, ptrdiff_t vector) {
+    const auto line = [&]<int V>(ptrdiff_t row, ptrdiff_t vector) {
         for_even_tiles(p.columns, kPixels<V>, [&](ptrdiff_t column, int height) {
-            with_constant<kPixels<V>>(
-                height, [&]<int H>() { conv_tile<H, V, Many>(p, row, column, vector); });
+            with_constant<kPixels<V>>(height,
+                                      [&]<int H>() { conv_tile<H, V>(p, row, column, vector); });
         });
     };
     // Weights that do not stay in the second cache from one row to the next are read once.
     if (p.kernel_rows * p.runs * p.run * p.blocks * kBlock > kStayCached) {
         for_channel_tiles_of(widest, vectors, [&]<int V>(ptrdiff_t vector) {
-            for (ptrdiff_t row = 0; row < p.rows; ++row)
-                line.template operator()<V, true>(row, vector);
+            for (ptrdiff_t row = 0; row < p.rows; ++row) line.template operator()<V>(row, vector);
         });
         return;
     }
     for (ptrdiff_t row = 0; row < p.rows; ++row)
         for_channel_tiles_of(widest, vectors, [&]<int V>(ptrdiff_t vector) {
-            line.template operator()<V, false>(row, vector);
+            line.template operator()<V>(row, vector);
         });
 }
 

@@ -77,8 +77,8 @@ NNCORE_INLINE void for_strips(ptrdiff_t columns, Body body) {
 bool suits_conv_narrow(const ConvArgs& p) {
     const ptrdiff_t by_channels = p.columns * p.blocks * kVectorsPerBlock;
     const ptrdiff_t by_pixels = (p.columns + kLanes - 1) / kLanes * p.channels;
-    return p.x_pixel == 1 && p.runs == 1 && p.input_activity == nullptr && p.columns >= kLanes &&
-           3 * by_pixels < 2 * by_channels;
+    return p.x_pixel == 1 && p.weights_block == kBlock && p.runs == 1 &&
+           p.input_activity == nullptr && p.columns >= kLanes && 3 * by_pixels < 2 * by_channels;
 }
 
 void conv_narrow(const ConvArgs& p) {

@@ -98,8 +98,6 @@ constexpr ptrdiff_t kDepthwiseRows = 4;
 constexpr ptrdiff_t kStripPixels = 48, kStripFloats = 4096;
 // Weights of a convolution that stay in the second cache beside its pixels, in floats.
 constexpr ptrdiff_t kStayCached = ptrdiff_t{1} << 16;
-// How many inputs before its turn the weights of one are asked for, where they do not stay there.
-constexpr ptrdiff_t kWeightsAhead = 32;
 
 // What is read twice stays in the second cache if it is no more than this, in floats; and the
 // fewest vectors of channels that are worth a walk over all pixels, if it does not.

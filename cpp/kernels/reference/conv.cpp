@@ -27,7 +27,10 @@ void conv(const ConvArgs& p) {
                 float acc = p.bias != nullptr ? p.bias[c] : 0.0f;
                 for_taps(p, p.x + row * p.x_row + column * p.x_pixel,
                          [&](ptrdiff_t tap, float input) {
-                             acc = std::fma(input, p.weights[tap * p.weights_row + c], acc);
+                             acc = std::fma(input,
+                                            p.weights[tap * p.weights_row +
+                                                      c / kBlock * p.weights_block + c % kBlock],
+                                            acc);
                          });
                 p.y[row * p.y_row + column * p.y_pixel + c] =
                     p.input_activity != nullptr

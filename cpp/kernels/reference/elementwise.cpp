@@ -12,8 +12,8 @@ void add_bias(ptrdiff_t rows, ptrdiff_t columns, const float* x, ptrdiff_t x_row
         for (ptrdiff_t c = 0; c < columns; ++c) y[r * y_row + c] = x[r * x_row + c] + bias[c];
 }
 
-void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row,
-                   bool first, float* gradient) {
+void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t dy_row, bool first,
+                   float* gradient) {
     for (ptrdiff_t c = 0; c < columns; ++c) {
         float sum = first ? 0.0f : gradient[c];
         for (ptrdiff_t r = 0; r < rows; ++r) sum += dy[r * dy_row + c];

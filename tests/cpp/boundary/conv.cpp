@@ -52,14 +52,17 @@ void conv(Call& call) {
     walk.fill(p);
     p.channels = call.size(80);
     p.blocks = blocks_of(p.channels);
-    // All channels of the weights, or some.
-    p.weights_row = (p.blocks + call.random.below(2)) * kBlock;
+    // In panels; or rows of all channels of the weights, or of some.
+    const bool panels = call.maybe();
+    p.weights_row = (panels ? 1 : p.blocks + call.random.below(2)) * kBlock;
+    p.weights_block = panels ? walk.taps() * kBlock + call.random.below(2) * kBlock : kBlock;
     p.y_pixel = p.channels + call.gap();
     p.y_row = p.columns * p.y_pixel + call.gap();
     p.activity_pixel = p.channels + call.gap();
     p.activity_row = p.columns * p.activity_pixel + call.gap();
     const Floats x = call.floats(walk.floats()),
-                 weights = call.floats(extent(walk.taps(), p.weights_row, p.blocks * kBlock)),
+                 weights = call.floats(
+                     extent(p.blocks, p.weights_block, extent(walk.taps(), p.weights_row, kBlock))),
                  bias = call.floats(p.blocks * kBlock),
                  activity = call.rectified(extent(p.rows, p.activity_row,
                                                   extent(p.columns, p.activity_pixel, p.channels)));
@@ -82,6 +85,7 @@ void conv_pool_2x2(Call& call) {
     p.conv.channels = p.conv.y_pixel = call.size(60);
     p.conv.blocks = blocks_of(p.conv.channels);
     p.conv.weights_row = p.conv.blocks * kBlock;
+    p.conv.weights_block = kBlock;
     p.conv.y_row = p.conv.columns * p.conv.channels;
     p.activation = call.activation();
     const Floats x = call.floats(walk.floats()),
