@@ -72,4 +72,29 @@ NNCORE_INLINE vec times_derivative(const CutOff& cut_off, vec y, vec dy) {
     return y > zero() ? (y >= cut_off.ceiling ? zero() : dy) : zero();
 }
 
+// Calls body(function of a vector), or body(function of y and dy), for loops over many vectors: to
+// choose anew for each of them takes longer than the usual activations do.
+template <class Body>
+NNCORE_INLINE void with_activation(Activation activation, Body body) {
+    if (activation == Activation::linear) {
+        body([](vec x) { return x; });
+    } else if (CutOff::is(activation)) {
+        body([cut_off = CutOff(activation)](vec x) { return activate(cut_off, x); });
+    } else {
+        body([activation](vec x) { return activate(activation, x); });
+    }
+}
+template <class Body>
+NNCORE_INLINE void with_derivative(Activation activation, Body body) {
+    if (activation == Activation::linear) {
+        body([](vec, vec dy) { return dy; });
+    } else if (CutOff::is(activation)) {
+        body([cut_off = CutOff(activation)](vec y, vec dy) {
+            return times_derivative(cut_off, y, dy);
+        });
+    } else {
+        body([activation](vec y, vec dy) { return times_derivative(activation, y, dy); });
+    }
+}
+
 }  // namespace nncore::kernels::NNCORE_TARGET

@@ -76,21 +76,27 @@ void bias_gradient(ptrdiff_t rows, ptrdiff_t columns, const float* dy, ptrdiff_t
 }
 
 void activation(Activation kind, ptrdiff_t count, const float* x, float* y) {
-    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
-        store_some(y + i, activate(kind, load_some(x + i, n)), n);
+    with_activation(kind, [&](auto activate) {
+        for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(y + i, activate(load_some(x + i, n)), n);
+        });
     });
 }
 
 void activation_gradient(Activation kind, ptrdiff_t count, const float* y, const float* dy,
                          float* dx) {
-    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
-        store_some(dx + i, times_derivative(kind, load_some(y + i, n), load_some(dy + i, n)), n);
+    with_derivative(kind, [&](auto multiply) {
+        for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(dx + i, multiply(load_some(y + i, n), load_some(dy + i, n)), n);
+        });
     });
 }
 
 void add(Activation kind, ptrdiff_t count, const float* a, const float* b, float* y) {
-    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
-        store_some(y + i, activate(kind, load_some(a + i, n) + load_some(b + i, n)), n);
+    with_activation(kind, [&](auto activate) {
+        for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(y + i, activate(load_some(a + i, n) + load_some(b + i, n)), n);
+        });
     });
 }
 
@@ -113,23 +119,31 @@ void sgd_update(ptrdiff_t count, float learning_rate, const float* gradient, flo
 
 void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, const float* scale,
                      const float* offset, float* y) {
-    for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
-        store_some(y + i, divide_by_255(load_bytes(x + i, n)), n);
-    });
-    if (scale == nullptr) return;
-    if (channels == 1) {
-        const vec s = broadcast(scale[0]), o = broadcast(offset[0]);
+    if (scale == nullptr) {
         for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
-            store_some(y + i, fma(load_some(y + i, n), s, o), n);
+            store_some(y + i, divide_by_255(load_bytes(x + i, n)), n);
         });
         return;
     }
-    // 16 * channels floats hold whole pixels and whole vectors: walk them channel by lane.
-    ptrdiff_t channel = 0;
-    for (ptrdiff_t i = 0; i < count; ++i) {
-        y[i] = __builtin_fmaf(y[i], scale[channel], offset[channel]);
-        channel = channel + 1 == channels ? 0 : channel + 1;
+    // As many vectors as there are channels hold whole pixels: each has its own factors by lane.
+    constexpr ptrdiff_t kUsual = 4;
+    alignas(64) float scales[kUsual * kLanes], offsets[kUsual * kLanes];
+    ptrdiff_t done = 0;
+    if (channels <= kUsual) {
+        for (ptrdiff_t i = 0; i < channels * kLanes; ++i) {
+            scales[i] = scale[i % channels];
+            offsets[i] = offset[i % channels];
+        }
+        for (; done + channels * kLanes <= count; done += channels * kLanes)
+            for (ptrdiff_t i = 0; i < channels * kLanes; i += kLanes)
+                store(y + done + i, fma(divide_by_255(load_bytes(x + done + i, kLanes)),
+                                        load(scales + i), load(offsets + i)));
     }
+    for_vectors(count - done, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+        store_some(y + done + i, divide_by_255(load_bytes(x + done + i, n)), n);
+    });
+    for (ptrdiff_t i = done; i < count; ++i)
+        y[i] = __builtin_fmaf(y[i], scale[i % channels], offset[i % channels]);
 }
 
 void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,

@@ -125,30 +125,6 @@ NNCORE_INLINE void for_pixels_and_channels(ptrdiff_t pixels, ptrdiff_t channels,
                                   __attribute__((always_inline)) { body(p * channels + c, c, n); });
 }
 
-// Each activation in a loop of its own: to choose anew for each vector takes longer than the rest.
-template <class Activate>
-NNCORE_INLINE void normalize_by(const NormalizeArgs& a, const float* x, float* y,
-                                Activate activate) {
-    for_pixels_and_channels(
-        a.pixels, a.channels, [&](ptrdiff_t i, ptrdiff_t c, int n) __attribute__((always_inline)) {
-            const vec off = load_some(x + i, n) - load_some(a.mean + c, n);
-            store_some(y + i,
-                       activate(fma(off, load_some(a.scale + c, n), load_some(a.shift + c, n))), n);
-        });
-}
-template <class Multiply>
-NNCORE_INLINE void normalize_gradient_by(const NormalizeGradientArgs& a, const float* x,
-                                         const float* dy, float* dx, Multiply multiply) {
-    for_pixels_and_channels(
-        a.pixels, a.channels, [&](ptrdiff_t i, ptrdiff_t c, int n) __attribute__((always_inline)) {
-            const vec value = load_some(x + i, n);
-            const vec off = value - load_some(a.mean + c, n);
-            const vec d = fma(load_some(a.of_gradient + c, n), load_some(dy + i, n),
-                              fma(load_some(a.of_input + c, n), off, load_some(a.constant + c, n)));
-            store_some(dx + i, multiply(value, d), n);
-        });
-}
-
 }  // namespace
 
 void channel_moments(ptrdiff_t pixels, ptrdiff_t channels, const float* x, float* means,
@@ -182,14 +158,16 @@ void combine_moments(ptrdiff_t samples, ptrdiff_t stride, ptrdiff_t pixels, ptrd
 }
 
 void normalize(const NormalizeArgs& a, Activation kind, const float* x, float* y) {
-    if (kind == Activation::linear) {
-        normalize_by(a, x, y, [](vec value) { return value; });
-    } else if (CutOff::is(kind)) {
-        const CutOff cut_off(kind);
-        normalize_by(a, x, y, [&](vec value) { return activate(cut_off, value); });
-    } else {
-        normalize_by(a, x, y, [&](vec value) { return activate(kind, value); });
-    }
+    with_activation(kind, [&](auto activate) {
+        for_pixels_and_channels(
+            a.pixels, a.channels,
+            [&](ptrdiff_t i, ptrdiff_t c, int n) __attribute__((always_inline)) {
+                const vec off = load_some(x + i, n) - load_some(a.mean + c, n);
+                store_some(y + i,
+                           activate(fma(off, load_some(a.scale + c, n), load_some(a.shift + c, n))),
+                           n);
+            });
+    });
 }
 
 void normalize_gradient_chains(const NormalizeArgs& a, ptrdiff_t before, const float* x,
@@ -202,16 +180,18 @@ void normalize_gradient_chains(const NormalizeArgs& a, ptrdiff_t before, const f
 
 void normalize_gradient(const NormalizeGradientArgs& a, Activation kind, const float* x,
                         const float* dy, float* dx) {
-    if (kind == Activation::linear) {
-        normalize_gradient_by(a, x, dy, dx, [](vec, vec d) { return d; });
-    } else if (CutOff::is(kind)) {
-        const CutOff cut_off(kind);
-        normalize_gradient_by(
-            a, x, dy, dx, [&](vec value, vec d) { return times_derivative(cut_off, value, d); });
-    } else {
-        normalize_gradient_by(a, x, dy, dx,
-                              [&](vec value, vec d) { return times_derivative(kind, value, d); });
-    }
+    with_derivative(kind, [&](auto multiply) {
+        for_pixels_and_channels(
+            a.pixels, a.channels,
+            [&](ptrdiff_t i, ptrdiff_t c, int n) __attribute__((always_inline)) {
+                const vec value = load_some(x + i, n);
+                const vec off = value - load_some(a.mean + c, n);
+                const vec d =
+                    fma(load_some(a.of_gradient + c, n), load_some(dy + i, n),
+                        fma(load_some(a.of_input + c, n), off, load_some(a.constant + c, n)));
+                store_some(dx + i, multiply(value, d), n);
+            });
+    });
 }
 
 }  // namespace nncore::kernels::NNCORE_TARGET
