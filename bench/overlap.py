@@ -8,24 +8,18 @@ gradients are known, and with sums that are waited for. Needs mpiexec, mpi4py, u
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shlex
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from machine import load_warning, machine
 from output import table, write_json
-from scaling import NETWORKS, WORKER
+from scaling_steps import NETWORKS, told
 
-_MESSAGES = {
+_BY_TCP = {
     "NNCORE_MPI": "messages",
-    "NNCORE_NUM_THREADS": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_pml": "ob1",
     "OMPI_MCA_btl": "tcp,self",
     "OMPI_MCA_btl_tcp_if_include": "lo",
@@ -33,19 +27,13 @@ _MESSAGES = {
 
 
 def measured(networks: list[str], seconds: float, rate: str, overlap: bool) -> list[dict[str, Any]]:
-    """The steps of two processes, as `scaling_worker.py` tells them."""
-    worker = [sys.executable, str(WORKER), *networks, "--seconds", str(seconds)]
-    worker += [] if overlap else ["--without-overlap"]
+    """The steps of two processes."""
     limit = f"ip link set lo up && tc qdisc add dev lo root tbf rate {shlex.quote(rate)}"
-    script = f"{limit} burst 512kb latency 100ms && exec mpiexec -n 2 {shlex.join(worker)}"
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script],
-        env=os.environ | _MESSAGES,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    steps: list[dict[str, Any]] = json.loads(done.stdout)["steps"]
+    script = f'{limit} burst 512kb latency 100ms && exec "$@"'
+    flags = [] if overlap else ["--without-overlap"]
+    limited = ["unshare", "-n", "sh", "-c", script, "sh"]
+    found = told(2, networks, seconds, *flags, before=limited, environment=_BY_TCP)
+    steps: list[dict[str, Any]] = found["steps"]
     return steps
 
 

@@ -13,37 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from scaling_model import LINKS, Link, Step, efficiency, fitted, seconds_of
+from scaling_steps import NETWORKS, told
 
-WORKER = Path(__file__).with_name("scaling_worker.py")
-NETWORKS = ("mlp64", "mlp512", "mlp2048", "cnn28", "resnet", "lite0")
 NODES = (8, 16, 32, 64, 128, 256)
 PREDICTED = ("resnet", "lite0")
 # Images of each node's share of a step, where the batch grows with the nodes.
 SHARE = {"resnet": 64, "lite0": 16}
-
-
-def measured(
-    processes: int, networks: list[str], seconds: float, trace: Path | None = None
-) -> dict[str, Any]:
-    """What the workers tell: steps by network and batch, the link, the threads."""
-    environment = os.environ | {
-        "NNCORE_NUM_THREADS": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    }
-    worker = [sys.executable, str(WORKER), *networks, "--seconds", str(seconds)]
-    worker += [] if trace is None else ["--trace", str(trace)]
-    command = ["mpiexec", "-n", str(processes), *worker] if processes > 1 else worker
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def steps_of(found: dict[str, Any]) -> list[Step]:
@@ -102,14 +82,14 @@ def predict(one: list[Step], two: list[Step], cores: int) -> list[dict[str, Any]
     records = []
     for network in PREDICTED:
         steps = [step for step in one if step.network == network]
-        told = [step for step in two if step.network == network]
-        if not steps or not told:
+        both = [step for step in two if step.network == network]
+        if not steps or not both:
             continue
         cost, spread = fitted(steps), max(step.spread for step in steps)
         rows = [["link", "nodes", "efficiency", "latency", "bandwidth", "stragglers", "first"]]
         for name, link in LINKS.items():
             for nodes in NODES:
-                found = efficiency(cost, SHARE[network], nodes, told[-1], link, cores, spread)
+                found = efficiency(cost, SHARE[network], nodes, both[-1], link, cores, spread)
                 shares = [f"{found[part]:.1%}" for part in ("latency", "bandwidth", "stragglers")]
                 rows.append([name, str(nodes), f"{found['efficiency']:.1%}", *shares])
                 rows[-1].append(max(("latency", "bandwidth", "stragglers"), key=found.__getitem__))
@@ -129,8 +109,9 @@ def main() -> int:
         "--trace", type=Path, help="of two processes, for chrome://tracing or ui.perfetto.dev"
     )
     args = parser.parse_args()
-    alone = measured(1, args.networks, args.seconds)
-    both = measured(2, args.networks, args.seconds, args.trace)
+    trace = ["--trace", str(args.trace)] if args.trace else []
+    alone = told(1, args.networks, args.seconds)
+    both = told(2, args.networks, args.seconds, *trace)
     link = Link(**both["link"])
     print(
         f"link of two processes here: {1e6 * link.latency:.1f} us for a sum of nothing, "

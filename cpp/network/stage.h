@@ -100,13 +100,15 @@ void for_ranges(const AnyPass& pass, std::ptrdiff_t count, std::ptrdiff_t grain,
         body(own, first, last);
     });
 }
-// The same with pieces of a vector of floats, whole blocks: body(own, first, count).
+// The same with pieces of a vector of floats, whole blocks: body(own, first, count). None is so
+// long that what a body makes of it first has left the second cache when it goes on with that.
 template <class AnyPass, class Body>
 void for_floats(const AnyPass& pass, std::ptrdiff_t floats, const Body& body) {
-    constexpr std::ptrdiff_t kPiece = 64;  // blocks
+    constexpr std::ptrdiff_t kPiece = 64, kLongest = 1024;  // blocks
     for_ranges(pass, floats / kBlock, kPiece,
                [&](const AnyPass& own, std::ptrdiff_t first, std::ptrdiff_t last) {
-                   body(own, first * kBlock, (last - first) * kBlock);
+                   for (std::ptrdiff_t block = first; block < last; block += kLongest)
+                       body(own, block * kBlock, std::min(kLongest, last - block) * kBlock);
                });
 }
 // The same piece by piece: body(own, i).
