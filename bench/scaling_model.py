@@ -31,6 +31,7 @@ class Step:
     calls: float
     bytes: float
     telling: float
+    overlaps: bool  # whether sums were begun while gradients were still computed
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def measured(name: str, batch: int, seconds: float) -> tuple[dict[str, Any], lis
         "calls": 0 if counted is None else counted.calls,
         "bytes": 0 if counted is None else counted.bytes,
         "telling": sum(telling) / number,
+        "overlaps": any(what == "begin sum" for what, *_ in events),
     }
     return found, events
 
