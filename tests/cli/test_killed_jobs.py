@@ -81,7 +81,8 @@ def killed(job: subprocess.Popen[str], size: int, draw: random.Random, moment: f
     finally:
         job.kill()
     if job.returncode != 0:
-        assert "signal" in told.lower(), (job.returncode, told)  # mpiexec says what became of which process
+        # mpiexec says what became of which process.
+        assert "signal" in told.lower(), (job.returncode, told)
     return job.returncode
 
 
