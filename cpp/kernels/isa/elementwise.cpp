@@ -125,25 +125,37 @@ void bytes_to_floats(ptrdiff_t count, const uint8_t* x, ptrdiff_t channels, cons
         });
         return;
     }
+    if (channels == 1) {
+        const vec s = broadcast(scale[0]), o = broadcast(offset[0]);
+        for_vectors(count, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
+            store_some(y + i, fma(divide_by_255(load_bytes(x + i, n)), s, o), n);
+        });
+        return;
+    }
     // As many vectors as there are channels hold whole pixels: each has its own factors by lane.
     constexpr ptrdiff_t kUsual = 4;
-    alignas(64) float scales[kUsual * kLanes], offsets[kUsual * kLanes];
+    const ptrdiff_t pixels = channels * kLanes;
     ptrdiff_t done = 0;
-    if (channels <= kUsual) {
-        for (ptrdiff_t i = 0; i < channels * kLanes; ++i) {
-            scales[i] = scale[i % channels];
-            offsets[i] = offset[i % channels];
-        }
-        for (; done + channels * kLanes <= count; done += channels * kLanes)
-            for (ptrdiff_t i = 0; i < channels * kLanes; i += kLanes)
+    if (channels <= kUsual && count >= 2 * pixels) {  // else making the factors takes longer
+        alignas(64) float scales[kUsual * kLanes], offsets[kUsual * kLanes];
+        for (ptrdiff_t i = 0; i < pixels; i += channels)
+            for (ptrdiff_t c = 0; c < channels; ++c) {
+                scales[i + c] = scale[c];
+                offsets[i + c] = offset[c];
+            }
+        for (; done + pixels <= count; done += pixels)
+            for (ptrdiff_t i = 0; i < pixels; i += kLanes)
                 store(y + done + i, fma(divide_by_255(load_bytes(x + done + i, kLanes)),
                                         load(scales + i), load(offsets + i)));
     }
     for_vectors(count - done, [&](ptrdiff_t i, int n) __attribute__((always_inline)) {
         store_some(y + done + i, divide_by_255(load_bytes(x + done + i, n)), n);
     });
-    for (ptrdiff_t i = done; i < count; ++i)
-        y[i] = __builtin_fmaf(y[i], scale[i % channels], offset[i % channels]);
+    ptrdiff_t channel = 0;
+    for (ptrdiff_t i = done; i < count; ++i) {
+        y[i] = __builtin_fmaf(y[i], scale[channel], offset[channel]);
+        channel = channel + 1 == channels ? 0 : channel + 1;
+    }
 }
 
 void sum_partials(ptrdiff_t count, ptrdiff_t parts, ptrdiff_t stride, const float* partials,
