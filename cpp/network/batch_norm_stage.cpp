@@ -60,7 +60,9 @@ class BatchNormStage final : public Stage {
     bool folds() const override { return folds_; }
     bool folds_in_training() const override { return folds_ && fixed_; }
     bool leaves_last_step() const override { return folds_ && !fixed_; }
-    bool leaves_output() const override { return !folds_in_training() && !fixed_; }
+    bool leaves_output_to(const Stage& next) const override {
+        return next.takes_output() && !folds_in_training() && !fixed_;
+    }
     bool shares_delta() const override { return true; }
     std::vector<std::size_t> deltas_written() const override {
         return is_left ? std::vector<std::size_t>{} : Stage::deltas_written();
@@ -117,7 +119,7 @@ class BatchNormStage final : public Stage {
             measure(pass);
             mean = shared(pass, kMean);
             set_scale(pass, shared(pass, kVariance), scale);
-            if (output_is_left && pass.purpose == Purpose::training) {
+            if (leaves_output(pass)) {
                 std::copy_n(scale, stride_, shared(pass, kScale));
                 return;
             }
@@ -138,12 +140,14 @@ class BatchNormStage final : public Stage {
     }
 
     void output_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
-                      std::ptrdiff_t last, float* values) const override {
-        const std::ptrdiff_t line = pixels_ / output_shape[0];
-        const kernels::NormalizeArgs args{(last - first) * line, channels_, shared(pass, kMean),
+                      std::ptrdiff_t last, float* values, std::ptrdiff_t line) const override {
+        const std::ptrdiff_t columns = pixels_ / output_shape[0], floats = columns * channels_;
+        const std::ptrdiff_t together = line == floats ? last - first : 1;
+        const kernels::NormalizeArgs args{together * columns, channels_, shared(pass, kMean),
                                           shared(pass, kScale), value(pass, kBeta)};
-        pass.kernels.normalize(args, output_activation,
-                               input(pass).row(row) + first * line * channels_, values);
+        for (; first < last; first += together, values += line)
+            pass.kernels.normalize(args, output_activation, input(pass).row(row) + first * floats,
+                                   values);
     }
 
     // The mean of each channel, and the sum of the squares around it.
@@ -188,9 +192,10 @@ class BatchNormStage final : public Stage {
     }
 
     void take_gradient(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,
-                       std::ptrdiff_t first, std::ptrdiff_t last) const override {
+                       std::ptrdiff_t first, std::ptrdiff_t last,
+                       const float* gradient) const override {
         const std::ptrdiff_t line = pixels_ / output_shape[0];
-        add_pixels(pass, chunk, row, first * line, last * line);
+        add_pixels(pass, chunk, row, first * line, last * line, gradient);
     }
 
     void backward_weights(const BackwardPass& pass) const override {
@@ -280,13 +285,13 @@ class BatchNormStage final : public Stage {
 
     // Adds pixels [first, last) of a sample to the sums of its chunk, samples and pixels in order.
     void add_pixels(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
-                    std::ptrdiff_t first, std::ptrdiff_t last) const {
+                    std::ptrdiff_t first, std::ptrdiff_t last, const float* gradient) const {
         float* const chains = scratch(pass, kScratchRows);
         const kernels::NormalizeArgs args{last - first, channels_, shared(pass, kMean), nullptr,
                                           nullptr};
         const std::ptrdiff_t at = first * channels_;
-        pass.kernels.normalize_gradient_chains(args, first, input(pass).row(r) + at,
-                                               output_delta(pass).row(r) + at, chains);
+        pass.kernels.normalize_gradient_chains(args, first, input(pass).row(r) + at, gradient,
+                                               chains);
         if (last < pixels_) return;
         static_assert(kernels::kNormalizeChains == 4);
         float* total = shared(pass, kSharedRows + 2 * chunk);
@@ -307,7 +312,7 @@ class BatchNormStage final : public Stage {
         if (!output_is_left)
             for_each(pass, share.chunks, [&](const BackwardPass& own, std::ptrdiff_t chunk) {
                 for (std::ptrdiff_t r = share.begin(chunk); r < share.begin(chunk + 1); ++r)
-                    add_pixels(own, chunk, r, 0, pixels_);
+                    add_pixels(own, chunk, r, 0, pixels_, output_delta(pass).row(r));
             });
         float* const sums = scratch(pass, 0);
         if (share.chunks > 0)

@@ -465,9 +465,10 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
             const auto inputs = reader->inputs();
             return std::find(inputs.begin(), inputs.end(), i + 1) != inputs.end();
         });
-        if (!stage.leaves_output() || !next.takes_output() || readers > 1) continue;
-        next.ahead = &stage;
-        stage.output_is_left = true;
+        if (readers > 1) continue;
+        stage.output_is_left = stage.leaves_output_to(next);
+        stage.takes_gradient = stage.takes_gradient_from(next);
+        if (stage.output_is_left || stage.takes_gradient) next.ahead = &stage;
     }
     for (const auto& stage : stages) {
         stage->prepared_offset = architecture_.prepared_floats;

@@ -35,9 +35,6 @@ class ConvStage final : public Stage {
         spreads_winners_ = ways.input == ConvWays::Input::winners;
         filters_minimally_ = pooled && suits_winograd(g_);
         has_panels_ = !pooled && parameters[0].size() > kManyWeights;
-        const Spread spread = ConvPhases::of(g_, true).spread;
-        is_spread_out_ = !pooled && spread.height == g_.out_height &&
-                         spread.width == g_.out_width && g_.out_channels == out_padded_;
         sees_pixels_alone_ = g_.kernel_height == 1 && g_.kernel_width == 1 && g_.stride_rows == 1 &&
                              g_.stride_columns == 1 && g_.padding == Border{};
     }
@@ -93,31 +90,47 @@ class ConvStage final : public Stage {
 
     bool takes_last_step() const override { return !pooled_ && !use_bias_; }
     bool takes_output() const override { return sees_pixels_alone_ && !pooled_; }
+    // Only to a stage that needs a few lines at a time. Where an output has few inputs, it takes
+    // less time to compute it twice, backward as well, than to write it and read it again.
+    bool leaves_output_to(const Stage& next) const override {
+        constexpr std::ptrdiff_t kFewInputs = 48;
+        return goes_by_lines() && next.hands_gradient_on() && taps_of_all() <= kFewInputs;
+    }
+    bool takes_gradient_from(const Stage& next) const override {
+        return goes_by_lines() && next.hands_gradient_on() && takes_part_backward() &&
+               next.needs_input_gradient;
+    }
+    void output_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
+                      std::ptrdiff_t last, float* values, std::ptrdiff_t line) const override {
+        kernels::ConvArgs args = forward_args(pass);
+        args.rows = last - first;
+        args.x = corner(g_, input(pass), row) + first * args.x_row;
+        args.y = values;
+        args.y_row = line;
+        pass.kernels.conv(args);
+    }
+    void take_gradient(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,
+                       std::ptrdiff_t first, std::ptrdiff_t last,
+                       const float* gradient) const override {
+        go_backward(pass, chunk, row, {first, last, gradient});
+    }
 
     void forward(const Pass& pass) const override {
         if (filters_minimally_) {
             filter_minimally(pass);
             return;
         }
+        if (leaves_output(pass)) return;
         const Rows& x = input(pass);
         const Rows& y = output(pass);
-        kernels::ConvArgs args = taps<kernels::ConvArgs>(x.layout.line);
+        kernels::ConvArgs args = forward_args(pass);
         args.rows = 2;
-        args.columns = pooled_ ? columns_ : g_.out_width;
-        args.blocks = out_padded_ / kBlock;
-        args.channels = g_.out_channels;
-        args.weights = values(pass) + parameters[0].offset;
-        args.weights_row = out_padded_;
-        args.weights_block = kBlock;
         if (has_panels_) {
             args.weights = panels(pass);
             args.weights_row = kBlock;
             args.weights_block = parameters[0].size() / args.blocks;
         }
-        args.bias = bias(pass, use_bias_);
-        args.activation = pooled_ ? Activation::linear : activation(pass);
         args.y_row = pooled_ ? columns_ * g_.out_channels : y.layout.line;
-        args.y_pixel = g_.out_channels;
         // Where several threads have few samples, they share the lines of each; or its channels,
         // where reading the weights for each few lines would take longer than the work.
         if (has_panels_) {
@@ -187,6 +200,7 @@ class ConvStage final : public Stage {
     }
 
     void backward_data(const BackwardPass& all) const override {
+        if (takes_gradient) return;  // and has gone backward
         const Share share = all.share();
         for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
             if (!reads_delta()) {
@@ -194,31 +208,9 @@ class ConvStage final : public Stage {
             } else if (makes_input(pass)) {
                 use_image(pass);
             }
-            const std::ptrdiff_t begin = share.begin(chunk), end = share.begin(chunk + 1);
-            if (trains)
-                std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
-            for (std::ptrdiff_t r = begin; r < end; ++r) {
-                const bool first = r == begin;
-                for (std::ptrdiff_t line = 0; line < lines(); line += band()) {
-                    const Band band{line, std::min(line + this->band(), lines())};
-                    const float* dense = unpooled(pass, r, band);
-                    const float* const x = seen(pass, r, band);
-                    if (needs_input_gradient) {
-                        if (spreads_winners_) {
-                            spread_input_gradient(pass, r, x);
-                        } else if (scatters_) {
-                            scattered_input_gradient(pass, r, band, x);
-                        } else {
-                            input_gradient(pass, r, band, x);
-                        }
-                    }
-                    if (ahead != nullptr)
-                        ahead->take_gradient(pass, chunk, r, band.first, band.last);
-                    if (!trains) continue;
-                    weight_gradient(pass, r, band, x, dense, chunk, first && line == 0);
-                    if (use_bias_) bias_gradient(pass, r, band, chunk, first);
-                }
-            }
+            for (std::ptrdiff_t r = share.begin(chunk); r < share.begin(chunk + 1); ++r)
+                for (std::ptrdiff_t line = 0; line < lines(); line += band())
+                    go_backward(pass, chunk, r, {line, std::min(line + band(), lines())});
         });
     }
 
@@ -288,6 +280,19 @@ class ConvStage final : public Stage {
         return reinterpret_cast<std::uint8_t*>(pass.workspace.saved[index].row(row));
     }
 
+    // Forward, but for the lines.
+    kernels::ConvArgs forward_args(const Pass& pass) const {
+        kernels::ConvArgs args = taps<kernels::ConvArgs>(input(pass).layout.line);
+        args.columns = pooled_ ? columns_ : g_.out_width;
+        args.blocks = out_padded_ / kBlock;
+        args.channels = args.y_pixel = g_.out_channels;
+        args.weights = values(pass) + parameters[0].offset;
+        args.weights_row = out_padded_;
+        args.weights_block = kBlock;
+        args.bias = bias(pass, use_bias_);
+        args.activation = pooled_ ? Activation::linear : activation(pass);
+        return args;
+    }
     // Of one sample, all but the lines given by `args`, which begins at line 0 of the output.
     void forward_lines(const Pass& pass, kernels::ConvArgs args, std::ptrdiff_t r,
                        std::ptrdiff_t first, std::ptrdiff_t last) const {
@@ -423,10 +428,46 @@ class ConvStage final : public Stage {
 
     // Lines [first, last) of the output, which go through the pass backward together: all of a
     // sample; or, where each line comes from one line of the input, so few that they stay in the
-    // second cache.
+    // second cache. Their gradient without gaps, where the stage behind hands it on.
     struct Band {
         std::ptrdiff_t first, last;
+        const float* gradient = nullptr;
     };
+    bool is_part(const Band& band) const { return band.last - band.first < lines(); }
+    const float* gradient(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+        return band.gradient != nullptr ? band.gradient
+                                        : output_delta(pass).row(r) + band.first * output_line();
+    }
+    // Whether lines go through both passes alone, as they come, with nothing but weights, a bias
+    // and an activation.
+    bool goes_by_lines() const {
+        return !pooled_ && !has_panels_ && ahead == nullptr && behind == nullptr &&
+               is_spread_out() && (sees_pixels_alone_ || !needs_input_gradient);
+    }
+
+    void go_backward(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
+                     const Band& band) const {
+        const bool first = r == pass.share().begin(chunk);
+        const float* const dense = unpooled(pass, r, band);
+        const float* const x = seen(pass, r, band);
+        if (needs_input_gradient) {
+            if (spreads_winners_) {
+                spread_input_gradient(pass, r, x);
+            } else if (scatters_) {
+                scattered_input_gradient(pass, r, band, x);
+            } else {
+                input_gradient(pass, r, band, x);
+            }
+            if (ahead != nullptr)
+                ahead->take_gradient(pass, chunk, r, band.first, band.last,
+                                     input_delta(pass).row(r) + band.first * input_line());
+        }
+        if (!trains) return;
+        if (first && band.first == 0)
+            std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
+        weight_gradient(pass, r, band, x, dense, chunk, first && band.first == 0);
+        if (use_bias_) bias_gradient(pass, r, band, chunk, first);
+    }
 
     // ---- backward, over the spread output gradient (conv_phases.h), in which pixels have whole
     // blocks of channels.
@@ -444,9 +485,14 @@ class ConvStage final : public Stage {
         return padded((band() < lines() ? band() : s.height) * s.width * out_padded_);
     }
     // Where it is spread out already, the gradient as it came.
-    bool reads_delta() const { return is_spread_out_ && behind == nullptr; }
+    bool is_spread_out() const {
+        const Spread spread = phases().spread;
+        return !pooled_ && spread.height == g_.out_height && spread.width == g_.out_width &&
+               g_.out_channels == out_padded_;
+    }
+    bool reads_delta() const { return behind == nullptr && is_spread_out(); }
     const float* spread_image(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
-        return reads_delta() ? output_delta(pass).row(r) + band.first * output_line() : image(pass);
+        return reads_delta() ? gradient(pass, r, band) : image(pass);
     }
     std::ptrdiff_t input_line() const { return g_.width * g_.channels; }
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
@@ -455,7 +501,8 @@ class ConvStage final : public Stage {
     // The input from the line on that a band begins with.
     const float* seen(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
         float* const place = image(pass) + (reads_delta() ? 0 : unpooled_floats());
-        return input_lines(pass, r, band.first, band.last, place);
+        const std::ptrdiff_t first = band.first * g_.stride_rows;
+        return input_lines(pass, r, first, first + band.last - band.first, place);
     }
     std::ptrdiff_t band() const {
         // So many pixels at least, since each band reads all weights; and where nothing is left to
@@ -514,7 +561,7 @@ class ConvStage final : public Stage {
             for (std::ptrdiff_t j = 0; j < phases.columns; ++j) {
                 ConvPhase row = phases.row(g_, i);
                 const ConvPhase column = phases.column(g_, j);
-                if (this->band() < lines()) {
+                if (is_part(band)) {
                     row.first = band.first;
                     row.count = band.last - band.first;
                 }
@@ -564,7 +611,7 @@ class ConvStage final : public Stage {
     // There is no stride.
     void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band,
                                   const float* seen) const {
-        const bool part = this->band() < lines();
+        const bool part = is_part(band);
         const std::ptrdiff_t first = part ? band.first : 0;
         const ConvPhases phases = this->phases();
         const Spread& s = phases.spread;
@@ -668,8 +715,7 @@ class ConvStage final : public Stage {
         const std::ptrdiff_t all = output_shape[0] * output_shape[1];
         const std::ptrdiff_t part = (band.last - band.first) * g_.out_width;
         add_bias_gradient(pass.kernels, {begins && ends ? all : part, begins, ends},
-                          g_.out_channels, output_delta(pass).row(r) + band.first * output_line(),
-                          first, behind_forward(pass),
+                          g_.out_channels, gradient(pass, r, band), first, behind_forward(pass),
                           partials(pass, chunk) + kernel_partial_floats());
     }
 
@@ -691,7 +737,7 @@ class ConvStage final : public Stage {
 
     ConvGeometry g_;
     bool use_bias_, pooled_, filters_minimally_, has_panels_;
-    bool visits_winners_, scatters_, spreads_winners_, is_spread_out_, sees_pixels_alone_;
+    bool visits_winners_, scatters_, spreads_winners_, sees_pixels_alone_;
     std::ptrdiff_t rows_, columns_, out_padded_, run_;
 };
 

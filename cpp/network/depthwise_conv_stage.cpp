@@ -19,6 +19,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
           lanes_(padded(g.groups)) {}
 
     bool takes_output() const override { return group_inputs_ == 1; }
+    bool hands_gradient_on() const override { return group_inputs_ == 1; }
 
     void prepare_backward(const Pass& pass) const override {
         if (!needs_input_gradient) return;
@@ -95,7 +96,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
     // Else every band would have to split the whole sample.
     bool has_bands() const override { return group_inputs_ == 1; }
 
-    void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
+    void input_gradient(const Pass& pass, std::ptrdiff_t, const Seen& x,
                         const Inputs& inputs) const override {
         auto args =
             walk<kernels::DepthwiseConvArgs>({inputs.image, inputs.line, outputs_, group_outputs_},
@@ -110,7 +111,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         const std::ptrdiff_t dx_line = g_.width * g_.channels;
         const std::ptrdiff_t first = inputs.first_column * g_.channels;
         args.y_row = inputs.row_step * dx_line;
-        args.y = input_delta(pass).row(r) + inputs.first_row * dx_line + first;
+        args.y = inputs.dx;
         args.y_pixel = inputs.column_step * g_.channels;
         if (group_inputs_ == 1) {
             args.activation = input_activation;

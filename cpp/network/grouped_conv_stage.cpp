@@ -101,12 +101,17 @@ std::ptrdiff_t GroupedConvStage::forward_rows() const {
 
 // What a band sees, forward or backward.
 std::ptrdiff_t GroupedConvStage::seen_floats() const {
-    if (ahead == nullptr) return 0;
+    if (ahead == nullptr || !ahead->output_is_left) return 0;
     std::ptrdiff_t lines = forward_rows() * g_.stride_rows + g_.reach_rows();
     for_bands_backward(phases(), [&](const Band& band) {
         lines = std::max(lines, band.last_seen - band.first_seen);
     });
     return padded(lines * seen_line() + kBlock);
+}
+
+// A band of the input gradient that is handed on.
+std::ptrdiff_t GroupedConvStage::handed_floats() const {
+    return hands_gradient() ? band_rows(phases()) * input_line() : 0;
 }
 
 std::ptrdiff_t GroupedConvStage::MadeLines::move_on(std::ptrdiff_t begin, std::ptrdiff_t end) {
@@ -123,16 +128,18 @@ GroupedConvStage::Seen GroupedConvStage::seen(const Pass& pass, std::ptrdiff_t r
                                               MadeLines& made) const {
     if (!makes_input(pass)) return {input(pass).row(r), 0, input(pass).layout.line};
     const std::ptrdiff_t left = g_.padding.left * g_.channels, inner = g_.width * g_.channels;
-    for (std::ptrdiff_t i = made.move_on(first, last); i < last; ++i) {
+    const std::ptrdiff_t begin = made.move_on(first, last);
+    for (std::ptrdiff_t i = begin; i < last; ++i) {
         float* const to = made.at(i);
         if (i < 0 || i >= g_.height) {
             std::fill_n(to, seen_line(), 0.0f);
             continue;
         }
         std::fill_n(to, left, 0.0f);
-        input_lines(pass, r, i, i + 1, to + left);
         std::fill_n(to + left + inner, seen_line() - left - inner, 0.0f);
     }
+    const std::ptrdiff_t from = std::max<std::ptrdiff_t>(begin, 0), to = std::min(last, g_.height);
+    if (from < to) ahead->output_lines(pass, r, from, to, made.at(from) + left, seen_line());
     return {made.place + left, first, seen_line()};
 }
 
@@ -157,7 +164,7 @@ Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) cons
     Sizes sizes;
     sizes.scratch = shared_scratch(backward) + own_floats(backward);
     if (!backward) return sizes;
-    sizes.image = spread_floats() + seen_floats();
+    sizes.image = spread_floats() + seen_floats() + handed_floats();
     sizes.shared = needs_input_gradient ? padded(turned_floats()) : 0;
     if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
     return sizes;
@@ -206,8 +213,8 @@ void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, const Conv
 }
 
 void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                                       const Band& band, const Seen& x,
-                                       const MadeLines& image) const {
+                                       const Band& band, const Seen& x, const MadeLines& image,
+                                       float* dx) const {
     Inputs inputs{};
     inputs.row_step = phases.rows;
     inputs.column_step = phases.columns;
@@ -226,6 +233,8 @@ void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const
             inputs.image = row.taps == 0 || column.taps == 0
                                ? image.place
                                : image.at(row.window + begin) + column.window * outputs_;
+            inputs.dx = dx + (inputs.first_row - band.first) * input_line() +
+                        inputs.first_column * g_.channels;
             if (inputs.rows > 0 && inputs.columns > 0) input_gradient(pass, r, x, inputs);
             inputs.tap += row.taps * column.taps;
         }
@@ -238,10 +247,12 @@ void GroupedConvStage::ask_for_band(const Pass& pass, std::ptrdiff_t r, const Ba
     // A function that only asks has no effect, as GCC sees it: it would not be called.
     __asm__ volatile("");
     constexpr std::ptrdiff_t kLine = 16;
-    const std::ptrdiff_t line = g_.width * g_.channels;
-    const float* const dx = input_delta(pass).row(r) + band.first * line;
-    for (std::ptrdiff_t i = 0; i < (band.last - band.first) * line; i += kLine)
-        __builtin_prefetch(dx + i, 1, 2);
+    const std::ptrdiff_t line = input_line();
+    if (!hands_gradient()) {
+        const float* const dx = input_delta(pass).row(r) + band.first * line;
+        for (std::ptrdiff_t i = 0; i < (band.last - band.first) * line; i += kLine)
+            __builtin_prefetch(dx + i, 1, 2);
+    }
     if (makes_input(pass) || input_activation == Activation::linear) return;
     const Rows& x = input(pass);
     for (std::ptrdiff_t y = band.first; y < band.last; ++y)
@@ -252,6 +263,7 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const Share share = all.share();
     const ConvPhases phases = this->phases();
     const std::ptrdiff_t line = phases.spread.width * outputs_, spread = spread_floats();
+    const std::ptrdiff_t seen_floats = this->seen_floats();
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread);
         float* const own_bias = scratch(pass) + padded(outputs_);
@@ -268,9 +280,13 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
                 const Seen x = seen(pass, r, band.first_seen, band.last_seen, made);
                 if (needs_input_gradient) {
                     ask_for_band(pass, r, band);
-                    input_gradients(pass, r, phases, band, x, image);
+                    float* const dx = hands_gradient()
+                                          ? made.place + seen_floats
+                                          : input_delta(pass).row(r) + band.first * input_line();
+                    input_gradients(pass, r, phases, band, x, image, dx);
+                    if (ahead != nullptr)
+                        ahead->take_gradient(pass, chunk, r, band.first, band.last, dx);
                 }
-                if (ahead != nullptr) ahead->take_gradient(pass, chunk, r, band.first, band.last);
                 if (!trains || band.output_rows == 0) return;
                 const std::ptrdiff_t place = phases.spread.top + band.outputs * phases.row_step(g_);
                 weight_gradient(pass, r, x,
@@ -395,8 +411,7 @@ class GroupByGroupStage final : public GroupedConvStage {
             args.weights = turned(pass) + (group * taps() + inputs.tap) * tap_floats;
             if (input_activation != Activation::linear)
                 args.input_activity = x.line(r, inputs.first_row) + first + group * group_inputs_;
-            args.y = input_delta(pass).row(r) + inputs.first_row * dx_line + first +
-                     group * group_inputs_;
+            args.y = inputs.dx + group * group_inputs_;
             pass.kernels.conv(args);
         }
     }

@@ -61,6 +61,7 @@ class GroupedConvStage : public Stage {
         std::ptrdiff_t kernel_rows, kernel_columns, tap;
         const float* image;
         std::ptrdiff_t line;  // of the image
+        float* dx;            // the gradient of the first of them; lines have no gaps
     };
     virtual void input_gradient(const Pass& pass, std::ptrdiff_t r, const Seen& x,
                                 const Inputs& inputs) const = 0;
@@ -128,9 +129,11 @@ class GroupedConvStage : public Stage {
     void for_bands_backward(const ConvPhases& phases, const Body& body) const;
     void ask_for_band(const Pass& pass, std::ptrdiff_t r, const Band& band) const;
     void input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                         const Band& band, const Seen& x, const MadeLines& image) const;
+                         const Band& band, const Seen& x, const MadeLines& image, float* dx) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
     std::ptrdiff_t seen_floats() const;
+    std::ptrdiff_t handed_floats() const;
+    std::ptrdiff_t input_line() const { return g_.width * g_.channels; }
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
     const float* bias_in_lanes(const Pass& pass) const;
     void spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases, const Band& band,

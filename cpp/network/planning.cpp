@@ -40,6 +40,10 @@ class Moments {
     bool goes_backward(std::size_t stage) const {
         return backward_ && stages_[stage]->takes_part_backward();
     }
+    // A stage may go backward while the one behind it does.
+    std::ptrdiff_t begin_of(std::size_t stage) const {
+        return backward(stages_[stage]->takes_gradient ? stage + 1 : stage);
+    }
     // A stage's weight gradients may be computed while the next one backward is at work.
     std::ptrdiff_t end_of(std::size_t stage) const {
         for (std::size_t next = stage; next-- > 0;)
@@ -136,13 +140,13 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                                    (stages[i]->shares_delta() && !stages[i]->is_left &&
                                     architecture.shape_before(i).size() == 3));
     };
-    // A normalization's output that the next stage makes, forward and backward, is nowhere.
+    // An output that the next stage makes, forward and backward, is nowhere.
     const auto is_made_twice = [&](std::size_t i) {
         return backward && !keeps_inner && i > first && stages[i - 1]->output_is_left;
     };
     const auto has_delta = [&](std::size_t i) {
         return backward && i > first && moments.goes_backward(i - 1) &&
-               !(i < stages.size() && stages[i]->is_left);
+               !(i < stages.size() && (stages[i]->is_left || stages[i]->hands_gradient()));
     };
 
     BufferPlan shared_memory;
@@ -181,7 +185,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                 std::max(image, stages[i]->image_for_chunk(std::min(rows, most_in_chunk(batch))));
         prepared = std::max(prepared, sizes.prepared);
         if (sizes.partials > 0)
-            partial_places[i] = share(sizes.partials, {moments.backward(i), moments.end_of(i)});
+            partial_places[i] = share(sizes.partials, {moments.begin_of(i), moments.end_of(i)});
     }
     const std::ptrdiff_t shared_floats = shared_memory.arrange();
 

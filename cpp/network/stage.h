@@ -175,7 +175,9 @@ class Stage {
     virtual std::vector<std::size_t> deltas_read() const {
         return {behind == nullptr ? index + 1 : index + 2};
     }
-    virtual std::vector<std::size_t> deltas_written() const { return {index}; }
+    virtual std::vector<std::size_t> deltas_written() const {
+        return {hands_gradient() ? ahead->index : index};
+    }
     // The buffer whose memory the output shares, because its values are the same; none: its own.
     virtual std::optional<std::size_t> shown_buffer(bool /*backward*/) const { return {}; }
     // Whether forward gives a sample other values in training than in inference.
@@ -207,18 +209,24 @@ class Stage {
     // Of one that has left it: the stage before has just written all of a sample's output, which is
     // in a cache, to be measured.
     virtual void take_sample(const Pass&, std::ptrdiff_t /*row*/) const {}
-    // Likewise forward: whether training asks for the input by input_lines alone; then a batch
-    // normalization right before, whose output nobody else reads, does not write it: `ahead` is
-    // set. And the lines [first, last) of its output of one that can leave them.
+    // Likewise forward: whether this stage asks for its input by input_lines alone; then the one
+    // right before, whose output nobody else reads, may not write it: `ahead` is set. And the lines
+    // [first, last) of its output, `line` floats apart, of one that leaves them to the next.
     virtual bool takes_output() const { return false; }
-    virtual bool leaves_output() const { return false; }
+    virtual bool leaves_output_to(const Stage& /*next*/) const { return false; }
     virtual void output_lines(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
-                              std::ptrdiff_t /*last*/, float* /*values*/) const {}
-    // The stage behind has the gradient of these lines of a sample of that chunk, which
-    // `output_lines` gave, and which are in a cache: chunks are told in order, and their lines.
+                              std::ptrdiff_t /*last*/, float* /*values*/,
+                              std::ptrdiff_t /*line*/) const {}
+    // Backward, the stage behind has the gradient of these lines of a sample of that chunk, without
+    // gaps and in a cache, and so are the lines themselves: chunks are told in order, and their
+    // lines.
     virtual void take_gradient(const BackwardPass&, std::ptrdiff_t /*chunk*/,
                                std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
-                               std::ptrdiff_t /*last*/) const {}
+                               std::ptrdiff_t /*last*/, const float* /*gradient*/) const {}
+    // Whether this stage can do without its input gradient as a whole; then the one ahead may go
+    // backward by take_gradient alone, before its own turn, and there is no delta between them.
+    virtual bool hands_gradient_on() const { return false; }
+    virtual bool takes_gradient_from(const Stage& /*next*/) const { return false; }
     // Whether the input delta is written over the output delta, value by value.
     virtual bool shares_delta() const { return false; }
 
@@ -264,8 +272,11 @@ class Stage {
     std::optional<Folded> folded;
     const Stage* behind = nullptr;  // the stage that leaves its last step backward to this one
     bool is_left = false;           // whether this stage's last step is left to the one before
-    const Stage* ahead = nullptr;   // the stage that leaves its output to this one in training
+    const Stage* ahead = nullptr;   // the stage that leaves its output to this one, or takes the
+                                    // gradient from it, line by line
     bool output_is_left = false;    // whether this one leaves its output to the next
+    bool takes_gradient = false;    // whether it takes the gradient of its output from the next
+    bool hands_gradient() const { return ahead != nullptr && ahead->takes_gradient; }
 
  protected:
     const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
@@ -294,16 +305,21 @@ class Stage {
     void tell_behind(const Pass& pass, std::ptrdiff_t row) const {
         if (behind != nullptr && tells_samples(pass)) behind->take_sample(pass, row);
     }
-    // Whether input_lines makes the input, which is nowhere else.
+    // Whether the workspace has no place for the output, nor one for the input, which is
+    // made by input_lines: where people look inside, it has.
+    bool leaves_output(const Pass& pass) const {
+        return output_is_left && output(pass).data == nullptr;
+    }
     bool makes_input(const Pass& pass) const {
-        return ahead != nullptr && pass.purpose == Purpose::training;
+        return ahead != nullptr && input(pass).data == nullptr;
     }
     // Lines [first, last) of a sample's input: where they are, or in `place`, which has room for
     // them, if a stage has left its output to this one.
     const float* input_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
                              std::ptrdiff_t last, float* place) const {
         if (!makes_input(pass)) return input(pass).line(row, first);
-        ahead->output_lines(pass, row, first, last, place);
+        ahead->output_lines(pass, row, first, last, place,
+                            element_count(input_shape) / input_shape[0]);
         return place;
     }
     // Of the samples of the whole batch, sizes().gathered floats of each.
