@@ -60,8 +60,8 @@ class BatchNormStage final : public Stage {
     bool folds() const override { return folds_; }
     bool folds_in_training() const override { return folds_ && fixed_; }
     bool leaves_last_step() const override { return folds_ && !fixed_; }
-    bool leaves_output_to(const Stage& next) const override {
-        return next.takes_output() && !folds_in_training() && !fixed_;
+    bool leaves_output_to(const Stage& next, bool in_training) const override {
+        return in_training && next.takes_output() && !folds_in_training() && !fixed_;
     }
     bool shares_delta() const override { return true; }
     std::vector<std::size_t> deltas_written() const override {
@@ -309,7 +309,7 @@ class BatchNormStage final : public Stage {
     // gradients of gamma and beta.
     void sum_gradients(const BackwardPass& pass) const {
         const Share share = pass.share();
-        if (!output_is_left)
+        if (!leaves_in_training)
             for_each(pass, share.chunks, [&](const BackwardPass& own, std::ptrdiff_t chunk) {
                 for (std::ptrdiff_t r = share.begin(chunk); r < share.begin(chunk + 1); ++r)
                     add_pixels(own, chunk, r, 0, pixels_, output_delta(pass).row(r));

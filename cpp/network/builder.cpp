@@ -459,16 +459,24 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
         before.behind = &stage;
         stage.is_left = true;
     }
-    for (std::size_t i = 0; i + 1 < stages.size(); ++i) {
-        Stage &stage = *stages[i], &next = *stages[i + 1];
-        const auto readers = std::count_if(stages.begin(), stages.end(), [&](const auto& reader) {
-            const auto inputs = reader->inputs();
-            return std::find(inputs.begin(), inputs.end(), i + 1) != inputs.end();
-        });
-        if (readers > 1) continue;
-        stage.output_is_left = stage.leaves_output_to(next);
-        stage.takes_gradient = stage.takes_gradient_from(next);
-        if (stage.output_is_left || stage.takes_gradient) next.ahead = &stage;
+    const auto is_read_once = [&](std::size_t buffer) {
+        return std::count_if(stages.begin(), stages.end(), [&](const auto& reader) {
+                   const auto inputs = reader->inputs();
+                   return std::find(inputs.begin(), inputs.end(), buffer) != inputs.end();
+               }) == 1;
+    };
+    for (std::size_t i = 1; i < stages.size(); ++i) {
+        Stage& next = *stages[i];
+        if (!is_read_once(i)) continue;
+        const Stage& before = *stages[i - 1];
+        Stage& in_training = *stages[before.folds_in_training() ? i - 2 : i - 1];
+        in_training.leaves_in_training = in_training.leaves_output_to(next, true);
+        in_training.takes_gradient = in_training.takes_gradient_from(next);
+        if (in_training.leaves_in_training || in_training.takes_gradient)
+            next.ahead = &in_training;
+        Stage& in_inference = *stages[before.folds() ? i - 2 : i - 1];
+        in_inference.leaves_in_inference = in_inference.leaves_output_to(next, false);
+        if (in_inference.leaves_in_inference) next.ahead_in_inference = &in_inference;
     }
     for (const auto& stage : stages) {
         stage->prepared_offset = architecture_.prepared_floats;

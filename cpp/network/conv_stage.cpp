@@ -92,9 +92,10 @@ class ConvStage final : public Stage {
     bool takes_output() const override { return sees_pixels_alone_ && !pooled_; }
     // Only to a stage that needs a few lines at a time. Where an output has few inputs, it takes
     // less time to compute it twice, backward as well, than to write it and read it again.
-    bool leaves_output_to(const Stage& next) const override {
+    bool leaves_output_to(const Stage& next, bool in_training) const override {
         constexpr std::ptrdiff_t kFewInputs = 48;
-        return goes_by_lines() && next.hands_gradient_on() && taps_of_all() <= kFewInputs;
+        return !pooled_ && !has_panels_ && (goes_by_lines() || !in_training) &&
+               next.hands_gradient_on() && taps_of_all() <= kFewInputs;
     }
     bool takes_gradient_from(const Stage& next) const override {
         return goes_by_lines() && next.hands_gradient_on() && takes_part_backward() &&
@@ -441,8 +442,8 @@ class ConvStage final : public Stage {
     // Whether lines go through both passes alone, as they come, with nothing but weights, a bias
     // and an activation.
     bool goes_by_lines() const {
-        return !pooled_ && !has_panels_ && ahead == nullptr && behind == nullptr &&
-               is_spread_out() && (sees_pixels_alone_ || !needs_input_gradient);
+        return ahead == nullptr && behind == nullptr && is_spread_out() &&
+               (sees_pixels_alone_ || !needs_input_gradient);
     }
 
     void go_backward(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,

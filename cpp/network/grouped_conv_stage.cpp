@@ -100,10 +100,11 @@ std::ptrdiff_t GroupedConvStage::forward_rows() const {
 }
 
 // What a band sees, forward or backward.
-std::ptrdiff_t GroupedConvStage::seen_floats() const {
-    if (ahead == nullptr || !ahead->output_is_left) return 0;
+std::ptrdiff_t GroupedConvStage::seen_floats(bool backward) const {
+    const Stage* const maker = backward ? ahead : ahead_in_inference;
+    if (maker == nullptr) return 0;
     std::ptrdiff_t lines = forward_rows() * g_.stride_rows + g_.reach_rows();
-    for_bands_backward(phases(), [&](const Band& band) {
+    if (backward) for_bands_backward(phases(), [&](const Band& band) {
         lines = std::max(lines, band.last_seen - band.first_seen);
     });
     return padded(lines * seen_line() + kBlock);
@@ -139,7 +140,7 @@ GroupedConvStage::Seen GroupedConvStage::seen(const Pass& pass, std::ptrdiff_t r
         std::fill_n(to + left + inner, seen_line() - left - inner, 0.0f);
     }
     const std::ptrdiff_t from = std::max<std::ptrdiff_t>(begin, 0), to = std::min(last, g_.height);
-    if (from < to) ahead->output_lines(pass, r, from, to, made.at(from) + left, seen_line());
+    if (from < to) make_input(pass, r, from, to, made.at(from) + left, seen_line());
     return {made.place + left, first, seen_line()};
 }
 
@@ -163,8 +164,9 @@ std::ptrdiff_t GroupedConvStage::chunk_floats() const {
 Stage::Sizes GroupedConvStage::sizes(std::ptrdiff_t largest, bool backward) const {
     Sizes sizes;
     sizes.scratch = shared_scratch(backward) + own_floats(backward);
+    sizes.image = seen_floats(backward);
     if (!backward) return sizes;
-    sizes.image = spread_floats() + seen_floats() + handed_floats();
+    sizes.image += spread_floats() + handed_floats();
     sizes.shared = needs_input_gradient ? padded(turned_floats()) : 0;
     if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
     return sizes;
@@ -263,7 +265,7 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const Share share = all.share();
     const ConvPhases phases = this->phases();
     const std::ptrdiff_t line = phases.spread.width * outputs_, spread = spread_floats();
-    const std::ptrdiff_t seen_floats = this->seen_floats();
+    const std::ptrdiff_t seen_floats = this->seen_floats(true);
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread);
         float* const own_bias = scratch(pass) + padded(outputs_);

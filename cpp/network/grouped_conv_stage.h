@@ -131,7 +131,7 @@ class GroupedConvStage : public Stage {
     void input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
                          const Band& band, const Seen& x, const MadeLines& image, float* dx) const;
     std::ptrdiff_t shared_scratch(bool backward) const;
-    std::ptrdiff_t seen_floats() const;
+    std::ptrdiff_t seen_floats(bool backward) const;
     std::ptrdiff_t handed_floats() const;
     std::ptrdiff_t input_line() const { return g_.width * g_.channels; }
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }

@@ -25,6 +25,15 @@ void copy_values(const Rows& from, std::ptrdiff_t rows, float* to) {
         for (std::ptrdiff_t line = 0; line < from.layout.height; ++line)
             to = std::copy_n(from.line(r, line), from.layout.run, to);
 }
+// The input of a stage likewise, wherever it is.
+void copy_input(const Stage& stage, const Pass& pass, std::ptrdiff_t rows, float* to) {
+    if (!stage.makes_input(pass))
+        return copy_values(pass.workspace.activations[stage.index], rows, to);
+    const std::ptrdiff_t lines = stage.input_shape[0];
+    const std::ptrdiff_t floats = element_count(stage.input_shape);
+    for (std::ptrdiff_t r = 0; r < rows; ++r)
+        stage.make_input(pass, r, 0, lines, to + r * floats, floats / lines);
+}
 
 }  // namespace
 
@@ -169,8 +178,8 @@ void Network::extract(const Images& images, float* values) const {
     const std::size_t last = architecture_.fixed_stages;
     if (last == 0) throw std::logic_error("no part of this network is fixed: all of it is trained");
     infer(images, last, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-        copy_values(pass.workspace.activations[last], rows,
-                    values + first * element_count(sample_shape(true)));
+        copy_input(*stages()[last], pass, rows,
+                   values + first * element_count(sample_shape(true)));
     });
 }
 
@@ -183,7 +192,7 @@ void Network::infer(const Images& images, const InputOf* seen, const Finish& fin
     const std::ptrdiff_t size = element_count(architecture_.shape_before(seen->stage));
     infer(images, seen->stage, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
         // At once: the memory is others' as soon as nobody needs the values any more.
-        copy_values(pass.workspace.activations[seen->stage], rows, seen->values + first * size);
+        copy_input(*stages()[seen->stage], pass, rows, seen->values + first * size);
         for (std::size_t i = seen->stage; i < all; ++i) forward_stage(pass, *stages()[i]);
         finish(pass, first, rows);
     });

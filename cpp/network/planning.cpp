@@ -37,6 +37,14 @@ class Moments {
     std::ptrdiff_t backward(std::size_t stage) const {
         return 2 * count() + 1 - static_cast<std::ptrdiff_t>(stage);
     }
+    // Who leaves its output to a stage, or nobody.
+    const Stage* maker(std::size_t stage) const {
+        const Stage* const ahead =
+            backward_ ? stages_[stage]->ahead : stages_[stage]->ahead_in_inference;
+        const bool leaves = ahead != nullptr &&
+                            (backward_ ? ahead->leaves_in_training : ahead->leaves_in_inference);
+        return leaves ? ahead : nullptr;
+    }
     bool goes_backward(std::size_t stage) const {
         return backward_ && stages_[stage]->takes_part_backward();
     }
@@ -62,6 +70,12 @@ class Moments {
                 continue;
             span.take_in(forward(i));
             if (goes_backward(i)) span.take_in(end_of(i));
+            // Who makes this stage's output reads the buffer then.
+            for (std::size_t next = i + 1; next < stages_.size(); ++next)
+                if (maker(next) == stages_[i].get()) {
+                    span.take_in(forward(next));
+                    if (goes_backward(next)) span.take_in(backward(next));
+                }
         }
         return span;
     }
@@ -140,10 +154,14 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
                                    (stages[i]->shares_delta() && !stages[i]->is_left &&
                                     architecture.shape_before(i).size() == 3));
     };
-    // An output that the next stage makes, forward and backward, is nowhere.
-    const auto is_made_twice = [&](std::size_t i) {
-        return backward && !keeps_inner && i > first && stages[i - 1]->output_is_left;
-    };
+    // Outputs that the next stage makes, forward and backward, are nowhere.
+    std::vector<bool> is_left(buffers, false);
+    for (std::size_t i = first; i < stages.size() && !keeps_inner; ++i) {
+        const Stage* const maker = moments.maker(i);
+        if (maker != nullptr && maker->index >= first)
+            std::fill_n(is_left.begin() + static_cast<std::ptrdiff_t>(maker->index) + 1,
+                        i - maker->index, true);
+    }
     const auto has_delta = [&](std::size_t i) {
         return backward && i > first && moments.goes_backward(i - 1) &&
                !(i < stages.size() && (stages[i]->is_left || stages[i]->hands_gradient()));
@@ -163,7 +181,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     std::ptrdiff_t image = 0, prepared = 0;
     for (std::size_t i = first; i < buffers; ++i) {
         const Shape& shape = architecture.shape_before(i);
-        if (memory_of[i] == i && !lasts(i) && !is_made_twice(i)) {
+        if (memory_of[i] == i && !lasts(i) && !is_left[i]) {
             value_places[i] = share(rows * Layout::of(shape, borders[i]).stride + kBlock, spans[i]);
             w.shares_memory[i] = true;
         }
@@ -223,7 +241,7 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
             const Shape& shape = architecture.shape_before(i);
             const Layout layout = Layout::of(shape, borders[i]);
             // One spare block: pooled_weight_gradient reads up to 15 floats beyond the last image.
-            w.activations[i] = is_made_twice(i)    ? Rows{nullptr, layout}
+            w.activations[i] = is_left[i]          ? Rows{nullptr, layout}
                                : memory_of[i] != i ? w.activations[memory_of[i]]
                                : w.shares_memory[i]
                                    ? Rows{shared_place(value_places[i]), layout}

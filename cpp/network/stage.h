@@ -213,7 +213,9 @@ class Stage {
     // right before, whose output nobody else reads, may not write it: `ahead` is set. And the lines
     // [first, last) of its output, `line` floats apart, of one that leaves them to the next.
     virtual bool takes_output() const { return false; }
-    virtual bool leaves_output_to(const Stage& /*next*/) const { return false; }
+    virtual bool leaves_output_to(const Stage& /*next*/, bool /*in_training*/) const {
+        return false;
+    }
     virtual void output_lines(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
                               std::ptrdiff_t /*last*/, float* /*values*/,
                               std::ptrdiff_t /*line*/) const {}
@@ -272,11 +274,25 @@ class Stage {
     std::optional<Folded> folded;
     const Stage* behind = nullptr;  // the stage that leaves its last step backward to this one
     bool is_left = false;           // whether this stage's last step is left to the one before
-    const Stage* ahead = nullptr;   // the stage that leaves its output to this one, or takes the
-                                    // gradient from it, line by line
-    bool output_is_left = false;    // whether this one leaves its output to the next
-    bool takes_gradient = false;    // whether it takes the gradient of its output from the next
+    // The stage that leaves its output to this one, or takes the gradient from it, line by line: in
+    // training, and in inference. A normalization that is folded into that one may stand between.
+    const Stage* ahead = nullptr;
+    const Stage* ahead_in_inference = nullptr;
+    bool leaves_in_training = false;   // whether this one leaves its output
+    bool leaves_in_inference = false;
+    bool takes_gradient = false;       // whether it takes the gradient of its output
     bool hands_gradient() const { return ahead != nullptr && ahead->takes_gradient; }
+    // Whether input_lines makes the input: the workspace has no place for it. Where people look
+    // inside, it has.
+    bool makes_input(const Pass& pass) const {
+        return pass.workspace.activations[index].data == nullptr;
+    }
+    // Lines [first, last) of a sample's input, `line` floats apart, where makes_input.
+    void make_input(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first, std::ptrdiff_t last,
+                    float* place, std::ptrdiff_t line) const {
+        const Stage* const maker = pass.workspace.has_backward ? ahead : ahead_in_inference;
+        maker->output_lines(pass, row, first, last, place, line);
+    }
 
  protected:
     const Rows& input(const Pass& pass) const { return pass.workspace.activations[index]; }
@@ -305,21 +321,13 @@ class Stage {
     void tell_behind(const Pass& pass, std::ptrdiff_t row) const {
         if (behind != nullptr && tells_samples(pass)) behind->take_sample(pass, row);
     }
-    // Whether the workspace has no place for the output, nor one for the input, which is
-    // made by input_lines: where people look inside, it has.
-    bool leaves_output(const Pass& pass) const {
-        return output_is_left && output(pass).data == nullptr;
-    }
-    bool makes_input(const Pass& pass) const {
-        return ahead != nullptr && input(pass).data == nullptr;
-    }
+    bool leaves_output(const Pass& pass) const { return output(pass).data == nullptr; }
     // Lines [first, last) of a sample's input: where they are, or in `place`, which has room for
     // them, if a stage has left its output to this one.
     const float* input_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
                              std::ptrdiff_t last, float* place) const {
         if (!makes_input(pass)) return input(pass).line(row, first);
-        ahead->output_lines(pass, row, first, last, place,
-                            element_count(input_shape) / input_shape[0]);
+        make_input(pass, row, first, last, place, element_count(input_shape) / input_shape[0]);
         return place;
     }
     // Of the samples of the whole batch, sizes().gathered floats of each.
