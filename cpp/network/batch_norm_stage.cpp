@@ -185,10 +185,13 @@ class BatchNormStage final : public Stage {
         });
     }
 
-    void last_step(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first, std::ptrdiff_t last,
-                   float* gradient) const override {
-        const std::ptrdiff_t line = pixels_ / output_shape[0];
-        input_gradient(pass, row, first * line, last * line, gradient);
+    void last_step(const BackwardPass& pass, std::ptrdiff_t, std::ptrdiff_t row,
+                   std::ptrdiff_t first, std::ptrdiff_t last, float* gradient,
+                   std::ptrdiff_t line) const override {
+        const std::ptrdiff_t columns = pixels_ / output_shape[0];
+        const std::ptrdiff_t together = line == columns * channels_ ? last - first : 1;
+        for (; first < last; first += together, gradient += line)
+            input_gradient(pass, row, first * columns, (first + together) * columns, gradient);
     }
 
     void take_gradient(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,

@@ -459,7 +459,7 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
         before.behind = &stage;
         stage.is_left = true;
     }
-    const auto is_read_once = [&](std::size_t buffer) {
+    const auto has_one_reader = [&](std::size_t buffer) {
         return std::count_if(stages.begin(), stages.end(), [&](const auto& reader) {
                    const auto inputs = reader->inputs();
                    return std::find(inputs.begin(), inputs.end(), buffer) != inputs.end();
@@ -467,7 +467,7 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
     };
     for (std::size_t i = 1; i < stages.size(); ++i) {
         Stage& next = *stages[i];
-        if (!is_read_once(i)) continue;
+        if (!has_one_reader(i)) continue;
         const Stage& before = *stages[i - 1];
         Stage& in_training = *stages[before.folds_in_training() ? i - 2 : i - 1];
         in_training.leaves_in_training = in_training.leaves_output_to(next, true);
@@ -477,6 +477,14 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
         Stage& in_inference = *stages[before.folds() ? i - 2 : i - 1];
         in_inference.leaves_in_inference = in_inference.leaves_output_to(next, false);
         if (in_inference.leaves_in_inference) next.ahead_in_inference = &in_inference;
+    }
+    for (std::size_t i = 1; i < stages.size(); ++i) {
+        Stage& stage = *stages[i];
+        Stage& before = *stages[stages[i - 1]->folds_in_training() ? i - 2 : i - 1];
+        if (!has_one_reader(i) || before.behind != nullptr || !stage.leaves_backward_to(before))
+            continue;
+        before.behind = &stage;
+        stage.backward_is_left = true;
     }
     for (const auto& stage : stages) {
         stage->prepared_offset = architecture_.prepared_floats;

@@ -4,9 +4,9 @@
 
 namespace nncore::network {
 void add_bias_gradient(const kernels::Kernels& kernels, const SamplePart& part,
-                       std::ptrdiff_t channels, const float* d, bool first, float* own,
-                       float* total) {
-    kernels.bias_gradient(part.pixels, channels, d, channels, part.begins, first ? total : own);
+                       std::ptrdiff_t channels, const float* d, std::ptrdiff_t d_pixel, bool first,
+                       float* own, float* total) {
+    kernels.bias_gradient(part.pixels, channels, d, d_pixel, part.begins, first ? total : own);
     if (part.ends && !first)
         for (std::ptrdiff_t c = 0; c < channels; ++c) total[c] += own[c];
 }

@@ -28,12 +28,12 @@ struct SamplePart {
     std::ptrdiff_t pixels;
     bool begins = true, ends = true;
 };
-// Adds one sample's gradient of the bias, from the gradient `d` of all its pixels, part by part, to
-// `total`, or begins the sum with it. own: scratch of `channels` floats, padded, which stays from
-// part to part.
+// Adds one sample's gradient of the bias, from the gradient `d` of all its pixels, so many floats
+// apart, part by part, to `total`, or begins the sum with it. own: scratch of `channels` floats,
+// padded, which stays from part to part.
 void add_bias_gradient(const kernels::Kernels& kernels, const SamplePart& part,
-                       std::ptrdiff_t channels, const float* d, bool first, float* own,
-                       float* total);
+                       std::ptrdiff_t channels, const float* d, std::ptrdiff_t d_pixel, bool first,
+                       float* own, float* total);
 
 // How the weights of the convolution, [tap][input][padded outputs], are transformed for Winograd's
 // minimal filtering, into winograd_floats.

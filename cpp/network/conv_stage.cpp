@@ -34,7 +34,7 @@ class ConvStage final : public Stage {
         scatters_ = ways.input == ConvWays::Input::scattered;
         spreads_winners_ = ways.input == ConvWays::Input::winners;
         filters_minimally_ = pooled && suits_winograd(g_);
-        has_panels_ = !pooled && parameters[0].size() > kManyWeights;
+        has_panels_ = !pooled && !has_few_weights();
         sees_pixels_alone_ = g_.kernel_height == 1 && g_.kernel_width == 1 && g_.stride_rows == 1 &&
                              g_.stride_columns == 1 && g_.padding == Border{};
     }
@@ -76,13 +76,10 @@ class ConvStage final : public Stage {
         if (!backward) return sizes;
         sizes.prepared = prepared_floats();
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
-        sizes.image = std::max(sizes.image, (reads_delta() ? 0 : unpooled_floats()) +
+        sizes.image = std::max(sizes.image, (reads_delta() || backward_is_left ? 0 : unpooled_floats()) +
                                                 (ahead == nullptr ? 0 : band() * input_line()));
-        sizes.scratch += padded(behind != nullptr ? output_line() : out_padded_);
-        if (needs_input_gradient && scatters_) sizes.scratch += padded(g_.height * scatter_line());
-        if (needs_input_gradient && spreads_winners_)
-            sizes.scratch += padded(spread_lines() * scatter_line()) +
-                             kernels::pooled_input_gradient_scratch(g_.out_channels);
+        sizes.scratch = scratch_before_spread();
+        if (backward_is_left && !reads_delta()) sizes.scratch += unpooled_floats();
         sizes.shared = turned_floats();
         if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
         return sizes;
@@ -94,7 +91,7 @@ class ConvStage final : public Stage {
     // less time to compute it twice, backward as well, than to write it and read it again.
     bool leaves_output_to(const Stage& next, bool in_training) const override {
         constexpr std::ptrdiff_t kFewInputs = 48;
-        return !pooled_ && !has_panels_ && (goes_by_lines() || !in_training) &&
+        return !pooled_ && has_few_weights() && (goes_by_lines() || !in_training) &&
                next.hands_gradient_on() && taps_of_all() <= kFewInputs;
     }
     bool takes_gradient_from(const Stage& next) const override {
@@ -114,6 +111,18 @@ class ConvStage final : public Stage {
                        std::ptrdiff_t first, std::ptrdiff_t last,
                        const float* gradient) const override {
         go_backward(pass, chunk, row, {first, last, gradient});
+    }
+    bool leaves_backward_to(const Stage& before) const override {
+        return !pooled_ && has_few_weights() && sees_pixels_alone_ && ahead == nullptr &&
+               behind == nullptr && !takes_gradient && needs_input_gradient && before.hands_gradient_on() &&
+               before.takes_last_step();
+    }
+    void last_step(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,
+                   std::ptrdiff_t first, std::ptrdiff_t last, float* gradient,
+                   std::ptrdiff_t line) const override {
+        for (; first < last; first += band(), gradient += band() * line)
+            go_backward(pass, chunk, row,
+                        {first, std::min(first + band(), last), nullptr, gradient, line});
     }
 
     void forward(const Pass& pass) const override {
@@ -311,7 +320,8 @@ class ConvStage final : public Stage {
 
     // ---- weights in panels, where they are many: a tile reads those of a few channels, which
     // would be in few lines of the caches, and which nobody would guess, if they stood far apart.
-    static constexpr std::ptrdiff_t kManyWeights = std::ptrdiff_t{1} << 16;
+    // Fewer stay in the second cache beside those of a stage before or behind.
+    bool has_few_weights() const { return parameters[0].size() <= std::ptrdiff_t{1} << 16; }
     std::ptrdiff_t taps_of_all() const { return g_.kernel_height * g_.kernel_width * g_.channels; }
     const float* panels(const Pass& all) const {
         if (all.prepared != nullptr) return all.prepared + prepared_offset;
@@ -433,6 +443,9 @@ class ConvStage final : public Stage {
     struct Band {
         std::ptrdiff_t first, last;
         const float* gradient = nullptr;
+        // Where the gradient of their input goes, if the stage before asks for it.
+        float* input_gradient = nullptr;
+        std::ptrdiff_t input_line = 0;
     };
     bool is_part(const Band& band) const { return band.last - band.first < lines(); }
     const float* gradient(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
@@ -442,14 +455,14 @@ class ConvStage final : public Stage {
     // Whether lines go through both passes alone, as they come, with nothing but weights, a bias
     // and an activation.
     bool goes_by_lines() const {
-        return ahead == nullptr && behind == nullptr && is_spread_out() &&
+        return has_few_weights() && ahead == nullptr && behind == nullptr && is_spread_out() &&
                (sees_pixels_alone_ || !needs_input_gradient);
     }
 
     void go_backward(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
                      const Band& band) const {
         const bool first = r == pass.share().begin(chunk);
-        const float* const dense = unpooled(pass, r, band);
+        const float* const dense = unpooled(pass, chunk, r, band);
         const float* const x = seen(pass, r, band);
         if (needs_input_gradient) {
             if (spreads_winners_) {
@@ -493,7 +506,20 @@ class ConvStage final : public Stage {
     }
     bool reads_delta() const { return behind == nullptr && is_spread_out(); }
     const float* spread_image(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
-        return reads_delta() ? gradient(pass, r, band) : image(pass);
+        return reads_delta() ? gradient(pass, r, band) : spread_place(pass);
+    }
+    // A thread's image; but another stage has that, where this one goes backward with it.
+    float* spread_place(const Pass& pass) const {
+        return backward_is_left ? scratch(pass) + scratch_before_spread() : image(pass);
+    }
+    std::ptrdiff_t scratch_before_spread() const {
+        std::ptrdiff_t floats = (pooled_ ? unpooled_lines() : 0) +
+                                padded(behind != nullptr ? output_line() : out_padded_);
+        if (needs_input_gradient && scatters_) floats += padded(g_.height * scatter_line());
+        if (needs_input_gradient && spreads_winners_)
+            floats += padded(spread_lines() * scatter_line()) +
+                      kernels::pooled_input_gradient_scratch(g_.out_channels);
+        return floats;
     }
     std::ptrdiff_t input_line() const { return g_.width * g_.channels; }
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
@@ -521,7 +547,8 @@ class ConvStage final : public Stage {
     }
 
     // Spreads a band of sample r's output gradient out; returns the place of its first pixel.
-    const float* unpooled(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+    const float* unpooled(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
+                          const Band& band) const {
         if (visits_winners_ && (!needs_input_gradient || spreads_winners_))
             return nullptr;  // nobody needs it
         if (reads_delta()) return spread_image(pass, r, band);
@@ -529,7 +556,7 @@ class ConvStage final : public Stage {
         const Spread& s = phases.spread;
         const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
         const std::ptrdiff_t line = s.width * out_padded_;
-        float* const place = image(pass) + s.top * line + s.left * out_padded_;
+        float* const place = spread_place(pass) + s.top * line + s.left * out_padded_;
         if (pooled_) {
             pass.kernels.unpool_2x2(output_shape[0], output_shape[1], g_.out_channels,
                                     output_delta(pass).row(r), winners(pass, r), place, down * line,
@@ -540,7 +567,7 @@ class ConvStage final : public Stage {
         for (std::ptrdiff_t y = band.first; y < band.last; ++y) {
             float* to = place + (y - band.first) * down * line;
             const float* d =
-                output_gradient(pass, r, y, y + 1, whole_lines ? to : behind_forward(pass));
+                output_gradient(pass, chunk, r, y, y + 1, whole_lines ? to : behind_forward(pass));
             if (whole_lines) {
                 if (d != to) std::copy_n(d, output_line(), to);
                 continue;
@@ -598,11 +625,21 @@ class ConvStage final : public Stage {
             args.activity_row = phases.rows * input_line;
             args.activity_pixel = phases.columns * g_.channels;
         }
-        const std::ptrdiff_t line = g_.width * g_.channels;
-        args.y = input_delta(pass).row(r) + row.first * line + column.first * g_.channels;
-        args.y_row = phases.rows * line;
+        const InputGradient dx = input_gradient_of(pass, r, band);
+        args.y = dx.place + (row.first - band.first) * dx.line + column.first * g_.channels;
+        args.y_row = phases.rows * dx.line;
         args.y_pixel = phases.columns * g_.channels;
         pass.kernels.conv(args);
+    }
+
+    // The place of line band.first.
+    struct InputGradient {
+        float* place;
+        std::ptrdiff_t line;
+    };
+    InputGradient input_gradient_of(const Pass& pass, std::ptrdiff_t r, const Band& band) const {
+        if (band.input_gradient != nullptr) return {band.input_gradient, band.input_line};
+        return {input_delta(pass).row(r) + band.first * input_line(), input_line()};
     }
 
     std::ptrdiff_t scatter_line() const {
@@ -613,7 +650,6 @@ class ConvStage final : public Stage {
     void scattered_input_gradient(const Pass& pass, std::ptrdiff_t r, const Band& band,
                                   const float* seen) const {
         const bool part = is_part(band);
-        const std::ptrdiff_t first = part ? band.first : 0;
         const ConvPhases phases = this->phases();
         const Spread& s = phases.spread;
         kernels::ConvScatterArgs args{};
@@ -631,7 +667,7 @@ class ConvStage final : public Stage {
         args.lines = behind_forward(pass) + out_padded_;
         args.line = scatter_line();
         pass.kernels.conv_scatter(args);
-        finish_lines(pass, r, first, args.rows, args.lines, seen);
+        finish_lines(pass, input_gradient_of(pass, r, band), args.rows, args.lines, seen);
     }
 
     // The image with its border, all of which the windows see.
@@ -656,20 +692,20 @@ class ConvStage final : public Stage {
         args.x_pixel = g_.stride_columns * g_.channels;
         args.scratch = image + floats;
         pass.kernels.pooled_input_gradient(args);
-        finish_lines(pass, r, 0, g_.height, image + g_.padding.top * args.line, seen);
+        finish_lines(pass, input_gradient_of(pass, r, {0, lines()}), g_.height,
+                     image + g_.padding.top * args.line, seen);
     }
 
-    // From `count` lines with a border to those of the compact input delta from `first` on, which
-    // the input `seen` belongs to.
-    void finish_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
-                      std::ptrdiff_t count, const float* lines, const float* seen) const {
-        float* dx = input_delta(pass).row(r) + first * input_line();
+    // From `count` lines with a border to those of the input gradient, which the input `seen`
+    // belongs to.
+    void finish_lines(const Pass& pass, InputGradient dx, std::ptrdiff_t count, const float* lines,
+                      const float* seen) const {
         for (std::ptrdiff_t y = 0; y < count; ++y) {
             pass.kernels.activation_gradient(input_activation, input_line(), seen,
-                                             lines + g_.padding.left * g_.channels, dx);
+                                             lines + g_.padding.left * g_.channels, dx.place);
             seen += input(pass).layout.line;
             lines += scatter_line();
-            dx += input_line();
+            dx.place += dx.line;
         }
     }
 
@@ -716,7 +752,8 @@ class ConvStage final : public Stage {
         const std::ptrdiff_t all = output_shape[0] * output_shape[1];
         const std::ptrdiff_t part = (band.last - band.first) * g_.out_width;
         add_bias_gradient(pass.kernels, {begins && ends ? all : part, begins, ends},
-                          g_.out_channels, gradient(pass, r, band), first, behind_forward(pass),
+                          g_.out_channels, gradient(pass, r, band), g_.out_channels, first,
+                          behind_forward(pass),
                           partials(pass, chunk) + kernel_partial_floats());
     }
 

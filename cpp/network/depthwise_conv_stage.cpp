@@ -48,7 +48,7 @@ class DepthwiseConvStage final : public GroupedConvStage {
         pass.kernels.split_groups(pixels, g_.groups, group_outputs_, channels, to, step, lanes_);
     }
 
-    bool spreads_plainly() const override { return group_outputs_ == 1 && lanes_ == g_.groups; }
+    bool has_plain_outputs() const override { return group_outputs_ == 1; }
 
     // Else every piece would have to split the whole sample.
     std::ptrdiff_t most_bands() const override { return group_inputs_ == 1 ? g_.out_height : 1; }

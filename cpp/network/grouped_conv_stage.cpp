@@ -154,7 +154,8 @@ GroupedConvStage::Seen GroupedConvStage::seen_by(const Pass& pass, std::ptrdiff_
 
 std::ptrdiff_t GroupedConvStage::shared_scratch(bool backward) const {
     if (!backward) return padded(outputs_);
-    return padded(outputs_) + padded(behind != nullptr ? output_line() : g_.out_channels);
+    return padded(outputs_) + padded(g_.out_channels) +
+           (behind != nullptr ? padded(output_line()) : 0);
 }
 
 std::ptrdiff_t GroupedConvStage::chunk_floats() const {
@@ -191,27 +192,34 @@ void GroupedConvStage::forward(const Pass& pass) const {
 
 // A band's lines of sample r's spread output gradient. Between the lines of the output gradient, if
 // a dilated kernel's stride leaves some out, the image is zero and stays so.
-void GroupedConvStage::spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
-                                  const Band& band, MadeLines& image) const {
+void GroupedConvStage::spread_out(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
+                                  const ConvPhases& phases, const Band& band,
+                                  MadeLines& image) const {
     const Spread& s = phases.spread;
     const std::ptrdiff_t down = phases.row_step(g_), across = phases.column_step(g_);
-    float* const own_line = scratch(pass) + padded(outputs_);
+    float* const own_line = scratch(pass) + padded(outputs_) + padded(g_.out_channels);
     const bool in_place = behind != nullptr && across == 1 && spreads_plainly();
-    for (std::ptrdiff_t i = image.move_on(band.first_line, band.last_line); i < band.last_line;
-         ++i) {
+    const std::ptrdiff_t begin = image.move_on(band.first_line, band.last_line);
+    for (std::ptrdiff_t i = begin; i < band.last_line; ++i) {
         const std::ptrdiff_t below = i - s.top;
         if (below % down != 0) continue;
         const std::ptrdiff_t row = below / down;
         float* const to = image.at(i);
         if (row < 0 || row >= g_.out_height) {
             std::fill_n(to, image.line, 0.0f);
-        } else if (in_place) {
-            output_gradient(pass, r, row, row + 1, to + s.left * outputs_);
-        } else {
-            spread_pixels(pass, g_.out_width, output_gradient(pass, r, row, row + 1, own_line),
+        } else if (!in_place) {
+            spread_pixels(pass, g_.out_width,
+                          output_gradient(pass, chunk, r, row, row + 1, own_line),
                           to + s.left * outputs_, across * outputs_);
         }
     }
+    if (!in_place) return;
+    const std::ptrdiff_t first = (std::max(begin - s.top, std::ptrdiff_t{0}) + down - 1) / down;
+    const std::ptrdiff_t end = (band.last_line - s.top + down - 1) / down;
+    const std::ptrdiff_t last = std::min(end, g_.out_height);
+    if (first < last)
+        behind->last_step(pass, chunk, r, first, last,
+                          image.at(s.top + first * down) + s.left * outputs_, down * image.line);
 }
 
 void GroupedConvStage::input_gradients(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases,
@@ -261,6 +269,27 @@ void GroupedConvStage::ask_for_band(const Pass& pass, std::ptrdiff_t r, const Ba
         for (std::ptrdiff_t i = 0; i < line; i += kLine) __builtin_prefetch(x.line(r, y) + i, 0, 2);
 }
 
+// Adds that of a band's outputs: from the output gradient as it came, or, where only the spread one
+// has it, from that, line by line.
+void GroupedConvStage::bias_gradient(const Pass& pass, std::ptrdiff_t r, const Outputs& outputs,
+                                     bool begins, float* total) const {
+    float* const own = scratch(pass) + padded(outputs_);
+    const std::ptrdiff_t last = outputs.first + outputs.rows;
+    if (behind == nullptr) {
+        add_bias_gradient(
+            pass.kernels,
+            {outputs.rows * g_.out_width, outputs.first == 0, last == g_.out_height},
+            g_.out_channels, output_delta(pass).row(r) + outputs.first * output_line(),
+            g_.out_channels, begins, own, total);
+        return;
+    }
+    for (std::ptrdiff_t i = 0; i < outputs.rows; ++i)
+        add_bias_gradient(pass.kernels,
+                          {g_.out_width, outputs.first + i == 0, outputs.first + i + 1 == g_.out_height},
+                          g_.out_channels, outputs.d + i * outputs.d_row, outputs.d_pixel, begins,
+                          own, total);
+}
+
 void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const Share share = all.share();
     const ConvPhases phases = this->phases();
@@ -268,7 +297,6 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
     const std::ptrdiff_t seen_floats = this->seen_floats(true);
     for_each(all, share.chunks, [&](const BackwardPass& pass, std::ptrdiff_t chunk) {
         prepare_image(pass, spread);
-        float* const own_bias = scratch(pass) + padded(outputs_);
         float* const gradient =
             trains ? pass.workspace.partials[index] + chunk * chunk_floats() : nullptr;
         if (trains) std::fill_n(gradient, chunk_floats(), 0.0f);
@@ -278,7 +306,7 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
             MadeLines image{this->image(pass), line};
             MadeLines made{image.place + spread, seen_line()};
             for_bands_backward(phases, [&](const Band& band) {
-                spread_out(pass, r, phases, band, image);
+                spread_out(pass, chunk, r, phases, band, image);
                 const Seen x = seen(pass, r, band.first_seen, band.last_seen, made);
                 if (needs_input_gradient) {
                     ask_for_band(pass, r, band);
@@ -291,18 +319,13 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
                 }
                 if (!trains || band.output_rows == 0) return;
                 const std::ptrdiff_t place = phases.spread.top + band.outputs * phases.row_step(g_);
-                weight_gradient(pass, r, x,
-                                {band.outputs, band.output_rows,
-                                 image.at(place) + phases.spread.left * outputs_,
-                                 phases.row_step(g_) * line, phases.column_step(g_) * outputs_},
-                                gradient, begins && band.outputs == 0);
-                if (!use_bias_) return;
-                const std::ptrdiff_t last = band.outputs + band.output_rows;
-                add_bias_gradient(
-                    pass.kernels,
-                    {band.output_rows * g_.out_width, band.outputs == 0, last == g_.out_height},
-                    g_.out_channels, output_delta(pass).row(r) + band.outputs * output_line(),
-                    begins, own_bias, gradient + parameters[0].size());
+                const Outputs outputs{band.outputs, band.output_rows,
+                                      image.at(place) + phases.spread.left * outputs_,
+                                      phases.row_step(g_) * line,
+                                      phases.column_step(g_) * outputs_};
+                weight_gradient(pass, r, x, outputs, gradient, begins && band.outputs == 0);
+                if (use_bias_)
+                    bias_gradient(pass, r, outputs, begins, gradient + parameters[0].size());
             });
         }
     });

@@ -20,7 +20,8 @@ class GroupedConvStage : public Stage {
     void forward(const Pass& pass) const override;
     void backward_data(const BackwardPass& pass) const override;
     void backward_weights(const BackwardPass& pass) const override;
-    bool takes_last_step() const override { return !use_bias_; }
+    // The gradient of a bias is that of the output, which must then be in the order of the lanes.
+    bool takes_last_step() const override { return !use_bias_ || has_plain_outputs(); }
 
  protected:
     // outputs: the output channels of one pixel, with their padding, in the order of the lanes.
@@ -37,8 +38,9 @@ class GroupedConvStage : public Stage {
     // apart.
     virtual void spread_pixels(const Pass& pass, std::ptrdiff_t pixels, const float* channels,
                                float* to, std::ptrdiff_t step) const = 0;
-    // Whether that only copies, where pixels follow each other.
-    virtual bool spreads_plainly() const { return false; }
+    // Whether that only copies; and where pixels follow each other, too.
+    virtual bool has_plain_outputs() const { return false; }
+    bool spreads_plainly() const { return has_plain_outputs() && outputs_ == g_.out_channels; }
     // Lines of the output that can be computed one by one; 1: only all together.
     virtual std::ptrdiff_t most_bands() const { return g_.out_height; }
     virtual void forward_lines(const Pass& pass, std::ptrdiff_t r, std::ptrdiff_t first,
@@ -136,8 +138,10 @@ class GroupedConvStage : public Stage {
     std::ptrdiff_t input_line() const { return g_.width * g_.channels; }
     std::ptrdiff_t output_line() const { return g_.out_width * g_.out_channels; }
     const float* bias_in_lanes(const Pass& pass) const;
-    void spread_out(const Pass& pass, std::ptrdiff_t r, const ConvPhases& phases, const Band& band,
-                    MadeLines& image) const;
+    void spread_out(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t r,
+                    const ConvPhases& phases, const Band& band, MadeLines& image) const;
+    void bias_gradient(const Pass& pass, std::ptrdiff_t r, const Outputs& outputs, bool begins,
+                       float* total) const;
     std::ptrdiff_t chunk_floats() const;
 };
 

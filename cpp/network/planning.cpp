@@ -48,13 +48,19 @@ class Moments {
     bool goes_backward(std::size_t stage) const {
         return backward_ && stages_[stage]->takes_part_backward();
     }
-    // A stage may go backward while the one behind it does.
+    // A stage may go backward together with the one behind it, or the one before.
     std::ptrdiff_t begin_of(std::size_t stage) const {
-        return backward(stages_[stage]->takes_gradient ? stage + 1 : stage);
+        if (!stages_[stage]->takes_gradient) return backward(stage);
+        std::size_t behind = stage + 1;
+        while (stages_[behind]->ahead != stages_[stage].get()) ++behind;
+        return backward(behind);
     }
-    // A stage's weight gradients may be computed while the next one backward is at work.
+    // Its weight gradients may be computed while the next one backward is at work.
     std::ptrdiff_t end_of(std::size_t stage) const {
-        for (std::size_t next = stage; next-- > 0;)
+        std::size_t next = stage;
+        if (stages_[stage]->backward_is_left)
+            while (stages_[next]->behind != stages_[stage].get()) --next;
+        while (next-- > 0)
             if (goes_backward(next)) return backward(next);
         return end();
     }
@@ -164,7 +170,8 @@ void plan(const Architecture& architecture, Workspace& workspace, std::ptrdiff_t
     }
     const auto has_delta = [&](std::size_t i) {
         return backward && i > first && moments.goes_backward(i - 1) &&
-               !(i < stages.size() && (stages[i]->is_left || stages[i]->hands_gradient()));
+               !(i < stages.size() && (stages[i]->is_left || stages[i]->hands_gradient() ||
+                                       stages[i]->backward_is_left));
     };
 
     BufferPlan shared_memory;

@@ -173,7 +173,7 @@ class Stage {
     // backward read and write.
     virtual std::vector<std::size_t> inputs() const { return {index}; }
     virtual std::vector<std::size_t> deltas_read() const {
-        return {behind == nullptr ? index + 1 : index + 2};
+        return {(behind == nullptr ? this : behind)->index + 1};
     }
     virtual std::vector<std::size_t> deltas_written() const {
         return {hands_gradient() ? ahead->index : index};
@@ -202,10 +202,15 @@ class Stage {
     // a batch normalization right behind leaves its last step to this stage, which takes it for a
     // few lines at a time and goes on with them while they are in a cache: `behind` is set.
     virtual bool takes_last_step() const { return false; }
-    // That step, of one that can: the input gradient of lines [first, last) of a sample.
+    // That step, of one that can: the input gradient of lines [first, last) of a sample of that
+    // chunk, `line` floats apart.
     virtual bool leaves_last_step() const { return false; }
-    virtual void last_step(const Pass&, std::ptrdiff_t /*row*/, std::ptrdiff_t /*first*/,
-                           std::ptrdiff_t /*last*/, float* /*gradient*/) const {}
+    virtual void last_step(const BackwardPass&, std::ptrdiff_t /*chunk*/, std::ptrdiff_t /*row*/,
+                           std::ptrdiff_t /*first*/, std::ptrdiff_t /*last*/, float* /*gradient*/,
+                           std::ptrdiff_t /*line*/) const {}
+    // Whether a stage right behind leaves all of its pass backward to this one, as that step. This
+    // one then asks for each line once, chunks, samples and lines in order.
+    virtual bool leaves_backward_to(const Stage& /*before*/) const { return false; }
     // Of one that has left it: the stage before has just written all of a sample's output, which is
     // in a cache, to be measured.
     virtual void take_sample(const Pass&, std::ptrdiff_t /*row*/) const {}
@@ -274,6 +279,7 @@ class Stage {
     std::optional<Folded> folded;
     const Stage* behind = nullptr;  // the stage that leaves its last step backward to this one
     bool is_left = false;           // whether this stage's last step is left to the one before
+    bool backward_is_left = false;  // whether all that it does backward is
     // The stage that leaves its output to this one, or takes the gradient from it, line by line: in
     // training, and in inference. A normalization that is folded into that one may stand between.
     const Stage* ahead = nullptr;
@@ -304,13 +310,11 @@ class Stage {
     const Rows& output_delta(const Pass& pass) const { return pass.workspace.deltas[index + 1]; }
     // The gradient of lines [first, last) of a sample's output: where the delta has it, or in
     // `place`, which has room for it, if a stage has left its last step to this one.
-    const float* output_gradient(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
-                                 std::ptrdiff_t last, float* place) const {
-        if (behind == nullptr) {
-            const Rows& d = output_delta(pass);
-            return d.row(row) + first * (element_count(output_shape) / output_shape[0]);
-        }
-        behind->last_step(pass, row, first, last, place);
+    const float* output_gradient(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,
+                                 std::ptrdiff_t first, std::ptrdiff_t last, float* place) const {
+        const std::ptrdiff_t line = element_count(output_shape) / output_shape[0];
+        if (behind == nullptr) return output_delta(pass).row(row) + first * line;
+        behind->last_step(pass, chunk, row, first, last, place, line);
         return place;
     }
     // Whether samples are told to the stage behind as they come, in forward by for_bands.

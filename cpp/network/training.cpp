@@ -272,19 +272,27 @@ void Network::backward(const BackwardPass& pass, Loss loss) const {
     BackwardPass without_update = pass;
     without_update.learning_rate = nullptr;
     Sums sums(*this, pass, stages_before(loss));
+    const auto is_fixed = [](const Stage& stage) {
+        return !stage.trains && !stage.parameters.empty();
+    };
+    const auto is_folded = [](const Stage& stage) {
+        return stage.folded && stage.folded->in_training;
+    };
+    const auto finish = [&](const Stage& stage) {
+        if (is_fixed(stage)) return;
+        // Nobody asks for the sums of no samples.
+        if (pass.rows > 0 || !stage.adds_up())
+            stage.backward_weights(is_folded(stage) ? without_update : pass);
+        if (is_folded(stage) && pass.shared == nullptr) unfold_gradients(pass, stage);
+        if (pass.shared != nullptr) sums.add(stage);
+    };
     for (std::size_t i = stages_before(loss); i-- > architecture_.first_trained;) {
         const Stage& stage = *stages()[i];
-        if (!stage.takes_part_backward()) continue;
-        const bool fixed = !stage.trains && !stage.parameters.empty();
-        const bool folded = stage.folded && stage.folded->in_training;
-        const BackwardPass& own = fixed || folded ? without_update : pass;
+        if (!stage.takes_part_backward() || stage.backward_is_left) continue;
         const Traced span(pass.trace, "backward", static_cast<std::ptrdiff_t>(i));
-        stage.backward_data(own);
-        if (fixed) continue;
-        // Nobody asks for the sums of no samples.
-        if (pass.rows > 0 || !stage.adds_up()) stage.backward_weights(own);
-        if (folded && pass.shared == nullptr) unfold_gradients(pass, stage);
-        if (pass.shared != nullptr) sums.add(stage);
+        stage.backward_data(is_fixed(stage) || is_folded(stage) ? without_update : pass);
+        if (stage.behind != nullptr && stage.behind->backward_is_left) finish(*stage.behind);
+        finish(stage);
     }
     if (pass.shared != nullptr) complete_gradients(pass, loss, sums);
     if (penalties_.any())

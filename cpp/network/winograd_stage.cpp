@@ -97,7 +97,8 @@ class WinogradStage final : public Stage {
             std::fill_n(total, out_blocks_ * kBlock, 0.0f);
             for (std::ptrdiff_t r = first; r < last; ++r)
                 add_bias_gradient(pass.kernels, {g_.out_height * g_.out_width}, g_.out_channels,
-                                  output_delta(pass).row(r), r == first, scratch(pass), total);
+                                  output_delta(pass).row(r), g_.out_channels, r == first,
+                                  scratch(pass), total);
         });
     }
 
