@@ -608,6 +608,9 @@ class ConvStage final : public Stage {
         args.x_row = phases.spread.width * out_padded_;
         args.kernel_row = g_.dilation_rows * args.x_row;
         walk_kernel_row(args, column.taps, out_padded_);
+        // Behind the channels of a pixel that is alone there is nothing to go on with.
+        if (g_.kernel_height * g_.kernel_width == 1)
+            args.run = std::min(args.run, g_.out_channels);
         args.x_pixel = out_padded_;
         args.rows = row.count;
         args.columns = column.count;

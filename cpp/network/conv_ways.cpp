@@ -21,8 +21,9 @@ ConvWays choose_conv_ways(const ConvGeometry& g, bool pooled) {
     if (pooled && 5 * by_winner < 4 * by_pixel) ways.weights = ConvWays::Weights::winners;
 
     // Lanes over the input channels, or over the inputs of a kernel row where channels are few.
-    const std::ptrdiff_t by_gathering =
-        g.width * g.kernel_width * padded(g.out_channels) * blocks_of(g.channels);
+    const bool sees_pixels_alone = g.kernel_height * g.kernel_width == 1;
+    const std::ptrdiff_t outputs = sees_pixels_alone ? g.out_channels : padded(g.out_channels);
+    const std::ptrdiff_t by_gathering = g.width * g.kernel_width * outputs * blocks_of(g.channels);
     const std::ptrdiff_t by_scattering = g.out_width * g.out_channels * blocks_of(run);
     const bool scatters =
         g.stride_rows == 1 && g.stride_columns == 1 && 5 * by_scattering < 4 * by_gathering;
