@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "activations.h"
+#include "expansion_norm.h"
 
 namespace nncore::network {
 namespace {
@@ -53,13 +54,20 @@ class BatchNormStage final : public Stage {
         return text + (fixed_ ? "; part" : "; in inference part") + " of the stage before";
     }
     std::optional<std::size_t> shown_buffer(bool backward) const override {
-        if (folds_ && (fixed_ || !backward)) return index;
+        if (folds_in_training() || (folds_ && !backward)) return index;
         return {};
     }
     bool varies_in_training() const override { return !fixed_; }
     bool folds() const override { return folds_; }
-    bool folds_in_training() const override { return folds_ && fixed_; }
-    bool leaves_last_step() const override { return folds_ && !fixed_; }
+    bool folds_in_training() const override { return folds_ && (fixed_ || expansion_); }
+    bool leaves_last_step() const override { return folds_ && !folds_in_training(); }
+    bool measures_inputs_of(const Stage& before) const override {
+        return folds_ && !fixed_ && trains && before.trains && ExpansionNorm::suits(before);
+    }
+    void measure_inputs_of(const Stage& before) override {
+        expansion_.emplace(before, epsilon_);
+        expanding_ = &before;
+    }
     bool leaves_output_to(const Stage& next, bool in_training) const override {
         return in_training && next.takes_output() && !folds_in_training() && !fixed_;
     }
@@ -97,6 +105,12 @@ class BatchNormStage final : public Stage {
         kernel.pack(natural.data(), folded_values);
     }
     Sizes sizes(std::ptrdiff_t largest, bool backward) const override {
+        if (backward && expansion_)
+            return {.shared = kSharedRows * stride_ + expansion_->shared_floats(),
+                    .scratch = kScratchRows * stride_ + expansion_->scratch_floats(),
+                    .inner = is_fused() ? element_count(output_shape) : 0,
+                    .image = expansion_->image_floats(),
+                    .moments = expansion_->moment_floats()};
         if (!backward || folds_in_training())
             return {.scratch = kScratchRows * stride_,
                     .inner = backward && is_fused() ? element_count(output_shape) : 0};
@@ -116,7 +130,7 @@ class BatchNormStage final : public Stage {
         float* const scale = scratch(pass, 0);
         const float* mean = value(pass, kMovingMean);
         if (!inference && !fixed_) {
-            measure(pass);
+            measure_output(pass);
             mean = shared(pass, kMean);
             set_scale(pass, shared(pass, kVariance), scale);
             if (leaves_output(pass)) {
@@ -137,6 +151,26 @@ class BatchNormStage final : public Stage {
                 pass.kernels.normalize(args, Activation::linear, input(pass).row(r),
                                        pass.workspace.inner[index].row(r));
             });
+    }
+
+    // The statistics of the batch, and what they make of the weights before.
+    void measure(const Pass& pass) const override {
+        const Rows& moments = pass.workspace.moments[index];
+        const std::ptrdiff_t first = pass.share().first_row();
+        expansion_->begin(expansion_place(pass).shared);
+        for_each(pass, pass.rows, [&](const Pass& own, std::ptrdiff_t r) {
+            use_image(own);
+            expansion_->take_sample(own, expansion_place(own), r, moments.row(first + r));
+        });
+        if (pass.shared != nullptr) pass.shared->gather(moments.data, moments.stride());
+        const Parameter& kernel = expanding_->parameters[0];
+        const float* const weights = pass.parameters + kernel.offset;
+        float* const scale = shared(pass, kScale);
+        expansion_->project(weights, moments, pass.batch(), expansion_place(pass).shared,
+                            shared(pass, kMean), shared(pass, kVariance));
+        set_scale(pass, shared(pass, kVariance), scale);
+        expansion_->fold(weights, shared(pass, kMean), scale, value(pass, kBeta),
+                         pass.folded + kernel.offset, pass.folded + parameters[kBeta].offset);
     }
 
     void output_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
@@ -161,6 +195,10 @@ class BatchNormStage final : public Stage {
     //   dx = gamma / deviation * (dy - sum of dy / N - n * sum of dy n / N)
     // With fixed statistics, only dx = gamma / deviation * dy.
     void backward_data(const BackwardPass& pass) const override {
+        if (expansion_) {
+            finish_expansion(pass);
+            return;
+        }
         if (folds_in_training()) return;  // the delta is that of the stage before
         if (!fixed_) sum_gradients(pass);
         if (!needs_input_gradient) return;
@@ -204,6 +242,9 @@ class BatchNormStage final : public Stage {
     void backward_weights(const BackwardPass& pass) const override {
         update(pass, parameters[kGamma], 0, stride_);
         update(pass, parameters[kBeta], 0, stride_);
+        if (!expansion_) return;
+        const Parameter& kernel = expanding_->parameters[0];
+        update(pass, kernel, 0, kernel.size());
     }
     bool adds_up() const override { return false; }
 
@@ -235,9 +276,9 @@ class BatchNormStage final : public Stage {
     // and its activated output.
     void keep_linear(const Pass& pass) const {
         float* const scale = scratch(pass, 0);
-        set_scale(pass, value(pass, kMovingVariance), scale);
-        const kernels::NormalizeArgs args{pixels_, channels_, value(pass, kMovingMean), scale,
-                                          value(pass, kBeta)};
+        set_scale(pass, expansion_ ? shared(pass, kVariance) : value(pass, kMovingVariance), scale);
+        const float* const mean = expansion_ ? shared(pass, kMean) : value(pass, kMovingMean);
+        const kernels::NormalizeArgs args{pixels_, channels_, mean, scale, value(pass, kBeta)};
         for_each(pass, pass.rows, [&](const Pass&, std::ptrdiff_t r) {
             pass.kernels.normalize(args, Activation::linear, pass.workspace.inner[index - 1].row(r),
                                    pass.workspace.inner[index].row(r));
@@ -251,6 +292,32 @@ class BatchNormStage final : public Stage {
     }
     float* shared(const Pass& pass, std::ptrdiff_t row) const {
         return pass.workspace.shared[index] + row * stride_;
+    }
+    ExpansionNorm::Place expansion_place(const Pass& pass) const {
+        return {shared(pass, kSharedRows), scratch(pass, kScratchRows), image(pass)};
+    }
+
+    // Once the stage behind has handed the gradient of all outputs to the expansion, which has
+    // summed it up as if it were a convolution with a bias.
+    void finish_expansion(const BackwardPass& pass) const {
+        const Parameter& kernel = expanding_->parameters[0];
+        float* const place = expansion_place(pass).shared;
+        float* const sums = expansion_->sums(place);
+        const std::ptrdiff_t chunks = pass.share().chunks, floats = expansion_->sum_floats();
+        if (chunks > 0)
+            pass.kernels.sum_partials(floats, chunks, floats,
+                                      pass.workspace.partials[expanding_->index], sums);
+        if (pass.shared != nullptr) pass.shared->sum(sums, floats);
+        expansion_->finish(pass.parameters + kernel.offset, shared(pass, kScale),
+                           shared(pass, kVariance), pass.batch(), place,
+                           {pass.gradients + kernel.offset,
+                            pass.gradients + parameters[kGamma].offset,
+                            pass.gradients + parameters[kBeta].offset});
+        if (!expanding_->needs_input_gradient) return;
+        for_each(pass, pass.rows, [&](const BackwardPass& own, std::ptrdiff_t r) {
+            use_image(own);
+            expansion_->correct_input(own, expansion_place(own), r);
+        });
     }
 
     // Of pixels [first, last) of one sample, once the factors are known.
@@ -275,7 +342,7 @@ class BatchNormStage final : public Stage {
     }
 
     // The batch's mean and variance.
-    void measure(const Pass& pass) const {
+    void measure_output(const Pass& pass) const {
         const Rows& moments = pass.workspace.moments[index];
         if (!is_left || !tells_samples(pass))
             for_each(pass, pass.rows,
@@ -337,6 +404,8 @@ class BatchNormStage final : public Stage {
     float momentum_, epsilon_;
     bool folds_;
     bool fixed_;  // by its moving averages, in training, too
+    std::optional<ExpansionNorm> expansion_;
+    const Stage* expanding_ = nullptr;
 };
 
 }  // namespace

@@ -444,6 +444,20 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
     mark_gradients();
     find_fixed_stages();
     const auto& stages = architecture_.stages;
+    const auto has_one_reader = [&](std::size_t buffer) {
+        return std::count_if(stages.begin(), stages.end(), [&](const auto& reader) {
+                   const auto inputs = reader->inputs();
+                   return std::find(inputs.begin(), inputs.end(), buffer) != inputs.end();
+               }) == 1;
+    };
+    for (std::size_t i = 2; i < stages.size(); ++i) {
+        Stage &before = *stages[i - 2], &stage = *stages[i - 1], &next = *stages[i];
+        if (!has_one_reader(i - 1) || !has_one_reader(i) || !stage.measures_inputs_of(before) ||
+            !before.leaves_output_to(next, true) || !before.takes_gradient_from(next))
+            continue;
+        before.measured_by = &stage;
+        stage.measure_inputs_of(before);
+    }
     for (std::size_t i = 1; i < stages.size(); ++i)
         if (stages[i]->folds()) {
             const bool in_training = stages[i]->folds_in_training();
@@ -459,12 +473,6 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
         before.behind = &stage;
         stage.is_left = true;
     }
-    const auto has_one_reader = [&](std::size_t buffer) {
-        return std::count_if(stages.begin(), stages.end(), [&](const auto& reader) {
-                   const auto inputs = reader->inputs();
-                   return std::find(inputs.begin(), inputs.end(), buffer) != inputs.end();
-               }) == 1;
-    };
     for (std::size_t i = 1; i < stages.size(); ++i) {
         Stage& next = *stages[i];
         if (!has_one_reader(i)) continue;

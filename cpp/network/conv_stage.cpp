@@ -86,7 +86,9 @@ class ConvStage final : public Stage {
     }
 
     bool takes_last_step() const override { return !pooled_ && !use_bias_; }
-    bool takes_output() const override { return sees_pixels_alone_ && !pooled_; }
+    bool takes_output() const override {
+        return sees_pixels_alone_ && !pooled_ && measured_by == nullptr;
+    }
     // Only to a stage that needs a few lines at a time. Where an output has few inputs, it takes
     // less time to compute it twice, backward as well, than to write it and read it again.
     bool leaves_output_to(const Stage& next, bool in_training) const override {
@@ -126,6 +128,8 @@ class ConvStage final : public Stage {
     }
 
     void forward(const Pass& pass) const override {
+        if (measured_by != nullptr && is_folded(pass) && pass.purpose != Purpose::inference)
+            measured_by->measure(pass);
         if (filters_minimally_) {
             filter_minimally(pass);
             return;
@@ -224,7 +228,9 @@ class ConvStage final : public Stage {
         });
     }
 
+    bool adds_up() const override { return measured_by == nullptr; }
     void backward_weights(const BackwardPass& pass) const override {
+        if (measured_by != nullptr) return;  // its gradient is not that sum alone
         const std::ptrdiff_t chunks = pass.share().chunks;
         const Parameter& kernel = parameters[0];
         float* const gradient = pass.gradients + kernel.offset;
@@ -480,7 +486,7 @@ class ConvStage final : public Stage {
         if (first && band.first == 0)
             std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
         weight_gradient(pass, r, band, x, dense, chunk, first && band.first == 0);
-        if (use_bias_) bias_gradient(pass, r, band, chunk, first);
+        if (use_bias_ || measured_by != nullptr) bias_gradient(pass, r, band, chunk, first);
     }
 
     // ---- backward, over the spread output gradient (conv_phases.h), in which pixels have whole

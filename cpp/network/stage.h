@@ -195,6 +195,12 @@ class Stage {
                              float* /*scales*/) const {}
     virtual void fold_bias(const Stage& /*before*/, const float* /*parameters*/,
                            float* /*folded_parameters*/) const {}
+    // Whether training folds it with statistics of the batch, which it finds from the inputs of
+    // `before` (expansion_norm.h): then measured_by of that one is set, which leaves its output to
+    // the stage behind this one; and measure is called before that output is made.
+    virtual bool measures_inputs_of(const Stage& /*before*/) const { return false; }
+    virtual void measure_inputs_of(const Stage& /*before*/) {}
+    virtual void measure(const Pass&) const {}
     // largest: the rows of the workspace; backward: whether backward passes follow.
     virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*backward*/) const { return {}; }
 
@@ -277,6 +283,11 @@ class Stage {
         bool in_training;
     };
     std::optional<Folded> folded;
+    const Stage* measured_by = nullptr;  // see measures_inputs_of
+    // Whether training multiplies its weights, and their gradients, by factors that never change.
+    bool has_fixed_factors() const {
+        return folded && folded->in_training && measured_by == nullptr;
+    }
     const Stage* behind = nullptr;  // the stage that leaves its last step backward to this one
     bool is_left = false;           // whether this stage's last step is left to the one before
     bool backward_is_left = false;  // whether all that it does backward is

@@ -180,7 +180,7 @@ void Network::prepare_folds() {
     fold_scales_ = runtime::AlignedBuffer(parameters_.size());
     if (trained_folds_.size() == 0) trained_folds_ = runtime::AlignedBuffer(parameters_.size());
     for (std::size_t i = 1; i < all.size(); ++i)
-        if (all[i]->folds_in_training())
+        if (all[i - 1]->has_fixed_factors())
             all[i]->fold_scales(*all[i - 1], parameters_.data(), fold_scales_.data());
     has_fold_scales_ = true;
 }
@@ -188,7 +188,7 @@ void Network::prepare_folds() {
 void Network::fold_weights(const Pass& pass, std::size_t first) const {
     if (pass.folded == nullptr) return;
     for (std::size_t i = first + 1; i < stages().size(); ++i) {
-        if (!stages()[i]->folds_in_training()) continue;
+        if (!stages()[i - 1]->has_fixed_factors()) continue;
         const Parameter& kernel = stages()[i - 1]->parameters[0];
         for_floats(pass, kernel.size(),
                    [&](const Pass&, std::ptrdiff_t from, std::ptrdiff_t count) {
@@ -275,22 +275,19 @@ void Network::backward(const BackwardPass& pass, Loss loss) const {
     const auto is_fixed = [](const Stage& stage) {
         return !stage.trains && !stage.parameters.empty();
     };
-    const auto is_folded = [](const Stage& stage) {
-        return stage.folded && stage.folded->in_training;
-    };
     const auto finish = [&](const Stage& stage) {
         if (is_fixed(stage)) return;
         // Nobody asks for the sums of no samples.
         if (pass.rows > 0 || !stage.adds_up())
-            stage.backward_weights(is_folded(stage) ? without_update : pass);
-        if (is_folded(stage) && pass.shared == nullptr) unfold_gradients(pass, stage);
+            stage.backward_weights(stage.has_fixed_factors() ? without_update : pass);
+        if (stage.has_fixed_factors() && pass.shared == nullptr) unfold_gradients(pass, stage);
         if (pass.shared != nullptr) sums.add(stage);
     };
     for (std::size_t i = stages_before(loss); i-- > architecture_.first_trained;) {
         const Stage& stage = *stages()[i];
         if (!stage.takes_part_backward() || stage.backward_is_left) continue;
         const Traced span(pass.trace, "backward", static_cast<std::ptrdiff_t>(i));
-        stage.backward_data(is_fixed(stage) || is_folded(stage) ? without_update : pass);
+        stage.backward_data(is_fixed(stage) || stage.has_fixed_factors() ? without_update : pass);
         if (stage.behind != nullptr && stage.behind->backward_is_left) finish(*stage.behind);
         finish(stage);
     }
@@ -315,7 +312,7 @@ void Network::complete_gradients(const BackwardPass& pass, Loss loss, Sums& sums
         if (!stage.trains) continue;
         const Traced span(pass.trace, "whole batch", static_cast<std::ptrdiff_t>(i));
         stage.whole_batch_weights(pass);
-        if (stage.folded && stage.folded->in_training) unfold_gradients(pass, stage);
+        if (stage.has_fixed_factors()) unfold_gradients(pass, stage);
     }
 }
 
