@@ -173,6 +173,11 @@ class BatchNormStage final : public Stage {
                          pass.folded + kernel.offset, pass.folded + parameters[kBeta].offset);
     }
 
+    void center_inputs(const Pass& pass, const float* x, std::ptrdiff_t pixels,
+                       float* centered) const override {
+        expansion_->center(pass, expansion_place(pass).shared, x, pixels, centered);
+    }
+
     void output_lines(const Pass& pass, std::ptrdiff_t row, std::ptrdiff_t first,
                       std::ptrdiff_t last, float* values, std::ptrdiff_t line) const override {
         const std::ptrdiff_t columns = pixels_ / output_shape[0], floats = columns * channels_;

@@ -80,6 +80,7 @@ class ConvStage final : public Stage {
                                                 (ahead == nullptr ? 0 : band() * input_line()));
         sizes.scratch = scratch_before_spread();
         if (backward_is_left && !reads_delta()) sizes.scratch += unpooled_floats();
+        if (measured_by != nullptr) sizes.scratch += padded(kCentered * g_.channels);
         sizes.shared = turned_floats();
         if (trains) sizes.partials = chunk_count(largest) * chunk_floats();
         return sizes;
@@ -485,7 +486,11 @@ class ConvStage final : public Stage {
         if (!trains) return;
         if (first && band.first == 0)
             std::fill_n(partials(pass, chunk) + kernel_partial_floats(), out_padded_, 0.0f);
-        weight_gradient(pass, r, band, x, dense, chunk, first && band.first == 0);
+        if (measured_by != nullptr) {
+            centered_weight_gradient(pass, band, x, chunk, first && band.first == 0);
+        } else {
+            weight_gradient(pass, r, band, x, dense, chunk, first && band.first == 0);
+        }
         if (use_bias_ || measured_by != nullptr) bias_gradient(pass, r, band, chunk, first);
     }
 
@@ -752,6 +757,29 @@ class ConvStage final : public Stage {
         args.gradient = partials(pass, chunk);
         args.first = first;
         pass.kernels.conv_weight_gradient(args);
+    }
+
+    // Of so many pixels at a time, from the inputs without their means.
+    static constexpr std::ptrdiff_t kCentered = 1024;
+    void centered_weight_gradient(const Pass& pass, const Band& band, const float* x,
+                                  std::ptrdiff_t chunk, bool first) const {
+        float* const centered = scratch(pass) + scratch_before_spread();
+        const std::ptrdiff_t pixels = (band.last - band.first) * g_.out_width;
+        auto args = taps<kernels::ConvWeightGradientArgs>(0);
+        args.rows = 1;
+        args.x = centered;
+        args.blocks = out_padded_ / kBlock;
+        args.d_pixel = out_padded_;
+        args.gradient = partials(pass, chunk);
+        for (std::ptrdiff_t pixel = 0; pixel < pixels; pixel += kCentered) {
+            args.columns = std::min(kCentered, pixels - pixel);
+            args.x_row = args.columns * g_.channels;
+            args.d_row = args.columns * out_padded_;
+            args.d = band.gradient + pixel * out_padded_;
+            args.first = first && pixel == 0;
+            measured_by->center_inputs(pass, x + pixel * g_.channels, args.columns, centered);
+            pass.kernels.conv_weight_gradient(args);
+        }
     }
 
     // From the output gradient as it came: pooling left zeros out that add nothing.

@@ -8,7 +8,7 @@ namespace nncore::network {
 using kernels::Activation;
 
 bool ExpansionNorm::suits(const Stage& convolution) {
-    constexpr std::ptrdiff_t kFewestPixels = 512, kMostInputs = 48;
+    constexpr std::ptrdiff_t kFewestPixels = 256, kMostInputs = 48;
     const Shape& in = convolution.input_shape;
     const Shape& out = convolution.output_shape;
     if (convolution.parameters.size() != 1 || in.size() != 3 || out.size() != 3) return false;
@@ -135,8 +135,7 @@ void ExpansionNorm::finish(const float* weights, const float* scale, const float
         double product = 0;
         for (std::ptrdiff_t k = 0; k < inputs_; ++k)
             product += static_cast<double>(weights[k * width_ + c]) *
-                       (static_cast<double>(products[k * width_ + c]) -
-                        static_cast<double>(means[k]) * static_cast<double>(sum[c]));
+                       static_cast<double>(products[k * width_ + c]);
         const double square = static_cast<double>(variance[c]) + epsilon_;
         const double ratio = product / square, s = static_cast<double>(scale[c]);
         const double total = static_cast<double>(sum[c]);
@@ -147,8 +146,7 @@ void ExpansionNorm::finish(const float* weights, const float* scale, const float
             const double w = static_cast<double>(weights[at]);
             gradients.weights[at] = static_cast<float>(
                 s * (static_cast<double>(products[at]) -
-                     ratio * static_cast<double>(of_weights[at]) -
-                     total * static_cast<double>(means[k])));
+                     ratio * static_cast<double>(of_weights[at])));
             offset[k] -= w * (s * total / count);
             products[at] = static_cast<float>(w * (s * ratio / count));
         }
@@ -168,6 +166,13 @@ void ExpansionNorm::finish(const float* weights, const float* scale, const float
         }
     for (std::ptrdiff_t k = 0; k < inputs_; ++k)
         row(shared, kOffset)[k] = static_cast<float>(offset[k]);
+}
+
+void ExpansionNorm::center(const Pass& pass, float* shared, const float* x, std::ptrdiff_t pixels,
+                           float* centered) const {
+    pass.kernels.normalize(
+        {pixels, inputs_, row(shared, kMean), row(shared, kOnes), row(shared, kZeros)},
+        Activation::linear, x, centered);
 }
 
 void ExpansionNorm::correct_input(const Pass& pass, const Place& place, std::ptrdiff_t r) const {

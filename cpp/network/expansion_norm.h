@@ -6,9 +6,9 @@
 // so with these few numbers known, convolution and normalization are one convolution with other
 // weights and a bias, whose lines whoever needs them can make at any time. Nor does the gradient
 // need z: with dy the gradient by the normalized values, s = gamma / deviation, N pixels,
-//   S = sum of dy,   P = sum of x dy',   t = (sum over k of w_k (P_k - mean(x_k) S)) / variance,
+//   S = sum of dy,   P = sum of (x - mean(x)) dy',   t = (sum over k of w_k P_k) / variance,
 // (t times the variance is the sum of dy (z - mean(z))),
-//   dW_k = s (P_k - t (covariance(x) W)_k - S mean(x_k))
+//   dW_k = s (P_k - t (covariance(x) W)_k)
 //   dx   = W s dy  -  W (s t / N) W' (x - mean(x))  -  W (s S / N):
 // the first term is the gradient through that one convolution, and the others are added when all
 // of the batch's sums are known, as a convolution of x with a small square of weights.
@@ -61,7 +61,13 @@ class ExpansionNorm {
     // Adds the other terms of dx for one sample.
     void correct_input(const Pass& pass, const Place& place, std::ptrdiff_t row) const;
 
+    // The inputs of some pixels without their means over the batch.
+    void center(const Pass& pass, float* shared, const float* x, std::ptrdiff_t pixels,
+                float* centered) const;
+
+
  private:
+
     // Pixels of which products are summed as one chain.
     static constexpr std::ptrdiff_t kTogether = 1024;
 

@@ -201,6 +201,9 @@ class Stage {
     virtual bool measures_inputs_of(const Stage& /*before*/) const { return false; }
     virtual void measure_inputs_of(const Stage& /*before*/) {}
     virtual void measure(const Pass&) const {}
+    // Inputs of `before`, of so many pixels, without their means over the batch.
+    virtual void center_inputs(const Pass&, const float* /*x*/, std::ptrdiff_t /*pixels*/,
+                               float* /*centered*/) const {}
     // largest: the rows of the workspace; backward: whether backward passes follow.
     virtual Sizes sizes(std::ptrdiff_t /*largest*/, bool /*backward*/) const { return {}; }
 

@@ -334,7 +334,7 @@ TEST(what_is_left_to_the_convolutions_changes_no_bit) {
         return spaced(conv(filters, kernel, "linear", "same", strides, {0, 0}, false), {1, 1},
                       groups);
     };
-    const NetworkSpec spec = image_network({43, 37, 3}, {bare(16, {3, 3}),
+    const NetworkSpec spec = image_network({43, 37, 3}, {bare(56, {3, 3}),
                                                          batch_norm(),
                                                          {0, "relu6"},
                                                          bare(96, {1, 1}),
@@ -386,7 +386,7 @@ TEST(what_is_left_to_the_convolutions_changes_no_bit) {
         };
         CHECK(count(*network, &network::Stage::is_left) == 11);
         CHECK(count(*apart, &network::Stage::is_left) == 0);
-        CHECK(count(*network, &network::Stage::output_is_left) == 7);
+        CHECK(count(*network, &network::Stage::leaves_in_training) == 7);
         for (Network* const of : {network.get(), apart.get()})
             of->compute_gradients(data.images(), data.label_targets(), Loss::mse);
         CHECK(identical(gradients_of(*network), gradients_of(*apart)));

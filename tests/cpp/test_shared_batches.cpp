@@ -67,6 +67,20 @@ const NetworkSpec kWide = image_network({8, 8, 32}, {conv(33, {3, 3}, "relu", "s
                                                      flatten(),
                                                      {10, "linear"}});
 
+// An expansion that is normalized from its inputs, and one that goes backward within the depthwise
+// convolution behind it, as a projection does within the one before.
+const NetworkSpec kSeparable = image_network(
+    {16, 17, 3}, {conv(16, {1, 1}, "linear", "valid", {1, 1}, {0, 0}, false),
+                  batch_norm(),
+                  {0, "relu6"},
+                  spaced(conv(16, {3, 3}, "linear", "same", {2, 2}, {0, 0}, false), {1, 1}, 16),
+                  batch_norm(),
+                  conv(32, {1, 1}, "relu"),
+                  spaced(conv(32, {3, 3}, "relu", "same"), {1, 1}, 32),
+                  conv(20, {1, 1}, "linear"),
+                  global_average_pool(),
+                  {10, "linear"}});
+
 struct Outcome {
     std::vector<float> weights, gradients;
     std::vector<double> losses;
@@ -147,7 +161,7 @@ const Optimizer kMomentum{.learning_rate = 0.05f, .momentum = 0.9};
 
 TEST(same_bits_for_any_number_of_processes) {
     runtime::set_thread_limit(1);
-    for (const NetworkSpec* spec : {&kRows, &kNormalizedRows, &kImages, &kWide})
+    for (const NetworkSpec* spec : {&kRows, &kNormalizedRows, &kImages, &kWide, &kSeparable})
         // The last batch is smaller: 16 chunks and 13 rows, 4 and 2 chunks, 1 chunk and 1 row.
         for (const auto& [images, batch] : {std::pair{77, 64}, {24, 17}, {5, 4}})
             check_same({spec, images, batch, kMomentum}, {1, 2, 3, 4, 5, 8, 16}, spec->describe());

@@ -85,6 +85,23 @@ const NetworkSpec kNormalizedRows{100,
                                    layer_norm(),
                                    end("relu"),
                                    {10, "softmax"}}};
+// Expansions, depthwise convolutions and projections, the first of them normalized from its inputs.
+const NetworkSpec kSeparable = image_network(
+    {17, 16, 3}, {conv(12, {3, 3}, "linear", "same", {1, 1}, {0, 0}, false),
+                  batch_norm(),
+                  {0, "relu"},
+                  conv(32, {1, 1}, "linear", "valid", {1, 1}, {0, 0}, false),
+                  batch_norm(),
+                  {0, "relu6"},
+                  spaced(conv(32, {3, 3}, "linear", "same", {2, 2}, {0, 0}, false), {1, 1}, 32),
+                  batch_norm(),
+                  {0, "relu6"},
+                  conv(24, {1, 1}, "linear"),
+                  conv(48, {1, 1}, "relu"),
+                  spaced(conv(48, {3, 3}, "relu", "same"), {1, 1}, 48),
+                  conv(20, {1, 1}, "linear"),
+                  global_average_pool(),
+                  {5, "linear"}});
 const NetworkSpec kSmall{7, {{5, "sigmoid"}, {3, "softmax"}}};
 
 StepResults train(Network& network, const Data& data, std::ptrdiff_t batch, Loss loss, float rate,
@@ -113,6 +130,7 @@ TEST(same_bits_as_ever) {
         std::uint64_t{0x04239f29fc4b22d9},
         trained({9, {{20, "tanh"}, {0, "dropout", false, 0.3f}, {5, "sigmoid"}}}, Loss::sse));
     CHECK_EQUAL(std::uint64_t{0x3b9a5d0965e6bf07}, trained(kVaried, Loss::cross_entropy));
+    CHECK_EQUAL(std::uint64_t{0x482e1eb284547c37}, trained(kSeparable, Loss::cross_entropy));
 }
 
 // A step of a block equals compute_gradients and apply_gradients, bit for bit.
@@ -181,6 +199,7 @@ TEST(same_bits_for_all_instruction_sets_and_teams) {
         {kVaried, 21 + 6, 21, Loss::cross_entropy, true},
         {kNormalized, 21 + 6, 21, Loss::cross_entropy, true},
         {kNormalizedRows, 70 + 3, 70, Loss::mse, true},
+        {kSeparable, 21 + 6, 21, Loss::cross_entropy, true},
         {kSmall, 40, 16, Loss::cross_entropy, false},
     };
     for (const Case& test : cases) {
