@@ -313,11 +313,11 @@ class BatchNormStage final : public Stage {
             pass.kernels.sum_partials(floats, chunks, floats,
                                       pass.workspace.partials[expanding_->index], sums);
         if (pass.shared != nullptr) pass.shared->sum(sums, floats);
-        expansion_->finish(pass.parameters + kernel.offset, shared(pass, kScale),
-                           shared(pass, kVariance), pass.batch(), place,
-                           {pass.gradients + kernel.offset,
-                            pass.gradients + parameters[kGamma].offset,
-                            pass.gradients + parameters[kBeta].offset});
+        expansion_->finish(
+            pass.parameters + kernel.offset, shared(pass, kScale), shared(pass, kVariance),
+            pass.batch(), place,
+            {pass.gradients + kernel.offset, pass.gradients + parameters[kGamma].offset,
+             pass.gradients + parameters[kBeta].offset});
         if (!expanding_->needs_input_gradient) return;
         for_each(pass, pass.rows, [&](const BackwardPass& own, std::ptrdiff_t r) {
             use_image(own);

@@ -480,8 +480,7 @@ std::unique_ptr<Network> Builder::build(std::uint64_t seed) {
         Stage& in_training = *stages[before.folds_in_training() ? i - 2 : i - 1];
         in_training.leaves_in_training = in_training.leaves_output_to(next, true);
         in_training.takes_gradient = in_training.takes_gradient_from(next);
-        if (in_training.leaves_in_training || in_training.takes_gradient)
-            next.ahead = &in_training;
+        if (in_training.leaves_in_training || in_training.takes_gradient) next.ahead = &in_training;
         Stage& in_inference = *stages[before.folds() ? i - 2 : i - 1];
         in_inference.leaves_in_inference = in_inference.leaves_output_to(next, false);
         if (in_inference.leaves_in_inference) next.ahead_in_inference = &in_inference;

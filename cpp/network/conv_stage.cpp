@@ -76,8 +76,9 @@ class ConvStage final : public Stage {
         if (!backward) return sizes;
         sizes.prepared = prepared_floats();
         if (pooled_) sizes.saved = (element_count(output_shape) + 3) / 4;  // one byte each
-        sizes.image = std::max(sizes.image, (reads_delta() || backward_is_left ? 0 : unpooled_floats()) +
-                                                (ahead == nullptr ? 0 : band() * input_line()));
+        sizes.image =
+            std::max(sizes.image, (reads_delta() || backward_is_left ? 0 : unpooled_floats()) +
+                                      (ahead == nullptr ? 0 : band() * input_line()));
         sizes.scratch = scratch_before_spread();
         if (backward_is_left && !reads_delta()) sizes.scratch += unpooled_floats();
         if (measured_by != nullptr) sizes.scratch += padded(kCentered * g_.channels);
@@ -117,8 +118,8 @@ class ConvStage final : public Stage {
     }
     bool leaves_backward_to(const Stage& before) const override {
         return !pooled_ && has_few_weights() && sees_pixels_alone_ && ahead == nullptr &&
-               behind == nullptr && !takes_gradient && needs_input_gradient && before.hands_gradient_on() &&
-               before.takes_last_step();
+               behind == nullptr && !takes_gradient && needs_input_gradient &&
+               before.hands_gradient_on() && before.takes_last_step();
     }
     void last_step(const BackwardPass& pass, std::ptrdiff_t chunk, std::ptrdiff_t row,
                    std::ptrdiff_t first, std::ptrdiff_t last, float* gradient,
@@ -620,8 +621,7 @@ class ConvStage final : public Stage {
         args.kernel_row = g_.dilation_rows * args.x_row;
         walk_kernel_row(args, column.taps, out_padded_);
         // Behind the channels of a pixel that is alone there is nothing to go on with.
-        if (g_.kernel_height * g_.kernel_width == 1)
-            args.run = std::min(args.run, g_.out_channels);
+        if (g_.kernel_height * g_.kernel_width == 1) args.run = std::min(args.run, g_.out_channels);
         args.x_pixel = out_padded_;
         args.rows = row.count;
         args.columns = column.count;
@@ -790,8 +790,7 @@ class ConvStage final : public Stage {
         const std::ptrdiff_t part = (band.last - band.first) * g_.out_width;
         add_bias_gradient(pass.kernels, {begins && ends ? all : part, begins, ends},
                           g_.out_channels, gradient(pass, r, band), g_.out_channels, first,
-                          behind_forward(pass),
-                          partials(pass, chunk) + kernel_partial_floats());
+                          behind_forward(pass), partials(pass, chunk) + kernel_partial_floats());
     }
 
     // ---- the shared place, turned weights, and partial gradients by chunk

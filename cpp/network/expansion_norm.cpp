@@ -78,8 +78,8 @@ void ExpansionNorm::project(const float* weights, const Rows& moments, std::ptrd
             double sum = 0;
             for (std::ptrdiff_t r = 0; r < samples; ++r) {
                 const float* const own = moments.row(r);
-                const double between = static_cast<double>(own[i] - means[i]) *
-                                       static_cast<double>(own[j] - means[j]);
+                const double between =
+                    static_cast<double>(own[i] - means[i]) * static_cast<double>(own[j] - means[j]);
                 sum += static_cast<double>(own[stride + i * stride + j]) + pixels * between;
             }
             covariance[i * stride + j] =
@@ -144,9 +144,9 @@ void ExpansionNorm::finish(const float* weights, const float* scale, const float
         for (std::ptrdiff_t k = 0; k < inputs_; ++k) {
             const std::ptrdiff_t at = k * width_ + c;
             const double w = static_cast<double>(weights[at]);
-            gradients.weights[at] = static_cast<float>(
-                s * (static_cast<double>(products[at]) -
-                     ratio * static_cast<double>(of_weights[at])));
+            gradients.weights[at] =
+                static_cast<float>(s * (static_cast<double>(products[at]) -
+                                        ratio * static_cast<double>(of_weights[at])));
             offset[k] -= w * (s * total / count);
             products[at] = static_cast<float>(w * (s * ratio / count));
         }

@@ -41,7 +41,8 @@ class ExpansionNorm {
     // Before the samples are taken.
     void begin(float* shared) const;
     // The moments of one sample's inputs: means, and products of what remains without them.
-    void take_sample(const Pass& pass, const Place& place, std::ptrdiff_t row, float* moments) const;
+    void take_sample(const Pass& pass, const Place& place, std::ptrdiff_t row,
+                     float* moments) const;
     // From those of all samples, `rows.stride()` apart: each channel's mean and variance.
     void project(const float* weights, const Rows& moments, std::ptrdiff_t samples, float* shared,
                  float* mean, float* variance) const;
@@ -65,14 +66,13 @@ class ExpansionNorm {
     void center(const Pass& pass, float* shared, const float* x, std::ptrdiff_t pixels,
                 float* centered) const;
 
-
  private:
-
     // Pixels of which products are summed as one chain.
     static constexpr std::ptrdiff_t kTogether = 1024;
 
     // The shared place: the mean of each input, ones, zeros, and the bias that corrects dx, a row
-    // of a square each; the covariance; the weights that correct dx. Then P, S, and covariance(x) W.
+    // of a square each; the covariance; the weights that correct dx. Then P, S, and covariance(x)
+    // W.
     enum Row { kMean, kOnes, kZeros, kOffset };
     static constexpr std::ptrdiff_t kSquares = 3, kTalls = 2;
     std::ptrdiff_t square() const { return std::max<std::ptrdiff_t>(inputs_, 4) * padded(inputs_); }

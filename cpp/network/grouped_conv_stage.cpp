@@ -104,9 +104,10 @@ std::ptrdiff_t GroupedConvStage::seen_floats(bool backward) const {
     const Stage* const maker = backward ? ahead : ahead_in_inference;
     if (maker == nullptr) return 0;
     std::ptrdiff_t lines = forward_rows() * g_.stride_rows + g_.reach_rows();
-    if (backward) for_bands_backward(phases(), [&](const Band& band) {
-        lines = std::max(lines, band.last_seen - band.first_seen);
-    });
+    if (backward)
+        for_bands_backward(phases(), [&](const Band& band) {
+            lines = std::max(lines, band.last_seen - band.first_seen);
+        });
     return padded(lines * seen_line() + kBlock);
 }
 
@@ -277,17 +278,16 @@ void GroupedConvStage::bias_gradient(const Pass& pass, std::ptrdiff_t r, const O
     const std::ptrdiff_t last = outputs.first + outputs.rows;
     if (behind == nullptr) {
         add_bias_gradient(
-            pass.kernels,
-            {outputs.rows * g_.out_width, outputs.first == 0, last == g_.out_height},
+            pass.kernels, {outputs.rows * g_.out_width, outputs.first == 0, last == g_.out_height},
             g_.out_channels, output_delta(pass).row(r) + outputs.first * output_line(),
             g_.out_channels, begins, own, total);
         return;
     }
     for (std::ptrdiff_t i = 0; i < outputs.rows; ++i)
-        add_bias_gradient(pass.kernels,
-                          {g_.out_width, outputs.first + i == 0, outputs.first + i + 1 == g_.out_height},
-                          g_.out_channels, outputs.d + i * outputs.d_row, outputs.d_pixel, begins,
-                          own, total);
+        add_bias_gradient(
+            pass.kernels,
+            {g_.out_width, outputs.first + i == 0, outputs.first + i + 1 == g_.out_height},
+            g_.out_channels, outputs.d + i * outputs.d_row, outputs.d_pixel, begins, own, total);
 }
 
 void GroupedConvStage::backward_data(const BackwardPass& all) const {
@@ -319,10 +319,9 @@ void GroupedConvStage::backward_data(const BackwardPass& all) const {
                 }
                 if (!trains || band.output_rows == 0) return;
                 const std::ptrdiff_t place = phases.spread.top + band.outputs * phases.row_step(g_);
-                const Outputs outputs{band.outputs, band.output_rows,
-                                      image.at(place) + phases.spread.left * outputs_,
-                                      phases.row_step(g_) * line,
-                                      phases.column_step(g_) * outputs_};
+                const Outputs outputs{
+                    band.outputs, band.output_rows, image.at(place) + phases.spread.left * outputs_,
+                    phases.row_step(g_) * line, phases.column_step(g_) * outputs_};
                 weight_gradient(pass, r, x, outputs, gradient, begins && band.outputs == 0);
                 if (use_bias_)
                     bias_gradient(pass, r, outputs, begins, gradient + parameters[0].size());

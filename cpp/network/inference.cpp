@@ -178,8 +178,7 @@ void Network::extract(const Images& images, float* values) const {
     const std::size_t last = architecture_.fixed_stages;
     if (last == 0) throw std::logic_error("no part of this network is fixed: all of it is trained");
     infer(images, last, [&](const Pass& pass, std::ptrdiff_t first, std::ptrdiff_t rows) {
-        copy_input(*stages()[last], pass, rows,
-                   values + first * element_count(sample_shape(true)));
+        copy_input(*stages()[last], pass, rows, values + first * element_count(sample_shape(true)));
     });
 }
 

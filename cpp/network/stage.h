@@ -298,9 +298,9 @@ class Stage {
     // training, and in inference. A normalization that is folded into that one may stand between.
     const Stage* ahead = nullptr;
     const Stage* ahead_in_inference = nullptr;
-    bool leaves_in_training = false;   // whether this one leaves its output
+    bool leaves_in_training = false;  // whether this one leaves its output
     bool leaves_in_inference = false;
-    bool takes_gradient = false;       // whether it takes the gradient of its output
+    bool takes_gradient = false;  // whether it takes the gradient of its output
     bool hands_gradient() const { return ahead != nullptr && ahead->takes_gradient; }
     // Whether input_lines makes the input: the workspace has no place for it. Where people look
     // inside, it has.
