@@ -422,6 +422,10 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     const int threads =
         threads_for(3 * architecture_.multiply_adds(begin) * static_cast<double>(largest));
     Workspace& workspace = training_workspace_;
+    last_rows_ = 0;
+    has_statistics_ = false;
+    // What people look at is written and kept, which takes time, too.
+    if (workspace.keeps_inner) workspace = Workspace();
     plan(architecture_, workspace, largest, true, threads, false, begin, shared ? batch_size : 0);
     workspace.penalties.resize(penalties_.size());
     if (shared) workspace.sums.resize(parameters_.size());
@@ -432,8 +436,6 @@ StepResults Network::train_steps(const Images& images, const Targets& targets,
     // A penalty's gradient is added before weights change, so that no stage may update its own.
     // Nor where processes share a batch: should one fail, the weights are those before the step.
     const bool plain = optimizer.is_plain() && !penalties_.any() && !shared;
-    last_rows_ = 0;
-    has_statistics_ = false;
     const std::size_t steps = static_cast<std::size_t>((count + batch_size - 1) / batch_size);
     StepResults results;
     results.losses.assign(steps, 0.0);
