@@ -228,13 +228,15 @@ TEST(what_is_measured_has_no_gradient) {
 
 // --- folding --------------------------------------------------------------------------------
 
-// A network and the same with a dropout of nothing before each batch normalization, which keeps it
-// from being folded; of both, the weights in order are the same.
+// A network and the same with a dropout of nothing before each batch normalization, convolution and
+// pool, which keeps the normalization from being folded and from leaving anything to its
+// neighbours; of both, the weights in order are the same.
 NetworkSpec unfolded(const NetworkSpec& spec) {
     NetworkSpec apart = spec;
     apart.layers.clear();
     for (const LayerSpec& layer : spec.layers) {
-        if (layer.kind == LayerSpec::Kind::batch_norm)
+        using enum LayerSpec::Kind;
+        if (layer.kind == batch_norm || layer.kind == conv || layer.kind == max_pool)
             apart.layers.push_back({0, "dropout", false, 0.0f});
         apart.layers.push_back(layer);
     }
@@ -324,11 +326,11 @@ TEST(folding_changes_nothing_but_roundings) {
     std::printf("largest error of folding: %.1e (allowed %.0e)\n", largest, kFoldingBound);
 }
 
-// Whatever changes a weight, the next prediction is that of a new network with these weights.
 // What each way through a convolution makes of it: one pixel in and one out, in bands; the same
 // scattered, and with channels that do not fill a block; windows, with strides and without a
-// gradient below; groups of one channel, whole and not whole blocks of them, and of several.
-TEST(what_is_left_to_the_convolutions_changes_no_bit) {
+// gradient below; groups of one channel, whole and not whole blocks of them, and of several; and
+// through pools.
+TEST(what_is_left_to_the_neighbours_changes_no_bit) {
     const auto bare = [](std::ptrdiff_t filters, network::Extent kernel,
                          network::Extent strides = {1, 1}, std::ptrdiff_t groups = 1) {
         return spaced(conv(filters, kernel, "linear", "same", strides, {0, 0}, false), {1, 1},
@@ -370,6 +372,11 @@ TEST(what_is_left_to_the_convolutions_changes_no_bit) {
                                                          {0, "relu"},
                                                          conv(16, {1, 1}, "linear"),
                                                          batch_norm(),
+                                                         {0, "relu"},
+                                                         max_pool({3, 2}, {2, 1}),
+                                                         bare(20, {1, 1}),
+                                                         batch_norm(),
+                                                         max_pool({2, 2}, {1, 1}),
                                                          flatten(),
                                                          {5, "linear"}});
     const NetworkSpec parts = unfolded(spec);
@@ -384,9 +391,10 @@ TEST(what_is_left_to_the_convolutions_changes_no_bit) {
             return std::count_if(stages.begin(), stages.end(),
                                  [&](const auto& stage) { return (*stage).*left; });
         };
-        CHECK(count(*network, &network::Stage::is_left) == 11);
+        CHECK(count(*network, &network::Stage::is_left) == 12);
         CHECK(count(*apart, &network::Stage::is_left) == 0);
-        CHECK(count(*network, &network::Stage::leaves_in_training) == 7);
+        CHECK(count(*apart, &network::Stage::leaves_in_training) == 0);
+        CHECK(count(*network, &network::Stage::leaves_in_training) == 9);
         for (Network* const of : {network.get(), apart.get()})
             of->compute_gradients(data.images(), data.label_targets(), Loss::mse);
         CHECK(identical(gradients_of(*network), gradients_of(*apart)));
@@ -400,6 +408,54 @@ TEST(what_is_left_to_the_convolutions_changes_no_bit) {
     runtime::set_thread_limit(1);
 }
 
+// Through max pools, of images that take several bands: windows that overlap, that leave lines out,
+// that reach beyond the image.
+TEST(what_is_left_to_pools_changes_no_bit) {
+    struct Pool {
+        network::Extent window, strides;
+        network::Padding padding;
+    };
+    const Pool pools[] = {{{3, 3}, {2, 2}, {"explicit", {1, 1}, {1, 1}}},
+                          {{2, 3}, {3, 1}, {}},
+                          {{4, 2}, {1, 2}, {"explicit", {2, 0}, {1, 1}}},
+                          {{2, 2}, {2, 2}, {}}};
+    const Data data(9, 61 * 40 * 3, 5, 4);
+    for (const Pool& pool : pools)
+        for (const int threads : {1, 3}) {
+            runtime::set_thread_limit(threads);
+            const auto build = [&](bool apart) {
+                network::Builder builder({61, 40, 3});
+                network::Conv2D layer{};
+                layer.filters = 48;
+                layer.kernel = {3, 3};
+                layer.activation = "linear";
+                layer.padding = "same";
+                builder.add_conv2d("conv", layer);
+                if (apart) builder.add_dropout("nothing", 0.0f);
+                builder.add_batch_normalization("norm", 0.9f, 1e-3f);
+                builder.add_activation("relu", "relu");
+                if (apart) builder.add_dropout("nothing_more", 0.0f);
+                builder.add_max_pool2d("pool", pool.window, pool.strides, pool.padding);
+                builder.add_global_average_pool2d("mean");
+                builder.add_dense("out", 5, "linear", true);
+                return builder.build(6);
+            };
+            const auto network = build(false), apart = build(true);
+            set_weights(*apart, weights_of(*network));
+            for (Network* const each : {network.get(), apart.get()}) {
+                each->train_steps(data.images(), data.label_targets(), data.order.data(), 9, 4,
+                                  Loss::cross_entropy, Optimizer{0.5f}, {});
+                each->compute_gradients(data.images(), data.label_targets(), Loss::mse);
+            }
+            CHECK(network->architecture().stages[1]->leaves_in_training);
+            CHECK(!apart->architecture().stages[2]->leaves_in_training);
+            CHECK(identical(weights_of(*network), weights_of(*apart)));
+            CHECK(identical(gradients_of(*network), gradients_of(*apart)));
+        }
+    runtime::set_thread_limit(1);
+}
+
+// Whatever changes a weight, the next prediction is that of a new network with these weights.
 TEST(every_change_reaches_the_next_prediction) {
     for (const NetworkSpec& spec : {kConv, kDense}) {
         const Data data(20, spec.inputs, spec.outputs(), 30);
