@@ -6,7 +6,9 @@
 // One whose layer is not trainable uses the moving averages in training, too.
 //
 // Directly behind a linear convolution or Dense layer, inference folds all that into the weights of
-// that stage (`fold_into`), and this one does nothing. So does training where it is not trainable.
+// that stage (`fold_into`), and this one does nothing. So does training where it is not trainable;
+// and between an expansion and a depthwise convolution, with the batch's statistics
+// (expansion_norm.h).
 #include "batch_norm_stage.h"
 
 #include <algorithm>
@@ -51,7 +53,8 @@ class BatchNormStage final : public Stage {
         std::string text = "batch normalization";
         if (is_fused()) text += std::string(" + ") + name_of(output_activation);
         if (!folds_) return text;
-        return text + (fixed_ ? "; part" : "; in inference part") + " of the stage before";
+        return text + (folds_in_training() ? "; part" : "; in inference part") +
+               " of the stage before";
     }
     std::optional<std::size_t> shown_buffer(bool backward) const override {
         if (folds_in_training() || (folds_ && !backward)) return index;

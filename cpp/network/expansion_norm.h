@@ -13,8 +13,10 @@
 // the first term is the gradient through that one convolution, and the others are added when all
 // of the batch's sums are known, as a convolution of x with a small square of weights.
 //
-// Sums over the pixels of a sample are those of the kernels; what follows is summed in double
-// precision, which also bears the cancellation where inputs go together.
+// Sums over the pixels of a sample are those of the kernels, of inputs without their means; what
+// follows is summed in double precision. Where the inputs have much in common, these sums cancel
+// each other: if all but a hundredth of each is the same, gradients differ from exact ones by 3e-5
+// of their size instead of 3e-6. With a mean of a hundred deviations it is 4e-5 instead of 1e-3.
 #pragma once
 
 #include "stage.h"

@@ -31,6 +31,16 @@ const NetworkSpec kConv = image_network({8, 7, 3}, {conv(6, {3, 3}, "linear", "s
                                                     {0, "tanh"},
                                                     flatten(),
                                                     {3, "softmax"}});
+// Normalized from the inputs of the convolution.
+const NetworkSpec kExpansion =
+    image_network({16, 17, 2}, {conv(5, {3, 3}, "tanh", "same"),
+                                conv(16, {1, 1}, "linear", "valid", {1, 1}, {0, 0}, false),
+                                batch_norm(0.9f),
+                                {0, "tanh"},
+                                spaced(conv(16, {3, 3}, "tanh", "same", {2, 2}), {1, 1}, 16),
+                                average_pool({4, 4}, {4, 4}),
+                                flatten(),
+                                {3, "softmax"}});
 const NetworkSpec kDense{
     20, {{33, "linear"}, batch_norm(), {0, "relu"}, {12, "linear", false}, batch_norm()}};
 
@@ -73,7 +83,7 @@ std::vector<std::string> names_of(const Network& network, bool trainable) {
 // Steps by the textbook, in double; the last batch of each epoch is smaller.
 TEST(moving_averages_follow_the_batches) {
     for (const int threads : {1, 3})
-        for (const NetworkSpec& spec : {kConv, kDense}) {
+        for (const NetworkSpec& spec : {kConv, kExpansion, kDense}) {
             runtime::set_thread_limit(threads);
             const std::ptrdiff_t count = 43, batch = 18;
             const float rate = 0.05f;
@@ -119,6 +129,38 @@ TEST(moving_averages_follow_the_batches) {
             }
         }
     runtime::set_thread_limit(1);
+}
+
+// Where channels have much in common, or a mean of many deviations, an expansion's statistics and
+// gradients come from sums that cancel each other.
+TEST(expansions_of_inputs_that_go_together) {
+    const NetworkSpec spec =
+        image_network({16, 17, 6}, {conv(16, {1, 1}, "linear", "valid", {1, 1}, {0, 0}, false),
+                                    batch_norm(0.9f),
+                                    {0, "tanh"},
+                                    spaced(conv(16, {3, 3}, "tanh", "same", {2, 2}), {1, 1}, 16),
+                                    average_pool({4, 4}, {4, 4}),
+                                    flatten(),
+                                    {3, "softmax"}});
+    for (const auto& [noise, mean] : {std::pair{0.1f, 0.0f}, {0.01f, 0.0f}, {0.01f, 10.0f}}) {
+        Data data(8, spec.inputs, spec.outputs(), 7);
+        for (std::size_t i = 0; i < data.x.size(); ++i) {
+            const std::size_t pixel = i / 6 * 6;
+            if (i != pixel) data.x[i] = data.x[pixel] + noise * data.x[i];
+        }
+        for (float& value : data.x) value += mean;
+        const auto network = spec.build(3);
+        CHECK(network->architecture().stages[0]->measured_by != nullptr);
+        network->compute_gradients(data.images(), data.one_hot_targets(), Loss::mse);
+        ReferenceNetwork reference(spec, *network);
+        reference.forward({data.x.begin(), data.x.end()});
+        reference.backward(Loss::mse, {data.one_hot.begin(), data.one_hot.end()});
+        const Doubles& exact = reference.layers[0].kernel_gradient;
+        std::vector<float> gradient(exact.size());
+        network->read_gradient(network->parameter("layer0/kernel"), gradient.data());
+        const double error = error_of(gradient, exact);
+        CHECK_THAT(error < 5e-4, "noise " << noise << ", mean " << mean << ": off by " << error);
+    }
 }
 
 // Optimizers pass by what is measured: decay, momentum, norms and averages of weights.
