@@ -152,7 +152,7 @@ TEST(what_people_look_at_is_there) {
 // and where only some of the three are trained.
 TEST(same_bits_where_some_are_fixed) {
     const std::string names[] = {"expansion", "depthwise", "projection"};
-    for (int trained = 1; trained < 16; ++trained) {
+    for (const int trained : {1, 2, 4, 8, 6, 11, 15}) {
         const auto build = [&] {
             network::Builder builder({19, 17, 3});
             const auto add = [&](const std::string& name, std::ptrdiff_t filters, bool groups,
