@@ -179,8 +179,7 @@ class ConvStage final : public Stage {
                 band.y = y.row(r);
                 forward_lines(own, band, r, first, last);
                 tell_behind(own, r);
-            },
-            sees_pixels_alone_ ? (kFullTiles + g_.out_width - 1) / g_.out_width : 1);
+            });
     }
 
     void prepare_backward(const Pass& pass) const override {
@@ -299,8 +298,6 @@ class ConvStage final : public Stage {
         return reinterpret_cast<std::uint8_t*>(pass.workspace.saved[index].row(row));
     }
 
-    // Pixels, one line behind the other, that fill the tiles of a kernel well.
-    static constexpr std::ptrdiff_t kFullTiles = 48;
     // Forward, but for the lines.
     kernels::ConvArgs forward_args(const Pass& pass) const {
         kernels::ConvArgs args = taps<kernels::ConvArgs>(input(pass).layout.line);

@@ -124,19 +124,15 @@ inline bool are_enough_for_team(const Pass& pass) {
     return threads == 1 || pass.rows == 0 || pass.rows >= 2 * threads;
 }
 // The samples, and where they are too few for the team, parts of the `lines` of each: body(own, r,
-// first, last). fewest: lines below which a part is done less well than a larger one.
+// first, last).
 template <class AnyPass, class Body>
-void for_bands(const AnyPass& pass, std::ptrdiff_t lines, const Body& body,
-               std::ptrdiff_t fewest = 1) {
+void for_bands(const AnyPass& pass, std::ptrdiff_t lines, const Body& body) {
     constexpr std::ptrdiff_t kEnough = 4;  // pieces for each thread, so that nobody waits for long
     const std::ptrdiff_t threads = pass.team.used();
-    std::ptrdiff_t bands = 1;
-    if (!are_enough_for_team(pass)) {
-        bands = (kEnough * threads + pass.rows - 1) / pass.rows;
-        // As many for each thread.
-        const std::ptrdiff_t most = std::max(lines / fewest / threads, std::ptrdiff_t{1}) * threads;
-        bands = std::min({lines, bands, most});
-    }
+    const std::ptrdiff_t bands =
+        are_enough_for_team(pass)
+            ? 1
+            : std::min(lines, (kEnough * threads + pass.rows - 1) / pass.rows);
     for_each(pass, pass.rows * bands, [&](const AnyPass& own, std::ptrdiff_t piece) {
         const std::ptrdiff_t band = piece % bands;
         body(own, piece / bands, lines * band / bands, lines * (band + 1) / bands);
