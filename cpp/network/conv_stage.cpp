@@ -8,6 +8,7 @@
 #include "conv_parts.h"
 #include "conv_phases.h"
 #include "conv_ways.h"
+#include "expansion_norm.h"
 
 namespace nncore::network {
 namespace {
@@ -94,9 +95,8 @@ class ConvStage final : public Stage {
     // Only to a stage that needs a few lines at a time. Where an output has few inputs, it takes
     // less time to compute it twice, backward as well, than to write it and read it again.
     bool leaves_output_to(const Stage& next, bool in_training) const override {
-        constexpr std::ptrdiff_t kFewInputs = 48;
         return !pooled_ && has_few_weights() && (goes_by_lines() || !in_training) &&
-               next.hands_gradient_on() && taps_of_all() <= kFewInputs;
+               next.hands_gradient_on() && taps_of_all() <= ExpansionNorm::kMostInputs;
     }
     bool takes_gradient_from(const Stage& next) const override {
         return goes_by_lines() && next.hands_gradient_on() && takes_part_backward() &&

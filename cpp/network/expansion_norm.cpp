@@ -8,7 +8,7 @@ namespace nncore::network {
 using kernels::Activation;
 
 bool ExpansionNorm::suits(const Stage& convolution) {
-    constexpr std::ptrdiff_t kFewestPixels = 256, kMostInputs = 48;
+    constexpr std::ptrdiff_t kFewestPixels = 256;
     const Shape& in = convolution.input_shape;
     const Shape& out = convolution.output_shape;
     if (convolution.parameters.size() != 1 || in.size() != 3 || out.size() != 3) return false;
@@ -129,8 +129,7 @@ void ExpansionNorm::finish(const float* weights, const float* scale, const float
     float* const products = sums(shared);  // P; becomes W s t / N
     const float* const sum = products + tall();
     const float* const of_weights = covariance_of_weights(shared);
-    double offset[64] = {};
-    static_assert(sizeof(offset) / sizeof(offset[0]) >= 48);
+    double offset[kMostInputs] = {};
     for (std::ptrdiff_t c = 0; c < width_; ++c) {
         double product = 0;
         for (std::ptrdiff_t k = 0; k < inputs_; ++k)

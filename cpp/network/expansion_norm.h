@@ -26,6 +26,7 @@ namespace nncore::network {
 class ExpansionNorm {
  public:
     // Whether a convolution is one: 1x1, few inputs, no bias, and pixels enough to be worth it.
+    static constexpr std::ptrdiff_t kMostInputs = 48;
     static bool suits(const Stage& convolution);
 
     ExpansionNorm(const Stage& expansion, float epsilon);
@@ -48,7 +49,7 @@ class ExpansionNorm {
     // From those of all samples, `rows.stride()` apart: each channel's mean and variance.
     void project(const float* weights, const Rows& moments, std::ptrdiff_t samples, float* shared,
                  float* mean, float* variance) const;
-    // The weights and the bias of the one convolution, as it is `scale` and `beta` that make it.
+    // The weights and the bias of the one convolution that is both; scale: gamma / deviation.
     void fold(const float* weights, const float* mean, const float* scale, const float* beta,
               float* folded_weights, float* folded_bias) const;
 
@@ -73,8 +74,8 @@ class ExpansionNorm {
     static constexpr std::ptrdiff_t kTogether = 1024;
 
     // The shared place: the mean of each input, ones, zeros, and the bias that corrects dx, a row
-    // of a square each; the covariance; the weights that correct dx. Then P, S, and covariance(x)
-    // W.
+    // of a square each; the covariance; the weights that correct dx. Then P, S, and the product of
+    // covariance and weights.
     enum Row { kMean, kOnes, kZeros, kOffset };
     static constexpr std::ptrdiff_t kSquares = 3, kTalls = 2;
     std::ptrdiff_t square() const { return std::max<std::ptrdiff_t>(inputs_, 4) * padded(inputs_); }
