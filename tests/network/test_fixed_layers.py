@@ -204,3 +204,31 @@ def test_what_is_refused():
         fixed.train_steps(
             given, y, order, 8, "mse", _core.Optimizer(0.1), 0, 0, changed, extracted=True
         )
+
+
+def test_what_is_extracted_is_there_though_the_next_layer_makes_it_line_by_line():
+    """An expansion leaves its output to a depthwise layer: extraction ends right between them."""
+
+    def build() -> _core.Network:
+        builder = _core.Builder((9, 8, 3))
+        builder.trainable = False
+        builder.add_conv2d("stem", 12, **CONV)
+        builder.add_conv2d("expansion", 32, (1, 1), activation="relu6")
+        builder.trainable = True
+        builder.add_conv2d("depthwise", 32, groups=32, **CONV)
+        builder.add_global_average_pool2d("average")
+        builder.add_dense("dense", 5)
+        return builder.build(3)
+
+    whole, part = build(), build()
+    x, y = data()
+    assert whole.extracted_shape == (9, 8, 32)
+    extracted = whole.extract(x)
+    whole.compute_gradients(x, y, "cross_entropy")
+    assert np.array_equal(whole.layer_output("expansion"), extracted)
+    train(whole, x, y)
+    train(part, x, y, extracted=True)
+    assert weights(whole) == weights(part)
+    assert np.array_equal(part.forward(x), whole.forward(x))
+    again, _ = part.evaluate(part.extract(x), y, "cross_entropy", True)
+    np.testing.assert_array_equal(whole.evaluate(x, y, "cross_entropy")[0], again)
