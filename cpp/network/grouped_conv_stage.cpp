@@ -101,8 +101,8 @@ std::ptrdiff_t GroupedConvStage::forward_rows() const {
 
 // What a band sees, forward or backward.
 std::ptrdiff_t GroupedConvStage::seen_floats(bool backward) const {
-    const Stage* const maker = backward ? ahead : ahead_in_inference;
-    if (maker == nullptr) return 0;
+    if (backward ? ahead == nullptr || !ahead->leaves_in_training : ahead_in_inference == nullptr)
+        return 0;
     std::ptrdiff_t lines = forward_rows() * g_.stride_rows + g_.reach_rows();
     if (backward)
         for_bands_backward(phases(), [&](const Band& band) {
